@@ -1,0 +1,1 @@
+"""Programs that run inside role pods; standard library only."""

@@ -1,0 +1,1 @@
+"""The resources a person writes, as pydantic models."""

@@ -1,0 +1,167 @@
+"""BackupPolicy and Backup: recovery sets of a cloud."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from stackroles.api.v1alpha1.common import Children, Conditions, Model, Name, Quantity
+
+# Five fields as cron(5) knows them, or a macro; ranges are checked again by the operator.
+CRON = (
+    r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|"
+    r"((\*|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?(,(\*|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?)* +){2}"
+    r"(\*|\?|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?(,[0-9]{1,2}(-[0-9]{1,2})?)* +"
+    r"(\*|[0-9A-Za-z]{1,3}(-[0-9A-Za-z]{1,3})?)(/[0-9]{1,2})?(,[0-9A-Za-z]{1,3}(-[0-9A-Za-z]{1,3})?)* +"
+    r"(\*|\?|[0-7A-Za-z]{1,3}(-[0-7A-Za-z]{1,3})?)(/[0-9]{1,2})?(,[0-7A-Za-z]{1,3}(-[0-7A-Za-z]{1,3})?)*)$"
+)
+
+
+class VolumeRepository(Model):
+    """A repository on a volume."""
+
+    claim_name: Name | None = Field(
+        None,
+        description="An existing claim; left out, the operator makes one and never deletes it.",
+    )
+    size: Quantity = Field("10Gi", description="Size of a claim the operator makes.")
+    storage_class_name: Name | None = Field(None, description="Its storage class.")
+
+
+class S3Repository(Model):
+    """A repository in a bucket."""
+
+    endpoint: str = Field(
+        max_length=512, pattern=r"^https?://", description="Address of the S3 API."
+    )
+    bucket: str = Field(min_length=3, max_length=63, description="The bucket.")
+    prefix: str = Field("", max_length=512, description="Path in the bucket.")
+    region: str | None = Field(
+        None, max_length=64, description="Region, where the server wants one."
+    )
+    credentials_secret: Name = Field(description="Secret with accessKeyId and secretAccessKey.")
+    ca_secret: Name | None = Field(
+        None, description="Secret with ca.crt of the server's authority."
+    )
+
+
+class Repository(Model):
+    """Where recovery sets are kept."""
+
+    volume: VolumeRepository | None = Field(None, description="On a volume.")
+    s3: S3Repository | None = Field(None, description="In a bucket.")
+
+
+class BackupPolicySpec(Model):
+    """What is backed up when, and where to."""
+
+    controller: Name = Field(
+        description="The CloudController to back up, in the same namespace.",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "self == oldSelf",
+                    "message": "controller cannot change: make a new policy",
+                }
+            ]
+        },
+    )
+    schedule: Annotated[str, Field(max_length=128, pattern=CRON)] = Field(
+        description="When, as a cron line of five fields."
+    )
+    time_zone: str | None = Field(
+        None,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9_+/-]+$",
+        description="IANA time zone; UTC when left out.",
+    )
+    repository: Repository = Field(
+        description="Where recovery sets are kept.",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "has(self.volume) != has(self.s3)",
+                    "message": "name exactly one of volume and s3",
+                }
+            ]
+        },
+    )
+    encryption_secret: Name = Field(
+        description="Secret of the user's whose key `password` encrypts the repository; without it "
+        "no backup can ever be read again."
+    )
+    deadline_seconds: int = Field(
+        3600, ge=60, le=86400, description="A run that takes longer failed."
+    )
+    keep_last: int = Field(14, ge=1, le=1000, description="Verified recovery sets to keep.")
+    suspend: bool = Field(False, description="No scheduled runs while true.")
+
+
+class BackupPolicyStatus(Model):
+    """What the operator saw and did."""
+
+    observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
+    conditions: Conditions = Field((), description="Conditions of the policy.")
+    last_backup: str | None = Field(None, max_length=253, description="The newest Backup.")
+    last_successful_backup: str | None = Field(
+        None, max_length=253, description="The newest verified Backup."
+    )
+    last_successful_time: datetime | None = Field(None, description="When that was completed.")
+    children: Children = Field((), description="Children as last applied.")
+
+
+class BackupSpec(Model):
+    """One run of a policy; an on-demand run is just this, applied."""
+
+    policy: Name = Field(description="The BackupPolicy to run.")
+
+
+class BackupStep(Model):
+    """One part of a recovery set."""
+
+    name: str = Field(
+        max_length=63, description="database, ovn-nb, ovn-sb, secrets, state, resources, verify ..."
+    )
+    bytes: int = Field(0, ge=0, description="Bytes read.")
+    seconds: float = Field(0, ge=0, description="Time taken.")
+    sha256: str | None = Field(None, max_length=64, description="Checksum of what was read.")
+    snapshot: str | None = Field(None, max_length=64, description="restic's snapshot id.")
+    message: str | None = Field(None, max_length=4096, description="What went wrong.")
+
+
+class BackupStatus(Model):
+    """What became of the run."""
+
+    observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
+    conditions: Conditions = Field(
+        (), description="Conditions of the run: Complete, Failed, Ready."
+    )
+    started_at: datetime | None = Field(None, description="When the run began.")
+    completed_at: datetime | None = Field(None, description="When it ended, either way.")
+    duration_seconds: int | None = Field(None, ge=0, description="Seconds it took.")
+    size_bytes: int | None = Field(None, ge=0, description="Bytes read in all.")
+    stored_bytes: int | None = Field(
+        None, ge=0, description="Bytes this run added to the repository."
+    )
+    snapshot: str | None = Field(
+        None, max_length=64, description="restic's snapshot id of the manifest."
+    )
+    source: str | None = Field(
+        None, max_length=253, description="The database member it was taken from."
+    )
+    position: str | None = Field(
+        None, max_length=256, description="wsrep uuid:seqno of the database copy."
+    )
+    verified: bool = Field(
+        False, description="The repository's own check passed and checksums agreed."
+    )
+    steps: tuple[BackupStep, ...] = Field(
+        (),
+        max_length=32,
+        description="Parts of the recovery set.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    children: Children = Field((), description="Children as last applied.")
+
+
+IMMUTABLE = [{"rule": "self == oldSelf", "message": "a Backup cannot change: apply a new one"}]

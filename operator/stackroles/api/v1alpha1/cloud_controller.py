@@ -1,0 +1,174 @@
+"""CloudController: clusters of controller services that form one cloud."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stackroles.api.v1alpha1.common import (
+    Children,
+    ClusteringModel,
+    Conditions,
+    ConfigSections,
+    DeletionPolicy,
+    Model,
+    Name,
+    Placement,
+    Resources,
+    Storage,
+)
+
+
+class Clustering(Model):
+    """How a role is clustered."""
+
+    model: ClusteringModel | None = Field(
+        None, description="ActiveActive or ActivePassive; each role has its own default."
+    )
+    replicas: int | None = Field(None, ge=1, le=9, description="Members of the role.")
+
+
+class RoleSpec(Model):
+    """What a user may say of one role."""
+
+    clustering: Clustering = Field(
+        default_factory=Clustering, description="How the role is clustered."
+    )
+    placement: Placement = Field(default_factory=Placement, description="Where its pods may run.")
+    resources: Resources = Field(default_factory=Resources, description="What its pods may use.")
+    storage: Storage = Field(default_factory=Storage, description="The volume of each member.")
+    image: str | None = Field(
+        None, max_length=512, description="Image of this role, in place of the operator's default."
+    )
+
+
+class ImageSource(Model):
+    """Where role images come from."""
+
+    registry: str | None = Field(
+        None, max_length=255, description="Registry and path; the operator's default when left out."
+    )
+    tag: str | None = Field(
+        None, max_length=128, description="Tag; the operator's default when left out."
+    )
+    pull_secrets: tuple[Name, ...] = Field(
+        (),
+        max_length=8,
+        description="Secrets for pulling.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+
+
+class CloudControllerSpec(Model):
+    """A cloud's control plane; `{}` gives a working small one."""
+
+    release: Literal["2025.1"] = Field("2025.1", description="OpenStack release.")
+    region: str = Field(
+        "RegionOne",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="Name of the region in the catalogue.",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "self == oldSelf",
+                    "message": "region cannot change: the catalogue and every service record carry it",
+                }
+            ]
+        },
+    )
+    roles: Annotated[
+        dict[str, RoleSpec],
+        Field(max_length=64, json_schema_extra={"x-stackroles-keys": "controller-roles"}),
+    ] = Field(
+        default_factory=dict, description="Roles by name, where they differ from their defaults."
+    )
+    config: Annotated[
+        dict[str, ConfigSections],
+        Field(max_length=64, json_schema_extra={"x-stackroles-keys": "controller-config"}),
+    ] = Field(
+        default_factory=dict,
+        description="Options by role or service, section and option; a role's own beat its service's.",
+    )
+    credentials: Annotated[
+        dict[str, Name],
+        Field(max_length=32, json_schema_extra={"x-stackroles-keys": "services"}),
+    ] = Field(
+        default_factory=dict,
+        description="Secrets of the user's with a service's passwords, in place of generated ones: "
+        "keys database-password, broker-password and service-password, as the service needs them.",
+    )
+    images: ImageSource = Field(
+        default_factory=ImageSource, description="Where role images come from."
+    )
+    storage_class_name: Name | None = Field(
+        None, description="Storage class of all roles that do not name their own."
+    )
+    deletion_policy: DeletionPolicy = Field(
+        DeletionPolicy.RETAIN, description="Whether volumes and Secrets go with the resource."
+    )
+    suspend: bool = Field(
+        False, description="Stop acting on this resource; what runs keeps running."
+    )
+
+
+class RoleStatus(Model):
+    """One role as observed."""
+
+    name: str = Field(max_length=63, description="The role.")
+    model: ClusteringModel = Field(description="How it is clustered.")
+    desired: int = Field(ge=0, description="Members wanted.")
+    ready: int = Field(ge=0, description="Members ready.")
+    active: str | None = Field(
+        None, max_length=253, description="The writer or active pod, where there is one."
+    )
+    message: str | None = Field(
+        None, max_length=4096, description="What is waited for, or what a loss costs."
+    )
+
+
+class Endpoint(Model):
+    """Where a service answers."""
+
+    service: str = Field(max_length=63, description="Service type as in the catalogue.")
+    url: str = Field(max_length=512, description="Its address.")
+
+
+class Phase(Model):
+    """A step of bring-up, with its times."""
+
+    name: str = Field(max_length=63, description="The phase: a role or a bootstrap step.")
+    started_at: datetime = Field(description="When it began.")
+    completed_at: datetime | None = Field(None, description="When it was done.")
+
+
+_MAP_BY_NAME = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+
+
+class CloudControllerStatus(Model):
+    """What the operator saw and did."""
+
+    observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
+    conditions: Conditions = Field((), description="Conditions of the cloud.")
+    release: str | None = Field(None, max_length=32, description="The release that runs.")
+    roles: tuple[RoleStatus, ...] = Field(
+        (), max_length=64, description="Roles as observed.", json_schema_extra=_MAP_BY_NAME
+    )
+    endpoints: tuple[Endpoint, ...] = Field(
+        (),
+        max_length=32,
+        description="Where the APIs answer.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["service"],
+        },
+    )
+    phases: tuple[Phase, ...] = Field(
+        (), max_length=64, description="Phases of the bring-up.", json_schema_extra=_MAP_BY_NAME
+    )
+    time_to_ready_seconds: int | None = Field(
+        None, ge=0, description="Seconds from creation to the first Ready."
+    )
+    writer: str | None = Field(None, max_length=253, description="The database's writer.")
+    children: Children = Field((), description="Children as last applied.")

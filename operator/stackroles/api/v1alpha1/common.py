@@ -1,0 +1,161 @@
+"""Pieces that several resources share."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+Name = Annotated[
+    str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+]
+Quantity = Annotated[
+    str,
+    Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$"),
+]
+LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=64)]
+
+
+class Model(BaseModel):
+    """Base of all wire models: frozen, camelCase on the wire, lenient to fields of newer versions."""
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore"
+    )
+
+
+class DeletionPolicy(StrEnum):
+    """What happens to volumes and Secrets when the resource is deleted."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+class ClusteringModel(StrEnum):
+    """How the members of a role share its work."""
+
+    ACTIVE_ACTIVE = "ActiveActive"
+    ACTIVE_PASSIVE = "ActivePassive"
+
+
+class Toleration(Model):
+    """A taint that the role's pods tolerate."""
+
+    key: str | None = Field(
+        None, max_length=317, description="The taint's key; all keys when left out."
+    )
+    operator: Literal["Exists", "Equal"] = Field("Equal", description="How the value is compared.")
+    value: str | None = Field(None, max_length=63, description="The taint's value.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="The taint's effect; all effects when left out."
+    )
+
+
+class Placement(Model):
+    """Where pods may run."""
+
+    node_selector: LabelMap = Field(
+        default_factory=dict, description="Labels a node must have to run this role's pods."
+    )
+    tolerations: tuple[Toleration, ...] = Field(
+        (),
+        max_length=32,
+        description="Taints that this role's pods tolerate.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+
+
+class Resources(Model):
+    """Requests and limits of the role's main container."""
+
+    requests: dict[Literal["cpu", "memory"], Quantity] = Field(
+        default_factory=dict, description="What the scheduler reserves."
+    )
+    limits: dict[Literal["cpu", "memory"], Quantity] = Field(
+        default_factory=dict, description="What the container may not exceed."
+    )
+
+
+class Storage(Model):
+    """The volume of each member."""
+
+    size: Quantity | None = Field(None, description="Size of each member's volume.")
+    storage_class_name: Name | None = Field(
+        None, description="Storage class; the cluster's default when left out."
+    )
+
+
+# Options keep their oslo names; a boolean is written as a quoted string ("true"), since a structural
+# schema knows "integer or string" but not "scalar".
+ConfigSections = Annotated[
+    dict[
+        Annotated[str, Field(max_length=64)],
+        Annotated[
+            dict[
+                Annotated[str, Field(max_length=64)],
+                Annotated[
+                    int | str,
+                    Field(max_length=4096, description="The option's value; booleans are quoted."),
+                ],
+            ],
+            Field(max_length=128, description="Options of one section."),
+        ],
+    ],
+    Field(max_length=64, description="Sections of one role's or service's configuration."),
+]
+
+
+class Condition(Model):
+    """A condition as Kubernetes knows it."""
+
+    type: str = Field(max_length=64, description="What the condition is about.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: str = Field(max_length=64, description="One word for programs; stable.")
+    message: str = Field(
+        "", max_length=32768, description="A sentence for people: what, where, what to do."
+    )
+    last_transition_time: datetime = Field(description="When the status last changed.")
+    observed_generation: int = Field(0, ge=0, description="The generation this was said of.")
+
+
+class ChildRecord(Model):
+    """What was last applied to one child; lets a pass without changes make no call."""
+
+    kind: str = Field(max_length=63, description="Kind of the child.")
+    namespace: str | None = Field(
+        None, max_length=63, description="Its namespace, when it has one."
+    )
+    name: str = Field(max_length=253, description="Its name.")
+    uid: str = Field(max_length=64, description="Its identity.")
+    hash: str = Field(max_length=64, description="Hash of the manifest last applied.")
+    generation: int | None = Field(None, ge=0, description="Its generation after that apply.")
+    resource_version: str | None = Field(
+        None, max_length=64, description="Its resourceVersion then, for kinds without a generation."
+    )
+
+
+Children = Annotated[
+    tuple[ChildRecord, ...],
+    Field(
+        max_length=512,
+        description="Children as last applied.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    ),
+]
+Conditions = Annotated[
+    tuple[Condition, ...],
+    Field(
+        max_length=32,
+        description="Conditions of the resource.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    ),
+]
+
+
+def dump(model: BaseModel) -> dict[str, Any]:
+    """Return a model as its wire form: camelCase, without unset optionals, JSON types only."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)

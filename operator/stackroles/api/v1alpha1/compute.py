@@ -1,0 +1,159 @@
+"""ComputePool and ComputeNode: fleets of compute nodes, and one node of them."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from stackroles.api.v1alpha1.common import (
+    Children,
+    Conditions,
+    ConfigSections,
+    DeletionPolicy,
+    LabelMap,
+    Model,
+    Name,
+    Resources,
+)
+
+Interface = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[A-Za-z0-9_.@-]+$")]
+
+
+class VirtType(StrEnum):
+    """What runs guests."""
+
+    AUTO = "Auto"
+    KVM = "kvm"
+    QEMU = "qemu"
+
+
+class PoolNetwork(Model):
+    """How the pool's nodes reach each other and the outside."""
+
+    interface: Interface | None = Field(
+        None,
+        description="The node's interface for tunnels and the provider network; it becomes a port of "
+        "the bridge br-ex and its address moves there. Left out: no provider network, tunnels over "
+        "the node's address.",
+    )
+    physical_network: str = Field(
+        "physnet1",
+        min_length=1,
+        max_length=63,
+        description="neutron's name of the provider network.",
+    )
+    gateway: bool = Field(True, description="Whether the nodes may carry router gateways.")
+
+
+class PoolRoleSpec(Model):
+    """What a user may say of one compute role."""
+
+    resources: Resources = Field(
+        default_factory=Resources, description="What its containers may use."
+    )
+    image: str | None = Field(None, max_length=512, description="Image, in place of the default.")
+
+
+class ComputePoolSpec(Model):
+    """Compute nodes of one kind."""
+
+    controller: Name = Field(
+        description="The CloudController this pool belongs to, in the same namespace.",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "self == oldSelf",
+                    "message": "controller cannot change: make a new pool and move the nodes",
+                }
+            ]
+        },
+    )
+    node_selector: Annotated[LabelMap, Field(min_length=1)] = Field(
+        description="Labels by which nodes are chosen."
+    )
+    virt_type: VirtType = Field(
+        VirtType.AUTO, description="Auto takes KVM only after a probe guest has run on the node."
+    )
+    network: PoolNetwork = Field(
+        default_factory=PoolNetwork, description="Tunnels and provider network."
+    )
+    availability_zone: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="Availability zone of the pool's hosts.",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "self != 'nova'",
+                    "message": "an availability zone must not be called nova",
+                }
+            ]
+        },
+    )
+    roles: Annotated[
+        dict[str, PoolRoleSpec],
+        Field(max_length=16, json_schema_extra={"x-stackroles-keys": "compute-roles"}),
+    ] = Field(
+        default_factory=dict, description="Compute roles, where they differ from their defaults."
+    )
+    config: Annotated[
+        dict[str, ConfigSections],
+        Field(max_length=16, json_schema_extra={"x-stackroles-keys": "compute-config"}),
+    ] = Field(default_factory=dict, description="Options by role, section and option.")
+    deletion_policy: DeletionPolicy = Field(
+        DeletionPolicy.RETAIN, description="Whether what nodes keep on disk goes with the pool."
+    )
+    suspend: bool = Field(
+        False, description="Stop acting on this resource; what runs keeps running."
+    )
+
+
+class ComputePoolStatus(Model):
+    """What the operator saw and did."""
+
+    observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
+    conditions: Conditions = Field((), description="Conditions of the pool.")
+    nodes: int = Field(0, ge=0, description="Nodes selected.")
+    ready: int = Field(0, ge=0, description="Nodes that serve guests.")
+    vcpus: int = Field(0, ge=0, description="Virtual CPUs of the ready nodes.")
+    memory_mib: int = Field(0, ge=0, description="Memory of the ready nodes, MiB.")
+    guests: int = Field(0, ge=0, description="Guests on the pool's nodes.")
+    unhealthy: tuple[str, ...] = Field(
+        (),
+        max_length=50,
+        description="At most 50 nodes that do not serve.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    children: Children = Field((), description="Children as last applied.")
+
+
+class ComputeNodeSpec(Model):
+    """One node's membership; made by the operator."""
+
+    pool: Name = Field(description="The ComputePool.")
+    node_name: Name = Field(description="The Kubernetes node.")
+
+
+class ComputeNodeStatus(Model):
+    """One compute node as observed."""
+
+    observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
+    conditions: Conditions = Field((), description="Conditions of the node.")
+    state: str = Field(
+        "Enrolling", max_length=32, description="Enrolling, Ready, Unavailable or Leaving."
+    )
+    service_state: str | None = Field(
+        None, max_length=32, description="nova's view: up or down, enabled or disabled."
+    )
+    virt_type: str | None = Field(None, max_length=16, description="kvm or qemu.")
+    virt_reason: str | None = Field(None, max_length=1024, description="Why that was chosen.")
+    compute_id: str | None = Field(None, max_length=64, description="nova's identity of the host.")
+    host_uuid: str | None = Field(
+        None, max_length=64, description="libvirt's identity of the host."
+    )
+    vcpus: int = Field(0, ge=0, description="Virtual CPUs.")
+    memory_mib: int = Field(0, ge=0, description="Memory, MiB.")
+    guests: int = Field(0, ge=0, description="Guests on the node.")
+    children: Children = Field((), description="Children as last applied.")

@@ -1,0 +1,143 @@
+"""The kinds, in the order in which they are installed."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from stackroles.api.v1alpha1.backup import (
+    IMMUTABLE,
+    BackupPolicySpec,
+    BackupPolicyStatus,
+    BackupSpec,
+    BackupStatus,
+)
+from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, CloudControllerStatus
+from stackroles.api.v1alpha1.common import Model
+from stackroles.api.v1alpha1.compute import (
+    ComputeNodeSpec,
+    ComputeNodeStatus,
+    ComputePoolSpec,
+    ComputePoolStatus,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A printer column: what `kubectl get` shows."""
+
+    name: str
+    path: str
+    type: str = "string"
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceDefinition:
+    """One kind: its names, its models and what `kubectl get` shows of it."""
+
+    kind: str
+    plural: str
+    short: str
+    description: str
+    spec: type[Model]
+    status: type[Model]
+    columns: tuple[Column, ...]
+    spec_rules: tuple[dict[str, Any], ...] = field(default=())
+    spec_required: bool = True
+
+    @property
+    def singular(self) -> str:
+        """The kind's name in lower case."""
+        return self.kind.lower()
+
+
+_READY = (
+    Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+    Column("Reason", ".status.conditions[?(@.type=='Ready')].reason"),
+)
+_AGE = Column("Age", ".metadata.creationTimestamp", "date")
+
+RESOURCES: tuple[ResourceDefinition, ...] = (
+    ResourceDefinition(
+        kind="CloudController",
+        plural="cloudcontrollers",
+        short="cctl",
+        description="Clusters of controller services that form one cloud.",
+        spec=CloudControllerSpec,
+        status=CloudControllerStatus,
+        columns=(
+            *_READY,
+            Column("Release", ".status.release"),
+            Column("Writer", ".status.writer", priority=1),
+            Column("Seconds", ".status.timeToReadySeconds", "integer", 1),
+            _AGE,
+        ),
+    ),
+    ResourceDefinition(
+        kind="ComputePool",
+        plural="computepools",
+        short="cpool",
+        description="Compute nodes of one kind, chosen by label.",
+        spec=ComputePoolSpec,
+        status=ComputePoolStatus,
+        columns=(
+            *_READY,
+            Column("Nodes", ".status.nodes", "integer"),
+            Column("Serving", ".status.ready", "integer"),
+            Column("Guests", ".status.guests", "integer"),
+            _AGE,
+        ),
+    ),
+    ResourceDefinition(
+        kind="ComputeNode",
+        plural="computenodes",
+        short="cnode",
+        description="One compute node of a pool; made by the operator, never kept in Git.",
+        spec=ComputeNodeSpec,
+        status=ComputeNodeStatus,
+        columns=(
+            *_READY,
+            Column("Pool", ".spec.pool"),
+            Column("State", ".status.state"),
+            Column("Service", ".status.serviceState"),
+            Column("Guests", ".status.guests", "integer"),
+            Column("Virt", ".status.virtType", priority=1),
+            _AGE,
+        ),
+        spec_rules=(
+            {"rule": "self == oldSelf", "message": "a ComputeNode's membership cannot change"},
+        ),
+    ),
+    ResourceDefinition(
+        kind="BackupPolicy",
+        plural="backuppolicies",
+        short="bpol",
+        description="What is backed up when, and where to.",
+        spec=BackupPolicySpec,
+        status=BackupPolicyStatus,
+        columns=(
+            *_READY,
+            Column("Schedule", ".spec.schedule"),
+            Column("Last", ".status.lastSuccessfulBackup"),
+            Column("When", ".status.lastSuccessfulTime", "date"),
+            _AGE,
+        ),
+    ),
+    ResourceDefinition(
+        kind="Backup",
+        plural="backups",
+        short="bkp",
+        description="One recovery set of a cloud.",
+        spec=BackupSpec,
+        status=BackupStatus,
+        columns=(
+            *_READY,
+            Column("Policy", ".spec.policy"),
+            Column("Verified", ".status.verified", "boolean"),
+            Column("Bytes", ".status.sizeBytes", "integer"),
+            Column("Seconds", ".status.durationSeconds", "integer"),
+            Column("Snapshot", ".status.snapshot", priority=1),
+            _AGE,
+        ),
+        spec_rules=tuple(IMMUTABLE),
+    ),
+)

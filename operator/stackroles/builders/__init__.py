@@ -1,0 +1,1 @@
+"""Pure functions: parsed resource to manifests."""

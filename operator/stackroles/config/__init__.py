@@ -1,0 +1,1 @@
+"""Configuration layers, their precedence, and rendering to oslo files."""

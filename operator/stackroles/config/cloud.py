@@ -1,0 +1,71 @@
+"""One cloud with every default resolved: what roles and builders read instead of the raw resource."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from stackroles import naming
+from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
+
+Sections = Mapping[str, Mapping[str, str | int]]
+_NOTHING: Mapping[str, Sections] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """A CloudController with its defaults resolved.
+
+    Attributes:
+        name: the resource's name.
+        namespace: its namespace.
+        uid: its identity, for owner references.
+        spec: what the user wrote.
+        replicas: members of each role, defaults applied.
+        image_registry: where images come from when the spec does not say.
+        image_tags: tag of each image, as the operator was installed with.
+        agents: sources of the agent programs by file name, mounted into role pods.
+    """
+
+    name: str
+    namespace: str
+    uid: str
+    spec: CloudControllerSpec
+    replicas: Mapping[str, int]
+    image_registry: str = "localhost/stackroles"
+    image_tags: Mapping[str, str] = field(default_factory=dict)
+    agents: Mapping[str, str] = field(default_factory=dict)
+
+    def workload(self, role: str) -> str:
+        """Return the name of a role's workload and Service."""
+        return naming.child(self.name, role)
+
+    def host(self, role: str) -> str:
+        """Return the DNS name of a role's Service."""
+        return naming.service_host(self.workload(role), self.namespace)
+
+    def members(self, role: str) -> tuple[str, ...]:
+        """Return the stable DNS names of a StatefulSet role's pods, by ordinal."""
+        workload = self.workload(role)
+        return tuple(
+            naming.pod_host(workload, ordinal, self.namespace)
+            for ordinal in range(self.replicas[role])
+        )
+
+    def image(self, image: str, override: str | None = None) -> str:
+        """Return the full reference of an image by its short name."""
+        if override:
+            return override
+        source = self.spec.images
+        tag = source.tag or self.image_tags.get(image) or self.image_tags.get("default", "latest")
+        return f"{source.registry or self.image_registry}/{image}:{tag}"
+
+    def options(self, role: str, service: str) -> Sections:
+        """Return the user's options of a role: its service's, overlaid by its own."""
+        merged: dict[str, dict[str, str | int]] = {}
+        for layer in (
+            self.spec.config.get(service, _NOTHING),
+            self.spec.config.get(role, _NOTHING),
+        ):
+            for section, options in layer.items():
+                merged.setdefault(section, {}).update(options)  # type: ignore[arg-type]
+        return merged

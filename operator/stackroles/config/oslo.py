@@ -1,0 +1,34 @@
+"""Rendering of oslo.config files."""
+
+from collections.abc import Mapping, Sequence
+
+Value = str | int | bool | Sequence[str]
+Options = Mapping[str, Mapping[str, Value]]
+
+
+def merge(*layers: Options) -> dict[str, dict[str, Value]]:
+    """Return layers laid over each other, later ones winning option by option."""
+    merged: dict[str, dict[str, Value]] = {}
+    for layer in layers:
+        for section, options in layer.items():
+            merged.setdefault(section, {}).update(options)
+    return merged
+
+
+def render(*layers: Options) -> str:
+    """Return layers as one file; sections and options sorted, so that equal content has equal text."""
+    merged = merge(*layers)
+    lines: list[str] = []
+    for section in sorted(merged):
+        lines.append(f"[{section}]")
+        lines += [f"{name} = {_text(value)}" for name, value in sorted(merged[section].items())]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | str):
+        return str(value)
+    return ",".join(value)

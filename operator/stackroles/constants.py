@@ -1,0 +1,29 @@
+"""Names that are part of the contract with the cluster: API group, labels, annotations, managers."""
+
+from typing import Final
+
+API_GROUP: Final = "stackroles.io"
+API_VERSION: Final = "v1alpha1"
+GROUP_VERSION: Final = f"{API_GROUP}/{API_VERSION}"
+CATEGORY: Final = "openstack"
+
+MANAGED_BY: Final = "stackroles"
+FIELD_MANAGER: Final = "stackroles"
+STATUS_MANAGER: Final = "stackroles-status"
+
+# Kubernetes' recommended labels; the pair (OWNER_KIND, INSTANCE) maps a child to its parent.
+LABEL_NAME: Final = "app.kubernetes.io/name"
+LABEL_INSTANCE: Final = "app.kubernetes.io/instance"
+LABEL_COMPONENT: Final = "app.kubernetes.io/component"
+LABEL_PART_OF: Final = "app.kubernetes.io/part-of"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+LABEL_OWNER_KIND: Final = f"{API_GROUP}/owner-kind"
+# Set on pods of one-shot Jobs, so that no budget or Service ever selects them.
+LABEL_STEP: Final = f"{API_GROUP}/step"
+# The operator's own node label: agents are pinned by it, the user's label only selects.
+LABEL_POOL: Final = f"compute.{API_GROUP}/pool"
+
+ANNOTATION_CONFIG_HASH: Final = f"{API_GROUP}/config-hash"
+ANNOTATION_GALERA_DECISION: Final = f"{API_GROUP}/galera-decision"
+ANNOTATION_PAUSED: Final = f"{API_GROUP}/paused"
+FINALIZER: Final = f"{API_GROUP}/teardown"

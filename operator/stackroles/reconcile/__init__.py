@@ -1,0 +1,1 @@
+"""One reconcile function a kind."""

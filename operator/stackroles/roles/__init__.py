@@ -1,0 +1,1 @@
+"""One frozen RoleDefinition a file: what each role runs and needs."""

@@ -1,0 +1,319 @@
+"""What a role is: data that builders turn into manifests.
+
+A role is one workload (nova-conductor, mariadb). A service groups the roles that share accounts and
+set-up steps (nova). Bring-up is a graph over the names of roles ("mariadb") and steps
+("nova/setup"): a node starts when all that it needs is done.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from stackroles.api.v1alpha1.common import ClusteringModel
+from stackroles.config.cloud import Cloud
+
+Files = Callable[[Cloud], Mapping[str, str]]
+
+
+class Workload(StrEnum):
+    """The kind that runs a role's pods."""
+
+    STATEFUL_SET = "StatefulSet"
+    DEPLOYMENT = "Deployment"
+    DAEMON_SET = "DaemonSet"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of a container, also of the role's Service unless it is not published."""
+
+    name: str
+    number: int
+    published: bool = True
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One check of a container: exactly one of http_path (with port), port alone, or command."""
+
+    port: int | None = None
+    http_path: str | None = None
+    command: tuple[str, ...] = ()
+    period: int = 5
+    timeout: int = 5
+    failures: int = 3
+    scheme: str = "HTTP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """What a container requests and may use; CPU has no limit unless one is named."""
+
+    cpu: str = "20m"
+    memory: str = "64Mi"
+    memory_limit: str = "512Mi"
+    cpu_limit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """Who a container runs as.
+
+    Attributes:
+        user: numeric user and group.
+        privileged: full access to the node.
+        capabilities: added on top of none.
+        because: why it is root or privileged; required then (a test holds it).
+        writable_root: whether the container writes outside its mounts.
+    """
+
+    user: int
+    privileged: bool = False
+    capabilities: tuple[str, ...] = ()
+    because: str = ""
+    writable_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """A plain environment variable."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldEnv:
+    """An environment variable from a field of the pod (metadata.name, status.podIP ...)."""
+
+    name: str
+    field_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretEnv:
+    """An environment variable from a service's credentials Secret.
+
+    `OS_<GROUP>__<OPTION>` is how oslo.config reads passwords without a file.
+    """
+
+    name: str
+    service: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileMount:
+    """The role's rendered files (`RoleDefinition.files`), each at its own path."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentMount:
+    """The agent programs, read-only, in a directory."""
+
+    path: str = "/usr/local/lib/stackroles"
+
+
+@dataclass(frozen=True, slots=True)
+class DataMount:
+    """The member's own volume."""
+
+    path: str
+    sub_path: str | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchMount:
+    """An emptyDir; one volume for equal names within a pod."""
+
+    name: str
+    path: str
+    memory: bool = False
+    size: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretMount:
+    """A Secret of the cloud, `<cloud>-<suffix>`, as a directory; keys limit what is mounted."""
+
+    suffix: str
+    path: str
+    keys: tuple[str, ...] = ()
+    mode: int = 0o440
+
+
+@dataclass(frozen=True, slots=True)
+class PodInfoMount:
+    """The pod's own annotations as a file `annotations` in a directory (downward API)."""
+
+    path: str = "/etc/podinfo"
+
+
+@dataclass(frozen=True, slots=True)
+class HostMount:
+    """A path of the node."""
+
+    host_path: str
+    path: str
+    type: str = "DirectoryOrCreate"
+    propagation: str | None = None
+    read_only: bool = False
+
+
+Mount = FileMount | AgentMount | DataMount | ScratchMount | SecretMount | PodInfoMount | HostMount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container of a role's pod.
+
+    Attributes:
+        no_liveness_because: why there is no liveness probe; required then (a test holds it).
+        image: short image name, where it differs from the role's.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    security: Security
+    ports: tuple[Port, ...] = ()
+    startup: Probe | None = None
+    readiness: Probe | None = None
+    liveness: Probe | None = None
+    no_liveness_because: str = ""
+    resources: Amount = field(default_factory=Amount)
+    env: tuple[Env | FieldEnv | SecretEnv, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    pre_stop: tuple[str, ...] = ()
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataVolume:
+    """The volume claim of each member of a StatefulSet."""
+
+    size: str
+    claim: str = "data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleDefinition:
+    """One role: everything builders need to run it.
+
+    Attributes:
+        name: the role, as in `spec.roles`.
+        service: the service whose accounts, steps and configuration it shares.
+        image: short name of its image.
+        replicas: members by default.
+        models: clustering models it can have, the default first.
+        odd: a quorum role, whose number of members must be odd.
+        minimum_ready: members that satisfy those who need this role; None means all.
+        needs: roles and steps that must be done before it is first started.
+        files: renders path -> content from the cloud.
+        parallel: start and stop all members at once (StatefulSet).
+        grace_period: seconds from SIGTERM to SIGKILL.
+        max_unavailable: of its disruption budget.
+        roll: "RollingUpdate" or "OnDelete" (then the operator or a person decides).
+        single_because: why it has one member by default, and what its loss costs.
+        backup: what a backup of this role contains.
+        headless: its Service gives every member a name and publishes unready ones.
+    """
+
+    name: str
+    service: str
+    image: str
+    workload: Workload
+    containers: tuple[Container, ...]
+    replicas: int = 2
+    models: tuple[ClusteringModel, ...] = (ClusteringModel.ACTIVE_ACTIVE,)
+    odd: bool = False
+    minimum_ready: int | None = None
+    needs: tuple[str, ...] = ()
+    files: Files | None = None
+    init: tuple[Container, ...] = ()
+    volume: DataVolume | None = None
+    parallel: bool = True
+    headless: bool = False
+    grace_period: int = 30
+    max_unavailable: int = 1
+    roll: str = "RollingUpdate"
+    host_network: bool = False
+    host_pid: bool = False
+    share_processes: bool = False
+    fs_group: int | None = None
+    single_because: str = ""
+    backup: str = "nothing: it is made again from the resources"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One command of a step; tasks of a step run one after the other in one Job."""
+
+    name: str
+    command: tuple[str, ...]
+    env: tuple[Env | FieldEnv | SecretEnv, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One-shot work of a service, as a Job named by the hash of its inputs.
+
+    Attributes:
+        name: within the service; the graph knows it as "<service>/<name>".
+        tasks: commands in order; each must be safe to run again. Empty: the operator does it itself
+            through the OpenStack APIs.
+        files: rendered files that the tasks mount through FileMount.
+        needs: roles and steps that must be done first.
+        advice: what a person does when it fails, added to the condition's message.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    image: str
+    security: Security
+    files: Files | None = None
+    needs: tuple[str, ...] = ()
+    deadline: int = 600
+    retries: int = 6
+    resources: Amount = field(default_factory=lambda: Amount(cpu="50m", memory="128Mi"))
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """A service in keystone's catalogue."""
+
+    type: str
+    name: str
+    role: str
+    port: int
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A database URL a service needs, kept in its credentials Secret under `key`."""
+
+    key: str
+    database: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceDefinition:
+    """What the roles of a service share.
+
+    Its Secret `<cloud>-<name>-credentials` holds `database-password`, `broker-password`,
+    `transport-url` and `service-password` as it needs them, one URL per connection, and a random
+    value for each of `secrets`.
+    """
+
+    name: str
+    databases: tuple[str, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    broker: bool = False
+    catalogue: Catalogue | None = None
+    identity: bool = False
+    secrets: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()

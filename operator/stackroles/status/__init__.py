@@ -1,0 +1,1 @@
+"""Pure functions: observed objects to conditions."""
