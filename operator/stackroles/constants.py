@@ -1,4 +1,4 @@
-"""Names that are part of the contract with the cluster: API group, labels, annotations, managers."""
+"""Names that are a contract with the cluster: API group, labels, annotations, field managers."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
 """Names of children, in one place.
 
-Every name is `<resource>-<part>`; one that would exceed what its kind allows is cut and closed with a
-hash of the whole, so that two long names never meet.
+Every name is `<resource>-<part>`; one that would exceed what its kind allows is cut and closed with
+a hash of the whole, so that two long names never meet.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""One cloud with every default resolved: what roles and builders read instead of the raw resource."""
+"""One cloud with every default resolved: what roles and builders read, not the raw resource."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

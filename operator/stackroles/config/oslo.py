@@ -16,7 +16,7 @@ def merge(*layers: Options) -> dict[str, dict[str, Value]]:
 
 
 def render(*layers: Options) -> str:
-    """Return layers as one file; sections and options sorted, so that equal content has equal text."""
+    """Return layers as one file, sorted, so that equal content has equal text."""
     merged = merge(*layers)
     lines: list[str] = []
     for section in sorted(merged):

@@ -5,15 +5,33 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stackroles.api.v1alpha1.common import Children, Conditions, Model, Name, Quantity
+from stackroles.api.v1alpha1.common import (
+    Children,
+    Conditions,
+    Model,
+    Name,
+    Quantity,
+    list_map,
+)
 
-# Five fields as cron(5) knows them, or a macro; ranges are checked again by the operator.
+_STEP = r"(/[0-9]{1,2})?"
+
+
+def _field(value: str) -> str:
+    """Return the pattern of one cron field: values, ranges, steps and lists of them."""
+    item = rf"(\*|{value}(-{value})?){_STEP}"
+    return rf"{item}(,{item})*"
+
+
+_MINUTE = _field(r"([0-5]?[0-9])")
+_HOUR = _field(r"(2[0-3]|[01]?[0-9])")
+_DAY = _field(r"(3[01]|[12][0-9]|0?[1-9])")
+_MONTH = _field(r"(1[0-2]|0?[1-9]|[A-Za-z]{3})")
+_WEEKDAY = _field(r"([0-7]|[A-Za-z]{3})")
+# The standard cron line as the CronJob controller reads it: five fields, or a macro.
 CRON = (
     r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|"
-    r"((\*|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?(,(\*|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?)* +){2}"
-    r"(\*|\?|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?(,[0-9]{1,2}(-[0-9]{1,2})?)* +"
-    r"(\*|[0-9A-Za-z]{1,3}(-[0-9A-Za-z]{1,3})?)(/[0-9]{1,2})?(,[0-9A-Za-z]{1,3}(-[0-9A-Za-z]{1,3})?)* +"
-    r"(\*|\?|[0-7A-Za-z]{1,3}(-[0-7A-Za-z]{1,3})?)(/[0-9]{1,2})?(,[0-7A-Za-z]{1,3}(-[0-7A-Za-z]{1,3})?)*)$"
+    rf"{_MINUTE} +{_HOUR} +{_DAY} +{_MONTH} +{_WEEKDAY})$"
 )
 
 
@@ -159,7 +177,7 @@ class BackupStatus(Model):
         (),
         max_length=32,
         description="Parts of the recovery set.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        json_schema_extra=list_map("name"),
     )
     children: Children = Field((), description="Children as last applied.")
 

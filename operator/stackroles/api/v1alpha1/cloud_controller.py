@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stackroles.api.v1alpha1.common import (
+    ATOMIC,
     Children,
     ClusteringModel,
     Conditions,
@@ -16,6 +17,7 @@ from stackroles.api.v1alpha1.common import (
     Placement,
     Resources,
     Storage,
+    list_map,
 )
 
 
@@ -55,7 +57,7 @@ class ImageSource(Model):
         (),
         max_length=8,
         description="Secrets for pulling.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        json_schema_extra=ATOMIC,
     )
 
 
@@ -73,7 +75,7 @@ class CloudControllerSpec(Model):
             "x-kubernetes-validations": [
                 {
                     "rule": "self == oldSelf",
-                    "message": "region cannot change: the catalogue and every service record carry it",
+                    "message": "region cannot change: the catalogue and all records carry it",
                 }
             ]
         },
@@ -89,7 +91,7 @@ class CloudControllerSpec(Model):
         Field(max_length=64, json_schema_extra={"x-stackroles-keys": "controller-config"}),
     ] = Field(
         default_factory=dict,
-        description="Options by role or service, section and option; a role's own beat its service's.",
+        description="Options by role or service, section and option; a role's own win.",
     )
     credentials: Annotated[
         dict[str, Name],
@@ -143,9 +145,6 @@ class Phase(Model):
     completed_at: datetime | None = Field(None, description="When it was done.")
 
 
-_MAP_BY_NAME = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
-
-
 class CloudControllerStatus(Model):
     """What the operator saw and did."""
 
@@ -153,19 +152,16 @@ class CloudControllerStatus(Model):
     conditions: Conditions = Field((), description="Conditions of the cloud.")
     release: str | None = Field(None, max_length=32, description="The release that runs.")
     roles: tuple[RoleStatus, ...] = Field(
-        (), max_length=64, description="Roles as observed.", json_schema_extra=_MAP_BY_NAME
+        (), max_length=64, description="Roles as observed.", json_schema_extra=list_map("name")
     )
     endpoints: tuple[Endpoint, ...] = Field(
         (),
         max_length=32,
         description="Where the APIs answer.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["service"],
-        },
+        json_schema_extra=list_map("service"),
     )
     phases: tuple[Phase, ...] = Field(
-        (), max_length=64, description="Phases of the bring-up.", json_schema_extra=_MAP_BY_NAME
+        (), max_length=64, description="Phases of the bring-up.", json_schema_extra=list_map("name")
     )
     time_to_ready_seconds: int | None = Field(
         None, ge=0, description="Seconds from creation to the first Ready."

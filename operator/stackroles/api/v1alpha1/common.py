@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 Name = Annotated[
     str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
@@ -17,8 +18,16 @@ Quantity = Annotated[
 LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=64)]
 
 
+ATOMIC: JsonDict = {"x-kubernetes-list-type": "atomic"}
+
+
+def list_map(*keys: str) -> JsonDict:
+    """Return the schema keywords of a list whose items are told apart by keys."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+
+
 class Model(BaseModel):
-    """Base of all wire models: frozen, camelCase on the wire, lenient to fields of newer versions."""
+    """Base of all wire models: frozen, camelCase on the wire, lenient to newer fields."""
 
     model_config = ConfigDict(
         frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore"
@@ -62,7 +71,7 @@ class Placement(Model):
         (),
         max_length=32,
         description="Taints that this role's pods tolerate.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        json_schema_extra=ATOMIC,
     )
 
 
@@ -86,8 +95,8 @@ class Storage(Model):
     )
 
 
-# Options keep their oslo names; a boolean is written as a quoted string ("true"), since a structural
-# schema knows "integer or string" but not "scalar".
+# Options keep their oslo names; a boolean is written as a quoted string ("true"), since a
+# structural schema knows "integer or string" but not "scalar".
 ConfigSections = Annotated[
     dict[
         Annotated[str, Field(max_length=64)],
@@ -140,7 +149,7 @@ Children = Annotated[
     Field(
         max_length=512,
         description="Children as last applied.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        json_schema_extra=ATOMIC,
     ),
 ]
 Conditions = Annotated[
@@ -148,10 +157,7 @@ Conditions = Annotated[
     Field(
         max_length=32,
         description="Conditions of the resource.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        },
+        json_schema_extra=list_map("type"),
     ),
 ]
 

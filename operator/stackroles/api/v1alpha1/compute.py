@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stackroles.api.v1alpha1.common import (
+    ATOMIC,
     Children,
     Conditions,
     ConfigSections,
@@ -32,9 +33,9 @@ class PoolNetwork(Model):
 
     interface: Interface | None = Field(
         None,
-        description="The node's interface for tunnels and the provider network; it becomes a port of "
-        "the bridge br-ex and its address moves there. Left out: no provider network, tunnels over "
-        "the node's address.",
+        description="The node's interface for tunnels and the provider network; it becomes a port "
+        "of the bridge br-ex and its address moves there. Left out: no provider network, tunnels "
+        "over the node's address.",
     )
     physical_network: str = Field(
         "physnet1",
@@ -124,7 +125,7 @@ class ComputePoolStatus(Model):
         (),
         max_length=50,
         description="At most 50 nodes that do not serve.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        json_schema_extra=ATOMIC,
     )
     children: Children = Field((), description="Children as last applied.")
 
