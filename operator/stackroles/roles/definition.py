@@ -110,9 +110,13 @@ class FileMount:
 
 @dataclass(frozen=True, slots=True)
 class AgentMount:
-    """The agent programs, read-only, in a directory."""
+    """The agent programs, read-only, as the package stackroles.agents.
 
-    path: str = "/usr/local/lib/stackroles"
+    A container runs one by `AGENT_COMMAND + ("stackroles.agents.<module>",)` with `AGENT_PATH` in its
+    environment, so that agents import each other by the same names inside a pod as in tests.
+    """
+
+    path: str = "/usr/local/lib/stackroles/agents"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,252 @@
+"""Takes one recovery set of a cloud into a restic repository and proves that it can be read back.
+
+The main program of a Backup's Job; standard library only. The manifest is the last snapshot of a set
+and is written only after the repository's own check passed and every part was read back with the
+same checksum: a set without a manifest is an unfinished set, whatever else is there.
+
+The outcome, good or bad, is one line of JSON in the termination message, which the API shows to the
+operator: nothing in this pod needs a credential for the Kubernetes API.
+"""
+
+import http.client
+import json
+import os
+import ssl
+import sys
+import urllib.parse
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stackroles.agents.repository import (
+    CHUNK,
+    Part,
+    Restic,
+    Sink,
+    Step,
+    StepFailed,
+    directory,
+    file,
+)
+
+TERMINATION_LIMIT = 4000
+MANIFEST = "manifest.json"
+READ_TIMEOUT = 300.0
+
+
+@dataclass
+class Result:
+    """What became of the run."""
+
+    ok: bool = False
+    reason: str = ""
+    message: str = ""
+    verified: bool = False
+    snapshot: str | None = None
+    position: str | None = None
+    stored: int = 0
+    steps: list[Step] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Return the result as one line that fits a termination message."""
+        full = asdict(self)
+        full["steps"] = [{k: v for k, v in step.items() if v} for step in full["steps"]]
+        line = json.dumps(full, separators=(",", ":"))
+        if len(line.encode()) <= TERMINATION_LIMIT:
+            return line
+        full["message"] = full["message"][:500]
+        return json.dumps(full, separators=(",", ":"))
+
+
+def database(url: str, token: str, authority: str | None) -> Callable[[Sink], Mapping[str, str]]:
+    """Return a writer of the physical database copy that a Galera member streams.
+
+    The stream itself cannot say whether it is whole: the member is asked afterwards, by the id of
+    this copy, and answers with its position `uuid:seqno`.
+    """
+    address = urllib.parse.urlsplit(url)
+    copy = str(uuid.uuid4())
+
+    def connect() -> http.client.HTTPConnection:
+        port = address.port or 0
+        if address.scheme == "https":
+            context = ssl.create_default_context(cafile=authority)
+            return http.client.HTTPSConnection(
+                str(address.hostname), port, timeout=READ_TIMEOUT, context=context
+            )
+        return http.client.HTTPConnection(str(address.hostname), port, timeout=READ_TIMEOUT)
+
+    def request(method: str, path: str) -> http.client.HTTPResponse:
+        connection = connect()
+        connection.request(method, path, headers={"Authorization": f"Bearer {token}"})
+        response = connection.getresponse()
+        if response.status != http.client.OK:
+            words = response.read(500).decode(errors="replace")
+            raise StepFailed("database", f"the database member answered {response.status}: {words}")
+        return response
+
+    def write(sink: Sink) -> Mapping[str, str]:
+        response = request("POST", f"{address.path}?id={copy}")
+        while chunk := response.read(CHUNK):
+            sink.write(chunk)
+        outcome: dict[str, Any] = json.loads(request("GET", f"{address.path}/{copy}").read())
+        if not outcome.get("ok"):
+            raise StepFailed("database", f"mariadb-backup failed: {outcome.get('message', '')}")
+        return {"position": str(outcome.get("position", ""))}
+
+    return write
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What this run has to do, read once from the environment and the mounted inputs."""
+
+    name: str
+    cloud: str
+    policy: str
+    versions: Mapping[str, Any]
+    parts: tuple[Part, ...]
+    keep: int
+
+
+def plan(environment: Mapping[str, str]) -> Plan:
+    """Return the plan of this run; raises KeyError for an input the Job must have set."""
+    inputs = Path(environment["BACKUP_INPUTS"])
+    token = Path(environment["BACKUP_TOKEN_FILE"]).read_text(encoding="utf-8").strip()
+    copies = Path(environment["BACKUP_COPIES"])
+    parts = [
+        Part(
+            "database",
+            "mariadb.mbstream",
+            database(environment["BACKUP_SOURCE"], token, environment.get("BACKUP_AUTHORITY")),
+        )
+    ]
+    parts += [
+        Part(path.stem, path.name, file(path))
+        for path in sorted(copies.iterdir())
+        if path.is_file()
+    ]
+    parts += [
+        Part("secrets", "secrets.tar", directory(Path(environment["BACKUP_SECRETS"]))),
+        Part("resources", "resources.json", file(inputs / "resources.json")),
+        Part("state", "state.json", file(inputs / "state.json")),
+    ]
+    return Plan(
+        name=environment["BACKUP_NAME"],
+        cloud=environment["BACKUP_CLOUD"],
+        policy=environment["BACKUP_POLICY"],
+        versions=json.loads((inputs / "versions.json").read_text(encoding="utf-8")),
+        parts=tuple(parts),
+        keep=int(environment["BACKUP_KEEP"]),
+    )
+
+
+def verify(restic: Restic, result: Result, parts: tuple[Part, ...]) -> None:
+    """Run the repository's own check and read every part back; raises StepFailed on any difference."""
+    restic.run("verify", "check")
+    names = {part.name: part.filename for part in parts}
+    for step in result.steps:
+        found = restic.read(step, names[step.name])
+        if found != step.sha256:
+            raise StepFailed(
+                "verify", f"{step.name} was written as {step.sha256} and reads back as {found}"
+            )
+
+
+def manifest(work: Plan, result: Result) -> Part:
+    """Return the manifest of the set: what it holds, where, and how each part is checked."""
+    filenames = {part.name: part.filename for part in work.parts}
+    content = {
+        "apiVersion": "stackroles.io/recovery-set/v1",
+        "name": work.name,
+        "cloud": work.cloud,
+        "policy": work.policy,
+        "versions": work.versions,
+        "position": result.position,
+        "parts": [asdict(step) | {"filename": filenames[step.name]} for step in result.steps],
+    }
+    text = json.dumps(content, indent=1, sort_keys=True).encode()
+
+    def write(sink: Sink) -> Mapping[str, str]:
+        sink.write(text)
+        return {}
+
+    return Part("manifest", MANIFEST, write)
+
+
+def surplus(snapshots: list[dict[str, Any]], policy: str, keep: int) -> list[str]:
+    """Return the snapshots of a policy's sets beyond the newest `keep` verified ones.
+
+    A set counts as verified when it has a manifest. Unfinished sets older than the oldest kept one
+    go too; unfinished ones younger than that stay, since a run may be writing them.
+    """
+    sets: dict[str, list[dict[str, Any]]] = {}
+    for snapshot in snapshots:
+        tags = snapshot.get("tags") or []
+        if f"policy={policy}" in tags:
+            name = next((tag[4:] for tag in tags if tag.startswith("set=")), "")
+            sets.setdefault(name, []).append(snapshot)
+    verified = {
+        name: max(str(s["time"]) for s in members)
+        for name, members in sets.items()
+        if any("part=manifest" in (s.get("tags") or []) for s in members)
+    }
+    newest = sorted(verified.values(), reverse=True)[:keep]
+    if len(verified) < keep or not newest:
+        return []
+    return [
+        str(snapshot["id"])
+        for members in sets.values()
+        if max(str(s["time"]) for s in members) < newest[-1]
+        for snapshot in members
+    ]
+
+
+def run(work: Plan, restic: Restic) -> Result:
+    """Take the set, prove it, and only then write its manifest; never raises StepFailed."""
+    result = Result()
+    try:
+        restic.open()
+        for part in work.parts:
+            print(f"taking {part.name}", flush=True)
+            step, facts, stored = restic.save(part)
+            result.steps.append(step)
+            result.stored += stored
+            result.position = facts.get("position") or result.position
+        print("verifying", flush=True)
+        verify(restic, result, work.parts)
+        last, _, stored = restic.save(manifest(work, result))
+        if restic.read(last, MANIFEST) != last.sha256:
+            raise StepFailed("manifest", "the manifest does not read back as it was written")
+        result.stored += stored
+        result.steps.append(last)
+        result.snapshot, result.verified, result.ok = last.snapshot, True, True
+        old = surplus(
+            json.loads(restic.run("retention", "snapshots", "--json")), work.policy, work.keep
+        )
+        if old:
+            restic.run("retention", "forget", "--prune", *old)
+    except StepFailed as error:
+        # What was verified stays verified: a retention that fails is told, and the set is there.
+        result.reason, result.message = error.reason, str(error)
+        if not result.ok:
+            result.steps.append(Step(error.step, message=str(error)))
+    return result
+
+
+def main() -> int:
+    """Run one backup; return 0 only for a verified set."""
+    work = plan(os.environ)
+    restic = Restic(tags=(f"set={work.name}", f"policy={work.policy}"), host=work.cloud)
+    result = run(work, restic)
+    Path(os.environ.get("BACKUP_RESULT", "/dev/termination-log")).write_text(
+        result.text(), encoding="utf-8"
+    )
+    print(result.text(), flush=True)
+    return 0 if result.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
