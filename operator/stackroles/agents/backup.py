@@ -1,8 +1,8 @@
 """Takes one recovery set of a cloud into a restic repository and proves that it can be read back.
 
-The main program of a Backup's Job; standard library only. The manifest is the last snapshot of a set
-and is written only after the repository's own check passed and every part was read back with the
-same checksum: a set without a manifest is an unfinished set, whatever else is there.
+The main program of a Backup's Job; standard library only. The manifest is the last snapshot of a
+set and is written only after the repository's own check passed and every part was read back with
+the same checksum: a set without a manifest is unfinished, whatever else is there.
 
 The outcome, good or bad, is one line of JSON in the termination message, which the API shows to the
 operator: nothing in this pod needs a credential for the Kubernetes API.
@@ -144,7 +144,7 @@ def plan(environment: Mapping[str, str]) -> Plan:
 
 
 def verify(restic: Restic, result: Result, parts: tuple[Part, ...]) -> None:
-    """Run the repository's own check and read every part back; raises StepFailed on any difference."""
+    """Check the repository and read every part back; raises StepFailed on any difference."""
     restic.run("verify", "check")
     names = {part.name: part.filename for part in parts}
     for step in result.steps:
