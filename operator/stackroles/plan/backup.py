@@ -1,4 +1,4 @@
-"""Decisions of a backup: where it is taken from, which marks of the schedule are due, how it ended."""
+"""Decisions of a backup: its source, which marks of the schedule are due, how it ended."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ class Member:
 def choose_source(members: Sequence[Member], writer: str | None) -> Member | None:
     """Return the member to copy from, or None when there is none to be had now.
 
-    A copy costs its member disk and memory bandwidth, so the writer is never taken while the cluster
-    has other members at all; a database of one member has no choice. Among several the highest
-    ordinal is taken: it is the last to become the writer.
+    A copy costs its member disk and memory bandwidth, so the writer is never taken while the
+    cluster has other members at all; a database of one member has no choice. Among several the
+    highest ordinal is taken: it is the last to become the writer.
     """
     ready = [member for member in members if member.ready and member.address]
     if len(members) == 1:
@@ -48,8 +48,8 @@ class Mark:
 def due(marks: Sequence[Mark], last: datetime | None) -> tuple[Mark, ...]:
     """Return the marks to act on, oldest first: those younger than the last one acted on.
 
-    Comparing with the last one, not with existing Backups, keeps a Backup that retention or a person
-    deleted from coming back.
+    Comparing with the last one, not with existing Backups, keeps a Backup that retention or a
+    person deleted from coming back.
     """
     fresh = (mark for mark in marks if last is None or mark.created > last)
     return tuple(sorted(fresh, key=lambda mark: (mark.created, mark.name)))
@@ -81,8 +81,8 @@ class Outcome:
 def read_outcome(text: str) -> Outcome | None:
     """Return the outcome in a termination message, None when the text is not one.
 
-    Success is never concluded from an exit code alone: a Job that ended well without an outcome is a
-    failed backup.
+    Success is never concluded from an exit code alone: a Job that ended well without an outcome
+    is a failed backup.
     """
     try:
         content = json.loads(text)
