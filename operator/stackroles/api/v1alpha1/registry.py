@@ -32,7 +32,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceDefinition:
-    """One kind: its names, its models and what `kubectl get` shows of it."""
+    """One kind: its names, its models and what `kubectl get` shows of it.
+
+    Attributes:
+        spec_rules: CEL rules of the whole spec.
+        name_limit: characters an object's name may have where children such as Services carry the
+            name; None where nothing does.
+    """
 
     kind: str
     plural: str
@@ -43,6 +49,7 @@ class ResourceDefinition:
     columns: tuple[Column, ...]
     spec_rules: tuple[dict[str, Any], ...] = field(default=())
     spec_required: bool = True
+    name_limit: int | None = None
 
     @property
     def singular(self) -> str:
@@ -64,6 +71,7 @@ RESOURCES: tuple[ResourceDefinition, ...] = (
         description="Clusters of controller services that form one cloud.",
         spec=CloudControllerSpec,
         status=CloudControllerStatus,
+        name_limit=40,
         columns=(
             *_READY,
             Column("Release", ".status.release"),
@@ -79,6 +87,7 @@ RESOURCES: tuple[ResourceDefinition, ...] = (
         description="Compute nodes of one kind, chosen by label.",
         spec=ComputePoolSpec,
         status=ComputePoolStatus,
+        name_limit=40,
         columns=(
             *_READY,
             Column("Nodes", ".status.nodes", "integer"),
@@ -114,6 +123,7 @@ RESOURCES: tuple[ResourceDefinition, ...] = (
         description="What is backed up when, and where to.",
         spec=BackupPolicySpec,
         status=BackupPolicyStatus,
+        name_limit=40,
         columns=(
             *_READY,
             Column("Schedule", ".spec.schedule"),
@@ -129,6 +139,7 @@ RESOURCES: tuple[ResourceDefinition, ...] = (
         description="One recovery set of a cloud.",
         spec=BackupSpec,
         status=BackupStatus,
+        name_limit=63,
         columns=(
             *_READY,
             Column("Policy", ".spec.policy"),

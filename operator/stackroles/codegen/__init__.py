@@ -1,0 +1,1 @@
+"""CRDs, RBAC, install.yaml and docs/api.md from the code."""

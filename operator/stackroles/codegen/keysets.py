@@ -1,0 +1,61 @@
+"""Key sets from the role registry: what the API models cannot import."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stackroles.api.v1alpha1.common import ClusteringModel
+from stackroles.codegen.cel import member_of
+from stackroles.codegen.keys import KeySet
+from stackroles.roles import registry
+from stackroles.roles.definition import RoleDefinition
+
+
+def role_key_sets() -> dict[str, KeySet]:
+    """Return the key sets that models name by `x-stackroles-keys`."""
+    services = tuple(service.name for service in registry.SERVICES)
+    controller = tuple(role.name for role in registry.CONTROLLER_ROLES)
+    compute = tuple(role.name for role in registry.COMPUTE_ROLES)
+    compute_services = (role.service for role in registry.COMPUTE_ROLES)
+    return {
+        "controller-roles": KeySet(
+            noun="role",
+            names=controller,
+            validations=tuple(clustering_rules(registry.CONTROLLER_ROLES)),
+        ),
+        "controller-config": KeySet(noun="role or service", names=_unique(services, controller)),
+        "services": KeySet(noun="service", names=services),
+        "compute-roles": KeySet(noun="compute role", names=compute),
+        "compute-config": KeySet(
+            noun="compute role or service", names=_unique(compute_services, compute)
+        ),
+    }
+
+
+def clustering_rules(roles: Iterable[RoleDefinition]) -> list[Mapping[str, Any]]:
+    """Return the CEL rules of a map of role specs: quorum sizes and models a role can have."""
+    roles = tuple(roles)
+    rules: list[Mapping[str, Any]] = []
+    if odd := tuple(role.name for role in roles if role.odd):
+        rules.append(
+            {
+                "rule": f"self.all(k, !({member_of('k', odd)}) || !has(self[k].clustering) || "
+                "!has(self[k].clustering.replicas) || self[k].clustering.replicas % 2 == 1)",
+                "message": f"a quorum role needs an odd number of replicas: {', '.join(odd)}",
+            }
+        )
+    for model in ClusteringModel:
+        without = tuple(role.name for role in roles if model not in role.models)
+        if without:
+            rules.append(
+                {
+                    "rule": f"self.all(k, !({member_of('k', without)}) || "
+                    "!has(self[k].clustering) || !has(self[k].clustering.model) || "
+                    f"self[k].clustering.model != '{model}')",
+                    "message": f"these roles cannot be {model}: {', '.join(without)}",
+                }
+            )
+    return rules
+
+
+def _unique(*groups: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for group in groups for name in group))

@@ -1,0 +1,320 @@
+"""pydantic v2 models to structural OpenAPI v3 schemas, as a CustomResourceDefinition wants them.
+
+pydantic's JSON schema (draft 2020-12) is not structural: it has `$ref`, null unions, numeric
+`exclusiveMinimum`, `propertyNames`, titles. Each keyword it may emit is translated here or raises
+`SchemaError`; none is dropped in silence. What the models cannot know (the names of roles) comes in
+as key sets: a map marked `x-stackroles-keys: <set>` gets CEL rules on its keys.
+
+Rules of structural schemas: the CustomResourceDefinition documentation, "Specifying a structural
+schema". Every field must carry a description, since it is what `kubectl explain` shows.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from stackroles.codegen.cel import validation
+from stackroles.codegen.keys import KeySet, key_limit, key_rules
+
+Schema = dict[str, Any]
+
+KEYS: Final = "x-stackroles-keys"
+"""Marker of a map whose keys come from a key set."""
+KEEP_DEFAULT: Final = "x-stackroles-schema-default"
+"""Marker of a field whose default the API server fills in, not the operator."""
+
+_VALIDATIONS: Final = "x-kubernetes-validations"
+_PRESERVE: Final = "x-kubernetes-preserve-unknown-fields"
+_LIST_TYPE: Final = "x-kubernetes-list-type"
+_LIST_KEYS: Final = "x-kubernetes-list-map-keys"
+_EXTENSIONS: Final = frozenset(
+    {_VALIDATIONS, _PRESERVE, _LIST_TYPE, _LIST_KEYS, "x-kubernetes-map-type"}
+)
+_ANNOTATIONS: Final = frozenset({"title", "description", "default", "examples", "deprecated"})
+_KEYWORDS: Final[Mapping[str, frozenset[str]]] = {
+    "object": frozenset({"properties", "required", "additionalProperties"}),
+    "map": frozenset(
+        {"additionalProperties", "propertyNames", "patternProperties", "minProperties"}
+        | {"maxProperties", KEYS}
+    ),
+    "array": frozenset({"items", "minItems", "maxItems", "uniqueItems"}),
+    "string": frozenset({"minLength", "maxLength", "pattern", "format", "enum", "const"}),
+    "integer": frozenset(
+        {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+        | {"enum", "const"}
+    ),
+    "number": frozenset(
+        {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+    ),
+    "boolean": frozenset(),
+    "union": frozenset({"anyOf", "minLength", "maxLength", "pattern"}),
+    "any": frozenset(),
+}
+# Formats that the API server itself checks (k8s.io/kube-openapi, pkg/validation/strfmt).
+_FORMATS: Final = frozenset({"date", "date-time", "email", "hostname", "ipv4", "ipv6", "uuid"})
+# RE2, which the API server uses, has neither lookaround nor back references.
+_NOT_RE2: Final = re.compile(r"\(\?(=|!|<=|<!)|\\[1-9]|\\Z")
+
+
+class SchemaError(ValueError):
+    """A model cannot be expressed as a structural schema.
+
+    Attributes:
+        path: where, as field names joined by dots.
+    """
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+
+
+def structural_schema(
+    model: type[BaseModel], key_sets: Mapping[str, KeySet] | None = None
+) -> Schema:
+    """Return the structural schema of a model: no references, deterministic order.
+
+    Raises:
+        SchemaError: the model uses what a structural schema cannot say, or a field has no
+            description.
+    """
+    raw = model.model_json_schema(by_alias=True, mode="validation")
+    converter = _Converter(raw.pop("$defs", {}), key_sets or {})
+    return converter.convert(raw, model.__name__, ())
+
+
+class _Converter:
+    """Walks one model's JSON schema; holds its definitions and the key sets."""
+
+    def __init__(self, definitions: Mapping[str, Any], key_sets: Mapping[str, KeySet]) -> None:
+        self._definitions = definitions
+        self._key_sets = key_sets
+        self._by_kind: Mapping[str, Callable[[Schema, str, tuple[str, ...]], Schema]] = {
+            "object": self._object,
+            "map": self._map,
+            "array": self._array,
+            "string": _string,
+            "integer": _number,
+            "number": _number,
+            "boolean": lambda _node, _path, _stack: {"type": "boolean"},
+            "union": _union,
+            "any": _any,
+        }
+
+    def convert(self, node: Schema, path: str, stack: tuple[str, ...]) -> Schema:
+        """Return the structural form of one node."""
+        node, stack = self._resolve(node, path, stack)
+        kind = _kind(node, path)
+        known = _KEYWORDS[kind] | _EXTENSIONS | _ANNOTATIONS | {"type", KEEP_DEFAULT}
+        if unknown := sorted(set(node) - known):
+            raise SchemaError(path, f"no structural form is known for {', '.join(unknown)}")
+        return {
+            **_described(node),
+            **self._by_kind[kind](node, path, stack),
+            **_extensions(node, path, self._key_set(node, path)),
+        }
+
+    def _resolve(
+        self, node: Schema, path: str, stack: tuple[str, ...]
+    ) -> tuple[Schema, tuple[str, ...]]:
+        """Return the node with `$ref` inlined and null unions collapsed; siblings win."""
+        node = dict(node)
+        while "$ref" in node or "anyOf" in node:
+            if reference := node.pop("$ref", None):
+                name = str(reference).removeprefix("#/$defs/")
+                if name in stack:
+                    raise SchemaError(path, f"{name} contains itself; a CRD cannot recurse")
+                stack = (*stack, name)
+                inner = self._definitions[name]
+            else:
+                options = [option for option in node["anyOf"] if option != {"type": "null"}]
+                if len(options) == len(node["anyOf"]) or len(options) > 1:
+                    node["anyOf"] = options
+                    break
+                del node["anyOf"]
+                inner = options[0]
+            rules = [*inner.get(_VALIDATIONS, ()), *node.get(_VALIDATIONS, ())]
+            node = {**inner, **node, **({_VALIDATIONS: rules} if rules else {})}
+        return node, stack
+
+    def _object(self, node: Schema, path: str, stack: tuple[str, ...]) -> Schema:
+        if node.get("additionalProperties", False) is not False:
+            raise SchemaError(path, "properties and additionalProperties exclude each other")
+        result: Schema = {"type": "object"}
+        properties = {
+            name: self._property(value, f"{path}.{name}", stack)
+            for name, value in node["properties"].items()
+        }
+        if node.get("required"):
+            result["required"] = sorted(node["required"])
+        if properties:
+            result["properties"] = properties
+        return result
+
+    def _property(self, value: Schema, path: str, stack: tuple[str, ...]) -> Schema:
+        result = self.convert(value, path, stack)
+        if not result.get("description"):
+            raise SchemaError(path, "has no description")
+        return result
+
+    def _map(self, node: Schema, path: str, stack: tuple[str, ...]) -> Schema:
+        values = node.get("additionalProperties")
+        if patterns := node.get("patternProperties"):
+            if len(patterns) > 1 or values not in (None, False):
+                raise SchemaError(path, "only one pattern of keys can be told apart")
+            values = next(iter(patterns.values()))
+        if values is True:
+            return _opaque(node, path)
+        if not isinstance(values, dict):
+            raise SchemaError(path, "an object needs properties or a value type")
+        result: Schema = {"type": "object"}
+        limit = node.get("maxProperties", key_limit(node, self._key_set(node, path)))
+        for keyword, value in (
+            ("minProperties", node.get("minProperties")),
+            ("maxProperties", limit),
+        ):
+            if value is not None:
+                result[keyword] = value
+        inner = self.convert(values, f"{path}.*", stack)
+        inner.pop("description", None)
+        return {**result, "additionalProperties": inner}
+
+    def _array(self, node: Schema, path: str, stack: tuple[str, ...]) -> Schema:
+        if "items" not in node:
+            raise SchemaError(path, "a list needs one item type (a fixed tuple has none)")
+        items = self.convert(node["items"], f"{path}[]", stack)
+        items.pop("description", None)
+        result: Schema = {"type": "array"}
+        result.update({k: node[k] for k in ("minItems", "maxItems") if k in node})
+        if node.get("uniqueItems") and node.setdefault(_LIST_TYPE, "set") != "set":
+            raise SchemaError(path, "a set must have x-kubernetes-list-type: set")
+        _check_list(node, items, path)
+        return {**result, "items": items}
+
+    def _key_set(self, node: Schema, path: str) -> KeySet | None:
+        if KEYS not in node:
+            return None
+        try:
+            return self._key_sets[node[KEYS]]
+        except KeyError:
+            raise SchemaError(path, f"no key set is called {node[KEYS]!r}") from None
+
+
+def _kind(node: Schema, path: str) -> str:
+    """Return which of the known shapes a resolved node has."""
+    if "anyOf" in node:
+        return "union"
+    kind = node.get("type", "any")
+    if kind == "object":
+        return "object" if "properties" in node else "map"
+    if kind not in _KEYWORDS:
+        raise SchemaError(path, f"no structural form is known for type {kind!r}")
+    return str(kind)
+
+
+def _described(node: Schema) -> Schema:
+    """Return description and default; a default that the operator fills in is only told."""
+    text = " ".join(str(node.get("description", "")).split("\n\n", maxsplit=1)[0].split())
+    default = node.get("default")
+    result: Schema = {}
+    if node.get(KEEP_DEFAULT):
+        result["default"] = default
+    elif isinstance(default, str | int | float) and default != "" and "efault" not in text:
+        shown = str(default).lower() if isinstance(default, bool) else default
+        text = f"{text} Default: {shown}.".strip() if text else text
+    return {**({"description": text} if text else {}), **result}
+
+
+def _extensions(node: Schema, path: str, key_set: KeySet | None) -> Schema:
+    """Return the `x-kubernetes-*` part, with key rules made into CEL."""
+    result = {key: node[key] for key in sorted(_EXTENSIONS) if key in node}
+    rules = [*key_rules(node, key_set), *result.pop(_VALIDATIONS, ())]
+    if rules:
+        try:
+            result[_VALIDATIONS] = [validation(rule) for rule in rules]
+        except ValueError as error:
+            raise SchemaError(path, str(error)) from error
+    return result
+
+
+def _check_list(node: Schema, items: Schema, path: str) -> None:
+    """Require that a list of objects says how it merges, and that its keys are always there."""
+    kind = node.get(_LIST_TYPE)
+    if items.get("type") == "object" and kind is None:
+        raise SchemaError(path, f"a list of objects must say its {_LIST_TYPE}")
+    if kind != "map":
+        return
+    properties = items.get("properties", {})
+    for key in node.get(_LIST_KEYS) or [""]:
+        if key not in properties:
+            raise SchemaError(path, f"{_LIST_KEYS} names {key!r}, which its items do not have")
+        if key not in items.get("required", ()) and "default" not in properties[key]:
+            raise SchemaError(path, f"list key {key} must be required or have a default")
+
+
+def _string(node: Schema, path: str, _stack: tuple[str, ...]) -> Schema:
+    result: Schema = {"type": "string"}
+    result.update({k: node[k] for k in ("minLength", "maxLength") if k in node})
+    if pattern := node.get("pattern"):
+        if _NOT_RE2.search(pattern):
+            raise SchemaError(path, f"the API server cannot evaluate {pattern!r} (RE2)")
+        result["pattern"] = pattern
+    if form := node.get("format"):
+        if form not in _FORMATS:
+            raise SchemaError(path, f"the API server does not check format {form!r}")
+        result["format"] = form
+    return {**result, **_choices(node)}
+
+
+def _choices(node: Schema) -> Schema:
+    if "const" in node:
+        return {"enum": [node["const"]]}
+    return {"enum": list(node["enum"])} if "enum" in node else {}
+
+
+def _number(node: Schema, _path: str, _stack: tuple[str, ...]) -> Schema:
+    result: Schema = {"type": node["type"]}
+    result.update({k: node[k] for k in ("minimum", "maximum", "multipleOf") if k in node})
+    for bound, exclusive, step in (
+        ("minimum", "exclusiveMinimum", 1),
+        ("maximum", "exclusiveMaximum", -1),
+    ):
+        if exclusive not in node:
+            continue
+        if node["type"] == "integer":
+            result[bound] = int(node[exclusive]) + step
+        else:
+            result[bound], result[exclusive] = node[exclusive], True
+    return {**result, **_choices(node)}
+
+
+def _union(node: Schema, path: str, _stack: tuple[str, ...]) -> Schema:
+    """Return int-or-string, the only union of types a structural schema has."""
+    types = sorted(str(option.get("type")) for option in node["anyOf"])
+    if types != ["integer", "string"]:
+        raise SchemaError(path, f"a union of {' and '.join(types)} has no structural form")
+    inner: Schema = {}
+    for option in node["anyOf"]:
+        extra = set(option) - {"type", "minLength", "maxLength", "pattern", "title"}
+        if extra:
+            raise SchemaError(path, f"no place within int-or-string for {', '.join(sorted(extra))}")
+        inner.update({k: v for k, v in option.items() if k not in ("type", "title")})
+    inner.update({k: node[k] for k in ("minLength", "maxLength", "pattern") if k in node})
+    return {
+        "x-kubernetes-int-or-string": True,
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+        **inner,
+    }
+
+
+def _opaque(node: Schema, path: str) -> Schema:
+    if not node.get(_PRESERVE):
+        raise SchemaError(path, f"an open object must say {_PRESERVE}")
+    return {"type": "object"}
+
+
+def _any(node: Schema, path: str, _stack: tuple[str, ...]) -> Schema:
+    if not node.get(_PRESERVE):
+        raise SchemaError(path, f"a field of any type must say {_PRESERVE}")
+    return {}
