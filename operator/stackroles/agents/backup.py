@@ -8,13 +8,14 @@ The outcome, good or bad, is one line of JSON in the termination message, which 
 operator: nothing in this pod needs a credential for the Kubernetes API.
 """
 
+import contextlib
 import http.client
 import json
 import os
+import re
 import ssl
 import sys
 import urllib.parse
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -60,43 +61,68 @@ class Result:
         return json.dumps(full, separators=(",", ":"))
 
 
+# The file in which mariadb-backup notes where in the replicated history its copy stands.
+_GALERA_INFO = re.compile(
+    rb"mariadb_backup_galera_info.{0,64}?"
+    rb"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}:[0-9]+)",
+    re.DOTALL,
+)
+_WINDOW = 256
+
+
+class PositionFinder:
+    """Passes a physical copy on and reads its position, `uuid:seqno`, out of it."""
+
+    def __init__(self, target: Sink) -> None:
+        self._target = target
+        self._tail = b""
+        self.position: str | None = None
+
+    def write(self, data: bytes) -> int:
+        """Look for the position and pass the bytes on."""
+        if self.position is None:
+            found = _GALERA_INFO.search(self._tail + data)
+            if found:
+                self.position = found[1].decode()
+            self._tail = (self._tail + data)[-_WINDOW:]
+        return self._target.write(data)
+
+
 def database(url: str, token: str, authority: str | None) -> Callable[[Sink], Mapping[str, str]]:
     """Return a writer of the physical database copy that a Galera member streams.
 
-    The stream itself cannot say whether it is whole: the member is asked afterwards, by the id of
-    this copy, and answers with its position `uuid:seqno`.
+    The member ends its chunked answer properly only when mariadb-backup completed, so a copy that
+    is not whole is an IncompleteRead here; one without a position is refused too.
     """
     address = urllib.parse.urlsplit(url)
-    copy = str(uuid.uuid4())
 
     def connect() -> http.client.HTTPConnection:
-        port = address.port or 0
         if address.scheme == "https":
             context = ssl.create_default_context(cafile=authority)
             return http.client.HTTPSConnection(
-                str(address.hostname), port, timeout=READ_TIMEOUT, context=context
+                str(address.hostname), address.port, timeout=READ_TIMEOUT, context=context
             )
-        return http.client.HTTPConnection(str(address.hostname), port, timeout=READ_TIMEOUT)
-
-    def request(method: str, path: str) -> http.client.HTTPResponse:
-        connection = connect()
-        connection.request(method, path, headers={"Authorization": f"Bearer {token}"})
-        response = connection.getresponse()
-        if response.status != http.client.OK:
-            words = response.read(500).decode(errors="replace")
-            raise StepFailed("database", f"the database member answered {response.status}: {words}")
-        return response
+        return http.client.HTTPConnection(str(address.hostname), address.port, timeout=READ_TIMEOUT)
 
     def write(sink: Sink) -> Mapping[str, str]:
-        response = request("POST", f"{address.path}?id={copy}")
-        while chunk := response.read(CHUNK):
-            sink.write(chunk)
-        outcome: dict[str, Any] = json.loads(request("GET", f"{address.path}/{copy}").read())
-        if not outcome.get("ok"):
-            raise StepFailed("database", f"mariadb-backup failed: {outcome.get('message', '')}")
-        return {"position": str(outcome.get("position", ""))}
+        with contextlib.closing(connect()) as connection:
+            connection.request("POST", address.path, headers={"Authorization": f"Bearer {token}"})
+            with connection.getresponse() as response:
+                return {"position": _copy(response, sink)}
 
     return write
+
+
+def _copy(response: http.client.HTTPResponse, sink: Sink) -> str:
+    if response.status != http.client.OK:
+        words = response.read(500).decode(errors="replace")
+        raise StepFailed("database", f"the database member answered {response.status}: {words}")
+    finder = PositionFinder(sink)
+    while chunk := response.read(CHUNK):
+        finder.write(chunk)
+    if finder.position is None:
+        raise StepFailed("database", "the copy does not say where in the history it stands")
+    return finder.position
 
 
 @dataclass(frozen=True)

@@ -113,25 +113,31 @@ def test_a_failed_repository_check_is_no_backup(store: Path, tmp_path: Path) -> 
     assert (result.ok, result.message) == (False, "Fatal: repository contains errors")
 
 
+POSITION = "0f4b8c1e-6f0a-11f0-9b7a-0b3f8a3b2c1d:7929"
+INFO = b"XBSTCK01\0P\x1a\0\0\0mariadb_backup_galera_info" + b"\0" * 20 + POSITION.encode() + b"\n"
+
+
 class Member(BaseHTTPRequestHandler):
-    outcome: dict[str, object]
+    protocol_version = "HTTP/1.1"
+    chunks: tuple[bytes, ...] = ()
+    whole = True
 
     @override
     def log_message(self, format: str, *args: object) -> None:
         return
 
     def do_POST(self) -> None:
-        self._answer(b"copy" * 1000)
-
-    def do_GET(self) -> None:
-        self._answer(json.dumps(self.outcome).encode())
-
-    def _answer(self, body: bytes) -> None:
-        known = self.headers["Authorization"] == "Bearer token"
-        self.send_response(200 if known else 401)
-        self.send_header("Content-Length", str(len(body)))
+        self.close_connection = True
+        if self.headers["Authorization"] != "Bearer token":
+            self.send_error(401)
+            return
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.wfile.write(body)
+        for chunk in self.chunks:
+            self.wfile.write(b"%x\r\n" % len(chunk) + chunk + b"\r\n")
+        if self.whole:
+            self.wfile.write(b"0\r\n\r\n")
 
 
 @pytest.fixture
@@ -145,20 +151,31 @@ def member() -> Iterator[str]:
     server.server_close()
 
 
-def test_the_member_is_asked_whether_its_copy_was_whole(store: Path, member: str) -> None:
-    Member.outcome = {"ok": True, "position": "uuid:7"}
+@pytest.mark.parametrize("cut", [1, 30, 60, 80])
+def test_the_position_is_read_out_of_the_copy(
+    store: Path, member: str, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    monkeypatch.setattr(Member, "chunks", (b"page" * 100 + INFO[:cut], INFO[cut:] + b"more"))
     part = Part("database", "mariadb.mbstream", database(member, "token", None))
 
     step, facts, stored = restic(store).save(part)
 
-    assert (step.bytes, facts, stored) == (4000, {"position": "uuid:7"}, 7)
+    assert (step.bytes, facts, stored) == (404 + len(INFO), {"position": POSITION}, 7)
 
 
-def test_a_copy_that_broke_off_never_becomes_a_snapshot(store: Path, member: str) -> None:
-    Member.outcome = {"ok": False, "message": "lost connection to server"}
+@pytest.mark.parametrize(("chunks", "whole"), [((INFO,), False), ((b"page",), True)])
+def test_a_copy_that_is_not_whole_never_becomes_a_snapshot(
+    store: Path,
+    member: str,
+    monkeypatch: pytest.MonkeyPatch,
+    chunks: tuple[bytes, ...],
+    whole: bool,
+) -> None:
+    monkeypatch.setattr(Member, "chunks", chunks)
+    monkeypatch.setattr(Member, "whole", whole)
     part = Part("database", "mariadb.mbstream", database(member, "token", None))
 
-    with pytest.raises(StepFailed, match="lost connection"):
+    with pytest.raises(StepFailed):
         restic(store).save(part)
 
     assert not (store / "log").exists()
