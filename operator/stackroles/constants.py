@@ -24,6 +24,8 @@ LABEL_STEP: Final = f"{API_GROUP}/step"
 LABEL_POOL: Final = f"compute.{API_GROUP}/pool"
 
 ANNOTATION_CONFIG_HASH: Final = f"{API_GROUP}/config-hash"
+# Names of the ConfigMaps a pod reads, comma-separated: they stay while such a pod lives.
+ANNOTATION_CONFIG_MAPS: Final = f"{API_GROUP}/config-maps"
 ANNOTATION_GALERA_DECISION: Final = f"{API_GROUP}/galera-decision"
 ANNOTATION_PAUSED: Final = f"{API_GROUP}/paused"
 FINALIZER: Final = f"{API_GROUP}/teardown"

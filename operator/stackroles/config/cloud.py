@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from stackroles import naming
-from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
+from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSpec
+from stackroles.api.v1alpha1.common import DeletionPolicy
+from stackroles.config.owner import RoleSettings
 
 Sections = Mapping[str, Mapping[str, str | int]]
 _NOTHING: Mapping[str, Sections] = MappingProxyType({})
@@ -34,6 +36,42 @@ class Cloud:
     image_registry: str = "localhost/stackroles"
     image_tags: Mapping[str, str] = field(default_factory=dict)
     agents: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def owner_kind(self) -> str:
+        """The kind of the resource, for owner references and labels."""
+        return "CloudController"
+
+    @property
+    def cloud_name(self) -> str:
+        """The resource whose Secrets its pods read: itself."""
+        return self.name
+
+    @property
+    def deletion_policy(self) -> DeletionPolicy:
+        """Whether volumes and Secrets go with the resource."""
+        return self.spec.deletion_policy
+
+    @property
+    def pull_secrets(self) -> tuple[str, ...]:
+        """Secrets for pulling images."""
+        return self.spec.images.pull_secrets
+
+    def settings(self, role: str) -> RoleSettings:
+        """Return what the user said of a role, the cloud's own storage class filled in."""
+        said = self.spec.roles.get(role, RoleSpec())
+        return RoleSettings(
+            node_selector=said.placement.node_selector,
+            tolerations=said.placement.tolerations,
+            resources=said.resources,
+            image=said.image,
+            storage_size=said.storage.size,
+            storage_class=said.storage.storage_class_name or self.spec.storage_class_name,
+        )
+
+    def members_of(self, role: str) -> int:
+        """Return how many members a role shall have."""
+        return self.replicas[role]
 
     def workload(self, role: str) -> str:
         """Return the name of a role's workload and Service."""

@@ -1,0 +1,38 @@
+"""Immutable ConfigMaps, named by the hash of what they hold."""
+
+from collections.abc import Mapping
+
+from stackroles.builders.metadata import Manifest, labels, metadata
+from stackroles.builders.rendering import Rendering, agents_name, file_key
+from stackroles.config.owner import Owner
+
+
+def build_config_map(owner: Owner, name: str, service: str, rendering: Rendering) -> Manifest:
+    """Return the ConfigMap with the files of a role or step, which must have some.
+
+    A change makes a new one beside it: a pod that restarts during a roll finds the files it was
+    made with.
+    """
+    if rendering.config_map is None:
+        raise ValueError(f"{name} renders no files")
+    data = {file_key(path): text for path, text in rendering.files.items()}
+    return _immutable(owner, rendering.config_map, labels(owner, name, service), data)
+
+
+def build_agents_config_map(owner: Owner) -> Manifest:
+    """Return the ConfigMap with the sources of the agent programs."""
+    return _immutable(
+        owner, agents_name(owner), labels(owner, "agents", "agents"), dict(owner.agents)
+    )
+
+
+def _immutable(
+    owner: Owner, name: str, child_labels: Mapping[str, str], data: dict[str, str]
+) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(owner, name, child_labels),
+        "immutable": True,
+        "data": data,
+    }

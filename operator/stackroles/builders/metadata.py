@@ -1,0 +1,76 @@
+"""Labels, selectors, owner references and the metadata of every child."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stackroles.api.v1alpha1.common import DeletionPolicy
+from stackroles.config.owner import Owner
+from stackroles.constants import (
+    GROUP_VERSION,
+    LABEL_COMPONENT,
+    LABEL_INSTANCE,
+    LABEL_MANAGED_BY,
+    LABEL_NAME,
+    LABEL_OWNER_KIND,
+    LABEL_PART_OF,
+    LABEL_STEP,
+    MANAGED_BY,
+)
+
+Manifest = dict[str, Any]
+# The name label of every one-shot pod: no role is called this, so no Service or budget selects one.
+STEP_NAME = "step"
+
+
+def selector(owner: Owner, role: str) -> dict[str, str]:
+    """Return the labels that select a role's pods, and never those of Jobs.
+
+    A selector cannot change after creation, so it holds nothing that might.
+    """
+    return {
+        LABEL_NAME: role,
+        LABEL_INSTANCE: owner.name,
+        LABEL_OWNER_KIND: owner.owner_kind,
+    }
+
+
+def labels(owner: Owner, name: str, service: str) -> dict[str, str]:
+    """Return the labels of a role's child."""
+    return selector(owner, name) | {
+        LABEL_COMPONENT: service,
+        LABEL_PART_OF: owner.cloud_name,
+        LABEL_MANAGED_BY: MANAGED_BY,
+    }
+
+
+def step_labels(owner: Owner, service: str, step: str) -> dict[str, str]:
+    """Return the labels of a step's Job and pods."""
+    return labels(owner, STEP_NAME, service) | {LABEL_STEP: f"{service}.{step}"}
+
+
+def owner_reference(owner: Owner) -> Manifest:
+    """Return the reference by which the cluster removes a child with its owner."""
+    return {
+        "apiVersion": GROUP_VERSION,
+        "kind": owner.owner_kind,
+        "name": owner.name,
+        "uid": owner.uid,
+        "controller": True,
+    }
+
+
+def metadata(
+    owner: Owner, name: str, child_labels: Mapping[str, str], *, keep: bool = False
+) -> Manifest:
+    """Return a child's metadata.
+
+    Args:
+        owner: the resource the child belongs to.
+        name: the child's name.
+        child_labels: its labels.
+        keep: whether the child outlives its owner unless `deletionPolicy` is Delete.
+    """
+    made: Manifest = {"name": name, "namespace": owner.namespace, "labels": dict(child_labels)}
+    if not keep or owner.deletion_policy is DeletionPolicy.DELETE:
+        made["ownerReferences"] = [owner_reference(owner)]
+    return made
