@@ -71,7 +71,15 @@ class Forbidden(ClusterError):  # noqa: N818
 
 
 class Rejected(ClusterError):  # noqa: N818
-    """The API server refused the content (400, 422)."""
+    """The API server refused the content (400, 422).
+
+    Attributes:
+        fields: the paths of the fields that were refused, as far as the server named them.
+    """
+
+    def __init__(self, message: str, status: int = 422, fields: tuple[str, ...] = ()) -> None:
+        super().__init__(message, status)
+        self.fields = fields
 
 
 class Throttled(ClusterError):  # noqa: N818

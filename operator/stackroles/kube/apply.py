@@ -1,0 +1,195 @@
+"""Pure parts of writing: hashes, the no-op gate, merge patches."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stackroles.kube.kinds import ObjectRef, ref_of, uid_of
+
+Object = dict[str, Any]
+
+# Written anew at every look by whoever assesses; alone they are no reason to write a status.
+_VOLATILE: Final = frozenset(
+    {"lastTransitionTime", "lastHeartbeatTime", "lastProbeTime", "lastUpdateTime"}
+)
+
+
+@dataclass(frozen=True)
+class ChildRecord:
+    """What we know of our last apply of one child; kept in `status.children`.
+
+    Attributes:
+        kind: the child's kind.
+        namespace: its namespace, "" for the owner's own.
+        name: its name.
+        uid: its uid after the apply.
+        hash: hash of the manifest that was applied.
+        generation: its generation after the apply, None for kinds without one.
+        resource_version: its resourceVersion after the apply, for kinds without a generation.
+    """
+
+    kind: str
+    name: str
+    uid: str
+    hash: str
+    namespace: str = ""
+    generation: int | None = None
+    resource_version: str | None = None
+
+    def to_dict(self) -> Object:
+        """Return the record as it is written into `status.children`."""
+        record: Object = {"kind": self.kind, "name": self.name, "uid": self.uid, "hash": self.hash}
+        if self.namespace:
+            record["namespace"] = self.namespace
+        if self.generation is not None:
+            record["generation"] = self.generation
+        if self.resource_version is not None:
+            record["resourceVersion"] = self.resource_version
+        return record
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "ChildRecord":
+        """Return the record that `to_dict` wrote."""
+        return cls(
+            kind=record["kind"],
+            name=record["name"],
+            uid=record.get("uid", ""),
+            hash=record.get("hash", ""),
+            namespace=record.get("namespace", ""),
+            generation=record.get("generation"),
+            resource_version=record.get("resourceVersion"),
+        )
+
+    @classmethod
+    def of(cls, applied: Object, manifest_hash: str, owner_namespace: str) -> "ChildRecord":
+        """Return the record of an object as the API server answered our apply."""
+        ref = ref_of(applied)
+        generation = applied["metadata"].get("generation")
+        version = applied["metadata"].get("resourceVersion")
+        return cls(
+            kind=ref.kind,
+            name=ref.name,
+            uid=uid_of(applied),
+            hash=manifest_hash,
+            namespace="" if ref.namespace == owner_namespace else ref.namespace,
+            generation=generation,
+            resource_version=None if generation is not None else version,
+        )
+
+
+def manifest_hash(manifest: Object) -> str:
+    """Return the hash of a manifest: 16 hexadecimal digits, the same for equal content."""
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def is_settled(
+    manifest: Object, digest: str, record: ChildRecord | None, seen: Object | None
+) -> bool:
+    """Tell whether applying `manifest` again would change nothing.
+
+    Args:
+        manifest: the desired object.
+        digest: its hash.
+        record: what we noted after our last apply.
+        seen: the object as the cache holds it.
+    """
+    if record is None or seen is None or record.hash != digest or record.uid != uid_of(seen):
+        return False
+    if not contains(seen["metadata"], _owned_metadata(manifest)):
+        return False
+    generation = seen["metadata"].get("generation")
+    if generation is not None and record.generation is not None:
+        return bool(generation == record.generation)
+    if record.resource_version == seen["metadata"].get("resourceVersion"):
+        return True
+    # A kind without a generation was written by somebody, perhaps only its status.
+    return "spec" in manifest and contains(seen.get("spec"), manifest["spec"])
+
+
+def is_record_enough(digest: str, record: ChildRecord | None) -> bool:
+    """Tell whether the record alone says that a child of a kind we do not watch is applied."""
+    return record is not None and record.hash == digest and bool(record.uid)
+
+
+def _owned_metadata(manifest: Object) -> Object:
+    metadata = manifest["metadata"]
+    keys = ("labels", "annotations", "ownerReferences", "finalizers")
+    return {key: metadata[key] for key in keys if metadata.get(key)}
+
+
+def contains(actual: Any, desired: Any) -> bool:
+    """Tell whether `actual` holds all that `desired` says; more is fine.
+
+    Lists of references and finalizers may hold others' items between ours; other lists match item
+    by item.
+    """
+    if isinstance(desired, Mapping):
+        return isinstance(actual, Mapping) and all(
+            key in actual and contains(actual[key], value) for key, value in desired.items()
+        )
+    if isinstance(desired, list | tuple):
+        if not isinstance(actual, list | tuple):
+            return False
+        if len(actual) == len(desired):
+            pairs = zip(actual, desired, strict=True)
+            if all(contains(have, want) for have, want in pairs):
+                return True
+        return _is_unordered(desired) and all(
+            any(contains(have, want) for have in actual) for want in desired
+        )
+    return bool(actual == desired)
+
+
+def _is_unordered(items: Any) -> bool:
+    return all(
+        isinstance(item, str) or (isinstance(item, Mapping) and "uid" in item) for item in items
+    )
+
+
+def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:
+    """Return the JSON merge patch (RFC 7386) that turns `old` into `new`; empty when equal."""
+    patch: Object = {key: None for key in old if key not in new or new[key] is None}
+    patch = {key: None for key in patch if old[key] is not None}
+    for key, value in new.items():
+        if value is None or (key in old and old[key] == value):
+            continue
+        if isinstance(value, Mapping) and isinstance(old.get(key), Mapping):
+            patch[key] = merge_patch(old[key], value)
+        else:
+            patch[key] = value
+    return patch
+
+
+def is_same_status(old: Any, new: Any) -> bool:
+    """Tell whether two statuses differ in nothing but volatile times."""
+    return bool(_stable(old) == _stable(new))
+
+
+def _stable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: "" if k in _VOLATILE else _stable(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list | tuple):
+        return [_stable(item) for item in value]
+    return value
+
+
+def owner_reference(owner: Object) -> Object:
+    """Return the controller reference to `owner`, for a child in the same namespace."""
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": uid_of(owner),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def records_of(owner: Object) -> dict[ObjectRef, ChildRecord]:
+    """Return the records in `status.children` of an owner, by reference."""
+    namespace = owner["metadata"].get("namespace", "")
+    records = (ChildRecord.from_dict(r) for r in owner.get("status", {}).get("children") or ())
+    return {ObjectRef(r.kind, r.namespace or namespace, r.name): r for r in records}

@@ -1,0 +1,212 @@
+"""What we watch of the cluster: trimmed objects with indexes by owner and by label."""
+
+import hashlib
+import json
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND
+from stackroles.kube.kinds import OWN_KINDS, ObjectRef, kind_of, ref_of, uid_of, version_of
+
+Object = dict[str, Any]
+Objects = list[Object]
+
+_TOMBSTONES: Final = 4096
+_METADATA: Final = (
+    "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "finalizers",
+    "deletionTimestamp", "labels", "annotations", "ownerReferences",
+)  # fmt: skip
+# Set by kubectl apply with a whole copy of the object, which may hold a Secret's data.
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_WORKLOAD_SPEC: Final = ("replicas", "suspend", "completions", "parallelism", "schedule")
+_SPEC_KEPT: Final[dict[str, tuple[str, ...]]] = {
+    "Pod": ("nodeName",),
+    "Node": ("taints", "unschedulable"),
+    "PodDisruptionBudget": (),
+    **dict.fromkeys(("StatefulSet", "Deployment", "DaemonSet", "Job", "CronJob"), _WORKLOAD_SPEC),
+}
+# Small, and without a generation: drift is seen by comparing the spec itself.
+_SPEC_WHOLE: Final = frozenset({"Service", "PersistentVolumeClaim"})
+_NODE_STATUS: Final = ("conditions", "addresses", "allocatable", "nodeInfo")
+
+
+def trim(obj: Object) -> Object:
+    """Return the part of an object that decisions need; never the data of a Secret or ConfigMap.
+
+    Args:
+        obj: a whole object as the API serves it, with kind and apiVersion.
+
+    Returns:
+        A new dict. Secrets and ConfigMaps keep `dataKeys` and `dataDigest` in place of their data.
+    """
+    kind = obj["kind"]
+    metadata = {key: obj["metadata"][key] for key in _METADATA if key in obj["metadata"]}
+    if _LAST_APPLIED in metadata.get("annotations", {}):
+        annotations = metadata["annotations"]
+        metadata["annotations"] = {k: v for k, v in annotations.items() if k != _LAST_APPLIED}
+    trimmed: Object = {"apiVersion": obj["apiVersion"], "kind": kind, "metadata": metadata}
+    if kind in OWN_KINDS:
+        return trimmed | {key: obj[key] for key in ("spec", "status") if key in obj}
+    return trimmed | _content(kind, obj)
+
+
+def _content(kind: str, obj: Object) -> Object:
+    """Return what is kept of an object besides its metadata."""
+    spec, status = obj.get("spec", {}), obj.get("status", {})
+    if kind in ("ConfigMap", "Secret"):
+        return _data_digest(obj)
+    if kind == "Node":
+        status = _pick(status, _NODE_STATUS)
+    if kind in _SPEC_KEPT:
+        spec = _pick(spec, _SPEC_KEPT[kind])
+    elif kind not in _SPEC_WHOLE:
+        return {}
+    return {"spec": spec, "status": status}
+
+
+def _data_digest(obj: Object) -> Object:
+    data = {**obj.get("data", {}), **obj.get("binaryData", {})}
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return {"dataKeys": sorted(data), "dataDigest": hashlib.sha256(text.encode()).hexdigest()[:16]}
+
+
+def _pick(source: Mapping[str, Any], keys: Iterable[str]) -> Object:
+    return {key: source[key] for key in keys if key in source}
+
+
+class Cache:
+    """Trimmed objects by reference, by owner uid and by our owner labels.
+
+    Returned objects are shared: callers must not change them.
+    """
+
+    def __init__(self) -> None:
+        self._objects: dict[str, dict[tuple[str, str], Object]] = defaultdict(dict)
+        self._by_owner: dict[str, set[ObjectRef]] = defaultdict(set)
+        self._by_label: dict[tuple[str, str, str], set[ObjectRef]] = defaultdict(set)
+        self._deleted: OrderedDict[str, int] = OrderedDict()
+
+    def upsert(self, obj: Object) -> bool:
+        """Store an object unless something as new is known; tell whether it was news.
+
+        An object whose uid was seen deleted never comes back, whatever order events arrive in.
+        """
+        ref, uid, version = ref_of(obj), uid_of(obj), version_of(obj)
+        if uid and uid in self._deleted:
+            return False
+        known = self.get(*ref)
+        if known is not None and uid_of(known) == uid and version_of(known) >= version:
+            return False
+        if known is not None and version_of(known) > version:
+            return False  # the older object of this name
+        self._drop(ref)
+        self._objects[ref.kind][ref.namespace, ref.name] = trimmed = trim(obj)
+        for index, key in self._keys(trimmed):
+            index[key].add(ref)
+        return True
+
+    def remove(self, obj: Object) -> bool:
+        """Forget an object that was deleted; tell whether it was known."""
+        ref, uid = ref_of(obj), uid_of(obj)
+        if uid:
+            self._deleted[uid] = version_of(obj)
+            while len(self._deleted) > _TOMBSTONES:
+                self._deleted.popitem(last=False)
+        known = self.get(*ref)
+        if known is None or (uid and uid_of(known) != uid):
+            return False
+        self._drop(ref)
+        return True
+
+    def replace(self, kind: str, namespace: str, listed: Iterable[Object], version: int) -> Objects:
+        """Take a complete list of one kind as the truth at `version`.
+
+        Args:
+            kind: the kind that was listed.
+            namespace: the namespace that was listed, "" for all.
+            listed: the whole objects.
+            version: the list's resourceVersion; objects that are newer in the cache stay.
+
+        Returns:
+            The objects that were news or are gone (the latter as last known), for enqueueing.
+        """
+        seen: set[tuple[str, str]] = set()
+        news: Objects = []
+        for obj in listed:
+            ref = ref_of(obj)
+            seen.add((ref.namespace, ref.name))
+            if self.upsert(obj):
+                news.append(self._objects[kind][ref.namespace, ref.name])
+        for obj in self.list(kind, namespace):
+            ref = ref_of(obj)
+            if (ref.namespace, ref.name) not in seen and version_of(obj) <= version:
+                self.remove(obj)
+                news.append(obj)
+        return news
+
+    def get(self, kind: str, namespace: str, name: str) -> Object | None:
+        """Return one object, or None."""
+        return self._objects.get(kind, {}).get((namespace, name))
+
+    def list(
+        self, kind: str, namespace: str = "", labels: Mapping[str, str] | None = None
+    ) -> Objects:
+        """Return the objects of a kind, sorted by namespace and name.
+
+        Args:
+            kind: the kind.
+            namespace: only this namespace; "" for all.
+            labels: only objects that carry all of these.
+        """
+        wanted = (labels or {}).items()
+        return [
+            obj
+            for obj in self._candidates(kind, labels or {})
+            if (not namespace or obj["metadata"].get("namespace") == namespace)
+            and wanted <= obj["metadata"].get("labels", {}).items()
+        ]
+
+    def owned(self, uid: str, kind: str = "") -> Objects:
+        """Return the objects with an owner reference to `uid`, optionally of one kind."""
+        refs = sorted(self._by_owner.get(uid, ()))
+        return [self._objects[ref.kind][ref.namespace, ref.name]
+                for ref in refs if not kind or ref.kind == kind]  # fmt: skip
+
+    def count(self) -> dict[str, int]:
+        """Return how many objects of each kind are held."""
+        return {kind: len(objects) for kind, objects in self._objects.items()}
+
+    def _candidates(self, kind: str, labels: Mapping[str, str]) -> Iterator[Object]:
+        objects = self._objects.get(kind, {})
+        instance = labels.get(LABEL_INSTANCE)
+        if instance is None:
+            yield from (objects[key] for key in sorted(objects))
+            return
+        refs = self._by_label.get((kind, labels.get(LABEL_OWNER_KIND, ""), instance), ())
+        yield from (objects[ref.namespace, ref.name] for ref in sorted(refs))
+
+    def _drop(self, ref: ObjectRef) -> None:
+        known = self._objects.get(ref.kind, {}).pop((ref.namespace, ref.name), None)
+        if known is None:
+            return
+        for index, key in self._keys(known):
+            index[key].discard(ref)
+            if not index[key]:
+                del index[key]
+
+    def _keys(self, obj: Object) -> Iterator[tuple[dict[Any, set[ObjectRef]], Any]]:
+        metadata = obj["metadata"]
+        for owner in metadata.get("ownerReferences", ()):
+            yield self._by_owner, owner["uid"]
+        labels = metadata.get("labels", {})
+        if LABEL_INSTANCE in labels:
+            owner_kind, instance = labels.get(LABEL_OWNER_KIND, ""), labels[LABEL_INSTANCE]
+            yield self._by_label, (obj["kind"], "", instance)
+            if owner_kind:
+                yield self._by_label, (obj["kind"], owner_kind, instance)
+
+
+def with_kind(kind: str, item: Object) -> Object:
+    """Return a list's item with the kind and apiVersion that lists leave out."""
+    return {"apiVersion": kind_of(kind).api_version, "kind": kind, **item}

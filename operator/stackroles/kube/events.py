@@ -1,0 +1,110 @@
+"""Kubernetes Events: which transitions deserve one, and what it looks like."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from stackroles.constants import MANAGED_BY
+from stackroles.kube.kinds import ref_of, uid_of
+
+Object = dict[str, Any]
+
+NORMAL: Final = "Normal"
+WARNING: Final = "Warning"
+_NOTE_LIMIT: Final = 1024  # events.k8s.io/v1 refuses a longer note
+_REMEMBERED: Final = 1024
+# Conditions that are bad news when True; all others are bad news when they turn False.
+_ABNORMAL: Final = frozenset({"Stalled", "Degraded", "Reconciling", "Progressing"})
+_SILENT: Final = frozenset({"Reconciling", "Progressing"})
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One thing worth an Event: its type (Normal or Warning), a stable reason and a sentence."""
+
+    type: str
+    reason: str
+    message: str
+
+
+def transitions(
+    before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]
+) -> tuple[Happening, ...]:
+    """Return what changed between two lists of conditions, one entry per changed reason.
+
+    Several conditions that turned for the same reason are one happening, the first one's.
+    """
+    known = {c["type"]: (c["status"], c.get("reason")) for c in before}
+    found: dict[str, Happening] = {}
+    for condition in after:
+        kind, status, reason = condition["type"], condition["status"], condition.get("reason", "")
+        if kind in _SILENT or known.get(kind) == (status, reason):
+            continue
+        if kind not in known and (status == "Unknown" or (kind in _ABNORMAL and status == "False")):
+            continue
+        bad = status == ("True" if kind in _ABNORMAL else "False")
+        was_good = kind in known and known[kind][0] == "True"
+        warn = bad and (was_good or kind in _ABNORMAL)
+        happening = Happening(WARNING if warn else NORMAL, reason, condition.get("message", ""))
+        found.setdefault(reason, happening)
+    return tuple(found.values())
+
+
+def build_event(regarding: Object, happening: Happening, now: datetime, instance: str) -> Object:
+    """Return the manifest of an Event (events.k8s.io/v1) about an object.
+
+    Args:
+        regarding: the object, with kind, apiVersion and uid.
+        happening: what happened.
+        now: when, timezone-aware.
+        instance: which replica reports, its pod's name.
+    """
+    ref = ref_of(regarding)
+    stamp = int(now.timestamp() * 1_000_000)
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{ref.name[:230]}.{stamp:x}",
+            "namespace": ref.namespace or "default",
+        },
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "type": happening.type,
+        "reason": happening.reason[:128],
+        "note": happening.message[:_NOTE_LIMIT],
+        "action": "Reconcile",
+        "reportingController": MANAGED_BY,
+        "reportingInstance": instance[:128] or MANAGED_BY,
+        "regarding": {
+            "apiVersion": regarding["apiVersion"],
+            "kind": ref.kind,
+            "name": ref.name,
+            "namespace": ref.namespace,
+            "uid": uid_of(regarding),
+        },
+    }
+
+
+class Repeats:
+    """Remembers what was said last about each object and reason."""
+
+    def __init__(self) -> None:
+        self._said: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def is_new(self, uid: str, happening: Happening) -> bool:
+        """Tell whether this was not the last thing said of this object and reason; remember it."""
+        key = (uid, happening.reason)
+        if self._said.get(key) == happening.message:
+            return False
+        self._said[key] = happening.message
+        self._said.move_to_end(key)
+        while len(self._said) > _REMEMBERED:
+            self._said.popitem(last=False)
+        return True
+
+    def forget_others(self, uid: str, reason: str) -> None:
+        """Forget other reasons of this object, so that their return is news again."""
+        for key in [key for key in self._said if key[0] == uid and key[1] != reason]:
+            del self._said[key]

@@ -1,0 +1,120 @@
+"""Reads: from the cache, and live for what the cache leaves out on purpose."""
+
+import base64
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final
+
+from stackroles.errors import NotFound
+from stackroles.kube.cache import Cache
+from stackroles.kube.client import KubeClient
+from stackroles.kube.kinds import ObjectRef, kind_of, ref_of, uid_of, version_of
+
+Object = dict[str, Any]
+Objects = list[Object]
+
+# A user's own Secret is not watched: how long its content may be taken from memory.
+_UNWATCHED_SECONDS: Final = 10.0
+_REMEMBERED: Final = 128
+
+
+class Reader:
+    """Reads objects; those returned from the cache are shared and must not be changed."""
+
+    def __init__(self, client: KubeClient, cache: Cache) -> None:
+        self.cache = cache
+        self._client = client
+        self._memory: OrderedDict[ObjectRef, tuple[int, float, Object]] = OrderedDict()
+
+    def get(self, kind: str, namespace: str, name: str) -> Object | None:
+        """Return a watched object (trimmed), or None."""
+        return self.cache.get(kind, namespace, name)
+
+    def list(
+        self, kind: str, namespace: str = "", labels: Mapping[str, str] | None = None
+    ) -> Objects:
+        """Return watched objects (trimmed) of a kind, by namespace ("" for all) and labels."""
+        return self.cache.list(kind, namespace, labels)
+
+    def owned(self, owner: Object, kind: str = "") -> Objects:
+        """Return watched objects (trimmed) with an owner reference to `owner`."""
+        return self.cache.owned(uid_of(owner), kind)
+
+    async def read(self, kind: str, namespace: str, name: str) -> Object | None:
+        """Return the whole object from the API server, or None when it does not exist."""
+        try:
+            found: Object = await self._client.request("GET", kind_of(kind).path(namespace, name))
+        except NotFound:
+            return None
+        return found
+
+    async def read_secret(self, namespace: str, name: str) -> dict[str, bytes] | None:
+        """Return a Secret's decoded data, or None when it does not exist.
+
+        One that we watch is read once a version; a user's own at most every ten seconds.
+        """
+        secret = await self._remembered(ObjectRef("Secret", namespace, name))
+        if secret is None:
+            return None
+        return {key: base64.b64decode(value) for key, value in secret.get("data", {}).items()}
+
+    async def read_config_map(self, namespace: str, name: str) -> dict[str, str] | None:
+        """Return a ConfigMap's data, or None when it does not exist; see `read_secret`."""
+        config_map = await self._remembered(ObjectRef("ConfigMap", namespace, name))
+        return None if config_map is None else dict(config_map.get("data", {}))
+
+    async def read_log(
+        self,
+        namespace: str,
+        pod: str,
+        container: str = "",
+        lines: int = 20,
+        *,
+        previous: bool = False,
+    ) -> str:
+        """Return the last lines of a container's log, empty when there is none (yet).
+
+        Args:
+            namespace: the pod's namespace.
+            pod: its name.
+            container: which container; needed when there are several.
+            lines: how many lines.
+            previous: of the container's run before this one.
+        """
+        query = {"tailLines": str(lines), "limitBytes": "65536"}
+        if container:
+            query["container"] = container
+        if previous:
+            query["previous"] = "true"
+        path = kind_of("Pod").path(namespace, pod, "log")
+        try:
+            text = await self._client.request_bytes("GET", path, query=query)
+        except NotFound:
+            return ""
+        return text.decode(errors="replace").strip()
+
+    async def _remembered(self, ref: ObjectRef) -> Object | None:
+        seen, now = self.get(*ref), time.monotonic()
+        version = version_of(seen) if seen is not None else 0
+        known = self._memory.get(ref)
+        if known is not None:
+            fresh = known[0] >= version if seen is not None else now - known[1] < _UNWATCHED_SECONDS
+            if fresh:
+                return known[2]
+        found = await self.read(*ref)
+        if found is None:
+            self._memory.pop(ref, None)
+            return None
+        self._memory[ref_of(found)] = (version_of(found), now, found)
+        while len(self._memory) > _REMEMBERED:
+            self._memory.popitem(last=False)
+        return found
+
+    def _latest(self, obj: Object) -> Object:
+        """Return the cached object if it is a newer version of `obj`, else `obj`."""
+        seen = self.get(*ref_of(obj))
+        newer = (
+            seen is not None and uid_of(seen) == uid_of(obj) and version_of(seen) > version_of(obj)
+        )
+        return seen if seen is not None and newer else obj

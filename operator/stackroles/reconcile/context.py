@@ -1,0 +1,116 @@
+"""What a reconcile function is given, and what it looks like."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Any, Protocol
+
+from stackroles.kube.cluster import Cluster
+from stackroles.kube.kinds import ObjectRef
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> datetime:
+        """Return the wall clock, UTC and timezone-aware."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        ...
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The last result of a polled call.
+
+    Attributes:
+        value: what the last successful call returned, None before the first.
+        error: why the last call failed, "" when it did not. `value` then is what was known before.
+        at: when the last successful call ended, in `Clock.monotonic()` seconds.
+    """
+
+    value: Any
+    error: str
+    at: float
+
+
+class Poller(Protocol):
+    """Calls what cannot be watched again and again, and enqueues a resource on a difference."""
+
+    def ensure(
+        self,
+        name: str,
+        call: Callable[[], Awaitable[Any]],
+        *,
+        interval: float,
+        deadline: float,
+        notify: ObjectRef,
+        target: str = "",
+    ) -> None:
+        """Poll `call` under `name` from now on; a second call with the same name updates the first.
+
+        Args:
+            name: unique; starts with what it belongs to, such as "ComputePool/ns/name/services".
+            call: returns comparable data; an exception is an observation too.
+            interval: seconds between the end of one call and the start of the next.
+            deadline: seconds after which a call is given up.
+            notify: the resource to enqueue when value or error differ from the last.
+            target: calls to one target share a circuit breaker; `name` by default.
+        """
+        ...
+
+    def latest(self, name: str) -> Observation | None:
+        """Return the last observation, None when there is none yet."""
+        ...
+
+    def forget(self, prefix: str) -> None:
+        """Stop polling everything whose name starts with `prefix`."""
+        ...
+
+
+class Requeue(Protocol):
+    """Enqueues another resource's reconcile."""
+
+    def __call__(self, ref: ObjectRef, delay: float = 0.0) -> None:
+        """Reconcile `ref` after `delay` seconds, or at once."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a reconcile function may touch.
+
+    Attributes:
+        cluster: the Kubernetes API.
+        poller: answers of what cannot be watched.
+        clock: time.
+        random: randomness, also for passwords (a SystemRandom in production).
+        settings: the operator's settings (main's Settings).
+        openstack: access to the clouds' own APIs.
+        enqueue: reconcile another resource.
+        epoch: number of the current leadership; grows with each change of the leader.
+    """
+
+    cluster: Cluster
+    poller: Poller
+    clock: Clock
+    random: Random
+    settings: Any
+    openstack: Any
+    enqueue: Requeue
+    epoch: Callable[[], int]
+
+
+Reconcile = Callable[[Context, dict[str, Any]], Awaitable[None]]
+"""Brings one custom resource (whole, from the cache) to its spec.
+
+Also called for a resource with a deletionTimestamp; not for one that is gone. Raises SpecInvalid to
+wait for a new spec, NotReady to be called again after a delay; anything else is retried with
+backoff.
+"""
+
+Reconcilers = Mapping[str, Reconcile]
+"""Which function reconciles which kind."""
