@@ -71,25 +71,37 @@ class SchemaError(ValueError):
 
 
 def structural_schema(
-    model: type[BaseModel], key_sets: Mapping[str, KeySet] | None = None
+    model: type[BaseModel],
+    key_sets: Mapping[str, KeySet] | None = None,
+    *,
+    tell_defaults: bool = True,
 ) -> Schema:
     """Return the structural schema of a model: no references, deterministic order.
+
+    Args:
+        model: the model; its wire names are the schema's.
+        key_sets: what `x-stackroles-keys` may name.
+        tell_defaults: end descriptions with the default that the operator fills in; a status has
+            none that a reader could leave out.
 
     Raises:
         SchemaError: the model uses what a structural schema cannot say, or a field has no
             description.
     """
     raw = model.model_json_schema(by_alias=True, mode="validation")
-    converter = _Converter(raw.pop("$defs", {}), key_sets or {})
+    converter = _Converter(raw.pop("$defs", {}), key_sets or {}, tell_defaults)
     return converter.convert(raw, model.__name__, ())
 
 
 class _Converter:
     """Walks one model's JSON schema; holds its definitions and the key sets."""
 
-    def __init__(self, definitions: Mapping[str, Any], key_sets: Mapping[str, KeySet]) -> None:
+    def __init__(
+        self, definitions: Mapping[str, Any], key_sets: Mapping[str, KeySet], tell_defaults: bool
+    ) -> None:
         self._definitions = definitions
         self._key_sets = key_sets
+        self._tell_defaults = tell_defaults
         self._by_kind: Mapping[str, Callable[[Schema, str, tuple[str, ...]], Schema]] = {
             "object": self._object,
             "map": self._map,
@@ -110,7 +122,7 @@ class _Converter:
         if unknown := sorted(set(node) - known):
             raise SchemaError(path, f"no structural form is known for {', '.join(unknown)}")
         return {
-            **_described(node),
+            **_described(node, tell_default=self._tell_defaults),
             **self._by_kind[kind](node, path, stack),
             **_extensions(node, path, self._key_set(node, path)),
         }
@@ -213,14 +225,19 @@ def _kind(node: Schema, path: str) -> str:
     return str(kind)
 
 
-def _described(node: Schema) -> Schema:
+def _described(node: Schema, *, tell_default: bool) -> Schema:
     """Return description and default; a default that the operator fills in is only told."""
     text = " ".join(str(node.get("description", "")).split("\n\n", maxsplit=1)[0].split())
     default = node.get("default")
     result: Schema = {}
     if node.get(KEEP_DEFAULT):
         result["default"] = default
-    elif isinstance(default, str | int | float) and default != "" and "efault" not in text:
+    elif (
+        tell_default
+        and isinstance(default, str | int | float)
+        and default != ""
+        and "efault" not in text
+    ):
         shown = str(default).lower() if isinstance(default, bool) else default
         text = f"{text} Default: {shown}.".strip() if text else text
     return {**({"description": text} if text else {}), **result}

@@ -1,0 +1,209 @@
+"""The rights of the operator: one table, a reason for each row.
+
+The chart includes what is generated from it, so nothing is copied by hand. To give the operator a
+right, add a row here and run `python -m stackroles.codegen`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import yaml
+
+from stackroles.constants import API_GROUP
+
+
+class Scope(StrEnum):
+    """Where a right holds; each scope is a role of its own.
+
+    Attributes:
+        WORKLOADS: in each watched namespace.
+        SECRETS: in each watched namespace, apart, so that who may read Secrets is seen at a glance.
+        LEADER: in the operator's own namespace.
+        NODES: nodes, which have no namespace; an admission policy narrows what may be written.
+        CLUSTER: other objects without a namespace, read only.
+    """
+
+    WORKLOADS = "workloads"
+    SECRETS = "secrets"
+    LEADER = "leader"
+    NODES = "nodes"
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One row: these verbs on these resources, and why."""
+
+    scope: Scope
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    why: str
+    names: tuple[str, ...] = ()
+
+    def as_policy_rule(self) -> dict[str, Any]:
+        """Return the rule as a Role holds it."""
+        rule: dict[str, Any] = {
+            "apiGroups": [self.group],
+            "resources": list(self.resources),
+            "verbs": list(self.verbs),
+        }
+        return {**rule, "resourceNames": list(self.names)} if self.names else rule
+
+
+LEASE_NAME: Final = "stackroles-leader"
+_READ: Final = ("get", "list", "watch")
+_OWN: Final = (*_READ, "create", "patch", "delete")
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        scope=Scope.WORKLOADS,
+        group=API_GROUP,
+        resources=("cloudcontrollers", "computepools", "computenodes", "backuppolicies", "backups"),
+        verbs=_READ,
+        why="the resources it acts on",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group=API_GROUP,
+        resources=("cloudcontrollers", "computepools", "backuppolicies"),
+        verbs=("patch",),
+        why="finalizers, where teardown has an order; a spec is never written",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group=API_GROUP,
+        resources=("computenodes", "backups"),
+        verbs=("create", "patch", "delete"),
+        why="it makes a ComputeNode for each node and removes Backups beyond keepLast",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group=API_GROUP,
+        resources=(
+            "cloudcontrollers/status",
+            "computepools/status",
+            "computenodes/status",
+            "backuppolicies/status",
+            "backups/status",
+        ),
+        verbs=("patch",),
+        why="what it observed",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="apps",
+        resources=("statefulsets", "deployments", "daemonsets"),
+        verbs=_OWN,
+        why="roles run in them",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="batch",
+        resources=("jobs", "cronjobs"),
+        verbs=_OWN,
+        why="bootstrap steps, backups and their schedule",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="",
+        resources=("services", "configmaps"),
+        verbs=_OWN,
+        why="addresses, configuration without passwords, and the state that data depends on",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="",
+        resources=("persistentvolumeclaims",),
+        verbs=_OWN,
+        why="the repository's volume; member volumes go with deletionPolicy Delete",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="policy",
+        resources=("poddisruptionbudgets",),
+        verbs=_OWN,
+        why="no drain may take a quorum",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="",
+        resources=("pods",),
+        verbs=(*_READ, "patch", "delete"),
+        why="members report and are answered by an annotation; one is deleted to roll it",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="",
+        resources=("pods/log",),
+        verbs=("get",),
+        why="a failed step's last lines go into its condition",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="",
+        resources=("serviceaccounts",),
+        verbs=_OWN,
+        why="role pods run under accounts of their own",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="events.k8s.io",
+        resources=("events",),
+        verbs=("create", "patch"),
+        why="transitions are told as Events",
+    ),
+    Rule(
+        scope=Scope.SECRETS,
+        group="",
+        resources=("secrets",),
+        verbs=_OWN,
+        why="passwords and keys it makes once, and the user's own that a resource names",
+    ),
+    Rule(
+        scope=Scope.LEADER,
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=("create",),
+        why="the first replica makes the Lease (a create cannot be limited to a name)",
+    ),
+    Rule(
+        scope=Scope.LEADER,
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=("get", "update", "patch"),
+        names=(LEASE_NAME,),
+        why="one replica acts at a time",
+    ),
+    Rule(
+        scope=Scope.NODES,
+        group="",
+        resources=("nodes",),
+        verbs=(*_READ, "patch"),
+        why="pools choose nodes by label and pin agents by the operator's own label",
+    ),
+    Rule(
+        scope=Scope.CLUSTER,
+        group="storage.k8s.io",
+        resources=("storageclasses",),
+        verbs=("get", "list"),
+        why="a storage class that does not exist is told before a volume waits for it",
+    ),
+)
+
+
+def rules_of(scope: Scope, rules: Iterable[Rule] = RULES) -> list[dict[str, Any]]:
+    """Return the policy rules of one scope."""
+    return [rule.as_policy_rule() for rule in rules if rule.scope == scope]
+
+
+def render_scope(scope: Scope, rules: Iterable[Rule] = RULES) -> str:
+    """Return the rules of one scope as YAML, each after a comment with its reason."""
+    parts = [
+        f"# {rule.why}\n{yaml.safe_dump([rule.as_policy_rule()], sort_keys=False)}"
+        for rule in rules
+        if rule.scope == scope
+    ]
+    return "".join(parts)
