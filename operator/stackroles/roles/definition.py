@@ -93,7 +93,7 @@ class FieldEnv:
 
 @dataclass(frozen=True, slots=True)
 class SecretEnv:
-    """An environment variable from a service's credentials Secret.
+    """An environment variable from a service's credentials Secret, or from `<cloud>-admin`.
 
     `OS_<GROUP>__<OPTION>` is how oslo.config reads passwords without a file.
     """
@@ -101,6 +101,9 @@ class SecretEnv:
     name: str
     service: str
     key: str
+
+
+Variable = Env | FieldEnv | SecretEnv
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,9 @@ class HostMount:
     read_only: bool = False
 
 
+AGENT_COMMAND = ("python3", "-B", "-m")
+AGENT_PATH = Env("PYTHONPATH", "/usr/local/lib")
+
 Mount = FileMount | AgentMount | DataMount | ScratchMount | SecretMount | PodInfoMount | HostMount
 
 
@@ -187,7 +193,7 @@ class Container:
     liveness: Probe | None = None
     no_liveness_because: str = ""
     resources: Amount = field(default_factory=Amount)
-    env: tuple[Env | FieldEnv | SecretEnv, ...] = ()
+    env: tuple[Variable, ...] = ()
     mounts: tuple[Mount, ...] = ()
     pre_stop: tuple[str, ...] = ()
     image: str | None = None
@@ -256,7 +262,7 @@ class Task:
 
     name: str
     command: tuple[str, ...]
-    env: tuple[Env | FieldEnv | SecretEnv, ...] = ()
+    env: tuple[Variable, ...] = ()
     mounts: tuple[Mount, ...] = ()
 
 
@@ -310,7 +316,16 @@ class ServiceDefinition:
 
     Its Secret `<cloud>-<name>-credentials` holds `database-password`, `broker-password`,
     `transport-url` and `service-password` as it needs them, one URL per connection, and a random
-    value for each of `secrets`.
+    value for each of `secrets`; roles/common.py has the forms of the URLs.
+
+    Attributes:
+        name: the service; also its user in the database, at the broker and in keystone.
+        databases: databases that its user owns.
+        connections: URLs to them.
+        broker: whether it has an account and a virtual host of its own name at the broker.
+        identity: whether it has a user in keystone.
+        secrets: names of random values.
+        keyrings: Secrets `<cloud>-<name>-<keyring>` with two fernet keys, named "0" and "1".
     """
 
     name: str
@@ -320,4 +335,5 @@ class ServiceDefinition:
     catalogue: Catalogue | None = None
     identity: bool = False
     secrets: tuple[str, ...] = ()
+    keyrings: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()

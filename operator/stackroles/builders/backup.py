@@ -1,0 +1,332 @@
+"""Children of BackupPolicy and Backup: the repository's claim, the schedule, the Job of one run."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stackroles import naming
+from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.builders.container import build_container, build_resources, secret_name
+from stackroles.builders.metadata import STEP_NAME, Manifest, owner_reference
+from stackroles.builders.pod import common_pod_fields, pod_security
+from stackroles.builders.rendering import Rendering
+from stackroles.config.cloud import Cloud
+from stackroles.constants import (
+    LABEL_COMPONENT,
+    LABEL_INSTANCE,
+    LABEL_MANAGED_BY,
+    LABEL_NAME,
+    LABEL_OWNER_KIND,
+    LABEL_PART_OF,
+    LABEL_STEP,
+    MANAGED_BY,
+)
+from stackroles.roles.definition import (
+    AGENT_COMMAND,
+    AGENT_PATH,
+    Amount,
+    Container,
+    Env,
+    ScratchMount,
+    Security,
+)
+
+IMAGE = "backup"
+USER = 42434  # mysql's: the image is the database's, so that its tools and the server's agree
+MARK = "schedule"
+RUN = "run"
+AGENTS = ("backup.py", "repository.py")
+_INPUTS, _COPIES, _SECRETS = "/backup/inputs", "/backup/copies", "/backup/secrets"
+_REPOSITORY, _KEY, _S3, _AUTHORITY = "/repository", "/backup/key", "/backup/s3", "/backup/ca"
+_NO_RENDERING = Rendering(files={}, config_map=None, agents_map=None)
+_SECURITY = Security(user=USER)
+# The databases of OVN: https://www.ovn.org, ovn-nb(5) and ovn-sb(5); ports as in ovn-ctl(8).
+OVN_DATABASES = (("ovn-nb", "OVN_Northbound", 6641), ("ovn-sb", "OVN_Southbound", 6642))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """The BackupPolicy or Backup that children belong to."""
+
+    kind: str
+    name: str
+    uid: str
+    namespace: str
+    cloud: str
+
+    @property
+    def owner_kind(self) -> str:
+        """The kind, as owner references name it."""
+        return self.kind
+
+    def labels(self, step: str) -> dict[str, str]:
+        """Return labels of a child; pods of Jobs are selected by no Service and no budget."""
+        return {
+            LABEL_NAME: STEP_NAME,
+            LABEL_INSTANCE: self.name,
+            LABEL_OWNER_KIND: self.kind,
+            LABEL_COMPONENT: "backup",
+            LABEL_PART_OF: self.cloud,
+            LABEL_MANAGED_BY: MANAGED_BY,
+            LABEL_STEP: f"backup.{step}",
+        }
+
+    def metadata(self, name: str, step: str, *, keep: bool = False) -> Manifest:
+        """Return a child's metadata; one that is kept outlives its parent."""
+        made: Manifest = {
+            "name": name, "namespace": self.namespace, "labels": self.labels(step),
+        }  # fmt: skip
+        made["ownerReferences"] = [] if keep else [owner_reference(self)]  # type: ignore[arg-type]
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run: what it copies, from where, into what.
+
+    Attributes:
+        source: URL of the member's backup stream.
+        secrets: names of the Secrets that belong into the set.
+        policy_name: the policy, whose sets are counted together.
+    """
+
+    policy: BackupPolicySpec
+    policy_name: str
+    source: str
+    secrets: tuple[str, ...]
+
+
+def claim_name(policy_name: str, policy: BackupPolicySpec) -> str | None:
+    """Return the claim that holds the repository, None for one in a bucket."""
+    volume = policy.repository.volume
+    if volume is None:
+        return None
+    return volume.claim_name or naming.child(policy_name, "repository")
+
+
+def build_repository_claim(parent: Parent, policy: BackupPolicySpec) -> Manifest | None:
+    """Return the claim the operator makes, None where the user brought one or uses a bucket.
+
+    It never has an owner: backups outlive what they are of.
+    """
+    volume = policy.repository.volume
+    if volume is None or volume.claim_name:
+        return None
+    spec: Manifest = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": volume.size}},
+    }
+    if volume.storage_class_name:
+        spec["storageClassName"] = volume.storage_class_name
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": parent.metadata(str(claim_name(parent.name, policy)), "repository", keep=True),
+        "spec": spec,
+    }
+
+
+def build_cron_job(cloud: Cloud, parent: Parent, policy: BackupPolicySpec) -> Manifest:
+    """Return the CronJob whose Jobs mark that a run is due (docs/adr/0004)."""
+    mark = Container(
+        name=MARK,
+        command=("true",),
+        security=_SECURITY,
+        no_liveness_because="it ends at once: its Job is the mark",
+    )
+    spec: Manifest = {
+        "schedule": policy.schedule,
+        "suspend": policy.suspend,
+        "concurrencyPolicy": "Forbid",
+        "startingDeadlineSeconds": 600,
+        "successfulJobsHistoryLimit": 3,
+        "failedJobsHistoryLimit": 1,
+        "jobTemplate": {
+            "metadata": {"labels": parent.labels(MARK)},
+            "spec": {
+                "backoffLimit": 3,
+                "template": {
+                    "metadata": {"labels": parent.labels(MARK)},
+                    "spec": _pod(cloud, (mark,), [], []),
+                },
+            },
+        },
+    }
+    if policy.time_zone:
+        spec["timeZone"] = policy.time_zone
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": parent.metadata(parent.name, MARK),
+        "spec": spec,
+    }
+
+
+def inputs_name(backup: str) -> str:
+    """Return the name of the ConfigMap with what a run puts into its set."""
+    return naming.child(backup, "inputs")
+
+
+def build_inputs(parent: Parent, inputs: Mapping[str, Any], agents: Mapping[str, str]) -> Manifest:
+    """Return the ConfigMap with a run's JSON inputs (by file name, no secrets) and its program."""
+    data = {name: json.dumps(value, sort_keys=True) for name, value in inputs.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": parent.metadata(inputs_name(parent.name), "inputs"),
+        "immutable": True,
+        "data": data | {name: agents[name] for name in AGENTS},
+    }
+
+
+def build_backup_job(cloud: Cloud, parent: Parent, run: Run) -> Manifest:
+    """Return the Job of one run: copies of the OVN databases first, then the set itself.
+
+    A failed pod fails the run: a second try would be a second Backup.
+    """
+    copies = tuple(_ovn_copy(cloud, *database) for database in OVN_DATABASES)
+    main = _main(cloud, parent, run)
+    volumes, mounts = _volumes(parent, run)
+    pod = _pod(cloud, (*copies, main), volumes, mounts)
+    pod["containers"][0]["env"] += _s3_environment(run.policy)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": parent.metadata(naming.child(parent.name, RUN), RUN),
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": run.policy.deadline_seconds,
+            "template": {"metadata": {"labels": parent.labels(RUN)}, "spec": pod},
+        },
+    }
+
+
+def _ovn_copy(cloud: Cloud, role: str, database: str, port: int) -> Container:
+    servers = ",".join(f"tcp:{member}:{port}" for member in cloud.members(role))
+    copy = f"exec ovsdb-client -t 60 backup {servers} {database} > {_COPIES}/{role}.ovsdb"
+    return Container(
+        name=role,
+        image="ovn",
+        command=("sh", "-ec", copy),
+        security=_SECURITY,
+        no_liveness_because="it ends by itself or by its own time limit",
+        mounts=(ScratchMount("copies", _COPIES),),
+    )
+
+
+def _main(cloud: Cloud, parent: Parent, run: Run) -> Container:
+    return Container(
+        name="backup",
+        command=(*AGENT_COMMAND, "stackroles.agents.backup"),
+        security=_SECURITY,
+        no_liveness_because="it ends by itself or by its Job's deadline",
+        resources=Amount(cpu="50m", memory="128Mi", memory_limit="1Gi"),
+        env=(
+            AGENT_PATH,
+            Env("BACKUP_NAME", parent.name),
+            Env("BACKUP_CLOUD", cloud.name),
+            Env("BACKUP_POLICY", run.policy_name),
+            Env("BACKUP_KEEP", str(run.policy.keep_last)),
+            Env("BACKUP_SOURCE", run.source),
+            Env("BACKUP_INPUTS", _INPUTS),
+            Env("BACKUP_COPIES", _COPIES),
+            Env("BACKUP_SECRETS", _SECRETS),
+            Env(
+                "BACKUP_TOKEN_FILE",
+                f"{_SECRETS}/{secret_name(cloud.name, 'mariadb')}/backup-token",
+            ),
+            Env("RESTIC_PASSWORD_FILE", f"{_KEY}/password"),
+            Env("RESTIC_REPOSITORY", _address(run.policy)),
+            Env("RESTIC_PROGRESS_FPS", "0"),
+        ),
+        mounts=(ScratchMount("copies", _COPIES),),
+    )
+
+
+def _address(policy: BackupPolicySpec) -> str:
+    s3 = policy.repository.s3
+    if s3 is None:
+        return _REPOSITORY
+    path = "/".join(part for part in (s3.bucket, s3.prefix.strip("/")) if part)
+    return f"s3:{s3.endpoint.rstrip('/')}/{path}"
+
+
+def _volumes(parent: Parent, run: Run) -> tuple[list[Manifest], list[Manifest]]:
+    """Return volumes and the main container's mounts."""
+    volumes: list[Manifest] = []
+    mounts: list[Manifest] = []
+
+    def add(name: str, path: str, source: Manifest, *, read_only: bool = True) -> None:
+        volumes.append({"name": name, **source})
+        mounts.append({"name": name, "mountPath": path, "readOnly": read_only})
+
+    def items(*keys: str) -> list[Manifest]:
+        return [{"key": key, "path": key} for key in keys]
+
+    inputs = inputs_name(parent.name)
+    files = items("resources.json", "state.json", "versions.json")
+    add("inputs", _INPUTS, {"configMap": {"name": inputs, "items": files}})
+    agents = {"configMap": {"name": inputs, "items": items(*AGENTS)}}
+    add("agents", "/usr/local/lib/stackroles/agents", agents)
+    key = {"secretName": run.policy.encryption_secret, "items": items("password")}
+    add("key", _KEY, {"secret": key | {"defaultMode": 0o440}})
+    for number, name in enumerate(run.secrets):
+        source = {"secret": {"secretName": name, "defaultMode": 0o440}}
+        add(f"secret-{number}", f"{_SECRETS}/{name}", source)
+    claim = claim_name(run.policy_name, run.policy)
+    if claim:
+        add("repository", _REPOSITORY, {"persistentVolumeClaim": {"claimName": claim}},
+            read_only=False)  # fmt: skip
+    s3 = run.policy.repository.s3
+    if s3 and s3.ca_secret:
+        ca = {"secretName": s3.ca_secret, "items": items("ca.crt"), "defaultMode": 0o440}
+        add("authority", _AUTHORITY, {"secret": ca})
+    return volumes, mounts
+
+
+def _s3_environment(policy: BackupPolicySpec) -> list[Manifest]:
+    s3 = policy.repository.s3
+    if s3 is None:
+        return []
+    pairs = (("AWS_ACCESS_KEY_ID", "accessKeyId"), ("AWS_SECRET_ACCESS_KEY", "secretAccessKey"))
+    env: list[Manifest] = [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": s3.credentials_secret, "key": key}}}
+        for name, key in pairs
+    ]
+    if s3.region:
+        env.append({"name": "AWS_DEFAULT_REGION", "value": s3.region})
+    if s3.ca_secret:
+        env.append({"name": "RESTIC_CACERT", "value": f"{_AUTHORITY}/ca.crt"})
+    return env
+
+
+def _pod(
+    cloud: Cloud,
+    containers: tuple[Container, ...],
+    volumes: list[Manifest],
+    mounts: list[Manifest],
+) -> Manifest:
+    """Return a pod that runs all but the last container before it; the last has the mounts."""
+    built = [
+        build_container(cloud, container, _NO_RENDERING, None)
+        | {
+            "image": cloud.image(container.image or IMAGE),
+            "resources": build_resources(container.resources),
+        }
+        for container in containers
+    ]
+    built[-1] = built[-1] | {"volumeMounts": [*built[-1].get("volumeMounts", []), *mounts]}
+    scratch = {m["name"] for c in built for m in c.get("volumeMounts", [])} - {
+        volume["name"] for volume in volumes
+    }
+    spec: Manifest = {
+        **common_pod_fields(cloud),
+        "restartPolicy": "Never",
+        "securityContext": pod_security(containers, USER),
+        "containers": built[-1:],
+        "volumes": [*volumes, *({"name": name, "emptyDir": {}} for name in sorted(scratch))],
+    }
+    if built[:-1]:
+        spec["initContainers"] = built[:-1]
+    return spec
