@@ -26,6 +26,8 @@ class Cloud:
         image_registry: where images come from when the spec does not say.
         image_tags: tag of each image, as the operator was installed with.
         agents: sources of the agent programs by file name, mounted into role pods.
+        cluster_domain: the cluster's DNS domain. Only OVN needs it: its resolver (libunbound) knows
+            no search path.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Cloud:
     image_registry: str = "localhost/stackroles"
     image_tags: Mapping[str, str] = field(default_factory=dict)
     agents: Mapping[str, str] = field(default_factory=dict)
+    cluster_domain: str = "cluster.local"
 
     @property
     def owner_kind(self) -> str:
@@ -88,6 +91,10 @@ class Cloud:
             naming.pod_host(workload, ordinal, self.namespace)
             for ordinal in range(self.replicas[role])
         )
+
+    def qualified_members(self, role: str) -> tuple[str, ...]:
+        """Return the members' names with the cluster's domain."""
+        return tuple(f"{member}.{self.cluster_domain}" for member in self.members(role))
 
     def image(self, image: str, override: str | None = None) -> str:
         """Return the full reference of an image by its short name."""

@@ -1,0 +1,278 @@
+"""What roles share: oslo sections, the forms of URLs, the WSGI server, pods of API servers.
+
+Passwords never appear here: they come through `OS_<GROUP>__<OPTION>`, which oslo.config reads
+before its files (oslo_config/sources/_environment.py).
+"""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
+
+from stackroles.config.cloud import Cloud, Sections
+from stackroles.config.oslo import Options
+from stackroles.roles.definition import (
+    Amount,
+    Container,
+    FileMount,
+    Mount,
+    Port,
+    Probe,
+    ScratchMount,
+    SecretEnv,
+    Security,
+    Variable,
+)
+
+DATABASE_PORT = 3306
+BROKER_PORT = 5672
+CACHE_PORT = 11211
+IDENTITY_PORT = 5000
+
+# Section of a role's options that goes to its WSGI server, not to oslo.config.
+UWSGI = "uwsgi"
+
+NO_API_LIVENESS = (
+    "the WSGI master replaces workers that die; one that waits for the database or the broker is "
+    "not helped by a restart"
+)
+NO_RPC_LIVENESS = (
+    "the process ends when it cannot go on; one that waits for the database or the broker is not "
+    "helped by a restart"
+)
+
+
+def database_url(cloud: Cloud, user: str, password: str, database: str) -> str:
+    """Return the URL of a database through the proxy.
+
+    The port is explicit because nova fills templates of cell URLs from this one.
+    """
+    host = f"{cloud.host('haproxy')}:{DATABASE_PORT}"
+    return f"mysql+pymysql://{user}:{quote(password, safe='')}@{host}/{database}"
+
+
+def transport_url(cloud: Cloud, user: str, password: str) -> str:
+    """Return oslo.messaging's URL of all brokers; the virtual host has the user's name."""
+    account = f"{user}:{quote(password, safe='')}"
+    brokers = ",".join(f"{account}@{host}:{BROKER_PORT}" for host in cloud.members("rabbitmq"))
+    return f"rabbit://{brokers}/{user}"
+
+
+def identity_url(cloud: Cloud) -> str:
+    """Return keystone's URL inside the cluster."""
+    return f"http://{cloud.host('keystone')}:{IDENTITY_PORT}"
+
+
+def logging() -> Options:
+    """Return options that log to the container's standard error."""
+    return {"DEFAULT": {"use_stderr": True}}
+
+
+def database(section: str = "database") -> Options:
+    """Return options of a database whose URL comes through the environment.
+
+    Connections are renewed before the proxy closes idle ones; at its start a service waits for the
+    database for ever (the default gives up after 10 tries).
+    """
+    return {
+        section: {
+            "connection_recycle_time": 280,
+            "max_retries": -1,
+            "retry_interval": 1,
+            "max_pool_size": 5,
+            "max_overflow": 20,
+        }
+    }
+
+
+def messaging(process: str) -> Options:
+    """Return options of RPC over quorum queues.
+
+    Args:
+        process: name under which this process's reply queues are known.
+    """
+    return {
+        "oslo_messaging_rabbit": {
+            "rabbit_quorum_queue": True,
+            "rabbit_transient_quorum_queue": True,
+            # Stable queue names need a stable process name; under uWSGI it would be "uwsgi".
+            "use_queue_manager": True,
+            "processname": process,
+            "rabbit_stream_fanout": False,
+            "heartbeat_timeout_threshold": 60,
+            "heartbeat_rate": 3,
+            "kombu_reconnect_delay": "0.5",
+        },
+        # Notifications nobody consumes fill their queue for ever.
+        "oslo_messaging_notifications": {"driver": "noop"},
+    }
+
+
+def cache_servers(cloud: Cloud) -> list[str]:
+    """Return the ordered cache servers: every client must hash over the same list."""
+    return [f"{host}:{CACHE_PORT}" for host in cloud.members("memcached")]
+
+
+def cache(cloud: Cloud) -> Options:
+    """Return options of oslo.cache."""
+    return {
+        "cache": {
+            "enabled": True,
+            "backend": "dogpile.cache.pymemcache",
+            "memcache_servers": cache_servers(cloud),
+            "enable_retry_client": True,
+            "enable_socket_keepalive": True,
+        }
+    }
+
+
+def account(cloud: Cloud, user: str) -> dict[str, str]:
+    """Return keystoneauth's options of a service's user, without its password."""
+    return {
+        "auth_url": f"{identity_url(cloud)}/v3",
+        "auth_type": "password",
+        "project_domain_id": "default",
+        "user_domain_id": "default",
+        "project_name": "service",
+        "username": user,
+        "region_name": cloud.spec.region,
+    }
+
+
+def client(cloud: Cloud, user: str) -> dict[str, str]:
+    """Return options of a client of another service, over its internal address."""
+    return {**account(cloud, user), "valid_interfaces": "internal"}
+
+
+def authtoken(cloud: Cloud, user: str, service_type: str) -> Options:
+    """Return options of an API that checks tokens, and of what stands before it."""
+    return {
+        "keystone_authtoken": {
+            **account(cloud, user),
+            "www_authenticate_uri": f"{identity_url(cloud)}/v3",
+            "interface": "internal",
+            "service_type": service_type,
+            "service_token_roles": "service",
+            "service_token_roles_required": True,
+            "memcached_servers": cache_servers(cloud),
+            "memcache_security_strategy": "ENCRYPT",
+        },
+        "oslo_middleware": {"enable_proxy_headers_parsing": True},
+    }
+
+
+def oslo_options(options: Sections) -> Sections:
+    """Return the user's options without those of the WSGI server."""
+    return {section: values for section, values in options.items() if section != UWSGI}
+
+
+def uwsgi(module: str, port: int, overrides: Mapping[str, str | int], **extra: str | int) -> str:
+    """Return the configuration of the WSGI server.
+
+    Args:
+        module: the application, `package.module:callable`.
+        port: where it listens.
+        overrides: the user's options, which win.
+        extra: options of one service; underscores stand for dashes.
+    """
+    options: dict[str, str | int] = {
+        "plugins": "python3",
+        "http-socket": f"0.0.0.0:{port}",
+        "module": module,
+        "master": "true",
+        "processes": 1,
+        # Applications under eventlet are not safe with more.
+        "threads": 1,
+        "enable-threads": "true",
+        # Connections to the database and the broker must not be shared by forked workers.
+        "lazy-apps": "true",
+        "need-app": "true",
+        "thunder-lock": "true",
+        "no-orphans": "true",
+        # Tokens and requests for metadata exceed the default of 4 KiB.
+        "buffer-size": 65535,
+        "listen": 100,
+        # Without it clients that keep connections open see resets.
+        "add-header": "Connection: close",
+        # Requests under way are answered before SIGTERM ends the workers.
+        "hook-master-start": "unix_signal:15 gracefully_kill_them_all",
+        "worker-reload-mercy": 60,
+        "disable-logging": "true",
+        "log-4xx": "true",
+        "log-5xx": "true",
+    }
+    options |= {name.replace("_", "-"): value for name, value in extra.items()}
+    options |= overrides
+    return "\n".join(["[uwsgi]", *(f"{name} = {value}" for name, value in options.items()), ""])
+
+
+def scratch(*paths: str) -> tuple[ScratchMount, ...]:
+    """Return places to write, each its own emptyDir; /tmp comes by itself."""
+    return tuple(ScratchMount(path.strip("/").replace("/", "-"), path) for path in paths)
+
+
+def tcp_established(port: int, *, period: int, failures: int) -> Probe:
+    """Return a probe that the pod holds a connection to a port, for servers that listen nowhere.
+
+    /proc/net/tcp has "remote-address:port state" in hexadecimal; state 01 is established. Reading
+    it costs a hundredth of starting a Python client.
+    """
+    pattern = f":{port:04X} 01 "
+    return Probe(
+        command=("grep", "-q", pattern, "/proc/net/tcp", "/proc/net/tcp6"),
+        period=period,
+        timeout=5,
+        failures=failures,
+    )
+
+
+def passwords(service: str, *groups: str) -> tuple[SecretEnv, ...]:
+    """Return the password of a service's user in keystone, for each of the groups."""
+    return tuple(
+        SecretEnv(f"OS_{group.upper()}__PASSWORD", service, "service-password") for group in groups
+    )
+
+
+def token_cache_key(service: str) -> SecretEnv:
+    """Return the key by which cached tokens are encrypted."""
+    return SecretEnv("OS_KEYSTONE_AUTHTOKEN__MEMCACHE_SECRET_KEY", service, "token-cache-key")
+
+
+def api_container(
+    *,
+    name: str,
+    port: int,
+    health: str,
+    user: int,
+    ini: str,
+    env: Iterable[Variable],
+    mounts: Iterable[Mount],
+    resources: Amount,
+) -> Container:
+    """Return the container of an API under the WSGI server.
+
+    Args:
+        name: the role.
+        port: where it listens.
+        health: path that answers 200 to 399 without a token.
+        user: whom it runs as.
+        ini: path of the WSGI server's configuration.
+        env: its environment.
+        mounts: its mounts besides its files.
+        resources: what it may use.
+    """
+    return Container(
+        name=name,
+        command=("uwsgi", "--ini", ini),
+        security=Security(user=user),
+        ports=(Port("api", port),),
+        # Loading an application takes 2 to 10 s of CPU; several at once, minutes.
+        startup=Probe(port=port, http_path=health, period=1, timeout=5, failures=300),
+        # A worker serves one request at a time, and a busy server must not be taken for a dead one:
+        # half a minute without an answer takes it out of its Service.
+        readiness=Probe(port=port, http_path=health, period=10, timeout=10, failures=3),
+        no_liveness_because=NO_API_LIVENESS,
+        # Endpoints are withdrawn while the server still answers.
+        pre_stop=("sleep", "3"),
+        env=tuple(env),
+        mounts=(FileMount(), *mounts),
+        resources=resources,
+    )

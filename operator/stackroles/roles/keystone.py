@@ -1,0 +1,154 @@
+"""keystone: identity, and the catalogue of all services."""
+
+from collections.abc import Mapping
+
+from stackroles.config import oslo
+from stackroles.config.cloud import Cloud
+from stackroles.roles import common
+from stackroles.roles.definition import (
+    Amount,
+    Catalogue,
+    Connection,
+    FileMount,
+    RoleDefinition,
+    SecretEnv,
+    SecretMount,
+    Security,
+    ServiceDefinition,
+    Step,
+    Task,
+    Workload,
+)
+
+USER = 42425
+PORT = common.IDENTITY_PORT
+FERNET_KEYS = "fernet-keys"
+CREDENTIAL_KEYS = "credential-keys"
+# The Secret `<cloud>-admin`: username, password.
+ADMIN = "admin"
+
+_CONFIG = "/etc/keystone/keystone.conf"
+_SCRIPT = "/etc/keystone/bootstrap.sh"
+_ENV = (SecretEnv("OS_DATABASE__CONNECTION", "keystone", "database-url"),)
+# keystone reads the directories at every token, so that new keys need no restart.
+_KEYS = (
+    SecretMount(f"keystone-{FERNET_KEYS}", "/etc/keystone/fernet-keys"),
+    SecretMount(f"keystone-{CREDENTIAL_KEYS}", "/etc/keystone/credential-keys"),
+)
+
+
+def _options(cloud: Cloud) -> str:
+    return oslo.render(
+        common.logging(),
+        common.database(),
+        common.cache(cloud),
+        {
+            "token": {"provider": "fernet"},
+            "fernet_tokens": {
+                "key_repository": "/etc/keystone/fernet-keys/",
+                # Daily rotation of tokens that live an hour and are honoured for two days more.
+                "max_active_keys": 5,
+            },
+            "credential": {"key_repository": "/etc/keystone/credential-keys/"},
+            "oslo_messaging_notifications": {"driver": "noop"},
+            "oslo_middleware": {"enable_proxy_headers_parsing": True},
+        },
+        common.oslo_options(cloud.options("keystone", "keystone")),
+    )
+
+
+def files(cloud: Cloud) -> Mapping[str, str]:
+    """Return the API's files."""
+    overrides = cloud.options("keystone", "keystone").get(common.UWSGI, {})
+    return {
+        _CONFIG: _options(cloud),
+        "/etc/keystone/uwsgi.ini": common.uwsgi("keystone.wsgi.api:application", PORT, overrides),
+    }
+
+
+def setup_files(cloud: Cloud) -> Mapping[str, str]:
+    """Return the files of the set-up step."""
+    url = f"{common.identity_url(cloud)}/v3"
+    # Repeated, it resets the administrator's password and the endpoints; the password comes from
+    # the environment (OS_BOOTSTRAP_PASSWORD).
+    script = " \\\n  ".join(
+        (
+            "exec keystone-manage bootstrap",
+            "--bootstrap-username admin",
+            "--bootstrap-project-name admin",
+            "--bootstrap-role-name admin",
+            "--bootstrap-service-name keystone",
+            f"--bootstrap-region-id '{cloud.spec.region}'",
+            f"--bootstrap-admin-url {url}",
+            f"--bootstrap-internal-url {url}",
+            f"--bootstrap-public-url {url}",
+        )
+    )
+    return {_CONFIG: _options(cloud), _SCRIPT: f"{script}\n"}
+
+
+KEYSTONE = RoleDefinition(
+    name="keystone",
+    service="keystone",
+    image="keystone",
+    workload=Workload.DEPLOYMENT,
+    files=files,
+    fs_group=USER,
+    grace_period=75,
+    # It touches the database only when it is asked something, so it starts while that is made.
+    needs=(),
+    containers=(
+        common.api_container(
+            name="keystone",
+            port=PORT,
+            health="/healthcheck",
+            user=USER,
+            ini="/etc/keystone/uwsgi.ini",
+            env=_ENV,
+            mounts=(*_KEYS, *common.scratch("/var/lib/keystone")),
+            resources=Amount(memory="128Mi", memory_limit="768Mi"),
+        ),
+    ),
+    backup="its database; both key Secrets, without which credentials cannot be read",
+)
+
+SERVICE = ServiceDefinition(
+    name="keystone",
+    databases=("keystone",),
+    connections=(Connection(key="database-url", database="keystone"),),
+    catalogue=Catalogue(type="identity", name="keystone", role="keystone", port=PORT, path="/v3"),
+    keyrings=(FERNET_KEYS, CREDENTIAL_KEYS),
+    steps=(
+        Step(
+            name="setup",
+            image="keystone",
+            security=Security(user=USER),
+            files=setup_files,
+            needs=("mariadb/accounts", "haproxy"),
+            tasks=(
+                Task(
+                    name="db-sync",
+                    command=("keystone-manage", "db_sync"),
+                    env=_ENV,
+                    mounts=(FileMount(), *common.scratch("/var/lib/keystone")),
+                ),
+                Task(
+                    name="bootstrap",
+                    command=("sh", "-eu", _SCRIPT),
+                    env=(*_ENV, SecretEnv("OS_BOOTSTRAP_PASSWORD", ADMIN, "password")),
+                    mounts=(FileMount(), *_KEYS, *common.scratch("/var/lib/keystone")),
+                ),
+            ),
+            advice="check that the database answers and lets the user keystone in",
+        ),
+        Step(
+            name="catalogue",
+            image="keystone",
+            security=Security(user=USER),
+            tasks=(),
+            needs=("keystone", "keystone/setup"),
+            advice="check that keystone answers and that the password in the admin Secret is the "
+            "administrator's",
+        ),
+    ),
+)

@@ -1,0 +1,178 @@
+"""RabbitMQ: three brokers with quorum queues, one account and virtual host a service."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from stackroles.config.cloud import Cloud
+from stackroles.roles.common import BROKER_PORT, scratch
+from stackroles.roles.definition import (
+    Amount,
+    Container,
+    DataMount,
+    DataVolume,
+    Env,
+    FileMount,
+    Port,
+    Probe,
+    RoleDefinition,
+    SecretMount,
+    Security,
+    ServiceDefinition,
+    Workload,
+)
+
+USER = 42439
+HOME = "/var/lib/rabbitmq"
+# The Secret `<cloud>-rabbitmq-definitions`, made from every service with `broker`.
+DEFINITIONS = "rabbitmq-definitions"
+DEFINITIONS_KEY = "definitions.json"
+DISTRIBUTION_PORT = 25672
+
+# Erlang refuses a cookie that others may read, and a Secret volume is a link owned by root.
+_START = f"""
+install -m 0400 /etc/rabbitmq/cookie/erlang-cookie {HOME}/.erlang.cookie
+exec /usr/lib/rabbitmq/bin/rabbitmq-server
+"""
+
+# A member leaves when the others keep every queue's majority without it, and hands its leaders
+# over. Bounded: when the whole cluster goes, there is no majority to wait for.
+_STOP = """
+timeout 40 rabbitmq-upgrade await_online_quorum_plus_one -t 30 || true
+timeout 40 rabbitmq-upgrade drain || true
+"""
+
+
+def password_hash(user: str, password: str) -> str:
+    """Return RabbitMQ's salted SHA-256 of a password, the same at every call.
+
+    The form is base64(salt + sha256(salt + password)) with four bytes of salt. The salt is drawn
+    from the password, which is random itself, so that the definitions change only when one does.
+    """
+    salt = hashlib.sha256(f"{user}:{password}".encode()).digest()[:4]
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+
+
+def definitions(passwords: Mapping[str, str]) -> str:
+    """Return the definitions that brokers import at their start.
+
+    Args:
+        passwords: of each account; its virtual host has the account's name.
+    """
+    users = sorted(passwords)
+    document: dict[str, Any] = {
+        "users": [
+            {
+                "name": user,
+                "password_hash": password_hash(user, passwords[user]),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": [],
+            }
+            for user in users
+        ],
+        "vhosts": [{"name": user, "default_queue_type": "quorum"} for user in users],
+        "permissions": [
+            {"user": user, "vhost": user, "configure": ".*", "write": ".*", "read": ".*"}
+            for user in users
+        ],
+    }
+    return json.dumps(document, indent=1, sort_keys=True)
+
+
+def files(cloud: Cloud) -> Mapping[str, str]:
+    """Return the broker's configuration; options of section `rabbitmq` win."""
+    replicas = cloud.replicas["rabbitmq"]
+    options: dict[str, str | int] = {
+        "listeners.tcp.default": BROKER_PORT,
+        "log.console": "true",
+        "log.console.level": "info",
+        "log.file": "false",
+        "default_queue_type": "quorum",
+        "cluster_name": cloud.name,
+        "cluster_partition_handling": "pause_minority",
+        "cluster_formation.peer_discovery_backend": "classic_config",
+        **{
+            f"cluster_formation.classic_config.nodes.{number}": f"rabbit@{host}"
+            for number, host in enumerate(cloud.members("rabbitmq"), start=1)
+        },
+        "cluster_formation.target_cluster_size_hint": replicas,
+        "quorum_queue.continuous_membership_reconciliation.enabled": "true",
+        "quorum_queue.continuous_membership_reconciliation.target_group_size": replicas,
+        "quorum_queue.continuous_membership_reconciliation.auto_remove": "true",
+        "definitions.import_backend": "local_filesystem",
+        "definitions.local.path": f"/etc/rabbitmq/definitions/{DEFINITIONS_KEY}",
+        "definitions.skip_if_unchanged": "true",
+        "vm_memory_high_watermark.absolute": "512MiB",
+        "disk_free_limit.absolute": "100MB",
+    }
+    options |= cloud.options("rabbitmq", "rabbitmq").get("rabbitmq", {})
+    workload = cloud.workload("rabbitmq")
+    return {
+        "/etc/rabbitmq/rabbitmq.conf": "".join(f"{key} = {options[key]}\n" for key in options),
+        # Read by the server and by its tools, whose default node it names.
+        "/etc/rabbitmq/rabbitmq-env.conf": (
+            f'NODENAME="rabbit@$HOSTNAME.{workload}.{cloud.namespace}.svc"\nUSE_LONGNAME=true\n'
+        ),
+        "/etc/rabbitmq/enabled_plugins": "[].\n",
+    }
+
+
+RABBITMQ = RoleDefinition(
+    name="rabbitmq",
+    service="rabbitmq",
+    image="rabbitmq",
+    workload=Workload.STATEFUL_SET,
+    headless=True,
+    replicas=3,
+    odd=True,
+    # All of them: a quorum queue gets as many members as there are brokers when it is declared.
+    minimum_ready=None,
+    files=files,
+    volume=DataVolume(size="2Gi"),
+    fs_group=USER,
+    grace_period=120,
+    containers=(
+        Container(
+            name="rabbitmq",
+            command=("sh", "-euc", _START),
+            security=Security(user=USER),
+            ports=(
+                Port("amqp", BROKER_PORT),
+                Port("epmd", 4369, published=False),
+                Port("distribution", DISTRIBUTION_PORT, published=False),
+            ),
+            # It listens only when it has booted, joined and imported its accounts, and stops
+            # listening when it pauses in a minority; its own diagnostics cost 0.6 s of CPU a call.
+            startup=Probe(port=BROKER_PORT, period=1, failures=600),
+            readiness=Probe(port=BROKER_PORT, period=5),
+            no_liveness_because=(
+                "a broker that waits for its peers or has paused in a minority must be left alone"
+            ),
+            pre_stop=("sh", "-c", _STOP),
+            env=(
+                Env("HOME", HOME),
+                Env("RABBITMQ_LOGS", "-"),
+                # Idle schedulers sleep at once: on shared cores spinning only takes from others.
+                Env(
+                    "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+                    "+sbwt none +sbwtdcpu none +sbwtdio none",
+                ),
+            ),
+            mounts=(
+                FileMount(),
+                DataMount(HOME),
+                SecretMount(
+                    "rabbitmq-credentials", "/etc/rabbitmq/cookie", ("erlang-cookie",), mode=0o440
+                ),
+                SecretMount(DEFINITIONS, "/etc/rabbitmq/definitions", (DEFINITIONS_KEY,)),
+                *scratch("/var/log/rabbitmq"),
+            ),
+            resources=Amount(cpu="50m", memory="160Mi", memory_limit="1Gi"),
+        ),
+    ),
+    backup="nothing: accounts are made again from Secrets, messages are short-lived",
+)
+
+SERVICE = ServiceDefinition(name="rabbitmq", secrets=("erlang-cookie",))
