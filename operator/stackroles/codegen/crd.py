@@ -7,7 +7,8 @@ from stackroles import constants
 from stackroles.api.v1alpha1.registry import Column, ResourceDefinition
 from stackroles.codegen.cel import validation
 from stackroles.codegen.keys import KeySet
-from stackroles.codegen.schema import Schema, structural_schema
+from stackroles.codegen.leaves import Schema
+from stackroles.codegen.schema import structural_schema
 
 MAX_BYTES: Final = 200 * 1024
 """No CRD may be larger, so that a client-side `kubectl apply` (limit 256 KiB) works."""

@@ -9,7 +9,6 @@ Rules of structural schemas: the CustomResourceDefinition documentation, "Specif
 schema". Every field must carry a description, since it is what `kubectl explain` shows.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -17,8 +16,16 @@ from pydantic import BaseModel
 
 from stackroles.codegen.cel import validation
 from stackroles.codegen.keys import KeySet, key_limit, key_rules
-
-Schema = dict[str, Any]
+from stackroles.codegen.leaves import (
+    PRESERVE,
+    Schema,
+    SchemaError,
+    any_leaf,
+    number_leaf,
+    open_object,
+    string_leaf,
+    union_leaf,
+)
 
 KEYS: Final = "x-stackroles-keys"
 """Marker of a map whose keys come from a key set."""
@@ -26,11 +33,10 @@ KEEP_DEFAULT: Final = "x-stackroles-schema-default"
 """Marker of a field whose default the API server fills in, not the operator."""
 
 _VALIDATIONS: Final = "x-kubernetes-validations"
-_PRESERVE: Final = "x-kubernetes-preserve-unknown-fields"
 _LIST_TYPE: Final = "x-kubernetes-list-type"
 _LIST_KEYS: Final = "x-kubernetes-list-map-keys"
 _EXTENSIONS: Final = frozenset(
-    {_VALIDATIONS, _PRESERVE, _LIST_TYPE, _LIST_KEYS, "x-kubernetes-map-type"}
+    {_VALIDATIONS, PRESERVE, _LIST_TYPE, _LIST_KEYS, "x-kubernetes-map-type"}
 )
 _ANNOTATIONS: Final = frozenset({"title", "description", "default", "examples", "deprecated"})
 _KEYWORDS: Final[Mapping[str, frozenset[str]]] = {
@@ -52,22 +58,6 @@ _KEYWORDS: Final[Mapping[str, frozenset[str]]] = {
     "union": frozenset({"anyOf", "minLength", "maxLength", "pattern"}),
     "any": frozenset(),
 }
-# Formats that the API server itself checks (k8s.io/kube-openapi, pkg/validation/strfmt).
-_FORMATS: Final = frozenset({"date", "date-time", "email", "hostname", "ipv4", "ipv6", "uuid"})
-# RE2, which the API server uses, has neither lookaround nor back references.
-_NOT_RE2: Final = re.compile(r"\(\?(=|!|<=|<!)|\\[1-9]|\\Z")
-
-
-class SchemaError(ValueError):
-    """A model cannot be expressed as a structural schema.
-
-    Attributes:
-        path: where, as field names joined by dots.
-    """
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
 
 
 def structural_schema(
@@ -106,12 +96,12 @@ class _Converter:
             "object": self._object,
             "map": self._map,
             "array": self._array,
-            "string": _string,
-            "integer": _number,
-            "number": _number,
+            "string": string_leaf,
+            "integer": number_leaf,
+            "number": number_leaf,
             "boolean": lambda _node, _path, _stack: {"type": "boolean"},
-            "union": _union,
-            "any": _any,
+            "union": union_leaf,
+            "any": any_leaf,
         }
 
     def convert(self, node: Schema, path: str, stack: tuple[str, ...]) -> Schema:
@@ -177,7 +167,7 @@ class _Converter:
                 raise SchemaError(path, "only one pattern of keys can be told apart")
             values = next(iter(patterns.values()))
         if values is True:
-            return _opaque(node, path)
+            return open_object(node, path)
         if not isinstance(values, dict):
             raise SchemaError(path, "an object needs properties or a value type")
         result: Schema = {"type": "object"}
@@ -268,70 +258,3 @@ def _check_list(node: Schema, items: Schema, path: str) -> None:
             raise SchemaError(path, f"{_LIST_KEYS} names {key!r}, which its items do not have")
         if key not in items.get("required", ()) and "default" not in properties[key]:
             raise SchemaError(path, f"list key {key} must be required or have a default")
-
-
-def _string(node: Schema, path: str, _stack: tuple[str, ...]) -> Schema:
-    result: Schema = {"type": "string"}
-    result.update({k: node[k] for k in ("minLength", "maxLength") if k in node})
-    if pattern := node.get("pattern"):
-        if _NOT_RE2.search(pattern):
-            raise SchemaError(path, f"the API server cannot evaluate {pattern!r} (RE2)")
-        result["pattern"] = pattern
-    if form := node.get("format"):
-        if form not in _FORMATS:
-            raise SchemaError(path, f"the API server does not check format {form!r}")
-        result["format"] = form
-    return {**result, **_choices(node)}
-
-
-def _choices(node: Schema) -> Schema:
-    if "const" in node:
-        return {"enum": [node["const"]]}
-    return {"enum": list(node["enum"])} if "enum" in node else {}
-
-
-def _number(node: Schema, _path: str, _stack: tuple[str, ...]) -> Schema:
-    result: Schema = {"type": node["type"]}
-    result.update({k: node[k] for k in ("minimum", "maximum", "multipleOf") if k in node})
-    for bound, exclusive, step in (
-        ("minimum", "exclusiveMinimum", 1),
-        ("maximum", "exclusiveMaximum", -1),
-    ):
-        if exclusive not in node:
-            continue
-        if node["type"] == "integer":
-            result[bound] = int(node[exclusive]) + step
-        else:
-            result[bound], result[exclusive] = node[exclusive], True
-    return {**result, **_choices(node)}
-
-
-def _union(node: Schema, path: str, _stack: tuple[str, ...]) -> Schema:
-    """Return int-or-string, the only union of types a structural schema has."""
-    types = sorted(str(option.get("type")) for option in node["anyOf"])
-    if types != ["integer", "string"]:
-        raise SchemaError(path, f"a union of {' and '.join(types)} has no structural form")
-    inner: Schema = {}
-    for option in node["anyOf"]:
-        extra = set(option) - {"type", "minLength", "maxLength", "pattern", "title"}
-        if extra:
-            raise SchemaError(path, f"no place within int-or-string for {', '.join(sorted(extra))}")
-        inner.update({k: v for k, v in option.items() if k not in ("type", "title")})
-    inner.update({k: node[k] for k in ("minLength", "maxLength", "pattern") if k in node})
-    return {
-        "x-kubernetes-int-or-string": True,
-        "anyOf": [{"type": "integer"}, {"type": "string"}],
-        **inner,
-    }
-
-
-def _opaque(node: Schema, path: str) -> Schema:
-    if not node.get(_PRESERVE):
-        raise SchemaError(path, f"an open object must say {_PRESERVE}")
-    return {"type": "object"}
-
-
-def _any(node: Schema, path: str, _stack: tuple[str, ...]) -> Schema:
-    if not node.get(_PRESERVE):
-        raise SchemaError(path, f"a field of any type must say {_PRESERVE}")
-    return {}

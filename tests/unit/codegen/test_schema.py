@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.alias_generators import to_camel
 
 from stackroles.codegen.keys import KeySet
-from stackroles.codegen.schema import SchemaError, structural_schema
+from stackroles.codegen.leaves import SchemaError
+from stackroles.codegen.schema import structural_schema
 
 
 class Model(BaseModel):
