@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from typing import Annotated
 
 import typer
 
-from lab import engine
+from lab import binaries, cluster, engine
 from lab.errors import LabError
 from lab.paths import Paths
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The development cluster of stackroles.")
 docker_app = typer.Typer(no_args_is_help=True, help="The docker engine: one that runs, else the project's own.")
+cluster_app = typer.Typer(no_args_is_help=True, help="Three nodes with an underlay network and an audit log.")
 app.add_typer(docker_app, name="docker")
+app.add_typer(cluster_app, name="cluster")
 
 Name = Annotated[str, typer.Option("--name", help="Name of the cluster.")]
 
@@ -33,6 +36,34 @@ def docker_down() -> None:
     typer.echo("stopped" if stopped else "the project's own docker engine does not run")
 
 
+@cluster_app.command("up")
+def cluster_up(name: Name = "stackroles") -> None:
+    """Bring the cluster up, or complete what is missing of it."""
+    paths = Paths.from_environment()
+    start = time.monotonic()
+
+    def say(text: str) -> None:
+        typer.echo(f"{time.monotonic() - start:6.1f} s  {text}")
+
+    made = cluster.up(paths, engine.up(paths), name, say)
+    say(f"cluster {name} is ready: export KUBECONFIG={made.kubeconfig}")
+
+
+@cluster_app.command("down")
+def cluster_down(name: Name = "stackroles") -> None:
+    """Remove the cluster; its volumes are gone with it."""
+    paths = Paths.from_environment()
+    gone = cluster.down(cluster.describe(paths, engine.get(paths), name))
+    typer.echo(f"cluster {name} removed" if gone else f"there is no cluster {name}")
+
+
+@app.command("bin")
+def bin_() -> None:
+    """Build what is missing of the programs and print the folders they are in."""
+    for folder in binaries.every(Paths.from_environment()):
+        typer.echo(folder)
+
+
 @app.command()
 def env(name: Name = "stackroles") -> None:
     """Print shell exports (DOCKER_HOST, KUBECONFIG, PATH) for `eval`."""
@@ -40,7 +71,9 @@ def env(name: Name = "stackroles") -> None:
     found = engine.find(paths)
     values = found.env if found else {}
     values["KUBECONFIG"] = str(paths.cluster(name) / "kubeconfig")
-    values["PATH"] = os.environ.get("PATH", "")
+    folders = [str(folder) for folder in binaries.search_path(paths)]
+    present = [part for part in os.environ.get("PATH", "").split(":") if part not in folders]
+    values["PATH"] = ":".join(folders + present)
     for key, value in values.items():
         typer.echo(f"export {key}={shlex.quote(value)}")
 

@@ -1,0 +1,86 @@
+"""Built files kept by the hash of what they were built from: a second build of the same inputs is a look-up."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+KEPT = 2
+"""How many results of one name are kept: the present one and the one before."""
+
+
+def digest(inputs: Mapping[str, str | bytes]) -> str:
+    """Return 16 hexadecimal digits for these named inputs; their order does not matter, their names do."""
+    total = hashlib.sha256()
+    for name, value in sorted(inputs.items()):
+        data = value.encode() if isinstance(value, str) else value
+        total.update(f"{name}\0{len(data)}\0".encode())
+        total.update(data)
+    return total.hexdigest()[:16]
+
+
+def tree(root: Path, paths: Iterable[Path] | None = None) -> dict[str, bytes]:
+    """Return the files below ``root`` as inputs of a digest: name and mode -> content.
+
+    Args:
+        root: The folder that names are relative to.
+        paths: The files to take; all below ``root`` if not given.
+    """
+    found = sorted(path for path in (root.rglob("*") if paths is None else paths) if path.is_file())
+    ignored = {"__pycache__"}
+    return {
+        f"{path.relative_to(root)} {'x' if os.access(path, os.X_OK) else '-'}": path.read_bytes()
+        for path in found
+        if not ignored.intersection(path.parts)
+    }
+
+
+class Store:
+    """A folder of results, one folder each, named after the result and the hash of its inputs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def location(self, name: str, key: str) -> Path:
+        """Return where a result is or will be."""
+        return self.root / f"{name}-{key}"
+
+    def obtain(self, name: str, key: str, make: Callable[[Path], None]) -> Path:
+        """Return the folder of a result, calling ``make`` with an empty folder where it is not there yet.
+
+        A result appears whole or not at all; two commands at once build it once.
+        """
+        target = self.location(name, key)
+        if target.is_dir():
+            target.touch()
+            return target
+        self.root.mkdir(parents=True, exist_ok=True)
+        with self._lock(name):
+            if target.is_dir():
+                return target
+            work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.root))
+            try:
+                make(work)
+                work.chmod(0o755)
+                work.rename(target)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+            self._prune(name)
+        return target
+
+    def _prune(self, name: str) -> None:
+        results = [path for path in self.root.glob(f"{name}-*") if path.name[len(name) + 1 :].isalnum()]
+        for old in sorted(results, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+            shutil.rmtree(old)
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        with (self.root / f".{name}.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield

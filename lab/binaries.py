@@ -1,0 +1,132 @@
+"""Kubernetes, kind, helm, CoreDNS, the volume provisioner and etcd as files on this machine."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from pathlib import Path
+
+from lab import shell, tools, versions
+from lab.artifacts import Store, digest, tree
+from lab.errors import LabError
+from lab.paths import REPOSITORY, Paths
+
+MODULE = REPOSITORY / "lab" / "kubernetes"
+TOOLS = REPOSITORY / "lab" / "tools"
+COMPONENTS = (
+    "kubeadm",
+    "kubectl",
+    "kubelet",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+)
+TOOL_PACKAGES = {
+    "kind": "sigs.k8s.io/kind",
+    "helm": "helm.sh/helm/v3/cmd/helm",
+    "coredns": ".",
+    "local-path-provisioner": "github.com/rancher/local-path-provisioner",
+}
+GO = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false"}
+ETCD_PACKAGES = ("etcd-server", "etcd-client")
+
+
+def kubernetes(paths: Paths) -> Path:
+    """Return the folder with the Kubernetes programs and the cluster's network agent (nodenet)."""
+    flags = version_flags(versions.KUBERNETES)
+
+    def make(work: Path) -> None:
+        packages = [f"k8s.io/kubernetes/cmd/{name}" for name in COMPONENTS]
+        command = ["go", "build", "-trimpath", "-ldflags", flags, "-o", f"{work}/", *packages, "./nodenet"]
+        shell.logged(command, log(paths), env=GO, cwd=MODULE)
+
+    return _store(paths).obtain("kubernetes", digest({**tree(MODULE), "flags": flags, "go": _go_version()}), make)
+
+
+def tool(paths: Paths, name: str) -> Path:
+    """Return the folder with one program of lab/tools."""
+    module = TOOLS / name
+
+    def make(work: Path) -> None:
+        command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", work / name, TOOL_PACKAGES[name]]
+        shell.logged(command, log(paths), env=GO, cwd=module)
+
+    return _store(paths).obtain(name, digest({**tree(module), "go": _go_version()}), make)
+
+
+def etcd(paths: Paths) -> Path:
+    """Return the folder with etcd and etcdctl, extracted from Debian's signed packages."""
+
+    def make(work: Path) -> None:
+        root = work / "root"
+        uri = tools.archive_uri(tools.apt_sources())
+        wanted = f"--include={','.join(ETCD_PACKAGES)}"
+        shell.logged(["mmdebstrap", "--variant=extract", wanted, versions.ROLE_SUITE, root, uri], log(paths))
+        for program in ("etcd", "etcdctl"):
+            shutil.copy2(root / "usr" / "bin" / program, work / program)
+        shutil.rmtree(root)
+
+    key = digest({"suite": versions.ROLE_SUITE, "version": versions.ETCD, "packages": " ".join(ETCD_PACKAGES)})
+    return _store(paths).obtain("etcd", key, make)
+
+
+def pause(paths: Paths) -> Path:
+    """Return the folder with the program of the sandbox container."""
+    source = MODULE.parent / "pause" / "pause.c"
+
+    def make(work: Path) -> None:
+        shell.logged(["gcc", "-static", "-Os", "-s", "-o", work / "pause", source], log(paths))
+
+    return _store(paths).obtain("pause", digest(tree(source.parent)), make)
+
+
+def every(paths: Paths) -> list[Path]:
+    """Return the folders with all programs, building what is missing."""
+    built = [tool(paths, name) for name in TOOL_PACKAGES]
+    return [kubernetes(paths), *built, etcd(paths)]
+
+
+def search_path(paths: Paths) -> list[Path]:
+    """Return the folders a user's PATH needs; they may not have been built yet.
+
+    Raises:
+        LabError: Go is not on this machine.
+    """
+    flags = version_flags(versions.KUBERNETES)
+    store = _store(paths)
+    go = _go_version()
+    found = [store.location("kubernetes", digest({**tree(MODULE), "flags": flags, "go": go}))]
+    return found + [store.location(name, digest({**tree(TOOLS / name), "go": go})) for name in ("kind", "helm")]
+
+
+def version_flags(version: str) -> str:
+    """Return the linker flags that stamp a Kubernetes version; the build date is fixed so that builds are the same."""
+    major, minor, _ = version.removeprefix("v").split(".")
+    stamp = "k8s.io/component-base/version"
+    values = {
+        "gitVersion": version,
+        "gitMajor": major,
+        "gitMinor": minor,
+        "gitCommit": "unknown",
+        "gitTreeState": "clean",
+        "buildDate": "2026-01-01T00:00:00Z",
+    }
+    return " ".join(["-s", "-w", *(f"-X {stamp}.{key}={value}" for key, value in values.items())])
+
+
+def log(paths: Paths) -> Path:
+    """Return the file that the builds write to."""
+    return paths.cache / "log" / "build.log"
+
+
+def _store(paths: Paths) -> Store:
+    return Store(paths.artifacts)
+
+
+@functools.cache
+def _go_version() -> str:
+    program = tools.find("go")
+    if program is None:
+        raise LabError("Go is not on this machine", remedy="install Go 1.26 or later and put it in PATH")
+    return shell.output([program, "env", "GOVERSION"], env=GO).strip()

@@ -1,0 +1,225 @@
+"""Three kind nodes with the underlay network, the audit log and a kubeconfig of their own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab import binaries, kind_config, node_image, shell
+from lab.engine import Engine
+from lab.errors import LabError
+from lab.paths import Paths
+
+LABEL = "dev.stackroles.lab"
+"""On every docker network the lab makes: `clean` removes what carries it and nothing else."""
+NETWORK = "stackroles"
+READY_SECONDS = 300
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster and the programs to reach it."""
+
+    name: str
+    paths: Paths
+    engine: Engine
+    programs: dict[str, Path]
+
+    @property
+    def directory(self) -> Path:
+        """The cluster's files on this machine: kubeconfig, kind.yaml, audit/."""
+        return self.paths.cluster(self.name)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.directory / "kubeconfig"
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Names of the nodes, which are also the names of their containers."""
+        return kind_config.node_names(self.name)
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl against this cluster and return its output.
+
+        Raises:
+            LabError: It failed.
+        """
+        command = [self.programs["kubectl"], "--kubeconfig", self.kubeconfig, *arguments]
+        return shell.output(command, stdin=stdin)
+
+    def docker(self, *arguments: str) -> str:
+        """Run docker against this cluster's engine and return its output.
+
+        Raises:
+            LabError: It failed.
+        """
+        return shell.output(["docker", *arguments], env=self.engine.env)
+
+    def kind(self, *arguments: str) -> None:
+        """Run kind with this cluster's engine and network.
+
+        Raises:
+            LabError: It failed.
+        """
+        env = {**self.engine.env, "KIND_EXPERIMENTAL_DOCKER_NETWORK": NETWORK}
+        shell.logged([self.programs["kind"], *arguments], self.directory / "kind.log", env=env)
+
+
+def describe(paths: Paths, engine: Engine, name: str) -> Cluster:
+    """Return the cluster of this name, whether it is up or not."""
+    programs = {"kubectl": binaries.kubernetes(paths) / "kubectl", "kind": binaries.tool(paths, "kind") / "kind"}
+    return Cluster(name, paths, engine, programs)
+
+
+def up(paths: Paths, engine: Engine, name: str, say: Say) -> Cluster:
+    """Bring a cluster up, or complete what is missing of one that is up.
+
+    Raises:
+        LabError: A step failed or the nodes were not ready in time.
+    """
+    image = node_image.obtain(paths, engine)
+    say(f"node image {image}")
+    cluster = describe(paths, engine, name)
+    found = containers(cluster)
+    if set(found) != set(cluster.nodes):
+        if found:
+            say(f"only {', '.join(sorted(found))} of the nodes are there: making the cluster anew")
+            _delete(cluster)
+        _create(cluster, image)
+        say("kind made the nodes")
+    for node in [node for node, state in found.items() if state != "running"]:
+        cluster.docker("start", node)
+        say(f"{node} was stopped and is started again")
+    _connect_underlay(cluster)
+    wait_ready(cluster, say)
+    return cluster
+
+
+def down(cluster: Cluster) -> bool:
+    """Remove a cluster with its underlay network; return whether there was one."""
+    found = bool(containers(cluster))
+    _delete(cluster)
+    return found
+
+
+def containers(cluster: Cluster) -> dict[str, str]:
+    """Return the cluster's node containers: name -> state (running, exited ...)."""
+    label = f"label=io.x-k8s.kind.cluster={cluster.name}"
+    lines = cluster.docker("ps", "--all", "--filter", label, "--format", "{{.Names}} {{.State}}").splitlines()
+    return {name: state for name, state in (line.split() for line in lines)}
+
+
+def wait_ready(cluster: Cluster, say: Say, seconds: float = READY_SECONDS) -> None:
+    """Wait until the API answers, every node is ready and the cluster's own workloads serve.
+
+    Raises:
+        LabError: That took longer than ``seconds``; the message names what was waited for.
+    """
+    deadline = time.monotonic() + seconds
+    last = ""
+    while waited_for := _not_ready(cluster):
+        if time.monotonic() > deadline:
+            raise LabError(f"the cluster was not ready in {seconds:.0f} s: {waited_for}", remedy="kubectl get pods -A")
+        if waited_for != last:
+            say(f"waiting for {waited_for}")
+            last = waited_for
+        time.sleep(1)
+
+
+def unready(nodes: list[dict[str, Any]], workloads: list[dict[str, Any]]) -> str:
+    """Return what keeps a cluster from being ready, in words, or an empty string.
+
+    Args:
+        nodes: Node objects.
+        workloads: Deployments and DaemonSets of the cluster's own namespaces.
+    """
+    waiting = []
+    for node in nodes:
+        conditions = {item["type"]: item["status"] for item in node.get("status", {}).get("conditions", [])}
+        if conditions.get("Ready") != "True":
+            waiting.append(f"node {node['metadata']['name']}")
+    for item in workloads:
+        status = item.get("status", {})
+        if item["kind"] == "DaemonSet":
+            wanted, ready = status.get("desiredNumberScheduled", len(nodes)), status.get("numberReady", 0)
+        else:
+            wanted, ready = item["spec"]["replicas"], status.get("readyReplicas", 0)
+        if ready < wanted or status.get("observedGeneration") != item["metadata"]["generation"]:
+            waiting.append(f"{item['metadata']['name']} ({ready}/{wanted})")
+    return ", ".join(waiting)
+
+
+def _not_ready(cluster: Cluster) -> str:
+    try:
+        nodes = json.loads(cluster.kubectl("get", "nodes", "--output=json"))["items"]
+        workloads = []
+        for namespace in ("kube-system", "local-path-storage"):
+            found = cluster.kubectl("get", "deployments,daemonsets", f"--namespace={namespace}", "--output=json")
+            workloads += json.loads(found)["items"]
+    except LabError:
+        return "the API server"
+    if len(nodes) < len(cluster.nodes) or not workloads:
+        return f"{len(cluster.nodes)} nodes"
+    return unready(nodes, workloads)
+
+
+def _create(cluster: Cluster, image: str) -> None:
+    directory = cluster.directory
+    (directory / "audit").mkdir(parents=True, exist_ok=True)
+    images = cluster.paths.cache / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    (directory / "audit-policy.yaml").write_text(yaml.safe_dump(kind_config.AUDIT_POLICY))
+    config = directory / "kind.yaml"
+    published = node_image.is_published(image)
+    config.write_text(kind_config.render(published_image=published, directory=directory, images=images))
+    _ensure_network(cluster, NETWORK)
+    command = ["create", "cluster", "--name", cluster.name, "--config", str(config), "--image", image]
+    cluster.kind(*command, "--kubeconfig", str(cluster.kubeconfig), "--retain")
+    taint = "node-role.kubernetes.io/control-plane:NoSchedule-"
+    cluster.kubectl("taint", "node", cluster.nodes[0], taint)
+
+
+def _delete(cluster: Cluster) -> None:
+    cluster.directory.mkdir(parents=True, exist_ok=True)
+    cluster.kind("delete", "cluster", "--name", cluster.name, "--kubeconfig", str(cluster.kubeconfig))
+    for audit in (cluster.directory / "audit").glob("*.log"):
+        audit.unlink()
+    if underlay(cluster.name) in _networks(cluster):
+        cluster.docker("network", "rm", underlay(cluster.name))
+
+
+def underlay(name: str) -> str:
+    """Return the name of a cluster's underlay network.
+
+    It sorts after the first network's name, which is how docker decides whose gateway the default route takes.
+    """
+    return f"{NETWORK}-underlay-{name}"
+
+
+def _networks(cluster: Cluster) -> list[str]:
+    return cluster.docker("network", "ls", "--format", "{{.Name}}").split()
+
+
+def _ensure_network(cluster: Cluster, name: str, *options: str) -> None:
+    if name not in _networks(cluster):
+        cluster.docker("network", "create", "--label", LABEL, *options, name)
+
+
+def _connect_underlay(cluster: Cluster) -> None:
+    """Connect every node to the underlay as eth1, at an address that stays the same."""
+    prefix, network = kind_config.underlay_prefix(cluster.name), underlay(cluster.name)
+    _ensure_network(cluster, network, f"--subnet={prefix}.0/24", f"--gateway={prefix}.1")
+    for node, address in kind_config.underlay_addresses(cluster.name).items():
+        joined = cluster.docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", node)
+        if network not in json.loads(joined):
+            cluster.docker("network", "connect", f"--ip={address}", network, node)

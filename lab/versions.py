@@ -1,0 +1,16 @@
+"""The versions the lab is made of, each in this one place; Go modules are pinned in their own go.mod and go.sum."""
+
+KUBERNETES = "v1.34.4"
+COREDNS = "v1.14.6"
+ETCD = "3.5.16-0"
+"""The version Debian 13 has; the form is the one kubeadm reads the etcd release from."""
+LOCAL_PATH = "v0.0.30"
+PAUSE = "3.10.1"
+
+NODE_SUITE = "bookworm"
+"""systemd 252 boots in a container on a cgroup v1 host; the 257 of Debian 13 refuses."""
+ROLE_SUITE = "trixie"
+"""OpenStack 2025.1 and MariaDB 11.8 are Debian 13's."""
+
+KINDEST = "kindest/node:v1.34.0"
+"""The published node image that kind 0.30 was released with."""
