@@ -1,0 +1,78 @@
+"""Condition types and reasons, each reason bound to the one type and status it is said of."""
+
+from enum import StrEnum
+from typing import Literal, Self
+
+Status = Literal["True", "False", "Unknown"]
+
+
+class ConditionType(StrEnum):
+    """What a condition is about.
+
+    `Ready` sums the others up. `Reconciling` and `Stalled` are kstatus': what generic tools read.
+    """
+
+    RECONCILED = "Reconciled"
+    AVAILABLE = "Available"
+    PROGRESSING = "Progressing"
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+
+
+class Reason(StrEnum):
+    """Why a condition has its status: one word for programs, stable.
+
+    Attributes:
+        type: the condition type it belongs to.
+        status: the status it stands for.
+    """
+
+    type: ConditionType
+    status: Status
+
+    def __new__(cls, value: str, kind: ConditionType, status: Status) -> Self:
+        """Bind a reason to its condition."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.type = kind
+        member.status = status
+        return member
+
+    # The spec was accepted and all that follows from it was applied, or why not.
+    APPLIED = "Applied", ConditionType.RECONCILED, "True"
+    SPEC_INVALID = "SpecInvalid", ConditionType.RECONCILED, "False"
+    APPLY_FAILED = "ApplyFailed", ConditionType.RECONCILED, "False"
+    IMMUTABLE_FIELD_CHANGED = "ImmutableFieldChanged", ConditionType.RECONCILED, "False"
+    CREDENTIALS_MISSING = "CredentialsMissing", ConditionType.RECONCILED, "False"
+    CREDENTIALS_INVALID = "CredentialsInvalid", ConditionType.RECONCILED, "False"
+    SUSPENDED = "Suspended", ConditionType.RECONCILED, "False"
+    DELETION_BLOCKED = "DeletionBlocked", ConditionType.RECONCILED, "False"
+    DELETING = "Deleting", ConditionType.RECONCILED, "False"
+
+    # Enough members serve.
+    ROLES_SERVE = "MinimumReplicasAvailable", ConditionType.AVAILABLE, "True"
+    ROLES_UNAVAILABLE = "ReplicasUnavailable", ConditionType.AVAILABLE, "False"
+
+    # A bring-up or a roll moves, has ended, or is held up by something a person must change.
+    BRINGING_UP = "BringingUp", ConditionType.PROGRESSING, "True"
+    ROLLING_OUT = "RollingOut", ConditionType.PROGRESSING, "True"
+    RECOVERING = "Recovering", ConditionType.PROGRESSING, "True"
+    ROLLOUT_COMPLETE = "RolloutComplete", ConditionType.PROGRESSING, "False"
+    STEP_FAILED = "StepFailed", ConditionType.PROGRESSING, "False"
+    IMAGE_PULL_FAILED = "ImagePullFailed", ConditionType.PROGRESSING, "False"
+    CRASHING = "Crashing", ConditionType.PROGRESSING, "False"
+    CONTAINER_CONFIG_INVALID = "ContainerConfigInvalid", ConditionType.PROGRESSING, "False"
+    UNSCHEDULABLE = "Unschedulable", ConditionType.PROGRESSING, "False"
+    STORAGE_CLASS_MISSING = "StorageClassMissing", ConditionType.PROGRESSING, "False"
+    VOLUME_PENDING = "VolumePending", ConditionType.PROGRESSING, "False"
+    PODS_REFUSED = "PodsRefused", ConditionType.PROGRESSING, "False"
+    NOT_BECOMING_READY = "NotBecomingReady", ConditionType.PROGRESSING, "False"
+    DATABASE_BLOCKED = "DatabaseBlocked", ConditionType.PROGRESSING, "False"
+
+    AS_DESIRED = "AsDesired", ConditionType.READY, "True"
+
+    WORKING = "Working", ConditionType.RECONCILING, "True"
+    SETTLED = "Settled", ConditionType.RECONCILING, "False"
+    NEEDS_ATTENTION = "NeedsAttention", ConditionType.STALLED, "True"
+    HEALTHY = "Healthy", ConditionType.STALLED, "False"

@@ -1,0 +1,108 @@
+"""From a CloudController as the user wrote it to a Cloud with every default filled in."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSpec
+from stackroles.api.v1alpha1.common import ClusteringModel
+from stackroles.config.cloud import Cloud
+from stackroles.errors import SpecInvalid
+from stackroles.roles.definition import RoleDefinition, ServiceDefinition
+
+INVALID = "SpecInvalid"
+
+
+def parse_spec(resource: Mapping[str, Any]) -> CloudControllerSpec:
+    """Return the spec of a CloudController.
+
+    Raises:
+        SpecInvalid: a value has the wrong type or lies outside its bounds, with each field's path.
+    """
+    try:
+        return CloudControllerSpec.model_validate(resource.get("spec") or {})
+    except ValidationError as error:
+        problems = "; ".join(
+            f"spec.{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False)
+        )
+        raise SpecInvalid(INVALID, f"{problems}. Correct the fields named.") from error
+
+
+def resolve_cloud(
+    resource: Mapping[str, Any],
+    roles: Iterable[RoleDefinition],
+    services: Iterable[ServiceDefinition],
+    *,
+    image_registry: str,
+    image_tags: Mapping[str, str],
+    agents: Mapping[str, str],
+) -> Cloud:
+    """Return the cloud a resource declares, defaults filled in.
+
+    Args:
+        resource: the CloudController.
+        roles: the controller roles there are.
+        services: the services there are.
+        image_registry: where images come from when the spec does not say.
+        image_tags: tag of each image, as the operator was installed with.
+        agents: sources of the agent programs by file name.
+
+    Raises:
+        SpecInvalid: the spec asks for something no cloud can be. The API server refuses most of it
+            already; a resource stored under an older schema is met here.
+    """
+    spec = parse_spec(resource)
+    known = {role.name: role for role in roles}
+    names = {service.name for service in services}
+    _check_names("roles", spec.roles, known.keys())
+    _check_names("config", spec.config, known.keys() | names)
+    _check_names("credentials", spec.credentials, names)
+    for name, said in spec.roles.items():
+        _check_clustering(known[name], said)
+    metadata = resource["metadata"]
+    return Cloud(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        spec=spec,
+        replicas={
+            role.name: spec.roles.get(role.name, RoleSpec()).clustering.replicas or role.replicas
+            for role in known.values()
+        },
+        image_registry=image_registry,
+        image_tags=image_tags,
+        agents=agents,
+    )
+
+
+def model_of(role: RoleDefinition, cloud: Cloud) -> ClusteringModel:
+    """Return how a role is clustered: as the user said, else its first model."""
+    return cloud.spec.roles.get(role.name, RoleSpec()).clustering.model or role.models[0]
+
+
+def _check_names(field: str, said: Iterable[str], known: Iterable[str]) -> None:
+    unknown = sorted(set(said) - set(known))
+    if unknown:
+        raise SpecInvalid(
+            INVALID,
+            f"spec.{field} names {', '.join(unknown)}, which does not exist. "
+            f"Known are: {', '.join(sorted(known))}.",
+        )
+
+
+def _check_clustering(role: RoleDefinition, said: RoleSpec) -> None:
+    replicas, model = said.clustering.replicas, said.clustering.model
+    path = f"spec.roles.{role.name}.clustering"
+    if role.odd and replicas is not None and replicas % 2 == 0:
+        raise SpecInvalid(
+            INVALID,
+            f"{path}.replicas is {replicas}: {role.name} decides by majority and needs an odd "
+            f"number of members. Set {replicas - 1 or 1} or {replicas + 1}.",
+        )
+    if model is not None and model not in role.models:
+        raise SpecInvalid(
+            INVALID,
+            f"{path}.model is {model}: {role.name} can be {' or '.join(role.models)}.",
+        )

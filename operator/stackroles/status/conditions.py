@@ -1,0 +1,117 @@
+"""Findings, and the conditions that follow from them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from stackroles.api.v1alpha1.common import Condition
+from stackroles.api.v1alpha1.conditions import ConditionType, Reason
+
+# What the API allows is 32768; a status is read by people.
+MAX_MESSAGE = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing said about a resource: a reason, which knows its condition, and a sentence."""
+
+    reason: Reason
+    message: str = ""
+
+
+def conditions_of(
+    findings: Iterable[Finding], previous: Sequence[Condition], generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Return findings as conditions.
+
+    Args:
+        findings: one for each condition type.
+        previous: the conditions so far; a status that stays keeps its transition time.
+        generation: the generation that was looked at.
+        now: the time of this look.
+    """
+    known = {condition.type: condition for condition in previous}
+    return tuple(
+        build_condition(
+            finding.reason.type, finding, known.get(finding.reason.type), (generation, now)
+        )
+        for finding in findings
+    )
+
+
+def build_condition(
+    kind: ConditionType, finding: Finding, known: Condition | None, at: tuple[int, datetime]
+) -> Condition:
+    """Return one condition of a type; `Ready` may repeat another type's finding."""
+    generation, now = at
+    status = finding.reason.status if finding.reason.type is kind else "False"
+    same = known is not None and known.status == status
+    return Condition(
+        type=kind.value,
+        status=status,
+        reason=finding.reason.value,
+        message=shorten(finding.message),
+        last_transition_time=known.last_transition_time if known is not None and same else now,
+        observed_generation=generation,
+    )
+
+
+def summarise(
+    reconciled: Finding, available: Finding, progressing: Finding, ready_message: str
+) -> Finding:
+    """Return what `Ready` says: the first of the three that fails, else that all is as desired.
+
+    A roll that is held up comes before members that are missing: it is why they are.
+    """
+    if reconciled.reason.status != "True":
+        return reconciled
+    if is_held_up(progressing):
+        return progressing
+    if available.reason.status != "True":
+        return available
+    if progressing.reason is not Reason.ROLLOUT_COMPLETE:
+        return progressing
+    return Finding(Reason.AS_DESIRED, ready_message)
+
+
+def is_held_up(progressing: Finding) -> bool:
+    """Tell whether something a person must change stops the progress."""
+    reason = progressing.reason
+    return reason.status == "False" and reason is not Reason.ROLLOUT_COMPLETE
+
+
+def kstatus(reconciled: Finding, progressing: Finding) -> tuple[Finding, Finding]:
+    """Return `Reconciling` and `Stalled` as generic tools understand them."""
+    failing = next(
+        (
+            finding
+            for finding, bad in (
+                (reconciled, reconciled.reason.status != "True"),
+                (progressing, is_held_up(progressing)),
+            )
+            if bad
+        ),
+        None,
+    )
+    if failing is not None:
+        return Finding(Reason.SETTLED), Finding(Reason.NEEDS_ATTENTION, failing.message)
+    if progressing.reason.status == "True":
+        return Finding(Reason.WORKING, progressing.message), Finding(Reason.HEALTHY)
+    return Finding(Reason.SETTLED), Finding(Reason.HEALTHY)
+
+
+def shorten(text: str, limit: int = MAX_MESSAGE) -> str:
+    """Return a text of at most `limit` characters; the end of a log says most, so it stays."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2 - 3
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+def condition_of(status: Mapping[str, Any], kind: ConditionType) -> Condition | None:
+    """Return one condition of a resource's status, None where it is not there."""
+    for raw in status.get("conditions") or ():
+        if raw.get("type") == kind.value:
+            return Condition.model_validate(raw)
+    return None
