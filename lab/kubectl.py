@@ -1,4 +1,4 @@
-"""A cluster through kubectl: what the demo and the end-to-end tests do is what a person could type."""
+"""A cluster through kubectl: the demo and the end-to-end tests do what a person could type."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Kubectl:
 
     def run(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
         """Run kubectl and return what it printed; raises LabError with kubectl's own words."""
-        command = [self.program, "--kubeconfig", self.kubeconfig, "-n", self.namespace, *arguments]
+        flags = ("--kubeconfig", str(self.kubeconfig), "-n", self.namespace)
+        command = [str(self.program), *flags, *arguments]
         return shell.output(command, env=self.env, stdin=stdin, timeout=timeout)
 
     def within(self, namespace: str) -> Kubectl:
