@@ -1,0 +1,2 @@
+user haproxy
+runs haproxy -v

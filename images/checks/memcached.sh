@@ -1,0 +1,2 @@
+user memcache
+runs memcached --version

@@ -1,0 +1,10 @@
+user neutron
+runs neutron-api --help
+runs neutron-db-manage --version
+runs neutron-periodic-workers --version
+runs neutron-ovn-maintenance-worker --version
+runs neutron-ovn-metadata-agent --version
+runs haproxy -v
+runs ip -V
+runs iptables --version
+wsgi /usr/bin/neutron-api /etc/neutron/neutron.conf /etc/neutron/api-paste.ini /etc/neutron/plugins/ml2/ml2_conf.ini /etc/neutron/rootwrap.conf

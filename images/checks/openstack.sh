@@ -1,0 +1,3 @@
+user nobody
+wsgi
+runs python3 -c 'import keystonemiddleware, pymemcache, pymysql, oslo_db, oslo_messaging'

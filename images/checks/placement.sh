@@ -1,0 +1,3 @@
+user placement
+runs placement-manage --version
+wsgi /usr/bin/placement-api /etc/placement/placement.conf
