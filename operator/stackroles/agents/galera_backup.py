@@ -1,0 +1,98 @@
+"""A physical backup of the running member as one HTTP response.
+
+The body is chunked. Its trailer `X-Backup-Status` is `complete` only when mariadb-backup ended with
+0 and said "completed OK!"; otherwise the response ends without its last chunk, so that a client
+that knows nothing of trailers fails too, and `GET /backup` says why. Nothing but a body that ended
+well and a trailer that says `complete` is a backup. One runs at a time.
+"""
+
+import contextlib
+import hmac
+import subprocess
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler
+from typing import IO
+
+from stackroles.agents.galera_settings import Settings
+
+_CHUNK = 1 << 18
+_DONE = "completed OK!"
+_STATUS = "X-Backup-Status"
+
+
+class Backups:
+    """Makes backups for clients that show the token."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._one = threading.Lock()
+        self.last_error = ""
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Answer one POST with a backup, or say why there is none."""
+        if not self._allowed(request.headers.get("Authorization", "")):
+            refuse(request, 401, "a bearer token is required")
+        elif not self._one.acquire(blocking=False):
+            refuse(request, 409, "another backup of this member is running")
+        else:
+            try:
+                self._stream(request)
+            finally:
+                self._one.release()
+
+    def _allowed(self, header: str) -> bool:
+        scheme, _, token = header.partition(" ")
+        right = self._settings.backup_token
+        return bool(right) and scheme == "Bearer" and hmac.compare_digest(token, right)
+
+    def _stream(self, request: BaseHTTPRequestHandler) -> None:
+        with (
+            tempfile.TemporaryFile() as log,
+            tempfile.TemporaryDirectory() as scratch,
+            subprocess.Popen(
+                [*self._settings.backup_command(), f"--target-dir={scratch}"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            ) as process,
+        ):
+            assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
+            request.send_response(200)
+            request.send_header("Content-Type", "application/octet-stream")
+            request.send_header("Transfer-Encoding", "chunked")
+            request.send_header("Trailer", _STATUS)
+            request.end_headers()
+            try:
+                while data := process.stdout.read1(_CHUNK):  # type: ignore[attr-defined]
+                    request.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
+            except OSError:
+                process.kill()
+                return
+            code = process.wait()
+            last = _last_line(log)
+            self.last_error = "" if code == 0 else f"mariadb-backup ended with {code}: {last}"
+            if code == 0 and last.endswith(_DONE):
+                request.wfile.write(f"0\r\n{_STATUS}: complete\r\n\r\n".encode())
+            else:
+                self.last_error = (
+                    self.last_error or f"mariadb-backup did not say it is done: {last}"
+                )
+                print(f"Backup failed: {self.last_error}", flush=True)
+
+
+def refuse(request: BaseHTTPRequestHandler, code: int, why: str) -> None:
+    """Answer with an error and a sentence."""
+    body = f"{why}\n".encode()
+    with contextlib.suppress(OSError):
+        request.send_response(code)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+
+def _last_line(log: IO[bytes]) -> str:
+    size = log.seek(0, 2)
+    log.seek(max(0, size - 4096))
+    lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""

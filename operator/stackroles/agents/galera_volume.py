@@ -1,0 +1,205 @@
+"""What a database member keeps on its volume, and what can be read from it while no server runs.
+
+<volume>/data/            the server's data directory
+<volume>/agent/id         random, made once: tells a volume from its replacement
+<volume>/agent/obeyed     the last decision that was obeyed, written before the server starts
+<volume>/agent/creating   a first start began here and has not been completed
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+NO_UUID = "00000000-0000-0000-0000-000000000000"
+# galera_recovery's last word; the position may carry a binlog GTID after a comma.
+_RECOVERED = re.compile(r"--wsrep_start_position=([0-9a-f-]{36}):(-?\d+)")
+_PREPARED = "prepared transactions"
+_TRANSFER_MARKS = ("sst_in_progress", ".sst")
+_RECOVERY_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a stopped member's data stands.
+
+    Attributes:
+        empty: the volume holds no database.
+        uuid: the history the data belongs to, or None when the data cannot be trusted.
+        seqno: the last committed transaction of that history, -1 when unknown.
+        safe: Galera's own mark of the member that stopped last.
+        prepared: recovery met prepared transactions it could not settle.
+        transfer: a state transfer was cut off, or the member was found inconsistent; only
+            another transfer makes it whole.
+        error: why the position is not known, in a sentence.
+    """
+
+    empty: bool = False
+    uuid: str | None = None
+    seqno: int = -1
+    safe: bool = False
+    prepared: bool = False
+    transfer: bool = False
+    error: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the position as it is reported."""
+        return asdict(self)
+
+
+def read_grastate(text: str) -> tuple[str, int, bool]:
+    """Return uuid, seqno and safe_to_bootstrap of a grastate.dat; neutral values for none."""
+    found = dict(re.findall(r"^(uuid|seqno|safe_to_bootstrap):\s*(\S+)", text, re.MULTILINE))
+    try:
+        seqno = int(found.get("seqno", "-1"))
+    except ValueError:
+        seqno = -1
+    return found.get("uuid", NO_UUID), seqno, found.get("safe_to_bootstrap") == "1"
+
+
+class Volume:
+    """One member's volume."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.data = root / "data"
+        self._agent = root / "agent"
+        self._obeyed = self._agent / "obeyed"
+        self._creating = self._agent / "creating"
+
+    def prepare(self) -> str:
+        """Make the directories and return the volume's id, drawn at the first start ever."""
+        self.data.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._agent.mkdir(mode=0o750, exist_ok=True)
+        path = self._agent / "id"
+        if not path.exists():
+            write_durably(path, uuid.uuid4().hex)
+        return path.read_text().strip()
+
+    def obeyed(self) -> Mapping[str, Any]:
+        """Return the last decision that was obeyed; empty before the first."""
+        try:
+            found = json.loads(self._obeyed.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def record_obeyed(self, decision: Mapping[str, Any]) -> None:
+        """Put a decision on the volume for good; raises OSError when that cannot be done."""
+        write_durably(self._obeyed, json.dumps(dict(decision), sort_keys=True))
+
+    @property
+    def creating(self) -> bool:
+        """Whether a first start began on this volume and was not completed."""
+        return self._creating.exists()
+
+    def begin_creation(self) -> None:
+        """Empty the data directory for a new database."""
+        write_durably(self._creating, "")
+        self.clear()
+
+    def end_creation(self) -> None:
+        """Note that the new database serves; from here on its loss is a loss."""
+        self._creating.unlink(missing_ok=True)
+        _sync_directory(self._agent)
+
+    def clear(self) -> None:
+        """Remove everything in the data directory."""
+        for entry in self.data.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
+
+    def forget_view(self) -> None:
+        """Remove the last view: with it servers form a cluster without comparing their data."""
+        (self.data / "gvwstate.dat").unlink(missing_ok=True)
+
+    def forget_position(self) -> None:
+        """Make the next join a full transfer."""
+        (self.data / "grastate.dat").unlink(missing_ok=True)
+
+    def allow_bootstrap(self) -> None:
+        """Set safe_to_bootstrap, without which the server refuses to form a cluster."""
+        path = self.data / "grastate.dat"
+        text = path.read_text()
+        write_durably(
+            path,
+            re.sub(r"^safe_to_bootstrap:.*$", "safe_to_bootstrap: 1", text, flags=re.MULTILINE),
+        )
+
+    def size(self) -> int:
+        """Return the bytes the data directory occupies; grows while a transfer makes progress."""
+        total = 0
+        for folder, _, names in os.walk(self.data):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    total += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118
+        return total
+
+    def position(self, recovery: Sequence[str]) -> Position:
+        """Return where the data stands; the server must not run.
+
+        Args:
+            recovery: the command that recovers the position (galera_recovery).
+        """
+        contents = {entry.name for entry in self.data.iterdir()} - {"lost+found"}
+        if self.creating or not contents:
+            return Position(empty=True)
+        if contents & set(_TRANSFER_MARKS):
+            return Position(transfer=True)
+        try:
+            text = (self.data / "grastate.dat").read_text()
+        except FileNotFoundError:
+            return Position(transfer=True)
+        history, seqno, safe = read_grastate(text)
+        if history == NO_UUID:
+            return Position(transfer=True)
+        if seqno >= 0:
+            return Position(uuid=history, seqno=seqno, safe=safe)
+        return _recover(recovery, history)
+
+
+def _recover(command: Sequence[str], history: str) -> Position:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_RECOVERY_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Position(error=f"The recovery of the position did not run: {error}")
+    words = f"{done.stdout}\n{done.stderr}"
+    found = _RECOVERED.search(done.stdout)
+    if found is None:
+        last = next((line for line in reversed(words.splitlines()) if line.strip()), "no output")
+        why = f"The recovery of the position failed (exit {done.returncode}): {last.strip()}"
+        return Position(prepared=_PREPARED in words, error=why[:500])
+    if found[1] != history:
+        # The state file speaks of another history than the data: neither can be trusted.
+        return Position(transfer=True)
+    return Position(uuid=history, seqno=int(found[2]), prepared=_PREPARED in words)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Replace a file so that after a crash either the old or the new content is there."""
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,162 @@
+"""HAProxy before the database: two proxies that agree on one writer."""
+
+from collections.abc import Mapping
+
+from stackroles.config.cloud import Cloud
+from stackroles.roles.common import DATABASE_PORT, scratch
+from stackroles.roles.definition import (
+    Amount,
+    Container,
+    FieldEnv,
+    FileMount,
+    Port,
+    Probe,
+    RoleDefinition,
+    Security,
+    ServiceDefinition,
+    Workload,
+)
+from stackroles.roles.mariadb import AGENT_PORT
+from stackroles.roles.mariadb import NAME as DATABASE
+
+NAME = "haproxy"
+USER = 42454
+OPTIONS = "/etc/stackroles/haproxy.cfg"
+STATS_PORT = 8404
+PEER_PORT = 10000
+# Where this proxy reaches the peer of an ordinal; see _peer.
+_RELAY_PORT = 10100
+
+_HEAD = f"""\
+global
+  log stdout format raw local0 notice
+  maxconn 8000
+  stats socket /run/haproxy/admin.sock mode 600 level admin
+  stats timeout 30s
+
+defaults
+  log global
+  mode tcp
+  option tcp-smart-connect
+  option clitcpka
+  option srvtcpka
+  option redispatch 1
+  retries 3
+  timeout connect 2s
+  timeout check 2s
+  timeout client 3600s
+  timeout server 3600s
+
+resolvers cluster
+  parse-resolv-conf
+  resolve_retries 2
+  timeout resolve 1s
+  timeout retry 1s
+  hold valid 1s
+  hold nx 2s
+  hold other 10s
+
+frontend status
+  mode http
+  bind :::{STATS_PORT} v4v6
+  timeout client 10s
+  timeout http-request 5s
+  monitor-uri /healthz
+  http-request use-service prometheus-exporter if {{ path /metrics }}
+  # The number of the member that is the writer for all proxies; 0 before the first connection.
+  http-request return status 200 content-type text/plain \
+lf-string "%[int(1),table_server_id({DATABASE})]\\n" if {{ path /writer }}
+  stats enable
+  stats uri /stats
+"""
+
+_BACKEND = f"""\
+# One writer: the table has one entry, which all proxies share. It moves only when its member is
+# down, so a member that comes back does not take the writes back.
+listen {DATABASE}
+  bind :::{DATABASE_PORT} v4v6
+  balance first
+  stick-table type integer size 1 nopurge peers proxies
+  stick on int(1)
+  option httpchk
+  http-check send meth GET uri /wsrep ver HTTP/1.1 hdr Host agent
+  http-check expect status 200
+  default-server check port {AGENT_PORT} inter 1s fastinter 500ms fall 2 rise 1 \
+on-marked-down shutdown-sessions resolvers cluster init-addr none
+"""
+
+
+def files(cloud: Cloud) -> Mapping[str, str]:
+    """Return the proxies' configuration, the same for all of them."""
+    servers = [
+        f"  server {naming} {host}:{DATABASE_PORT} id {ordinal + 1}"
+        for ordinal, (naming, host) in enumerate(_members(cloud, DATABASE))
+    ]
+    peers = ["peers proxies", f"  bind :::{PEER_PORT} v4v6", '  server "$POD_NAME"']
+    relays: list[str] = []
+    for ordinal, (name, host) in enumerate(_members(cloud, NAME)):
+        peer, relay = _peer(ordinal, name, host)
+        peers += peer
+        relays += relay
+    return {OPTIONS: "\n".join([_HEAD, *peers, "", *relays, _BACKEND.rstrip("\n"), *servers, ""])}
+
+
+def _peer(ordinal: int, name: str, host: str) -> tuple[list[str], list[str]]:
+    """Return the lines of a peer and of the relay to it, both left out on that peer itself.
+
+    HAProxy resolves the address of a peer once, when it starts; a pod's address changes. So each
+    peer is reached through a local relay, whose server is resolved again and again.
+    """
+    others = f'.if !streq("$POD_NAME",{name})'
+    port = _RELAY_PORT + ordinal
+    peer = [others, f"  server {name} 127.0.0.1:{port}", ".endif"]
+    relay = [
+        others,
+        f"listen peer-{ordinal}",
+        f"  bind 127.0.0.1:{port}",
+        f"  server {name} {host}:{PEER_PORT} resolvers cluster init-addr none",
+        ".endif",
+        "",
+    ]
+    return peer, relay
+
+
+def _members(cloud: Cloud, role: str) -> list[tuple[str, str]]:
+    """Return pod name and DNS name of each member; HAProxy's resolver knows no search path."""
+    return [(host.partition(".")[0], host) for host in cloud.qualified_members(role)]
+
+
+HAPROXY = RoleDefinition(
+    name=NAME,
+    service=NAME,
+    image=NAME,
+    workload=Workload.STATEFUL_SET,
+    replicas=2,
+    headless=True,
+    files=files,
+    grace_period=30,
+    containers=(
+        Container(
+            name=NAME,
+            # -L: the name by which the peers know each other.
+            command=("haproxy", "-W", "-db", "-L", "$(POD_NAME)", "-f", OPTIONS),
+            security=Security(user=USER),
+            ports=(
+                Port("mysql", DATABASE_PORT),
+                Port("status", STATS_PORT),
+                Port("peers", PEER_PORT, published=False),
+            ),
+            # Whether the database answers is the database's own readiness; a proxy without a member
+            # to send to stays in its Service, so that it serves the moment one is back.
+            startup=Probe(http_path="/healthz", port=STATS_PORT, period=1, failures=60),
+            readiness=Probe(http_path="/healthz", port=STATS_PORT, period=5),
+            liveness=Probe(http_path="/healthz", port=STATS_PORT, period=10, failures=6),
+            resources=Amount(cpu="20m", memory="32Mi", memory_limit="256Mi"),
+            env=(FieldEnv("POD_NAME", "metadata.name"),),
+            mounts=(FileMount(), *scratch("/run/haproxy")),
+        ),
+    ),
+    backup="nothing: it is made again from the resources",
+)
+
+SERVICE = ServiceDefinition(name=NAME)

@@ -1,0 +1,238 @@
+"""MariaDB with Galera: three members, each run by an agent that reports and obeys."""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from stackroles.config.cloud import Cloud
+from stackroles.config.oslo import render
+from stackroles.roles.common import DATABASE_PORT, scratch
+from stackroles.roles.definition import (
+    AGENT_COMMAND,
+    AGENT_PATH,
+    AgentMount,
+    Amount,
+    Container,
+    DataMount,
+    DataVolume,
+    Env,
+    FieldEnv,
+    FileMount,
+    PodInfoMount,
+    Port,
+    Probe,
+    RoleDefinition,
+    SecretEnv,
+    Security,
+    ServiceDefinition,
+    Step,
+    Task,
+    Workload,
+)
+
+NAME = "mariadb"
+USER = 42434
+AGENT_PORT = 9300
+DATA = "/var/lib/mysql"
+OPTIONS = "/etc/stackroles/my.cnf"
+ACCOUNTS = "/etc/stackroles/accounts.json"
+OPERATOR_USER = "stackroles"
+_PROVIDER = "wsrep_provider_options"
+
+
+def provider_options(own: str) -> str:
+    """Return Galera's provider options: the defaults, overlaid by the user's, option by option.
+
+    A member that is gone is dropped after about 3.5 s instead of 6: `suspect_timeout` is what a
+    writer waits for when a member dies. Half a second between keepalives gives a live but starved
+    member five chances within it.
+    """
+    options = {
+        "gmcast.listen_addr": "tcp://0.0.0.0:4567",
+        "evs.keepalive_period": "PT0.5S",
+        "evs.inactive_check_period": "PT0.5S",
+        "evs.suspect_timeout": "PT2.5S",
+        "evs.inactive_timeout": "PT7.5S",
+        # Who forms a cluster is decided by comparing positions, never by a remembered view.
+        "pc.recovery": "FALSE",
+        # A joiner that finds nobody primary gives up soon: its position is needed for the choice.
+        "pc.wait_prim_timeout": "PT15S",
+        # Kept across crashes, so that members rejoin by the transactions they missed.
+        "gcache.recover": "yes",
+        "gcache.size": "128M",
+    }
+    for option in own.split(";"):
+        name, _, value = option.partition("=")
+        if name.strip():
+            options[name.strip()] = value.strip()
+    return ";".join(f"{name}={value}" for name, value in sorted(options.items()))
+
+
+def files(cloud: Cloud) -> Mapping[str, str]:
+    """Return the server's options; what differs between members is added by the agent."""
+    own = {section: dict(values) for section, values in cloud.options(NAME, NAME).items()}
+    server = own.setdefault("mysqld", {})
+    server[_PROVIDER] = provider_options(str(server.get(_PROVIDER, "")))
+    addresses = ",".join(cloud.members(NAME))
+    defaults: dict[str, str | int | bool] = {
+        "bind_address": "0.0.0.0",  # noqa: S104 - the pod's own network
+        "port": DATABASE_PORT,
+        "skip_name_resolve": 1,
+        "max_connections": 1000,
+        "pid_file": "/run/mysqld/mysqld.pid",
+        "tmpdir": "/tmp",  # noqa: S108 - an emptyDir
+        # The default, ON since 11.6.2, fails concurrent updates with error 1020; nova bug 2116186.
+        "innodb_snapshot_isolation": "OFF",
+        "character_set_server": "utf8mb3",
+        "collation_server": "utf8mb3_general_ci",
+        "default_storage_engine": "InnoDB",
+        "innodb_buffer_pool_size": "128M",
+        "innodb_log_file_size": "64M",
+        # Acknowledged is on disk: a crash of all members must lose nothing.
+        "innodb_flush_log_at_trx_commit": 1,
+        "sync_binlog": 1,
+        # Required by Galera.
+        "innodb_autoinc_lock_mode": 2,
+        "binlog_format": "ROW",
+        # One sequence of transactions in every member's log, so that a log continues a backup
+        # taken from any of them.
+        "log_bin": "binlog",
+        "log_slave_updates": "ON",
+        "server_id": 1,
+        "wsrep_gtid_mode": "ON",
+        "wsrep_gtid_domain_id": 1,
+        "binlog_expire_logs_seconds": 259200,
+        "max_binlog_size": "128M",
+        # keystone and glance make triggers during upgrades.
+        "log_bin_trust_function_creators": 1,
+        "wsrep_on": "ON",
+        "wsrep_provider": "/usr/lib/galera/libgalera_smm.so",
+        "wsrep_cluster_name": cloud.name,
+        "wsrep_cluster_address": f"gcomm://{addresses}",
+        "wsrep_slave_threads": 2,
+        "wsrep_sst_method": "mariabackup",
+        # The socket vouches for the system user: transfers need no password.
+        "wsrep_sst_auth": "mysql:",
+    }
+    return {OPTIONS: render({"mysqld": defaults}, own)}
+
+
+def accounts(cloud: Cloud, services: Iterable[ServiceDefinition]) -> Mapping[str, str]:
+    """Return which databases belong to whom; passwords come through the environment."""
+    wanted = [
+        {
+            "user": service.name,
+            "databases": list(service.databases),
+            "password": password_variable(service.name),
+        }
+        for service in services
+    ]
+    server = {"host": cloud.host("haproxy"), "port": DATABASE_PORT, "user": OPERATOR_USER}
+    return {ACCOUNTS: json.dumps({"server": server, "accounts": wanted}, indent=1)}
+
+
+def password_variable(service: str) -> str:
+    """Return the name of the variable with a service's database password."""
+    return f"DATABASE_PASSWORD_{service.upper().replace('-', '_')}"
+
+
+def accounts_step(services: Iterable[ServiceDefinition]) -> Step:
+    """Return the step that makes every service's databases and account.
+
+    Args:
+        services: all services; those with databases get an account of their own name.
+    """
+    owners = tuple(service for service in services if service.databases)
+    return Step(
+        name="accounts",
+        image=NAME,
+        security=Security(user=USER),
+        needs=(NAME, "haproxy"),
+        files=partial(accounts, services=owners),
+        tasks=(
+            Task(
+                name="accounts",
+                command=(*AGENT_COMMAND, "stackroles.agents.galera_accounts"),
+                env=(
+                    AGENT_PATH,
+                    Env("ACCOUNTS_FILE", ACCOUNTS),
+                    SecretEnv("OPERATOR_PASSWORD", NAME, "operator-password"),
+                    *(
+                        SecretEnv(password_variable(o.name), o.name, "database-password")
+                        for o in owners
+                    ),
+                ),
+                mounts=(FileMount(), AgentMount()),
+            ),
+        ),
+        advice=(
+            "The database's writer must answer through the haproxy role, and the operator's "
+            "account must have the password of the Secret <cloud>-mariadb-credentials."
+        ),
+    )
+
+
+MARIADB = RoleDefinition(
+    name=NAME,
+    service=NAME,
+    image=NAME,
+    workload=Workload.STATEFUL_SET,
+    replicas=3,
+    odd=True,
+    parallel=True,
+    headless=True,
+    # The operator restarts members one at a time, the writer last, and none while a member is in a
+    # state transfer: a rolling update knows nothing of transfers.
+    roll="OnDelete",
+    grace_period=300,
+    volume=DataVolume(size="10Gi"),
+    fs_group=USER,
+    files=files,
+    containers=(
+        Container(
+            name=NAME,
+            command=(*AGENT_COMMAND, "stackroles.agents.galera"),
+            security=Security(user=USER),
+            ports=(
+                Port("mysql", DATABASE_PORT),
+                Port("agent", AGENT_PORT),
+                Port("group", 4567, published=False),
+                Port("ist", 4568, published=False),
+                Port("sst", 4444, published=False),
+            ),
+            startup=Probe(http_path="/report", port=AGENT_PORT, period=1, failures=120),
+            readiness=Probe(http_path="/wsrep", port=AGENT_PORT, period=2, failures=2),
+            no_liveness_because=(
+                "the agent restarts the server by itself, and a restart by the kubelet would cut "
+                "off state transfers, which may take hours"
+            ),
+            resources=Amount(cpu="100m", memory="384Mi", memory_limit="2Gi"),
+            env=(
+                AGENT_PATH,
+                FieldEnv("POD_NAME", "metadata.name"),
+                FieldEnv("POD_UID", "metadata.uid"),
+                FieldEnv("POD_IP", "status.podIP"),
+                Env("GALERA_PORT", str(AGENT_PORT)),
+                Env("GALERA_DEFAULTS", OPTIONS),
+                Env("GALERA_OPERATOR_USER", OPERATOR_USER),
+                SecretEnv("GALERA_OPERATOR_PASSWORD", NAME, "operator-password"),
+                SecretEnv("GALERA_BACKUP_TOKEN", NAME, "backup-token"),
+            ),
+            mounts=(
+                FileMount(),
+                AgentMount(),
+                PodInfoMount(),
+                DataMount(DATA),
+                *scratch("/run/mysqld"),
+            ),
+        ),
+    ),
+    backup="the databases: a physical copy with its position, of a member that is not the writer",
+)
+
+
+def service(others: Iterable[ServiceDefinition]) -> ServiceDefinition:
+    """Return the database's service, whose step makes the accounts of the others."""
+    return ServiceDefinition(
+        name=NAME, secrets=("operator-password", "backup-token"), steps=(accounts_step(others),)
+    )
