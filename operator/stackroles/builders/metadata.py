@@ -70,7 +70,11 @@ def metadata(
         child_labels: its labels.
         keep: whether the child outlives its owner unless `deletionPolicy` is Delete.
     """
-    made: Manifest = {"name": name, "namespace": owner.namespace, "labels": dict(child_labels)}
-    if not keep or owner.deletion_policy is DeletionPolicy.DELETE:
-        made["ownerReferences"] = [owner_reference(owner)]
-    return made
+    kept = keep and owner.deletion_policy is DeletionPolicy.RETAIN
+    return {
+        "name": name,
+        "namespace": owner.namespace,
+        "labels": dict(child_labels),
+        # An empty list says that there shall be none.
+        "ownerReferences": [] if kept else [owner_reference(owner)],
+    }

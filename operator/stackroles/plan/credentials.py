@@ -1,7 +1,10 @@
-"""Passwords and keys of a cloud: what each Secret holds, from randomness that is passed in."""
+"""Passwords and keys of a cloud: what each Secret holds, from randomness that is passed in.
+
+What exists is never changed: only values that are missing are drawn. What follows from a password
+(URLs, the broker's definitions) is made anew from it at every pass.
+"""
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -9,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.errors import SpecInvalid
+from stackroles.roles import rabbitmq
+from stackroles.roles.common import database_url, identity_url, transport_url
 from stackroles.roles.definition import ServiceDefinition
 
 Randomness = Callable[[int], bytes]
@@ -18,15 +23,8 @@ DATABASE_PASSWORD = "database-password"  # noqa: S105 - names of keys, here and 
 BROKER_PASSWORD = "broker-password"  # noqa: S105
 SERVICE_PASSWORD = "service-password"  # noqa: S105
 TRANSPORT_URL = "transport-url"
-ADMIN_PASSWORD = "admin-password"  # noqa: S105
-DEFINITIONS = "definitions.json"
-
-DATABASE_PORT = 3306
-BROKER_PORT = 5672
-DATABASE_ROLE = "haproxy"
-BROKER_ROLE = "rabbitmq"
-IDENTITY_ROLE = "keystone"
-IDENTITY_PORT = 5000
+ADMIN = "admin"
+ADMIN_PASSWORD = "password"  # noqa: S105
 
 # Letters that need no escaping in a URL, in SQL, in oslo.config (which expands "$") or in a shell.
 _PASSWORD = re.compile(r"[A-Za-z0-9._~-]{8,128}")
@@ -37,8 +35,8 @@ def password(random: Randomness) -> str:
     return random(16).hex()
 
 
-def required_keys(service: ServiceDefinition) -> tuple[str, ...]:
-    """Return the passwords a service needs from whoever makes its Secret."""
+def account_keys(service: ServiceDefinition) -> tuple[str, ...]:
+    """Return the passwords of a service's accounts: what a user may bring."""
     wanted = (
         (DATABASE_PASSWORD, bool(service.databases)),
         (BROKER_PASSWORD, service.broker),
@@ -47,12 +45,9 @@ def required_keys(service: ServiceDefinition) -> tuple[str, ...]:
     return tuple(key for key, needed in wanted if needed)
 
 
-def all_keys(service: ServiceDefinition) -> tuple[str, ...]:
-    """Return every key of a service's Secret; empty when it needs none."""
-    derived = (TRANSPORT_URL,) if service.broker else ()
-    connections = tuple(connection.key for connection in service.connections)
-    definitions = (DEFINITIONS,) if service.name == BROKER_ROLE else ()
-    return (*required_keys(service), *derived, *connections, *service.secrets, *definitions)
+def drawn_keys(service: ServiceDefinition) -> tuple[str, ...]:
+    """Return every value of a service's Secret that is drawn or brought, not derived."""
+    return (*account_keys(service), *service.secrets)
 
 
 def check_brought(
@@ -68,16 +63,16 @@ def check_brought(
     Raises:
         SpecInvalid: the Secret or a key is missing, or a value cannot be used.
     """
-    needed = required_keys(service)
+    needed = account_keys(service)
     missing = [key for key in needed if key not in (brought or {})]
     if brought is None or missing:
         what = f"has no {', '.join(missing)}" if brought is not None else "does not exist"
         raise SpecInvalid(
             Reason.CREDENTIALS_MISSING,
-            f"spec.credentials.{service.name}: Secret {secret} {what}. "
-            f"It needs the keys {', '.join(needed) or 'of your choice'}.",
+            f"spec.credentials.{service.name}: Secret {secret} {what}. Make it with the keys "
+            f"{', '.join(needed) or ', '.join(service.secrets) or 'it shall have'}.",
         )
-    taken = {k: v for k, v in brought.items() if k in needed or k in service.secrets}
+    taken = {key: value for key, value in brought.items() if key in drawn_keys(service)}
     bad = sorted(key for key, value in taken.items() if not _PASSWORD.fullmatch(value))
     if bad:
         raise SpecInvalid(
@@ -89,105 +84,68 @@ def check_brought(
     return taken
 
 
-def generate_service(
-    cloud: Cloud, service: ServiceDefinition, brought: Mapping[str, str], random: Randomness
+def service_secret(
+    cloud: Cloud,
+    service: ServiceDefinition,
+    known: Mapping[str, str],
+    random: Randomness,
 ) -> dict[str, str]:
-    """Return the data of a service's Secret, but for the broker's definitions.
+    """Return the data of a service's Secret; empty for a service that has no passwords.
 
     Args:
         cloud: the cloud.
-        service: the service, whose name is also its account in the database and the broker.
-        brought: values of the user's, in place of generated ones.
-        random: source of randomness.
+        service: the service, whose name is also its account's.
+        known: values that exist already, or that the user brought.
+        random: source of what is missing.
     """
-    data = {
-        key: brought.get(key) or password(random)
-        for key in (*required_keys(service), *service.secrets)
-    }
+    data = {key: known.get(key) or password(random) for key in drawn_keys(service)}
     for connection in service.connections:
-        data[connection.key] = (
-            f"mysql+pymysql://{service.name}:{data[DATABASE_PASSWORD]}"
-            f"@{cloud.host(DATABASE_ROLE)}:{DATABASE_PORT}/{connection.database}?charset=utf8"
+        data[connection.key] = database_url(
+            cloud, service.name, data[DATABASE_PASSWORD], connection.database
         )
     if service.broker:
         data[TRANSPORT_URL] = transport_url(cloud, service.name, data[BROKER_PASSWORD])
     return data
 
 
-def transport_url(cloud: Cloud, user: str, secret: str) -> str:
-    """Return the address of the broker for oslo.messaging: every member, and the vhost "/"."""
-    members = ",".join(
-        f"{user}:{secret}@{member}:{BROKER_PORT}" for member in cloud.members(BROKER_ROLE)
-    )
-    return f"rabbit://{members}//"
-
-
-def broker_definitions(passwords: Mapping[str, str], random: Randomness) -> str:
-    """Return what the broker imports at its start: one account per service, on the vhost "/".
-
-    Args:
-        passwords: password by account.
-        random: source of the salts.
-    """
-    return json.dumps(
-        {
-            "vhosts": [{"name": "/"}],
-            "users": [
-                {
-                    "name": user,
-                    "password_hash": broker_hash(secret, random(4)),
-                    "hashing_algorithm": "rabbit_password_hashing_sha256",
-                    "tags": [],
-                }
-                for user, secret in sorted(passwords.items())
-            ],
-            "permissions": [
-                {"user": user, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
-                for user in sorted(passwords)
-            ],
-        },
-        indent=1,
-    )
-
-
-def broker_hash(secret: str, salt: bytes) -> str:
-    """Return a password as RabbitMQ stores it: base64 of the salt and sha256(salt + password)."""
-    hashed = hashlib.sha256(salt + secret.encode()).digest()
-    return base64.b64encode(salt + hashed).decode()
-
-
-def fernet_keys(random: Randomness) -> dict[str, str]:
-    """Return a first key repository: "0" is the staged key, "1" the primary one."""
+def keyring(known: Mapping[str, str], random: Randomness) -> dict[str, str]:
+    """Return a key repository as it is, or a first one: "0" is staged, "1" is the primary key."""
+    if known:
+        return dict(known)
     return {name: base64.urlsafe_b64encode(random(32)).decode() for name in ("0", "1")}
 
 
-def admin_credentials(cloud: Cloud, secret: str) -> dict[str, str]:
+def admin_secret(cloud: Cloud, known: Mapping[str, str], random: Randomness) -> dict[str, str]:
     """Return the administrator's Secret: name, password and a clouds.yaml that openstacksdk reads.
 
     JSON is YAML, so the file needs no YAML writer.
     """
+    secret = known.get(ADMIN_PASSWORD) or password(random)
     auth = {
-        "auth_url": f"http://{cloud.host(IDENTITY_ROLE)}:{IDENTITY_PORT}/v3",
+        "auth_url": f"{identity_url(cloud)}/v3",
         "username": "admin",
         "password": secret,
         "project_name": "admin",
         "user_domain_name": "Default",
         "project_domain_name": "Default",
     }
-    entry = {
-        "auth": auth,
-        "region_name": cloud.spec.region,
-        "identity_api_version": "3",
-        "interface": "public",
-    }
+    entry = {"auth": auth, "region_name": cloud.spec.region, "identity_api_version": "3"}
     clouds = {"clouds": {cloud.name: entry}}
     return {
         "username": "admin",
-        "password": secret,
+        ADMIN_PASSWORD: secret,
         "clouds.yaml": json.dumps(clouds, indent=2) + "\n",
     }
 
 
-def broker_users(services: Iterable[ServiceDefinition]) -> tuple[ServiceDefinition, ...]:
-    """Return the services with an account at the broker."""
-    return tuple(service for service in services if service.broker)
+def broker_secret(
+    services: Iterable[ServiceDefinition], secrets: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """Return what the brokers import at their start.
+
+    Args:
+        services: the services there are.
+        secrets: data of each service's Secret, by service.
+    """
+    passwords = {s.name: secrets[s.name][BROKER_PASSWORD] for s in services if s.broker}
+    return {rabbitmq.DEFINITIONS_KEY: rabbitmq.definitions(passwords)}

@@ -1,0 +1,180 @@
+"""What keeps a pod from serving, in the words of whoever refused or ended it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.status.conditions import Finding
+
+Object = Mapping[str, Any]
+
+_PULL = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+    | {"RegistryUnavailable", "ImageInspectError"}
+)
+_CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_CLASS_MISSING = re.compile(r'storageclass\S* "?(?P<name>[^" ]+)"? not found')
+# A pod is unschedulable for a moment whenever its volume is being made.
+SCHEDULING_GRACE = timedelta(seconds=10)
+READY_PATIENCE = timedelta(minutes=15)
+_WORDS = 700
+
+
+def assess_pod(pod: Object, now: datetime) -> Finding | None:
+    """Return why a pod does not serve and will not by itself; None while it may still.
+
+    Args:
+        pod: the pod with its status.
+        now: the time of this look.
+    """
+    if pod["metadata"].get("deletionTimestamp") or is_ready(pod):
+        return None
+    status = pod.get("status", {})
+    name = pod["metadata"]["name"]
+    for container in (*_containers(status, "init"), *_containers(status, "")):
+        finding = _assess_container(name, container)
+        if finding:
+            return finding
+    return _assess_scheduling(name, status, now) or _assess_patience(name, status, now)
+
+
+def is_ready(pod: Object) -> bool:
+    """Tell whether a pod passes its readiness checks."""
+    condition = _condition(pod.get("status", {}), "Ready")
+    return condition is not None and condition.get("status") == "True"
+
+
+def last_words(container: Object) -> str:
+    """Return what a container said last before it ended, empty when it never did.
+
+    With `terminationMessagePolicy: FallbackToLogsOnError` that is the end of its log.
+    """
+    for state in ("state", "lastState"):
+        ended = container.get(state, {}).get("terminated")
+        if ended:
+            return _tail(ended.get("message") or "")
+    return ""
+
+
+def failed_words(pod: Object) -> str:
+    """Return what the container of a one-shot pod that failed said last, with its exit code."""
+    status = pod.get("status", {})
+    for container in (*_containers(status, "init"), *_containers(status, "")):
+        ended = container.get("state", {}).get("terminated")
+        if ended and ended.get("exitCode"):
+            words = _tail(ended.get("message") or "")
+            return f"{container['name']}: {_how_it_ended(ended)}{': ' if words else ''}{words}"
+    return _tail(str(status.get("message") or status.get("reason") or ""))
+
+
+def _assess_container(pod: str, container: Object) -> Finding | None:
+    waiting = container.get("state", {}).get("waiting", {})
+    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    where = f"Pod {pod}, container {container['name']}"
+    if reason in _PULL:
+        return Finding(
+            Reason.IMAGE_PULL_FAILED,
+            f"{where}: image {container.get('image')} cannot be pulled ({message or reason}). "
+            "Correct spec.images or the role's image, or make the registry reachable.",
+        )
+    if reason in _CONFIG:
+        return Finding(
+            Reason.CONTAINER_CONFIG_INVALID,
+            f"{where} cannot be made: {message or reason}. Bring what it names.",
+        )
+    ended = container.get("lastState", {}).get("terminated") or container.get("state", {}).get(
+        "terminated"
+    )
+    looping = reason == "CrashLoopBackOff" or container.get("restartCount", 0) > 1
+    if not looping or not ended or not (ended.get("exitCode") or ended.get("signal")):
+        return None
+    words = _tail(ended.get("message") or "")
+    advice = " Raise the role's memory limit." if ended.get("reason") == "OOMKilled" else ""
+    said = f" It said: {words}" if words else ""
+    return Finding(
+        Reason.CRASHING,
+        f"{where} ended {container.get('restartCount', 0)} times, last with "
+        f"{_how_it_ended(ended)}.{advice}{said}",
+    )
+
+
+def _assess_scheduling(pod: str, status: Object, now: datetime) -> Finding | None:
+    scheduled = _condition(status, "PodScheduled")
+    if scheduled is None or scheduled.get("status") != "False":
+        return None
+    since = _time(scheduled.get("lastTransitionTime"))
+    if since is None or now - since < SCHEDULING_GRACE:
+        return None
+    message = scheduled.get("message", "")
+    missing = _CLASS_MISSING.search(message)
+    if missing:
+        return storage_class_missing(f"Pod {pod}", missing["name"])
+    if "PersistentVolumeClaim" in message or "persistentvolumeclaim" in message:
+        return Finding(
+            Reason.VOLUME_PENDING,
+            f"Pod {pod} waits for its volume: {message}. See the claim's events.",
+        )
+    return Finding(
+        Reason.UNSCHEDULABLE,
+        f"Pod {pod} fits no node: {message} Change the role's placement or resources, or add "
+        "such a node.",
+    )
+
+
+def storage_class_missing(what: str, name: str) -> Finding:
+    """Return the finding that a storage class does not exist."""
+    return Finding(
+        Reason.STORAGE_CLASS_MISSING,
+        f"{what} waits for a volume of storage class {name}, which does not exist. Create the "
+        "class; or name another one in spec.storageClassName or the role's storage, and delete "
+        "the role's StatefulSet and its pending claims, whose class cannot change.",
+    )
+
+
+def _assess_patience(pod: str, status: Object, now: datetime) -> Finding | None:
+    started = _time(status.get("startTime"))
+    if status.get("phase") != "Running" or started is None or now - started < READY_PATIENCE:
+        return None
+    lost = _condition(status, "Ready")
+    since = _time((lost or {}).get("lastTransitionTime"))
+    if since is None or now - since < READY_PATIENCE:
+        return None
+    minutes = int((now - since).total_seconds() // 60)
+    return Finding(
+        Reason.NOT_BECOMING_READY,
+        f"Pod {pod} runs but has not been ready for {minutes} minutes. Read its log: "
+        f"kubectl logs {pod}",
+    )
+
+
+def first_finding(pods: Iterable[Object], now: datetime) -> Finding | None:
+    """Return the first pod's finding, None when every pod is well or may still become so."""
+    return next((found for pod in pods if (found := assess_pod(pod, now))), None)
+
+
+def _how_it_ended(ended: Object) -> str:
+    reason = ended.get("reason", "")
+    if ended.get("signal"):
+        return f"signal {ended['signal']}"
+    code = f"exit code {ended.get('exitCode')}"
+    return f"{code} ({reason})" if reason not in ("", "Error", "Completed") else code
+
+
+def _containers(status: Object, kind: str) -> list[Object]:
+    key = "initContainerStatuses" if kind else "containerStatuses"
+    return list(status.get(key) or ())
+
+
+def _condition(status: Object, kind: str) -> Object | None:
+    return next((c for c in status.get("conditions") or () if c.get("type") == kind), None)
+
+
+def _time(value: Any) -> datetime | None:
+    return datetime.fromisoformat(str(value)) if value else None
+
+
+def _tail(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= _WORDS else f"... {text[-_WORDS:]}"
