@@ -176,18 +176,6 @@ def _stable(value: Any) -> Any:
     return value
 
 
-def owner_reference(owner: Object) -> Object:
-    """Return the controller reference to `owner`, for a child in the same namespace."""
-    return {
-        "apiVersion": owner["apiVersion"],
-        "kind": owner["kind"],
-        "name": owner["metadata"]["name"],
-        "uid": uid_of(owner),
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
 def records_of(owner: Object) -> dict[ObjectRef, ChildRecord]:
     """Return the records in `status.children` of an owner, by reference."""
     namespace = owner["metadata"].get("namespace", "")

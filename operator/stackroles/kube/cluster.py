@@ -22,7 +22,6 @@ from stackroles.kube.apply import (
     is_settled,
     manifest_hash,
     merge_patch,
-    owner_reference,
     records_of,
 )
 from stackroles.kube.cache import Cache
@@ -75,8 +74,8 @@ class Cluster(Reader):
     ) -> tuple[ChildRecord, ...]:
         """Bring children to their manifests; no call for those that are there already.
 
-        Each manifest gets the owner's namespace, our labels and a controller reference unless it
-        says otherwise (`ownerReferences: []` for a child that outlives its owner).
+        Each manifest gets the owner's namespace and our labels unless it says otherwise. Owner
+        references are the builder's: what shall outlive its owner has none.
 
         Args:
             owner: the custom resource, from the cache.
@@ -178,8 +177,7 @@ class Cluster(Reader):
 
         Args:
             manifest: the object; not changed.
-            owner: if given, the object gets its labels, namespace and controller reference (unless
-                the manifest says `ownerReferences: []`).
+            owner: if given, the object gets its namespace and our labels.
 
         Returns:
             The existing object (trimmed) or the one created.
@@ -293,7 +291,7 @@ class Cluster(Reader):
 
 
 def _prepare(owner: Object, manifest: Object) -> Object:
-    """Return the manifest with namespace, our labels and the owner reference filled in."""
+    """Return the manifest with namespace and our labels filled in."""
     given = manifest["metadata"]
     namespace = owner["metadata"].get("namespace", "")
     labels = {
@@ -305,10 +303,6 @@ def _prepare(owner: Object, manifest: Object) -> Object:
     metadata = {**given, "labels": labels}
     if kind_of(manifest["kind"]).namespaced:
         metadata.setdefault("namespace", namespace)
-    if metadata.get("namespace", namespace) == namespace:
-        metadata.setdefault("ownerReferences", [owner_reference(owner)])
-    if not metadata.get("ownerReferences"):
-        metadata.pop("ownerReferences", None)
     return {**manifest, "metadata": metadata}
 
 

@@ -1,0 +1,1 @@
+"""Queue, leader election, resync, polling, metrics, health."""

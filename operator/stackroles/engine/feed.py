@@ -1,0 +1,89 @@
+"""From what was seen in the cluster to the cache and to the keys that must be looked at."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND
+from stackroles.engine.queue import WorkQueue
+from stackroles.kube.cache import Cache
+from stackroles.kube.cluster import Cluster
+from stackroles.kube.kinds import OWN_KINDS, ObjectRef, ref_of
+
+Object = dict[str, Any]
+
+Watcher = Callable[[Object, Cache], Iterable[ObjectRef]]
+"""Which keys to look at when an object changed (trimmed) or is gone (as last known)."""
+
+Watchers = Mapping[str, tuple[Watcher, ...]]
+"""Watchers by the kind they watch, besides the parent that labels name."""
+
+
+def parent_of(obj: Object) -> ObjectRef | None:
+    """Return the custom resource that an object's labels name, or None."""
+    labels = obj["metadata"].get("labels", {})
+    kind, name = labels.get(LABEL_OWNER_KIND), labels.get(LABEL_INSTANCE)
+    if kind not in OWN_KINDS or not name:
+        return None
+    return ObjectRef(kind, obj["metadata"].get("namespace", ""), name)
+
+
+def keys_of(obj: Object, cache: Cache, watchers: Watchers) -> set[ObjectRef]:
+    """Return all keys to look at when `obj` changed."""
+    keys = {ref_of(obj)} if obj["kind"] in OWN_KINDS else set()
+    parent = parent_of(obj)
+    if parent is not None:
+        keys.add(parent)
+    for watcher in watchers.get(obj["kind"], ()):
+        keys.update(watcher(obj, cache))
+    return keys
+
+
+class Feed:
+    """Takes in what watches and lists report, in any order and as often as they like."""
+
+    def __init__(self, cluster: Cluster, queue: WorkQueue, watchers: Watchers) -> None:
+        self._cluster = cluster
+        self._cache = cluster.cache
+        self._queue = queue
+        self._watchers = watchers
+
+    def changed(self, obj: Object) -> None:
+        """Take in an object that exists; the keys of both its old and new state are enqueued."""
+        ref = ref_of(obj)
+        before = self._cache.get(*ref)
+        if not self._cache.upsert(obj):
+            return
+        self._enqueue([known for known in (before, self._cache.get(*ref)) if known is not None])
+
+    def deleted(self, obj: Object) -> None:
+        """Take in that an object is gone."""
+        known = self._cache.get(*ref_of(obj))
+        if self._cache.remove(obj) and known is not None:
+            self.gone(known)
+
+    def gone(self, known: Object) -> None:
+        """Enqueue what cares about an object that has left the cache."""
+        if known["kind"] in OWN_KINDS:
+            self._cluster.forget(known)
+        self._enqueue([known])
+
+    def listed(self, kind: str, namespace: str, items: Iterable[Object], version: int) -> int:
+        """Take in a complete list; return how many objects the watch had missed."""
+        news = self._cache.replace(kind, namespace, items, version)
+        for obj in news:
+            if self._cache.get(*ref_of(obj)) is obj:
+                self._enqueue([obj])
+            else:
+                self.gone(obj)
+        return len(news)
+
+    def everything(self) -> None:
+        """Enqueue every custom resource, behind what is waiting already."""
+        for kind in OWN_KINDS:
+            for obj in self._cache.list(kind):
+                self._queue.add(ref_of(obj), low=True)
+
+    def _enqueue(self, objects: Iterable[Object]) -> None:
+        for obj in objects:
+            for key in sorted(keys_of(obj, self._cache, self._watchers)):
+                self._queue.add(key)
