@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stackroles import constants
+from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.api.v1alpha1.registry import RESOURCES
 from stackroles.codegen.bundle import install_manifest, render_chart
 from stackroles.codegen.crd import build_crd
@@ -32,7 +33,7 @@ def source_files() -> Files:
             files[folder / name] = BANNER + dump_yaml(crd)
     for scope in Scope:
         files[Path(f"charts/stackroles/files/rbac/{scope}.yaml")] = BANNER + render_scope(scope)
-    files[Path("docs/api.md")] = api_reference(crds, ())
+    files[Path("docs/api.md")] = api_reference(crds, Reason)
     return files
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from stackroles.api.v1alpha1.registry import RESOURCES
 from stackroles.constants import API_GROUP
 
 
@@ -54,6 +55,7 @@ class Rule:
 
 
 LEASE_NAME: Final = "stackroles-leader"
+_PLURALS: Final = tuple(resource.plural for resource in RESOURCES)
 _READ: Final = ("get", "list", "watch")
 _OWN: Final = (*_READ, "create", "patch", "delete")
 
@@ -61,7 +63,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         scope=Scope.WORKLOADS,
         group=API_GROUP,
-        resources=("cloudcontrollers", "computepools", "computenodes", "backuppolicies", "backups"),
+        resources=_PLURALS,
         verbs=_READ,
         why="the resources it acts on",
     ),
@@ -82,15 +84,16 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         scope=Scope.WORKLOADS,
         group=API_GROUP,
-        resources=(
-            "cloudcontrollers/status",
-            "computepools/status",
-            "computenodes/status",
-            "backuppolicies/status",
-            "backups/status",
-        ),
+        resources=tuple(f"{plural}/status" for plural in _PLURALS),
         verbs=("patch",),
         why="what it observed",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group=API_GROUP,
+        resources=tuple(f"{plural}/finalizers" for plural in _PLURALS),
+        verbs=("update",),
+        why="owner references that block deletion, where admission asks for this right",
     ),
     Rule(
         scope=Scope.WORKLOADS,
@@ -145,8 +148,8 @@ RULES: Final[tuple[Rule, ...]] = (
         scope=Scope.WORKLOADS,
         group="",
         resources=("serviceaccounts",),
-        verbs=_OWN,
-        why="role pods run under accounts of their own",
+        verbs=_READ,
+        why="followed as kube/kinds.py says; none is made yet",
     ),
     Rule(
         scope=Scope.WORKLOADS,
@@ -173,7 +176,7 @@ RULES: Final[tuple[Rule, ...]] = (
         scope=Scope.LEADER,
         group="coordination.k8s.io",
         resources=("leases",),
-        verbs=("get", "update", "patch"),
+        verbs=("get", "update"),
         names=(LEASE_NAME,),
         why="one replica acts at a time",
     ),
