@@ -1,10 +1,53 @@
 """All services and roles, found by name."""
 
+from stackroles.roles import (
+    glance,
+    haproxy,
+    keystone,
+    mariadb,
+    memcached,
+    neutron,
+    nova,
+    ovn,
+    placement,
+    rabbitmq,
+)
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
 
-# Filled by the modules of this package, in the order in which they are shown to a person.
-SERVICES: tuple[ServiceDefinition, ...] = ()
-CONTROLLER_ROLES: tuple[RoleDefinition, ...] = ()
+_CLIENTS: tuple[ServiceDefinition, ...] = (
+    haproxy.SERVICE,
+    rabbitmq.SERVICE,
+    memcached.SERVICE,
+    keystone.SERVICE,
+    glance.SERVICE,
+    placement.SERVICE,
+    nova.SERVICE,
+    neutron.SERVICE,
+    ovn.SERVICE,
+)
+
+# In the order in which they are shown to a person.
+SERVICES: tuple[ServiceDefinition, ...] = (mariadb.service(_CLIENTS), *_CLIENTS)
+CONTROLLER_ROLES: tuple[RoleDefinition, ...] = (
+    mariadb.MARIADB,
+    haproxy.HAPROXY,
+    rabbitmq.RABBITMQ,
+    memcached.MEMCACHED,
+    ovn.OVN_NB,
+    ovn.OVN_SB,
+    ovn.OVN_NORTHD,
+    keystone.KEYSTONE,
+    glance.GLANCE,
+    placement.PLACEMENT,
+    nova.NOVA_API,
+    nova.NOVA_METADATA,
+    nova.NOVA_CONDUCTOR,
+    nova.NOVA_SCHEDULER,
+    nova.NOVA_NOVNCPROXY,
+    neutron.NEUTRON_API,
+    neutron.NEUTRON_PERIODIC,
+    neutron.NEUTRON_MAINTENANCE,
+)
 COMPUTE_ROLES: tuple[RoleDefinition, ...] = ()
 
 

@@ -1,0 +1,313 @@
+"""PID 1 of an OVN database: joins the cluster that exists, or makes the one that never did.
+
+A raft cluster is made once. Whoever finds no file on its volume asks every other member: one that
+serves is joined; the cluster is made by the first member, and only when all the others have
+answered that their volumes are empty too. No answer means unknown, never empty: a first member that
+lost its volume while the others are down waits for them instead of making a second, empty cluster.
+
+A member without a file answers on the database's own port in the database's own protocol (RFC 7047)
+that it has no databases. After joining with a new volume it removes its former self, which has its
+address and another identity, and would count against the majority for ever.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+ASK_TIMEOUT = 2.0
+PAUSE = 0.3
+REMIND_AFTER = 10.0
+KICK_FOR = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator says; addresses without scheme, members by ordinal."""
+
+    database: str
+    schema: str
+    path: str
+    control: str
+    socket: str
+    port: int
+    raft_port: int
+    members: tuple[str, ...]
+    election_timer_ms: int
+    inactivity_probe_ms: int
+
+    def raft(self, ordinal: int) -> str:
+        """Return a member's raft address."""
+        return f"tcp:{self.members[ordinal]}:{self.raft_port}"
+
+
+class Peer(StrEnum):
+    """What another member says of itself."""
+
+    SERVING = "serving"
+    WAITING = "waiting"
+    EMPTY = "empty"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make the cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Join the cluster through these members."""
+
+    through: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is safe yet."""
+
+    because: str
+
+
+Decision = Create | Join | Wait
+
+
+def decide(ordinal: int, peers: Mapping[int, Peer]) -> Decision:
+    """Return what a member without a file does.
+
+    Args:
+        ordinal: this member.
+        peers: what each of the others answered.
+    """
+    serving = tuple(sorted(peer for peer, state in peers.items() if state is Peer.SERVING))
+    if serving:
+        return Join(serving)
+    waiting = [peer for peer, state in peers.items() if state is Peer.WAITING]
+    if waiting:
+        return Wait(f"members {sorted(waiting)} have the data but no majority")
+    unknown = [peer for peer, state in peers.items() if state is Peer.UNKNOWN]
+    if unknown:
+        return Wait(f"members {sorted(unknown)} have not said whether they have data")
+    if ordinal:
+        return Wait("member 0 makes the cluster")
+    return Create()
+
+
+def read_peer(databases: Any, rows: Any, database: str) -> Peer:
+    """Return what a member's answers mean.
+
+    Args:
+        databases: result of list_dbs.
+        rows: result of the query of _Server for the database, None if it was not asked.
+        database: its name.
+    """
+    if databases == []:
+        return Peer.EMPTY
+    if not isinstance(databases, list) or database not in databases:
+        return Peer.UNKNOWN
+    try:
+        row = rows[0]["rows"][0]
+    except (KeyError, IndexError, TypeError):
+        return Peer.UNKNOWN
+    return Peer.SERVING if row.get("connected") is True else Peer.WAITING
+
+
+def stale_servers(status: str, address: str) -> list[str]:
+    """Return the identities of servers that have this member's address and are not this member.
+
+    Args:
+        status: output of `cluster/status`.
+        address: this member's raft address.
+    """
+    found = re.findall(r"^    ([0-9a-f]{4}) \([0-9a-f]{4} at (\S+)\)(.*)$", status, re.MULTILINE)
+    return [sid for sid, at, rest in found if at == address and "(self)" not in rest]
+
+
+def server_config(settings: Settings) -> dict[str, Any]:
+    """Return the content of ovsdb-server's --config-file (ovsdb-server(1), OVS 3.3)."""
+    return {
+        "remotes": {
+            f"punix:{settings.socket}": {},
+            f"ptcp:{settings.port}:0.0.0.0": {"inactivity-probe": settings.inactivity_probe_ms},
+        },
+        "databases": {settings.path: {}},
+    }
+
+
+def ask(host: str, port: int, database: str) -> Peer:
+    """Return what the member at an address says; UNKNOWN when it does not answer."""
+    try:
+        with socket.create_connection((host, port), timeout=ASK_TIMEOUT) as connection:
+            connection.settimeout(ASK_TIMEOUT)
+            databases = call(connection, "list_dbs", [])
+            if not databases:
+                return read_peer(databases, None, database)
+            query = {
+                "op": "select",
+                "table": "Database",
+                "where": [["name", "==", database]],
+                "columns": ["connected"],
+            }
+            rows = call(connection, "transact", ["_Server", query])
+            return read_peer(databases, rows, database)
+    except (OSError, ValueError):
+        return Peer.UNKNOWN
+
+
+def call(connection: socket.socket, method: str, params: list[Any]) -> Any:
+    """Return the result of a JSON-RPC call.
+
+    Raises:
+        ValueError: the answer is not one.
+        OSError: there is none in time.
+    """
+    request = {"method": method, "params": params, "id": method}
+    connection.sendall(json.dumps(request).encode())
+    for message in messages(connection):
+        if message.get("id") == method and "result" in message:
+            return message["result"]
+    raise ValueError("the connection was closed without an answer")
+
+
+def messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects that arrive, which nothing separates."""
+    decoder = json.JSONDecoder()
+    text = ""
+    while data := connection.recv(65536):
+        text += data.decode()
+        while text := text.lstrip():
+            try:
+                message, end = decoder.raw_decode(text)
+            except json.JSONDecodeError:
+                break
+            text = text[end:]
+            if isinstance(message, dict):
+                yield message
+
+
+class _Empty(socketserver.BaseRequestHandler):
+    """Answers that there are no databases."""
+
+    def handle(self) -> None:  # type: ignore[explicit-override]  # typing has override from 3.12
+        self.request.settimeout(ASK_TIMEOUT)
+        try:
+            for message in messages(self.request):
+                answer: dict[str, Any] = {"id": message.get("id"), "result": [], "error": None}
+                self.request.sendall(json.dumps(answer).encode())
+        except (OSError, ValueError):
+            return
+
+
+class EmptyServer(socketserver.ThreadingTCPServer):
+    """Stands for the database until there is one."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+def prepare(settings: Settings, ordinal: int) -> bool:
+    """Make the database's file if there is none; return whether this member joined anew."""
+    path = Path(settings.path)
+    if path.exists():
+        return False
+    others = [n for n in range(len(settings.members)) if n != ordinal]
+    with EmptyServer(("0.0.0.0", settings.port), _Empty) as server:  # noqa: S104 - a pod
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}).start()
+        try:
+            decision = _settle(settings, ordinal, others)
+        finally:
+            server.shutdown()
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    subprocess.run(_tool(settings, ordinal, decision, new), check=True)
+    new.rename(path)
+    return isinstance(decision, Join)
+
+
+def _settle(settings: Settings, ordinal: int, others: Sequence[int]) -> Create | Join:
+    """Return the decision once it is safe, saying now and then what is waited for."""
+    said, said_at = "", 0.0
+    while True:
+        peers = {n: ask(settings.members[n], settings.port, settings.database) for n in others}
+        decision = decide(ordinal, peers)
+        if not isinstance(decision, Wait):
+            say(f"no data here: {decision}")
+            return decision
+        if decision.because != said or time.monotonic() - said_at > REMIND_AFTER:
+            said, said_at = decision.because, time.monotonic()
+            say(f"no data here: waiting, because {said}")
+        time.sleep(PAUSE)
+
+
+def _tool(settings: Settings, ordinal: int, decision: Create | Join, path: Path) -> list[str]:
+    local = settings.raft(ordinal)
+    match decision:
+        case Create():
+            timer = f"--election-timer={settings.election_timer_ms}"
+            return ["ovsdb-tool", timer, "create-cluster", str(path), settings.schema, local]
+        case Join(through):
+            remotes = [settings.raft(n) for n in through]
+            return ["ovsdb-tool", "join-cluster", str(path), settings.database, local, *remotes]
+
+
+def kick_former_self(settings: Settings, ordinal: int) -> None:
+    """Remove servers that this member's lost volume left in the cluster."""
+    control = ["ovs-appctl", "-t", settings.control]
+    deadline = time.monotonic() + KICK_FOR
+    while time.monotonic() < deadline:
+        asked = subprocess.run(
+            [*control, "cluster/status", settings.database],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if "Status: cluster member" in asked.stdout:
+            stale = stale_servers(asked.stdout, settings.raft(ordinal))
+            if not stale:
+                return
+            for sid in stale:
+                say(f"removing server {sid}, which had this address before")
+                kick = [*control, "cluster/kick", settings.database, sid]
+                subprocess.run(kick, check=False)
+        time.sleep(1)
+    say("this member's former self could not be removed: see cluster/status and cluster/kick")
+
+
+def say(text: str) -> None:
+    """Write a line to the log."""
+    print(f"ovsdb: {text}", file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the database; return its exit status."""
+    document = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    settings = Settings(**{**document, "members": tuple(document["members"])})
+    ordinal = int(os.environ["POD_NAME"].rpartition("-")[2])
+    # PID 1 has no default action for signals: without a handler SIGTERM would be ignored.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    joined = prepare(settings, ordinal)
+    config = Path(settings.control).with_name("ovsdb.json")
+    config.write_text(json.dumps(server_config(settings)), encoding="utf-8")
+    log = ("-vconsole:info", "-vsyslog:off", "-vfile:off")
+    server = subprocess.Popen(
+        ["ovsdb-server", f"--config-file={config}", f"--unixctl={settings.control}", *log]
+    )
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    if joined:
+        threading.Thread(target=kick_former_self, args=(settings, ordinal), daemon=True).start()
+    return server.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

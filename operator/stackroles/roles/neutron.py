@@ -1,0 +1,188 @@
+"""neutron: networks, over ML2 with OVN."""
+
+from collections.abc import Mapping
+
+from stackroles.config import oslo
+from stackroles.config.cloud import Cloud
+from stackroles.roles import common, ovn
+from stackroles.roles.definition import (
+    Amount,
+    Catalogue,
+    Connection,
+    Container,
+    Env,
+    FileMount,
+    Files,
+    RoleDefinition,
+    SecretEnv,
+    Security,
+    ServiceDefinition,
+    Step,
+    Task,
+    Workload,
+)
+
+USER = 42435
+PORT = 9696
+HOME = "/var/lib/neutron"
+
+_CONFIG = "/etc/neutron/neutron.conf"
+_DATABASE = SecretEnv("OS_DATABASE__CONNECTION", "neutron", "database-url")
+_ENV = (
+    _DATABASE,
+    SecretEnv("OS_DEFAULT__TRANSPORT_URL", "neutron", "transport-url"),
+    *common.passwords("neutron", "nova", "keystone_authtoken"),
+    common.token_cache_key("neutron"),
+)
+
+
+def _render(cloud: Cloud, role: str) -> str:
+    return oslo.render(
+        common.logging(),
+        common.database(),
+        common.messaging(role),
+        common.authtoken(cloud, "neutron", "network"),
+        {
+            "DEFAULT": {
+                "auth_strategy": "keystone",
+                "core_plugin": "ml2",
+                "service_plugins": "ovn-router",
+                "state_path": HOME,
+                # OVN has no agents that speak RPC.
+                "rpc_workers": 0,
+                "rpc_state_report_workers": 0,
+            },
+            "oslo_concurrency": {"lock_path": f"{HOME}/lock"},
+            "nova": {**common.account(cloud, "neutron"), "endpoint_type": "internal"},
+            "ml2": {
+                "mechanism_drivers": "ovn",
+                "type_drivers": ("local", "flat", "vlan", "geneve"),
+                "tenant_network_types": "geneve",
+                "extension_drivers": "port_security",
+            },
+            "ml2_type_flat": {"flat_networks": "*"},
+            "ml2_type_geneve": {"vni_ranges": "1:65536", "max_header_size": 38},
+            "ovn": {
+                "ovn_nb_connection": ovn.north(cloud),
+                "ovn_sb_connection": ovn.south(cloud),
+                "ovn_l3_scheduler": "leastloaded",
+                "ovn_metadata_enabled": True,
+            },
+        },
+        common.oslo_options(cloud.options(role, "neutron")),
+    )
+
+
+def api_files(cloud: Cloud) -> Mapping[str, str]:
+    """Return the API's files."""
+    overrides = cloud.options("neutron-api", "neutron").get(common.UWSGI, {})
+    return {
+        _CONFIG: _render(cloud, "neutron-api"),
+        "/etc/neutron/uwsgi.ini": common.uwsgi(
+            "neutron.wsgi.api:application",
+            PORT,
+            overrides,
+            # The workers of a pod tell each other's rows in OVN's hash ring from older ones by it.
+            start_time="%t",
+        ),
+    }
+
+
+def _files(role: str) -> Files:
+    def files(cloud: Cloud) -> Mapping[str, str]:
+        return {_CONFIG: _render(cloud, role)}
+
+    return files
+
+
+NEUTRON_API = RoleDefinition(
+    name="neutron-api",
+    service="neutron",
+    image="neutron",
+    workload=Workload.DEPLOYMENT,
+    files=api_files,
+    fs_group=USER,
+    grace_period=75,
+    needs=("neutron/setup", "rabbitmq", "ovn-nb", "ovn-sb"),
+    containers=(
+        common.api_container(
+            name="neutron-api",
+            port=PORT,
+            health="/healthcheck",
+            user=USER,
+            ini="/etc/neutron/uwsgi.ini",
+            env=(*_ENV, Env("OS_NEUTRON_CONFIG_FILES", "neutron.conf")),
+            mounts=common.scratch(HOME),
+            resources=Amount(memory="176Mi", memory_limit="1Gi"),
+        ),
+    ),
+    backup="its database, from which the databases of OVN can be made again",
+)
+
+
+def _worker_role(name: str, program: str, because: str) -> RoleDefinition:
+    return RoleDefinition(
+        name=name,
+        service="neutron",
+        image="neutron",
+        workload=Workload.DEPLOYMENT,
+        replicas=1,
+        files=_files(name),
+        fs_group=USER,
+        grace_period=75,
+        needs=("neutron/setup", "rabbitmq", "ovn-nb", "ovn-sb"),
+        single_because=because,
+        containers=(
+            Container(
+                name=name,
+                command=(program, "--config-file", _CONFIG),
+                security=Security(user=USER),
+                startup=common.tcp_established(ovn.NORTH.port, period=1, failures=300),
+                readiness=common.tcp_established(ovn.NORTH.port, period=10, failures=3),
+                no_liveness_because=common.NO_RPC_LIVENESS,
+                env=_ENV,
+                mounts=(FileMount(), *common.scratch(HOME)),
+                resources=Amount(memory="144Mi", memory_limit="768Mi"),
+            ),
+        ),
+    )
+
+
+NEUTRON_PERIODIC = _worker_role(
+    "neutron-periodic",
+    "neutron-periodic-workers",
+    "its tasks clean up now and then and would collide; while it is away nothing is cleaned up",
+)
+NEUTRON_MAINTENANCE = _worker_role(
+    "neutron-maintenance",
+    "neutron-ovn-maintenance-worker",
+    "it works under a lock of OVN's; while it is away nothing repairs differences to OVN",
+)
+
+SERVICE = ServiceDefinition(
+    name="neutron",
+    databases=("neutron",),
+    connections=(Connection(key="database-url", database="neutron"),),
+    broker=True,
+    catalogue=Catalogue(type="network", name="neutron", role="neutron-api", port=PORT),
+    identity=True,
+    secrets=("token-cache-key",),
+    steps=(
+        Step(
+            name="setup",
+            image="neutron",
+            security=Security(user=USER),
+            files=_files("neutron-api"),
+            needs=("mariadb/accounts", "haproxy"),
+            tasks=(
+                Task(
+                    name="db-sync",
+                    command=("neutron-db-manage", "--config-file", _CONFIG, "upgrade", "heads"),
+                    env=(_DATABASE,),
+                    mounts=(FileMount(), *common.scratch(HOME)),
+                ),
+            ),
+            advice="check that the database answers and lets the user neutron in",
+        ),
+    ),
+)

@@ -1,0 +1,195 @@
+"""OVN: its two databases, each a raft cluster of three, and the daemon that joins them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stackroles.config.cloud import Cloud
+from stackroles.roles.common import scratch, tcp_established
+from stackroles.roles.definition import (
+    AGENT_COMMAND,
+    AGENT_PATH,
+    AgentMount,
+    Amount,
+    Container,
+    DataMount,
+    DataVolume,
+    FieldEnv,
+    FileMount,
+    Files,
+    Port,
+    Probe,
+    RoleDefinition,
+    Security,
+    ServiceDefinition,
+    Workload,
+)
+
+USER = 42424
+HOME = "/var/lib/ovn"
+RUN = "/run/ovn"
+_SETTINGS = "/etc/ovn/ovsdb.json"
+_NORTHD = "/etc/ovn/northd.sh"
+
+# Heartbeats of raft: a leader that is silent this long is replaced. The default of one second is
+# too short for cores that are shared with everything else.
+ELECTION_TIMER_MS = 5000
+INACTIVITY_PROBE_MS = 60000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """One of OVN's databases.
+
+    Attributes:
+        role: the role that runs it.
+        name: as in its schema.
+        file: base name of its file, sockets and schema.
+        port: where clients connect.
+        raft_port: where members talk to each other.
+    """
+
+    role: str
+    name: str
+    file: str
+    port: int
+    raft_port: int
+
+    @property
+    def control(self) -> str:
+        """Path of the server's control socket."""
+        return f"{RUN}/{self.file}_db.ctl"
+
+    def remotes(self, cloud: Cloud) -> str:
+        """Return where clients find it: every member, comma-separated.
+
+        The names have the cluster's domain: OVN's resolver knows no search path.
+        """
+        return ",".join(f"tcp:{host}:{self.port}" for host in cloud.qualified_members(self.role))
+
+    def settings(self, cloud: Cloud) -> str:
+        """Return the settings of agents/ovsdb.py."""
+        return json.dumps(
+            {
+                "database": self.name,
+                "schema": f"/usr/share/ovn/{self.file.replace('ovn', 'ovn-')}.ovsschema",
+                "path": f"{HOME}/{self.file}_db.db",
+                "control": self.control,
+                "socket": f"{RUN}/{self.file}_db.sock",
+                "port": self.port,
+                "raft_port": self.raft_port,
+                "members": cloud.qualified_members(self.role),
+                "election_timer_ms": ELECTION_TIMER_MS,
+                "inactivity_probe_ms": INACTIVITY_PROBE_MS,
+            },
+            indent=1,
+            sort_keys=True,
+        )
+
+
+NORTH = Database(role="ovn-nb", name="OVN_Northbound", file="ovnnb", port=6641, raft_port=6643)
+SOUTH = Database(role="ovn-sb", name="OVN_Southbound", file="ovnsb", port=6642, raft_port=6644)
+
+
+def north(cloud: Cloud) -> str:
+    """Return the remotes of the northbound database."""
+    return NORTH.remotes(cloud)
+
+
+def south(cloud: Cloud) -> str:
+    """Return the remotes of the southbound database."""
+    return SOUTH.remotes(cloud)
+
+
+def _files(database: Database) -> Files:
+    def files(cloud: Cloud) -> Mapping[str, str]:
+        return {_SETTINGS: database.settings(cloud)}
+
+    return files
+
+
+def northd_files(cloud: Cloud) -> Mapping[str, str]:
+    """Return ovn-northd's start script: it takes its databases as arguments only."""
+    return {
+        _NORTHD: " \\\n  ".join(
+            (
+                "exec ovn-northd",
+                f"--ovnnb-db={north(cloud)}",
+                f"--ovnsb-db={south(cloud)}",
+                f"--unixctl={RUN}/ovn-northd.ctl",
+                "-vconsole:info -vsyslog:off -vfile:off\n",
+            )
+        )
+    }
+
+
+def _database_role(database: Database) -> RoleDefinition:
+    # A member of the cluster that knows a leader; writes need it, and so do most readers.
+    check = (
+        f"s=$(ovs-appctl -t {database.control} cluster/status {database.name}) &&"
+        " echo \"$s\" | grep -q '^Status: cluster member' &&"
+        " echo \"$s\" | grep -Eq '^Leader: (self|[0-9a-f]{4})'"
+    )
+    return RoleDefinition(
+        name=database.role,
+        service="ovn",
+        image="ovn",
+        workload=Workload.STATEFUL_SET,
+        headless=True,
+        replicas=3,
+        odd=True,
+        minimum_ready=2,
+        files=_files(database),
+        volume=DataVolume(size="1Gi"),
+        fs_group=USER,
+        grace_period=30,
+        containers=(
+            Container(
+                name=database.role,
+                command=(*AGENT_COMMAND, "stackroles.agents.ovsdb", _SETTINGS),
+                security=Security(user=USER),
+                ports=(
+                    Port("ovsdb", database.port),
+                    Port("raft", database.raft_port, published=False),
+                ),
+                startup=Probe(command=("sh", "-c", check), period=1, failures=600),
+                readiness=Probe(command=("sh", "-c", check), period=10),
+                no_liveness_because=(
+                    "a member without a majority waits for the others; restarting it helps none"
+                ),
+                env=(AGENT_PATH, FieldEnv("POD_NAME", "metadata.name")),
+                mounts=(FileMount(), AgentMount(), DataMount(HOME), *scratch(RUN)),
+                resources=Amount(cpu="20m", memory="32Mi", memory_limit="512Mi"),
+            ),
+        ),
+        backup=f"{database.name}, as a snapshot",
+    )
+
+
+OVN_NB = _database_role(NORTH)
+OVN_SB = _database_role(SOUTH)
+
+OVN_NORTHD = RoleDefinition(
+    name="ovn-northd",
+    service="ovn",
+    image="ovn",
+    workload=Workload.DEPLOYMENT,
+    files=northd_files,
+    fs_group=USER,
+    grace_period=15,
+    needs=("ovn-nb", "ovn-sb"),
+    containers=(
+        Container(
+            name="ovn-northd",
+            command=("sh", "-eu", _NORTHD),
+            security=Security(user=USER),
+            startup=tcp_established(SOUTH.port, period=1, failures=120),
+            readiness=tcp_established(SOUTH.port, period=10, failures=3),
+            no_liveness_because="it reconnects by itself, and a lock elects the one that works",
+            mounts=(FileMount(), *scratch(RUN)),
+            resources=Amount(cpu="20m", memory="24Mi", memory_limit="512Mi"),
+        ),
+    ),
+)
+
+SERVICE = ServiceDefinition(name="ovn")
