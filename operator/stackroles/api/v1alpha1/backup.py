@@ -120,6 +120,9 @@ class BackupPolicyStatus(Model):
 
     observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
     conditions: Conditions = Field((), description="Conditions of the policy.")
+    last_scheduled_time: datetime | None = Field(
+        None, description="The schedule's newest mark that a Backup was made for."
+    )
     last_backup: str | None = Field(None, max_length=253, description="The newest Backup.")
     last_successful_backup: str | None = Field(
         None, max_length=253, description="The newest verified Backup."

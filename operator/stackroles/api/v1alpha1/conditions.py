@@ -18,6 +18,8 @@ class ConditionType(StrEnum):
     READY = "Ready"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
+    COMPLETE = "Complete"
+    LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded"
 
 
 class Reason(StrEnum):
@@ -69,6 +71,25 @@ class Reason(StrEnum):
     PODS_REFUSED = "PodsRefused", ConditionType.PROGRESSING, "False"
     NOT_BECOMING_READY = "NotBecomingReady", ConditionType.PROGRESSING, "False"
     DATABASE_BLOCKED = "DatabaseBlocked", ConditionType.PROGRESSING, "False"
+
+    # What a resource refers to is not there yet, or not usable.
+    CONTROLLER_MISSING = "ControllerMissing", ConditionType.RECONCILED, "False"
+    POLICY_MISSING = "PolicyMissing", ConditionType.RECONCILED, "False"
+    ENCRYPTION_SECRET_MISSING = "EncryptionSecretMissing", ConditionType.RECONCILED, "False"
+    ENCRYPTION_SECRET_INVALID = "EncryptionSecretInvalid", ConditionType.RECONCILED, "False"
+
+    # One run of a backup: it counts only once it was read back.
+    BACKUP_VERIFIED = "BackupVerified", ConditionType.COMPLETE, "True"
+    BACKUP_WAITING = "WaitingForSource", ConditionType.COMPLETE, "False"
+    BACKUP_RUNNING = "BackupRunning", ConditionType.COMPLETE, "False"
+    BACKUP_FAILED = "BackupFailed", ConditionType.COMPLETE, "False"
+    WRONG_ENCRYPTION_KEY = "WrongEncryptionKey", ConditionType.COMPLETE, "False"
+    REPOSITORY_FULL = "RepositoryFull", ConditionType.COMPLETE, "False"
+    REPOSITORY_LOCKED = "RepositoryLocked", ConditionType.COMPLETE, "False"
+
+    LAST_BACKUP_VERIFIED = "LastBackupVerified", ConditionType.LAST_BACKUP_SUCCEEDED, "True"
+    LAST_BACKUP_FAILED = "LastBackupFailed", ConditionType.LAST_BACKUP_SUCCEEDED, "False"
+    NO_BACKUP_YET = "NoBackupYet", ConditionType.LAST_BACKUP_SUCCEEDED, "Unknown"
 
     AS_DESIRED = "AsDesired", ConditionType.READY, "True"
 
