@@ -59,10 +59,8 @@ async def _start(context: Context, resource: Object) -> None:
     policy_name = BackupSpec.model_validate(resource["spec"]).policy
     policy_object = context.cluster.get("BackupPolicy", namespace, policy_name)
     if policy_object is None:
-        await _wait(context, resource, Finding(
-            Reason.POLICY_MISSING,
-            f"BackupPolicy {policy_name} does not exist in {namespace}: apply it, "
-            "and this Backup runs."))  # fmt: skip
+        message = f"BackupPolicy {policy_name} does not exist in {namespace}: apply it."
+        await _wait(context, resource, Finding(Reason.POLICY_MISSING, message))
     policy = BackupPolicySpec.model_validate((policy_object or {}).get("spec", {}))
     problem = await encryption_problem(context, namespace, policy.encryption_secret)
     if problem:
@@ -74,9 +72,8 @@ async def _start(context: Context, resource: Object) -> None:
     writer = (controller or {}).get("status", {}).get("writer")
     source = choose_source(_members(context, cloud), writer)
     if source is None:
-        await _wait(context, resource, _APPLIED, Finding(
-            Reason.BACKUP_WAITING,
-            "No database member other than the writer is in sync; the copy starts when one is."))  # fmt: skip
+        message = "No database member but the writer is in sync; the copy starts when one is."
+        await _wait(context, resource, _APPLIED, Finding(Reason.BACKUP_WAITING, message))
     else:
         await _launch(context, resource, cloud, policy, source)
 
