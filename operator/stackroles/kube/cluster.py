@@ -38,12 +38,15 @@ _PARALLEL: Final = 8
 # Objects with pods come after what their pods mount and are reached by.
 _LATE: Final = frozenset({"StatefulSet", "Deployment", "DaemonSet", "Job", "CronJob"})
 # Deleted when no longer wanted, also when no record names them. Jobs are records of what was done,
-# Secrets and volumes hold what cannot be made again: those only go by an explicit delete.
+# volumes hold what cannot be made again: those only go by an explicit delete.
 _PRUNED: Final = frozenset(
-    {"StatefulSet", "Deployment", "DaemonSet", "Service", "ConfigMap", "PodDisruptionBudget",
-     "CronJob", "ServiceAccount", "Role", "RoleBinding", "NetworkPolicy"}
-)  # fmt: skip
-_RECORDED_ONLY: Final = frozenset({"Secret"})
+    {"StatefulSet", "Deployment", "DaemonSet", "Service", "PodDisruptionBudget", "CronJob"}
+)
+# Deleted when `status.children` names them: among the others are generated passwords and the facts
+# that data depends on.
+_RECORDED_ONLY: Final = frozenset(
+    {"Secret", "ConfigMap", "ServiceAccount", "Role", "RoleBinding", "NetworkPolicy"}
+)
 
 
 class Cluster(Reader):
@@ -141,8 +144,8 @@ class Cluster(Reader):
     ) -> tuple[ObjectRef, ...]:
         """Delete the owner's children that are no longer wanted.
 
-        Only workloads, Services, ConfigMaps, budgets, accounts and rights that the owner controls
-        go, and Secrets that `status.children` names; never Jobs, volumes or custom resources.
+        Workloads, Services and budgets with a reference to the owner go, and Secrets, ConfigMaps,
+        accounts and rights that `status.children` names; never Jobs, volumes or custom resources.
 
         Args:
             owner: the custom resource.

@@ -1,0 +1,45 @@
+"""The HTTP session that kopf watches with: our credentials, and a sign of life for each stream."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+from typing_extensions import override
+
+from stackroles.engine.health import WatchAges
+
+
+class _Listened:
+    """A response's content that reports each chunk; everything else is the stream's own."""
+
+    def __init__(self, content: aiohttp.StreamReader, heard: Callable[[], None]) -> None:
+        self._content = content
+        self._heard = heard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        """Yield chunks, as kopf reads its watches; bookmarks come here too, about once a minute."""
+        async for chunk in self._content.iter_chunked(size):
+            self._heard()
+            yield chunk
+
+
+def response_class(ages: WatchAges) -> type[aiohttp.ClientResponse]:
+    """Return a response class that tells `ages` whenever a watch is heard of."""
+
+    class WatchedResponse(aiohttp.ClientResponse):
+        """A response whose chunks count as signs of life when it is a watch."""
+
+        @override
+        async def start(self, connection: Any) -> aiohttp.ClientResponse:
+            started = await super().start(connection)
+            if self.url.query.get("watch") == "true" and self.status < 400:
+                plural = self.url.path.rstrip("/").rpartition("/")[2]
+                ages.heard(plural)
+                heard = lambda: ages.heard(plural)  # noqa: E731
+                self.content = _Listened(self.content, heard)  # type: ignore[assignment]
+            return started
+
+    return WatchedResponse

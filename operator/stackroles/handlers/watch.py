@@ -1,0 +1,109 @@
+"""kopf as an event pump: low-level event handlers only, which hand objects on and do nothing else.
+
+No create, update, resume, field or delete handlers, no indexes, daemons or timers: those write
+finalizers or annotations, or miss what happened during a broken watch.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import kopf
+
+from stackroles.constants import API_GROUP
+from stackroles.engine.feed import Feed
+from stackroles.engine.health import WatchAges
+from stackroles.handlers.session import response_class
+from stackroles.kube.client import KubeClient, new_session
+from stackroles.kube.kinds import Kind
+
+_CHUNK: Final = 500
+_REQUEST_SECONDS: Final = 30.0
+_CONNECT_SECONDS: Final = 10.0
+# Silent for so long, a watch is opened again; bookmarks come every minute.
+_SILENCE_SECONDS: Final = 70.0
+
+
+def build_registry(
+    kinds: Iterable[Kind], feed: Feed, client: KubeClient, ages: WatchAges
+) -> kopf.OperatorRegistry:
+    """Return the handlers: one for each watched kind, and the login."""
+    registry = kopf.OperatorRegistry()
+
+    async def on_login(**_: Any) -> kopf.AiohttpSession:
+        configuration = client.configuration
+        session = new_session(configuration, response_class(ages))
+        return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
+
+    kopf.on.login(registry=registry)(on_login)
+    for kind in kinds:
+        handler = _handler(kind, feed)
+        kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(handler)
+        ages.expect(kind.plural)
+    return registry
+
+
+def _handler(kind: Kind, feed: Feed) -> Any:
+    async def on_event(event: dict[str, Any], **_: Any) -> None:
+        # Items of kopf's initial list come without the kind.
+        obj = {"apiVersion": kind.api_version, "kind": kind.name, **event["object"]}
+        if event["type"] == "DELETED":
+            feed.deleted(obj)
+        else:
+            feed.changed(obj)
+
+    on_event.__name__ = on_event.__qualname__ = f"on_{kind.name}_event"
+    return on_event
+
+
+def build_settings(kinds: Iterable[Kind]) -> kopf.OperatorSettings:
+    """Return kopf's settings: no peering, no scanning, no writes, bounded waits."""
+    settings = kopf.OperatorSettings()
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.persistence.finalizer = f"{API_GROUP}/kopf"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=API_GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=API_GROUP)
+    settings.networking.request_timeout = _REQUEST_SECONDS
+    settings.networking.connect_timeout = _CONNECT_SECONDS
+    settings.watching.chunk_size = _CHUNK
+    settings.watching.inactivity_timeout = _SILENCE_SECONDS
+    settings.process.ultimate_exiting_timeout = 10.0
+    settings.queueing.exit_timeout = 0.5
+    for kind in kinds:
+        if kind.selector:
+            key = (kind.group, kind.version, kind.plural)
+            settings.watching.label_selectors[key] = kind.selector
+    return settings
+
+
+async def run_watches(
+    kinds: Sequence[Kind],
+    feed: Feed,
+    client: KubeClient,
+    ages: WatchAges,
+    *,
+    namespaces: Sequence[str],
+    started: Any,
+) -> None:
+    """Watch until cancelled.
+
+    Args:
+        kinds: what to watch.
+        feed: takes in what is seen.
+        client: whose credentials to use.
+        ages: told of each sign of life.
+        namespaces: which namespaces; empty for all.
+        started: an asyncio.Event, set when kopf runs (and has put its own signal handlers).
+
+    Raises:
+        Exception: a watch ended for good; the process must end.
+    """
+    await kopf.operator(
+        registry=build_registry(kinds, feed, client, ages),
+        settings=build_settings(kinds),
+        clusterwide=not namespaces,
+        namespaces=list(namespaces),
+        standalone=True,
+        ready_flag=started,
+    )

@@ -1,0 +1,283 @@
+"""The composition root: reads the environment, wires the parts and runs them."""
+
+import asyncio
+import ctypes
+import gc
+import os
+import random
+import signal
+import socket
+import sys
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from stackroles.engine import health, logs
+from stackroles.engine.dispatch import Dispatcher
+from stackroles.engine.feed import Feed, Watchers
+from stackroles.engine.leader import Elector, Leadership
+from stackroles.engine.metrics import Metrics
+from stackroles.engine.poll import Poller
+from stackroles.engine.queue import WorkQueue
+from stackroles.engine.resync import Resync
+from stackroles.errors import OperatorError
+from stackroles.handlers.watch import run_watches
+from stackroles.kube.cache import Cache
+from stackroles.kube.client import KubeClient, load_credentials, own_namespace
+from stackroles.kube.cluster import Cluster
+from stackroles.kube.kinds import WATCHED_KINDS, Kind, ObjectRef
+from stackroles.reconcile.context import Context, Reconcilers
+from stackroles.settings import Settings, from_environment
+
+log = structlog.get_logger(__name__)
+
+_THREADS: Final = 8
+_EXIT_SECONDS: Final = 3.0
+_SETTLE_SECONDS: Final = 5.0
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        """Return the wall clock in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+
+def boottime() -> float:
+    """Return seconds that never go back and also pass while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Operator:
+    """All parts of one replica, wired.
+
+    Args:
+        settings: the installation's settings.
+        client: the Kubernetes API.
+        reconcilers: which function reconciles which kind.
+        watchers: further keys by the kind that changed.
+        openstack: access to the clouds' own APIs, handed to reconcile functions as it is.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: KubeClient,
+        metrics: Metrics,
+        *,
+        reconcilers: Reconcilers,
+        watchers: Watchers,
+        openstack: Any = None,
+    ) -> None:
+        self.settings = settings
+        self.client = client
+        self.metrics = metrics
+        self.clock = SystemClock()
+        self.kinds = watched_kinds(settings)
+        identity = settings.pod_name or f"{socket.gethostname()}_{uuid.uuid4()}"
+        self.leadership = Leadership(boottime)
+        self.elector = Elector(
+            client,
+            self.leadership,
+            namespace=settings.pod_namespace,
+            name=settings.lease,
+            identity=identity,
+            boottime=boottime,
+            now=self.clock.now,
+        )
+        self.queue = WorkQueue(time.monotonic, random.SystemRandom())
+        self.cluster = Cluster(
+            client, Cache(), self.leadership.fence, now=self.clock.now, instance=identity
+        )
+        self.feed = Feed(self.cluster, self.queue, watchers)
+        self.poller = Poller(self.queue.add, time.monotonic)
+        self.context = Context(
+            cluster=self.cluster,
+            poller=self.poller,
+            clock=self.clock,
+            random=random.SystemRandom(),
+            settings=settings,
+            openstack=openstack,
+            enqueue=self.enqueue,
+            epoch=lambda: self.leadership.epoch,
+        )
+        self.dispatcher = Dispatcher(
+            self.queue,
+            self.context,
+            reconcilers,
+            metrics,
+            workers=settings.workers,
+            monotonic=time.monotonic,
+        )
+        shortest, longest = settings.resync_seconds
+        self.resync = Resync(
+            client,
+            self.feed,
+            kinds=self.kinds,
+            namespaces=settings.namespaces,
+            shortest=shortest,
+            longest=longest,
+            random=random.SystemRandom(),
+        )
+        self.ages = health.WatchAges(time.monotonic)
+        self.synced = False
+        metrics.follow(self.queue, self.cluster.cache, self.ages.ages)
+
+    def enqueue(self, ref: ObjectRef, delay: float = 0.0) -> None:
+        """Reconcile a resource after `delay` seconds."""
+        self.queue.add_after(ref, delay)
+
+    def vitals(self) -> health.Vitals:
+        """Return what health is judged by, now."""
+        return health.Vitals(
+            watch_ages=self.ages.ages(),
+            answer_age=time.monotonic() - self.client.last_answer,
+            longest_wait=self.queue.longest_wait(),
+            longest_run=self.queue.longest_run(),
+            working=self.leadership.leading,
+            synced=self.synced,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; the Lease is given back then.
+
+        Raises:
+            Exception: a part ended that must not; the process must end, so that Kubernetes starts
+                another one.
+        """
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+        server = await health.serve(
+            health.build_app(self.vitals, self.metrics), self.settings.health_port
+        )
+        parts = [
+            asyncio.create_task(coroutine, name=name)
+            for name, coroutine in (
+                ("stop", stop.wait()),
+                ("watch", self._watch(stop)),
+                ("elect", self._elect()),
+                ("work", self._work()),
+            )
+        ]
+        try:
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for part in parts:
+                part.cancel()
+            release = asyncio.create_task(self.elector.release())
+            await asyncio.wait([release, *parts], timeout=_EXIT_SECONDS)
+            await self.poller.stop()
+            await server.cleanup()
+        for part in done:
+            if part.get_name() != "stop":
+                part.result()
+                raise OperatorError(f"Part {part.get_name()} ended by itself")
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        await self.resync.prime()
+        self.synced = True
+        log.info("Cache is filled", objects=sum(self.cluster.cache.count().values()))
+        started = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                run_watches(
+                    self.kinds,
+                    self.feed,
+                    self.client,
+                    self.ages,
+                    namespaces=self.settings.namespaces,
+                    started=started,
+                )
+            )
+            group.create_task(self.resync.run())
+            await started.wait()
+            handle_signals(stop)  # kopf has put its own
+            await asyncio.sleep(_SETTLE_SECONDS)
+            give_memory_back()
+
+    async def _elect(self) -> None:
+        self.metrics.leads(self.settings.lease, leading=False)
+        await self.elector.run()
+
+    async def _work(self) -> None:
+        await self.leadership.started.wait()
+        self.metrics.leads(self.settings.lease, leading=True)
+        while not self.synced:  # noqa: ASYNC110 - once, at start
+            await asyncio.sleep(0.1)
+        self.feed.everything()
+        await self.dispatcher.run()
+
+
+def watched_kinds(settings: Settings) -> tuple[Kind, ...]:
+    """Return the kinds to watch with the rights this installation has."""
+    return tuple(k for k in WATCHED_KINDS if k.namespaced or settings.node_rights)
+
+
+def give_memory_back() -> None:
+    """Return what the start-up burst used to the system."""
+    gc.collect()
+    gc.freeze()
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        log.debug("This C library cannot trim memory")
+
+
+def handle_signals(stop: asyncio.Event) -> None:
+    """Let SIGTERM and SIGINT set `stop`."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def operate(settings: Settings, reconcilers: Reconcilers, watchers: Watchers) -> None:
+    """Run one replica with these settings until a signal comes.
+
+    Raises:
+        Exception: see `Operator.run`.
+    """
+    stop = asyncio.Event()
+    handle_signals(stop)
+    metrics = Metrics()
+    client = KubeClient(await load_credentials(settings.kubeconfig or None), metrics.requested)
+    try:
+        await Operator(settings, client, metrics, reconcilers=reconcilers, watchers=watchers).run(
+            stop
+        )
+    finally:
+        await client.close()
+
+
+def main() -> None:
+    """Run the operator; the command `stackroles`."""
+    try:
+        settings = from_environment(os.environ, pod_namespace=own_namespace())
+    except OperatorError as error:
+        sys.exit(f"stackroles: {error}")
+    logs.configure(settings.log_level)
+    try:
+        asyncio.run(operate(settings, *parts()))
+    except OperatorError as error:
+        log.error("Operator ends", error=str(error))  # noqa: TRY400
+        sys.exit(1)
+    except Exception as error:
+        log.exception("Operator ends", error=repr(error))
+        sys.exit(1)
+    log.info("Operator ended")
+
+
+def parts() -> tuple[Reconcilers, Watchers]:
+    """Return what reconciles each kind, and what else each kind's changes concern."""
+    return {}, {}
+
+
+if __name__ == "__main__":
+    main()
