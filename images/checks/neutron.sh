@@ -1,6 +1,6 @@
 user neutron
 runs neutron-api --help
-runs neutron-db-manage --version
+runs neutron-db-manage --help
 runs neutron-periodic-workers --version
 runs neutron-ovn-maintenance-worker --version
 runs neutron-ovn-metadata-agent --version
