@@ -138,10 +138,13 @@ class Operator:
 
     def vitals(self) -> health.Vitals:
         """Return what health is judged by, now."""
+        since = self.leadership.since
+        led = boottime() - since if since is not None else 0.0
         return health.Vitals(
             watch_ages=self.ages.ages(),
             answer_age=time.monotonic() - self.client.last_answer,
-            longest_wait=self.queue.longest_wait(),
+            # Keys wait as long as another replica leads; that says nothing of our workers.
+            longest_wait=min(self.queue.longest_wait(), led),
             longest_run=self.queue.longest_run(),
             working=self.leadership.leading,
             synced=self.synced,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -20,6 +20,7 @@ from stackroles.errors import (
 from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.context import Context, Reconcile, Reconcilers
 
+Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
 RECONCILE_SECONDS: Final = 300.0
@@ -72,15 +73,14 @@ class Dispatcher:
             return
         started = self._monotonic()
         with structlog.contextvars.bound_contextvars(resource=str(key)):
-            result = await self._attempt(key, reconcile)
+            result = await self._attempt(key, reconcile, resource)
         self._metrics.reconciled(key.kind, result, self._monotonic() - started)
 
-    async def _attempt(self, key: ObjectRef, reconcile: Reconcile) -> str:
+    async def _attempt(self, key: ObjectRef, reconcile: Reconcile, resource: Object) -> str:
         """Run a reconcile function; return `success`, `requeue_after` or `error`."""
-        resource = self._context.cluster.get(*key)
         try:
             async with asyncio.timeout(RECONCILE_SECONDS):
-                await reconcile(self._context, resource or {})
+                await reconcile(self._context, resource)
         except LeadershipLost:
             raise
         except SpecInvalid as error:

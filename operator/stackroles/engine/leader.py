@@ -96,6 +96,7 @@ class Leadership:
         self._boottime = boottime
         self._until = -float("inf")
         self._lost = False
+        self.since: float | None = None
         self.epoch = 0
         self.started = asyncio.Event()
 
@@ -118,6 +119,7 @@ class Leadership:
     def renewed(self, sent: float, epoch: int) -> None:
         """Note a renewal whose request was sent at `sent`."""
         self._until = sent + RENEW_SECONDS
+        self.since = sent if self.since is None else self.since
         self.epoch = epoch
         self.started.set()
 

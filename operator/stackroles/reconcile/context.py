@@ -66,6 +66,10 @@ class Poller(Protocol):
         """Return the last observation, None when there is none yet."""
         ...
 
+    def refresh(self, prefix: str) -> None:
+        """Poll everything whose name starts with `prefix` now, also what failed again and again."""
+        ...
+
     def forget(self, prefix: str) -> None:
         """Stop polling everything whose name starts with `prefix`."""
         ...
