@@ -1,0 +1,88 @@
+"""The operator's rights: what the table may say at all."""
+
+import pytest
+import yaml
+
+from stackroles.codegen.rbac import LEASE_NAME, RULES, Rule, Scope, render_scope, rules_of
+from stackroles.kube.kinds import KINDS, WATCHED_KINDS, Kind
+from stackroles.settings import Settings
+
+CLUSTER_SCOPED = {"nodes", "storageclasses"}
+WRITES = {"create", "update", "patch", "delete"}
+
+
+def verbs_of(kind: Kind) -> set[str]:
+    return {
+        verb
+        for rule in RULES
+        if rule.group == kind.group and kind.plural in rule.resources
+        for verb in rule.verbs
+    }
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.scope}-{rule.resources[0]}")
+def test_each_rule_names_what_it_allows_and_why(rule: Rule) -> None:
+    assert "*" not in {rule.group, *rule.resources, *rule.verbs}
+    assert not {"impersonate", "escalate", "bind", "deletecollection"} & set(rule.verbs)
+    assert len(rule.why) > 10
+
+
+def test_rights_without_a_namespace_are_a_short_list() -> None:
+    found = {
+        resource
+        for rule in RULES
+        if rule.scope in (Scope.NODES, Scope.CLUSTER)
+        for resource in rule.resources
+    }
+
+    assert found == CLUSTER_SCOPED
+
+
+def test_secrets_stand_alone() -> None:
+    scopes = {rule.scope for rule in RULES if "secrets" in rule.resources}
+
+    assert scopes == {Scope.SECRETS}
+    assert all(rule.resources == ("secrets",) for rule in RULES if rule.scope is Scope.SECRETS)
+
+
+def test_nodes_are_patched_and_never_made_or_deleted() -> None:
+    assert verbs_of(KINDS["Node"]) & WRITES == {"patch"}
+
+
+def test_nothing_gives_the_right_to_run_commands_in_pods() -> None:
+    resources = {resource for rule in RULES for resource in rule.resources}
+
+    assert not resources & {
+        "pods/exec",
+        "pods/attach",
+        "pods/portforward",
+        "pods/ephemeralcontainers",
+    }
+
+
+def test_no_right_to_give_rights() -> None:
+    assert "rbac.authorization.k8s.io" not in {rule.group for rule in RULES}
+
+
+@pytest.mark.parametrize("kind", WATCHED_KINDS, ids=lambda kind: kind.name)
+def test_every_watched_kind_may_be_read(kind: Kind) -> None:
+    assert {"get", "list", "watch"} <= verbs_of(kind)
+
+
+def test_nothing_may_be_touched_that_the_operator_does_not_know() -> None:
+    known = {(kind.group, kind.plural) for kind in KINDS.values()}
+    allowed = {(rule.group, r.partition("/")[0]) for rule in RULES for r in rule.resources}
+
+    assert allowed <= known
+
+
+def test_the_lease_has_the_name_the_operator_uses() -> None:
+    assert Settings().lease == LEASE_NAME
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_a_scope_is_rendered_with_its_reasons(scope: Scope) -> None:
+    text = render_scope(scope)
+
+    assert yaml.safe_load(text) == rules_of(scope)
+    assert all(f"# {rule.why}\n" in text for rule in RULES if rule.scope == scope)
