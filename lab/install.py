@@ -1,0 +1,122 @@
+"""The operator from its chart, and the samples, on a lab cluster: what a person would type, in order."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import binaries, shell
+from lab.cluster import Cluster
+from lab.images import OPERATOR, PREFIX, Image, tags
+from lab.kubectl import Kubectl, Object, Say
+from lab.paths import REPOSITORY
+
+RELEASE = "stackroles"
+SYSTEM = "stackroles-system"
+NAMESPACE = "openstack"
+CHART = REPOSITORY / "charts" / "stackroles"
+SAMPLES = REPOSITORY / "manifests" / "samples"
+COMPUTE_LABEL = "openstack-compute=enabled"
+CHART_SECONDS = 180
+CLOUD_SECONDS = 900
+POOL_SECONDS = 300
+BACKUP_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A lab cluster with the operator on it."""
+
+    cluster: Cluster
+    helm: Path
+
+    @property
+    def system(self) -> Kubectl:
+        """kubectl in the operator's namespace."""
+        return kubectl(self.cluster, SYSTEM)
+
+    @property
+    def cloud(self) -> Kubectl:
+        """kubectl in the namespace of clouds."""
+        return kubectl(self.cluster, NAMESPACE)
+
+
+def site(cluster: Cluster) -> Site:
+    """Return the site on a cluster, installed or not."""
+    return Site(cluster, binaries.tool(cluster.paths, "helm") / "helm")
+
+
+def kubectl(cluster: Cluster, namespace: str) -> Kubectl:
+    """Return kubectl for a namespace of a lab cluster."""
+    return Kubectl(cluster.programs["kubectl"], cluster.kubeconfig, namespace)
+
+
+def chart_values(planned: Mapping[str, Image]) -> Object:
+    """Return the chart's values for images built here."""
+    return {
+        "image": {"registry": PREFIX, "tag": planned[OPERATOR].tag},
+        "roleImages": {"registry": PREFIX, "tags": tags(planned)},
+    }
+
+
+def chart(target: Site, planned: Mapping[str, Image], say: Say) -> None:
+    """Install or upgrade the operator and wait until both replicas are ready."""
+    say("helm upgrade --install")
+    command = [str(target.helm), "upgrade", "--install", RELEASE, str(CHART)]
+    command += ["--kubeconfig", str(target.cluster.kubeconfig), "--namespace", SYSTEM]
+    command += ["--create-namespace", "--values", "-"]
+    shell.output(command, stdin=json.dumps(chart_values(planned)), timeout=CHART_SECONDS)
+
+    def look() -> tuple[bool, str]:
+        found = target.system.get("deployment", RELEASE) or {}
+        status, wanted = found.get("status", {}), found.get("spec", {}).get("replicas")
+        fresh = status.get("observedGeneration") == found.get("metadata", {}).get("generation")
+        ready = status.get("readyReplicas", 0)
+        done = fresh and status.get("updatedReplicas") == ready == wanted == status.get("replicas")
+        return done, f"{ready} of {wanted} replicas of the operator are ready"
+
+    target.system.wait("the operator", look, seconds=CHART_SECONDS, say=say)
+
+
+def encryption_key(target: Site) -> None:
+    """Make the backup's key unless there is one: a user's own would be kept elsewhere too."""
+    if target.cloud.get("secret", "backup-key") is None:
+        key = base64.b64encode(secrets.token_bytes(32)).decode()
+        manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "backup-key"}}
+        target.cloud.apply(manifest | {"stringData": {"password": key}})
+
+
+def samples(target: Site, say: Say) -> None:
+    """Label the workers and apply the three resources."""
+    for node in target.cluster.nodes[1:]:
+        target.cloud.run("label", "node", node, COMPUTE_LABEL, "--overwrite")
+    encryption_key(target)
+    for name in ("cloud", "pool", "backup-policy"):
+        say(f"kubectl apply -f manifests/samples/{name}.yaml")
+        target.cloud.apply(SAMPLES / f"{name}.yaml")
+
+
+def wait_cloud(target: Site, say: Say) -> Object:
+    """Wait until the CloudController is Ready and return it."""
+    return target.cloud.wait_condition("cloudcontroller", "demo", seconds=CLOUD_SECONDS, say=say)
+
+
+def wait_pool(target: Site, say: Say) -> Object:
+    """Wait until the ComputePool is Ready and return it."""
+    return target.cloud.wait_condition("computepool", "compute", seconds=POOL_SECONDS, say=say)
+
+
+def backup(target: Site, name: str, say: Say) -> Object:
+    """Apply a Backup and wait until its recovery set is verified."""
+    manifest = {
+        "apiVersion": "stackroles.io/v1alpha1",
+        "kind": "Backup",
+        "metadata": {"name": name},
+        "spec": {"policy": "nightly"},
+    }
+    target.cloud.apply(manifest)
+    return target.cloud.wait_condition("backup", name, seconds=BACKUP_SECONDS, say=say)
