@@ -1,1 +1,1 @@
-"""The only importer of openstacksdk."""
+"""The clouds' own APIs, over openstacksdk; imported when the first cloud answers, not before."""

@@ -36,6 +36,12 @@ _KEYS = (
     SecretMount(f"keystone-{CREDENTIAL_KEYS}", "/etc/keystone/credential-keys"),
 )
 
+_LOG_LEVELS = (
+    *("amqp=WARN", "sqlalchemy=WARN", "oslo_messaging=INFO", "oslo.cache=INFO", "stevedore=WARN"),
+    *("urllib3.connectionpool=WARN", "urllib3.util.retry=WARN", "oslo_policy=INFO"),
+    *("dogpile.core.dogpile=INFO", "keystone.common.fernet_utils=ERROR"),
+)
+
 
 def _options(cloud: Cloud) -> str:
     return oslo.render(
@@ -43,6 +49,10 @@ def _options(cloud: Cloud) -> str:
         common.database(),
         common.cache(cloud),
         {
+            # The directory of a Secret's volume is always world-readable, its files are not.
+            "DEFAULT": {"default_log_levels": _LOG_LEVELS},
+            # bcrypt hashes no more; a longer password is refused instead of cut.
+            "identity": {"max_password_length": 72},
             "token": {"provider": "fernet"},
             "fernet_tokens": {
                 "key_repository": "/etc/keystone/fernet-keys/",
