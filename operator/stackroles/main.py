@@ -24,12 +24,16 @@ from stackroles.engine.metrics import Metrics
 from stackroles.engine.poll import Poller
 from stackroles.engine.queue import WorkQueue
 from stackroles.engine.resync import Resync
+from stackroles.engine.watchers import WATCHERS
 from stackroles.errors import OperatorError
 from stackroles.handlers.watch import run_watches
 from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient, load_credentials, own_namespace
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import WATCHED_KINDS, Kind, ObjectRef
+from stackroles.reconcile.backup import reconcile_backup
+from stackroles.reconcile.backup_policy import reconcile_backup_policy
+from stackroles.reconcile.cloud_controller import reconcile_cloud_controller
 from stackroles.reconcile.context import Context, Reconcilers
 from stackroles.settings import Settings, from_environment
 
@@ -279,7 +283,12 @@ def main() -> None:
 
 def parts() -> tuple[Reconcilers, Watchers]:
     """Return what reconciles each kind, and what else each kind's changes concern."""
-    return {}, {}
+    reconcilers: Reconcilers = {
+        "CloudController": reconcile_cloud_controller,
+        "BackupPolicy": reconcile_backup_policy,
+        "Backup": reconcile_backup,
+    }
+    return reconcilers, WATCHERS
 
 
 if __name__ == "__main__":

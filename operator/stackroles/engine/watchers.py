@@ -1,0 +1,59 @@
+"""Which other resources a change concerns, besides the parent that labels name."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from stackroles.engine.feed import Watchers
+from stackroles.kube.cache import Cache
+from stackroles.kube.kinds import ObjectRef, ref_of
+
+Object = dict[str, Any]
+
+
+def _naming(kind: str, field: str, cache: Cache, obj: Object) -> Iterable[ObjectRef]:
+    """Return the resources of a kind, in the same namespace, whose spec names an object."""
+    namespace, name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+    return [
+        ref_of(found)
+        for found in cache.list(kind, namespace)
+        if found.get("spec", {}).get(field) == name
+    ]
+
+
+def users_of_controller(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
+    """Return the pools and policies of a CloudController."""
+    return [
+        *_naming("ComputePool", "controller", cache, obj),
+        *_naming("BackupPolicy", "controller", cache, obj),
+    ]
+
+
+def controller_of_pool(obj: Object, _: Cache) -> Iterable[ObjectRef]:
+    """Return the CloudController of a pool: one that is to go waits for its pools."""
+    name = obj.get("spec", {}).get("controller")
+    return [ObjectRef("CloudController", obj["metadata"]["namespace"], name)] if name else []
+
+
+def runs_of_policy(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
+    """Return the Backups of a policy."""
+    return _naming("Backup", "policy", cache, obj)
+
+
+def policy_of_run(obj: Object, _: Cache) -> Iterable[ObjectRef]:
+    """Return the policy of a Backup."""
+    name = obj.get("spec", {}).get("policy")
+    return [ObjectRef("BackupPolicy", obj["metadata"]["namespace"], name)] if name else []
+
+
+def pools_of_node(_: Object, cache: Cache) -> Iterable[ObjectRef]:
+    """Return all pools: any of them may select, or have just lost, a node."""
+    return [ref_of(pool) for pool in cache.list("ComputePool")]
+
+
+WATCHERS: Watchers = {
+    "CloudController": (users_of_controller,),
+    "ComputePool": (controller_of_pool,),
+    "BackupPolicy": (runs_of_policy,),
+    "Backup": (policy_of_run,),
+    "Node": (pools_of_node,),
+}
