@@ -14,7 +14,7 @@ from stackroles.api.v1alpha1.common import (
     list_map,
 )
 
-_STEP = r"(/[0-9]{1,2})?"
+_STEP = r"(/[1-9][0-9]?)?"
 
 
 def _field(value: str) -> str:
@@ -26,9 +26,10 @@ def _field(value: str) -> str:
 _MINUTE = _field(r"([0-5]?[0-9])")
 _HOUR = _field(r"(2[0-3]|[01]?[0-9])")
 _DAY = _field(r"(3[01]|[12][0-9]|0?[1-9])")
-_MONTH = _field(r"(1[0-2]|0?[1-9]|[A-Za-z]{3})")
-_WEEKDAY = _field(r"([0-7]|[A-Za-z]{3})")
-# The standard cron line as the CronJob controller reads it: five fields, or a macro.
+_MONTH = _field(r"(1[0-2]|0?[1-9]|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))")
+_WEEKDAY = _field(r"([0-6]|(?i:sun|mon|tue|wed|thu|fri|sat))")
+# The standard cron line as the CronJob controller reads it: five fields, or a macro. Sunday is 0
+# only (the API server refuses a CronJob with 7).
 CRON = (
     r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|"
     rf"{_MINUTE} +{_HOUR} +{_DAY} +{_MONTH} +{_WEEKDAY})$"

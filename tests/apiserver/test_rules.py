@@ -1,0 +1,209 @@
+"""Each CEL rule: one object that it lets through, one that it refuses in its own words."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.apiserver.specs import all_rules, build, objects_path
+from tests.support.apiclient import ApiClient
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One rule of one kind.
+
+    Attributes:
+        words: what the refusal says; names the rule.
+        good: spec fields that are accepted.
+        bad: spec fields that are refused; an update of the good object where `update` says so.
+    """
+
+    kind: str
+    words: str
+    bad: dict[str, Any] = field(default_factory=dict)
+    good: dict[str, Any] = field(default_factory=dict)
+    update: bool = False
+    bad_name: str = "sample2"
+
+
+def role(name: str, **clustering: Any) -> dict[str, Any]:
+    return {"roles": {name: {"clustering": clustering}}}
+
+
+CASES = (
+    *(
+        Case(kind=kind, words=f"the name of a {kind}", bad_name=bad)
+        for kind in ("CloudController", "ComputePool", "BackupPolicy", "Backup")
+        for bad in ("1st", "dotted.name", "x" * 64)
+    ),
+    Case(
+        kind="CloudController",
+        words="region cannot change",
+        good={"region": "here"},
+        bad={"region": "there"},
+        update=True,
+    ),
+    Case(
+        kind="CloudController",
+        words="unknown role;",
+        good=role("mariadb", replicas=3),
+        bad=role("mariadbs", replicas=3),
+    ),
+    *(
+        Case(
+            kind="CloudController",
+            words="odd number of replicas",
+            good=role(name, replicas=5),
+            bad=role(name, replicas=4),
+        )
+        for name in ("mariadb", "rabbitmq", "ovn-nb", "ovn-sb")
+    ),
+    Case(
+        kind="CloudController",
+        words="these roles cannot be ActivePassive",
+        good=role("keystone", model="ActiveActive"),
+        bad=role("keystone", model="ActivePassive"),
+    ),
+    Case(
+        kind="CloudController",
+        words="unknown role or service;",
+        good={"config": {"nova": {"DEFAULT": {"debug": "true"}}}},
+        bad={"config": {"nove": {"DEFAULT": {"debug": "true"}}}},
+    ),
+    Case(
+        kind="CloudController",
+        words="unknown service;",
+        good={"credentials": {"nova": "mine"}},
+        bad={"credentials": {"nova-api": "mine"}},
+    ),
+    Case(
+        kind="CloudController",
+        words="unknown key; known are: cpu, memory",
+        good={"roles": {"glance": {"resources": {"requests": {"cpu": "1"}, "limits": {}}}}},
+        bad={"roles": {"glance": {"resources": {"requests": {"gpu": "1"}, "limits": {}}}}},
+    ),
+    Case(
+        kind="CloudController",
+        words="unknown key; known are: cpu, memory",
+        good={"roles": {"glance": {"resources": {"limits": {"memory": "1Gi"}}}}},
+        bad={"roles": {"glance": {"resources": {"limits": {"disk": "1Gi"}}}}},
+    ),
+    Case(
+        kind="ComputePool",
+        words="controller cannot change",
+        bad={"controller": "other"},
+        update=True,
+    ),
+    Case(
+        kind="ComputePool",
+        words="must not be called nova",
+        good={"availabilityZone": "az1"},
+        bad={"availabilityZone": "nova"},
+    ),
+    Case(
+        kind="ComputePool",
+        words="unknown compute role;",
+        good={"roles": {"libvirt": {"image": "mine"}}},
+        bad={"roles": {"keystone": {"image": "mine"}}},
+    ),
+    Case(
+        kind="ComputePool",
+        words="unknown compute role or service;",
+        good={"config": {"nova-compute": {"libvirt": {"cpu_mode": "none"}}}},
+        bad={"config": {"keystone": {"DEFAULT": {"debug": "true"}}}},
+    ),
+    Case(
+        kind="ComputePool",
+        words="unknown key; known are: cpu, memory",
+        good={"roles": {"libvirt": {"resources": {"requests": {"cpu": "1"}}}}},
+        bad={"roles": {"libvirt": {"resources": {"requests": {"gpu": "1"}}}}},
+    ),
+    *(
+        Case(
+            kind=kind,
+            words="at most 64 characters",
+            good={"config": {role_name: {"x" * 64: {"y" * 64: "1"}}}},
+            bad={"config": {role_name: bad}},
+        )
+        for kind, role_name in (("CloudController", "nova"), ("ComputePool", "nova-compute"))
+        for bad in ({"x" * 65: {"y": "1"}}, {"x": {"y" * 65: "1"}})
+    ),
+    Case(
+        kind="ComputeNode",
+        words="membership cannot change",
+        bad={"pool": "other"},
+        update=True,
+    ),
+    Case(
+        kind="BackupPolicy",
+        words="controller cannot change",
+        bad={"controller": "other"},
+        update=True,
+    ),
+    *(
+        Case(
+            kind="BackupPolicy",
+            words="exactly one of volume and s3",
+            good={
+                "repository": {
+                    "s3": {
+                        "endpoint": "https://s3.example",
+                        "bucket": "sets",
+                        "credentialsSecret": "s3",
+                    }
+                }
+            },
+            bad={"repository": repository},
+        )
+        for repository in (
+            {},
+            {
+                "volume": {},
+                "s3": {
+                    "endpoint": "https://s3.example",
+                    "bucket": "sets",
+                    "credentialsSecret": "s3",
+                },
+            },
+        )
+    ),
+    Case(kind="Backup", words="a Backup cannot change", bad={"policy": "other"}, update=True),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}: {case.words}")
+def test_a_rule_lets_good_objects_through_and_refuses_bad_ones(
+    admin: ApiClient, namespace: str, case: Case
+) -> None:
+    path = objects_path(case.kind, namespace)
+
+    admin.create(path, build(case.kind, **case.good)).must()
+    if case.update:
+        answer = admin.apply(f"{path}/sample", build(case.kind, **case.bad))
+    else:
+        bad = build(case.kind, name=case.bad_name, **case.bad)
+        answer = admin.create(path, bad, dryRun="All")
+
+    assert answer.status == 422, answer.body
+    assert case.words in answer.message
+
+
+def test_each_rule_has_a_case() -> None:
+    uncovered = {
+        f"{kind}{path}: {message}"
+        for kind, path, message in all_rules()
+        if not any(case.kind == kind and case.words in message for case in CASES)
+    }
+
+    assert uncovered == set()
+
+
+def test_an_update_of_another_field_passes_the_rules_on_change(
+    admin: ApiClient, namespace: str
+) -> None:
+    path = objects_path("CloudController", namespace)
+    admin.create(path, build("CloudController", region="here")).must()
+
+    changed = build("CloudController", region="here", suspend=True)
+    assert admin.apply(f"{path}/sample", changed).must()["spec"]["suspend"] is True
