@@ -20,6 +20,7 @@ class Settings:
         node_rights: whether nodes may be read and labelled (the chart's node ClusterRole).
         image_registry: where role images come from when a resource does not say.
         image_tags: tag of each role image by its short name; "default" for all others.
+        cluster_domain: the cluster's DNS domain.
         pod_name: this replica's pod, its identity in the Lease; "" outside a cluster.
         pod_namespace: where the Lease and this replica live.
         lease: the Lease's name.
@@ -34,6 +35,7 @@ class Settings:
     node_rights: bool = True
     image_registry: str = "localhost/stackroles"
     image_tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    cluster_domain: str = "cluster.local"
     pod_name: str = ""
     pod_namespace: str = "default"
     lease: str = "stackroles-leader"
@@ -65,6 +67,7 @@ def from_environment(environment: Mapping[str, str], *, pod_namespace: str = "de
         node_rights=_flag(environment, "STACKROLES_NODE_RIGHTS", default=True),
         image_registry=get("STACKROLES_IMAGE_REGISTRY", "").rstrip("/") or "localhost/stackroles",
         image_tags=_tags(environment),
+        cluster_domain=get("STACKROLES_CLUSTER_DOMAIN", "") or "cluster.local",
         pod_name=get("STACKROLES_POD_NAME", ""),
         pod_namespace=get("STACKROLES_NAMESPACE", "") or pod_namespace,
         resync_seconds=(shortest, shortest * 3),

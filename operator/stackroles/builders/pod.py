@@ -97,16 +97,16 @@ def _spread(owner: Owner, role: RoleDefinition) -> Manifest:
     """
     if role.workload is Workload.DAEMON_SET:
         return {}
-    match_labels = {"matchLabels": selector(owner, role.name)}
     constraint: Manifest = {
         "maxSkew": 1,
         "topologyKey": HOSTNAME,
         "whenUnsatisfiable": "DoNotSchedule" if role.odd else "ScheduleAnyway",
-        "labelSelector": match_labels,
+        "labelSelector": {"matchLabels": selector(owner, role.name)},
     }
     if role.workload is Workload.DEPLOYMENT:
         constraint["matchLabelKeys"] = ["pod-template-hash"]
-    term = {"topologyKey": HOSTNAME, "labelSelector": match_labels}
+    others = {"matchLabels": selector(owner, role.name)}
+    term = {"topologyKey": HOSTNAME, "labelSelector": others}
     preferred = [{"weight": 100, "podAffinityTerm": term}]
     return {
         "topologySpreadConstraints": [constraint],

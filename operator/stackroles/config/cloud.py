@@ -102,7 +102,8 @@ class Cloud:
             return override
         source = self.spec.images
         tag = source.tag or self.image_tags.get(image) or self.image_tags.get("default", "latest")
-        return f"{source.registry or self.image_registry}/{image}:{tag}"
+        prefix = source.registry or self.image_registry
+        return f"{prefix}/{image}:{tag}" if prefix else f"{image}:{tag}"
 
     def options(self, role: str, service: str) -> Sections:
         """Return the user's options of a role: its service's, overlaid by its own."""

@@ -1,6 +1,8 @@
 """The cloud that a resource belongs to, resolved the same way everywhere."""
 
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from stackroles.config.cloud import Cloud
@@ -22,5 +24,17 @@ def cloud_of(context: Context, controller: Mapping[str, Any]) -> Cloud:
         registry.SERVICES,
         image_registry=settings.image_registry,
         image_tags=settings.image_tags,
-        agents=settings.agents,
+        agents=agent_sources(),
+        cluster_domain=settings.cluster_domain,
     )
+
+
+@cache
+def agent_sources() -> Mapping[str, str]:
+    """Return the agent programs that are part of this package, by file name."""
+    package = files("stackroles.agents")
+    return {
+        entry.name: entry.read_text()
+        for entry in sorted(package.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".py")
+    }

@@ -38,6 +38,7 @@ def resolve_cloud(
     image_registry: str,
     image_tags: Mapping[str, str],
     agents: Mapping[str, str],
+    cluster_domain: str = "cluster.local",
 ) -> Cloud:
     """Return the cloud a resource declares, defaults filled in.
 
@@ -48,6 +49,7 @@ def resolve_cloud(
         image_registry: where images come from when the spec does not say.
         image_tags: tag of each image, as the operator was installed with.
         agents: sources of the agent programs by file name.
+        cluster_domain: the cluster's DNS domain.
 
     Raises:
         SpecInvalid: the spec asks for something no cloud can be. The API server refuses most of it
@@ -74,6 +76,7 @@ def resolve_cloud(
         image_registry=image_registry,
         image_tags=image_tags,
         agents=agents,
+        cluster_domain=cluster_domain,
     )
 
 

@@ -97,3 +97,8 @@ class Reason(StrEnum):
     SETTLED = "Settled", ConditionType.RECONCILING, "False"
     NEEDS_ATTENTION = "NeedsAttention", ConditionType.STALLED, "True"
     HEALTHY = "Healthy", ConditionType.STALLED, "False"
+
+
+def reason_of(word: str) -> Reason:
+    """Return the reason a word stands for; raises StopIteration for an unknown one."""
+    return next(reason for reason in Reason if reason.value == word)

@@ -1,0 +1,50 @@
+"""The children of a CloudController, in the order in which they are applied."""
+
+from collections.abc import Iterable
+
+from stackroles.builders.configmap import build_agents_config_map, build_config_map
+from stackroles.builders.job import StepOf, build_job, render_step
+from stackroles.builders.metadata import Manifest
+from stackroles.builders.pdb import build_pdb
+from stackroles.builders.rendering import files_of, render_role
+from stackroles.builders.service import build_service
+from stackroles.builders.workload import build_workload
+from stackroles.config.owner import Owner
+from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
+
+
+def build_role(owner: Owner, role: RoleDefinition) -> list[Manifest]:
+    """Return the children of one role: configuration, Service, budget, workload."""
+    rendering = render_role(owner, role, files_of(role.files, owner))
+    children: list[Manifest] = []
+    if rendering.config_map:
+        children.append(build_config_map(owner, role.name, role.service, rendering))
+    service = build_service(owner, role)
+    if service:
+        children.append(service)
+    children.append(build_pdb(owner, role))
+    children.append(build_workload(owner, role, rendering))
+    return children
+
+
+def build_roles(owner: Owner, roles: Iterable[RoleDefinition]) -> list[Manifest]:
+    """Return the children of all roles that run, with the agents that some of them mount."""
+    children = [child for role in roles for child in build_role(owner, role)]
+    return [build_agents_config_map(owner), *children]
+
+
+def build_step(owner: Owner, service: ServiceDefinition, step: Step) -> list[Manifest]:
+    """Return the children of one step: configuration and Job (last)."""
+    of = step_of(owner, service, step)
+    rendering = render_step(owner, of)
+    children: list[Manifest] = []
+    if rendering.config_map:
+        name = f"{service.name}-{step.name}"
+        children.append(build_config_map(owner, name, service.name, rendering))
+    children.append(build_job(owner, of))
+    return children
+
+
+def step_of(owner: Owner, service: ServiceDefinition, step: Step) -> StepOf:
+    """Return a step with its service and rendered files."""
+    return StepOf(service=service.name, step=step, files=files_of(step.files, owner))

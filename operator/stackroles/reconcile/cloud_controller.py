@@ -1,0 +1,236 @@
+"""CloudController: credentials, roles and steps in the order of their needs, and its status."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from stackroles import naming
+from stackroles.api.v1alpha1.cloud_controller import CloudControllerStatus
+from stackroles.api.v1alpha1.common import dump
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.builders.cloud_controller import build_roles
+from stackroles.config.cloud import Cloud
+from stackroles.constants import ANNOTATION_PAUSED
+from stackroles.errors import ClusterError, Rejected, SpecInvalid
+from stackroles.kube.apply import ChildRecord
+from stackroles.kube.kinds import ObjectRef, ref_of
+from stackroles.plan.bringup import BringUp, build_graph, plan_bring_up
+from stackroles.plan.config_maps import kept_config_maps
+from stackroles.reconcile.clouds import cloud_of
+from stackroles.reconcile.context import Context
+from stackroles.reconcile.credentials import Credentials, observe_credentials
+from stackroles.reconcile.galera import reconcile_galera
+from stackroles.reconcile.observe import (
+    config_maps_in_use,
+    existing_config_maps,
+    observe_roles,
+)
+from stackroles.reconcile.steps import Steps
+from stackroles.reconcile.teardown import reconcile_teardown
+from stackroles.roles import registry
+from stackroles.status.cloud_controller import (
+    DATABASE,
+    DatabaseState,
+    Look,
+    ObservedCloud,
+    assess_cloud,
+    refuse,
+)
+from stackroles.status.conditions import Finding
+
+Object = dict[str, Any]
+log = structlog.get_logger(__name__)
+
+# Some findings depend on how long something lasts, which no event tells.
+_UNSETTLED_SECONDS = 15.0
+_CREDENTIALS_SECONDS = 10.0
+# How the API server says that a field cannot change (StatefulSets have words of their own).
+_IMMUTABLE = ("field is immutable", "updates to statefulset spec for fields other than")
+
+
+async def reconcile_cloud_controller(context: Context, resource: Object) -> None:
+    """Bring a cloud's controllers to what the resource declares, as far as its needs allow.
+
+    Raises:
+        SpecInvalid: the spec asks for what cannot be; the status says so.
+        ClusterError: a child was refused; all others were applied, and the status says so.
+    """
+    previous, look = _previous(resource), _look(context, resource)
+    if resource["metadata"].get("deletionTimestamp"):
+        await reconcile_teardown(context, resource, previous, look)
+        return
+    try:
+        cloud = cloud_of(context, resource)
+    except SpecInvalid as error:
+        finding = Finding(Reason.SPEC_INVALID, error.message)
+        await context.cluster.patch_status(resource, dump(refuse(finding, previous, look)))
+        raise
+    if cloud.spec.suspend or ANNOTATION_PAUSED in resource["metadata"].get("annotations", {}):
+        words = "Nothing is changed while spec.suspend is true; what runs keeps running."
+        finding = Finding(Reason.SUSPENDED, words)
+        await context.cluster.patch_status(resource, dump(refuse(finding, previous, look)))
+        return
+    await context.cluster.set_finalizer(resource, present=True)
+    await CloudPass(context, resource, cloud, previous, look).run()
+
+
+class CloudPass:
+    """One pass over one cloud."""
+
+    def __init__(
+        self,
+        context: Context,
+        resource: Object,
+        cloud: Cloud,
+        previous: CloudControllerStatus,
+        look: Look,
+    ) -> None:
+        self._context = context
+        self._resource = resource
+        self._cloud = cloud
+        self._previous = previous
+        self._look = look
+        self._roles = registry.CONTROLLER_ROLES
+        self._services = registry.SERVICES
+        self._steps = Steps(context, resource, cloud, self._services)
+
+    async def run(self) -> None:
+        """Observe, plan, build, apply, observe again, and say how it stands."""
+        credentials = await observe_credentials(self._context, self._cloud, self._services)
+        before = self._observe()
+        plan = self._plan(before, credentials)
+        records, failure = await self._apply(plan.run, before, credentials)
+        if failure is None:
+            await self._steps.run(plan.run, before.steps, credentials)
+        database = await self._database(plan.run)
+        after = replace(self._observe(), waiting=plan.waiting, database=database)
+        await self._report(after, _reconciled(credentials, failure), records)
+        if failure is not None:
+            raise failure
+        self._look_again(after, credentials)
+
+    def _observe(self) -> ObservedCloud:
+        now = self._look.now
+        return ObservedCloud(
+            roles=observe_roles(self._context.cluster, self._cloud, self._roles, now),
+            steps=self._steps.observe(self._previous.phases, now),
+        )
+
+    def _plan(self, before: ObservedCloud, credentials: Credentials) -> BringUp:
+        """Decide what runs; nothing new starts while credentials lack."""
+        graph = build_graph(self._roles, self._services)
+        if credentials.finding is None:
+            return plan_bring_up(graph, before.done, before.present)
+        waiting = {node: frozenset[str]() for node in graph.keys() - before.present}
+        return BringUp(run=before.present, waiting=waiting)
+
+    async def _apply(
+        self, run: frozenset[str], before: ObservedCloud, credentials: Credentials
+    ) -> tuple[tuple[ChildRecord, ...] | None, ClusterError | None]:
+        """Apply what runs, then remove what is no longer wanted.
+
+        Returns:
+            What was applied, and None; or None and the first refusal, when all else was applied.
+        """
+        manifests = [
+            *credentials.manifests,
+            *build_roles(self._cloud, (role for role in self._roles if role.name in run)),
+            *self._steps.config_maps(run),
+        ]
+        cluster = self._context.cluster
+        try:
+            records = await cluster.apply_children(self._resource, manifests)
+        except ClusterError as error:
+            log.warning("A child was refused", error=str(error))
+            return None, error
+        await cluster.prune(self._resource, [*manifests, *self._kept(manifests, before)])
+        return records, None
+
+    def _kept(self, manifests: Iterable[Object], before: ObservedCloud) -> list[ObjectRef]:
+        """Return what stays besides the present manifests: configuration in use, and the state."""
+        rolling = {role.name for role in before.roles if role.present and not role.complete}
+        names = kept_config_maps(
+            existing_config_maps(self._context.cluster, self._cloud, self._resource),
+            (m["metadata"]["name"] for m in manifests if m["kind"] == "ConfigMap"),
+            config_maps_in_use(self._context.cluster, self._cloud),
+            rolling,
+        )
+        state = naming.state(self._cloud.name)
+        return [ObjectRef("ConfigMap", self._cloud.namespace, name) for name in (*names, state)]
+
+    async def _database(self, run: frozenset[str]) -> DatabaseState:
+        if DATABASE not in run:
+            return DatabaseState()
+        found = await reconcile_galera(self._context, self._resource, self._cloud)
+        return DatabaseState(
+            writer=found.writer,
+            message="" if found.ready else found.message,
+            problem=Finding(Reason.DATABASE_BLOCKED, f"{found.verdict}: {found.message}")
+            if found.verdict.needs_person
+            else None,
+        )
+
+    async def _report(
+        self,
+        after: ObservedCloud,
+        reconciled: Finding,
+        records: tuple[ChildRecord, ...] | None,
+    ) -> None:
+        status = assess_cloud(
+            self._cloud,
+            after,
+            reconciled,
+            services=self._services,
+            roles=self._roles,
+            previous=self._previous,
+            look=self._look,
+        )
+        written = dump(status)
+        if records is not None:
+            written["children"] = [record.to_dict() for record in records]
+        await self._context.cluster.patch_status(self._resource, written)
+
+    def _look_again(self, after: ObservedCloud, credentials: Credentials) -> None:
+        """Ask for another pass where time alone changes what is to be said or done."""
+        if credentials.finding is not None:
+            self._context.enqueue(ref_of(self._resource), _CREDENTIALS_SECONDS)
+        elif not after.settled:
+            self._context.enqueue(ref_of(self._resource), _UNSETTLED_SECONDS)
+
+
+def _reconciled(credentials: Credentials, failure: ClusterError | None) -> Finding:
+    if credentials.finding is not None:
+        return credentials.finding
+    if failure is None:
+        return Finding(Reason.APPLIED, "All that can run yet is applied.")
+    others = "".join(f" Also: {note}" for note in getattr(failure, "__notes__", ()))
+    if isinstance(failure, Rejected) and any(words in str(failure) for words in _IMMUTABLE):
+        return Finding(
+            Reason.IMMUTABLE_FIELD_CHANGED,
+            f"{failure}.{others} This cannot change once the object exists: set it back, or delete "
+            "the object with --cascade=orphan, so that it is made again around its pods.",
+        )
+    return Finding(Reason.APPLY_FAILED, f"{failure}.{others}")
+
+
+def _previous(resource: Object) -> CloudControllerStatus:
+    """Return the status so far; one that an older version wrote in another form counts for none."""
+    try:
+        return CloudControllerStatus.model_validate(resource.get("status") or {})
+    except ValidationError:
+        log.warning("The status could not be read and is written anew")
+        return CloudControllerStatus()
+
+
+def _look(context: Context, resource: Object) -> Look:
+    metadata = resource["metadata"]
+    return Look(
+        generation=metadata.get("generation", 0),
+        created=datetime.fromisoformat(metadata["creationTimestamp"]),
+        # Whole seconds, as the API writes times.
+        now=context.clock.now().replace(microsecond=0),
+    )

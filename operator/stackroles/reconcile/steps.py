@@ -1,0 +1,205 @@
+"""Bootstrap steps: their Jobs, and those the operator does itself through the clouds' APIs."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from stackroles import naming
+from stackroles.api.v1alpha1.cloud_controller import Phase
+from stackroles.builders.cloud_controller import build_step
+from stackroles.config.cloud import Cloud
+from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
+from stackroles.errors import Conflict
+from stackroles.kube.kinds import ref_of, uid_of
+from stackroles.openstack.access import administrator
+from stackroles.openstack.catalogue import ensure_catalogue, wanted
+from stackroles.plan.credentials import ADMIN, ADMIN_PASSWORD, SERVICE_PASSWORD
+from stackroles.reconcile.context import Context
+from stackroles.reconcile.credentials import Credentials
+from stackroles.roles.definition import ServiceDefinition, Step
+from stackroles.status.phases import completed
+from stackroles.status.step import StepState, assess_step, failed_step
+
+Object = dict[str, Any]
+log = structlog.get_logger(__name__)
+
+# A step the operator does is repeated until it is done, then looked after.
+_UNTIL_DONE = 5.0
+_AFTERWARDS = 600.0
+_DEADLINE = 90.0
+
+
+class Steps:
+    """The steps of one cloud in one pass."""
+
+    def __init__(
+        self,
+        context: Context,
+        resource: Object,
+        cloud: Cloud,
+        services: tuple[ServiceDefinition, ...],
+    ) -> None:
+        self._context = context
+        self._resource = resource
+        self._cloud = cloud
+        self._services = services
+        self._built: dict[str, list[Object]] = {}
+
+    def observe(self, phases: Iterable[Phase], now: datetime) -> tuple[StepState, ...]:
+        """Return how each step stands.
+
+        Args:
+            phases: phases so far; a step of the operator's own that was done before a restart
+                counts as done while it is being verified.
+            now: the time of this look.
+        """
+        before = completed(phases)
+        return tuple(
+            self._observe_job(service, step, now)
+            if step.tasks
+            else self._observe_own(service, step, before)
+            for service in self._services
+            for step in service.steps
+        )
+
+    def children(self, service: ServiceDefinition, step: Step) -> list[Object]:
+        """Return the step's manifests: configuration, and the Job last."""
+        node = _node(service, step)
+        if node not in self._built:
+            self._built[node] = build_step(self._cloud, service, step)
+        return self._built[node]
+
+    def config_maps(self, run: frozenset[str]) -> list[Object]:
+        """Return the configuration of the steps that run."""
+        return [
+            child
+            for service in self._services
+            for step in service.steps
+            if step.tasks and _node(service, step) in run
+            for child in self.children(service, step)[:-1]
+        ]
+
+    async def run(
+        self, run: frozenset[str], states: Iterable[StepState], credentials: Credentials
+    ) -> None:
+        """Start the steps that may run and are not done, and try failed ones again.
+
+        Args:
+            run: nodes that may run.
+            states: how the steps stand.
+            credentials: what the operator's own steps need.
+        """
+        known = {state.node: state for state in states}
+        for service in self._services:
+            for step in service.steps:
+                node = _node(service, step)
+                if node not in run:
+                    continue
+                if step.tasks:
+                    await self._run_job(service, step, known[node])
+                else:
+                    self._run_own(service, step, credentials)
+
+    async def _run_job(self, service: ServiceDefinition, step: Step, state: StepState) -> None:
+        job = self.children(service, step)[-1]
+        name = job["metadata"]["name"]
+        now = self._context.clock.now()
+        present = self._context.cluster.get("Job", self._cloud.namespace, name)
+        for other in self._jobs(service, step):
+            outdated = other["metadata"]["name"] != name
+            retry = state.retry_at is not None and now >= state.retry_at
+            if other["metadata"].get("deletionTimestamp") is None and (outdated or retry):
+                await self._context.cluster.delete(other)
+        if present is None:
+            try:
+                await self._context.cluster.create_once(job, self._resource)
+            except Conflict:
+                self._enqueue(1.0)
+        elif state.retry_at is not None:
+            self._enqueue(max(1.0, (state.retry_at - now).total_seconds()))
+
+    def _run_own(self, service: ServiceDefinition, step: Step, credentials: Credentials) -> None:
+        """Have the poller do the operator's own step again and again: users and the catalogue."""
+        name, inputs, values = self._poll_name(service, step), self._inputs(), credentials.values
+        admin = administrator(self._cloud, values[ADMIN][ADMIN_PASSWORD])
+        passwords = {s.name: values[s.name][SERVICE_PASSWORD] for s in self._services if s.identity}
+        contents = wanted(self._cloud, self._services, passwords)
+        access = self._context.openstack.access(self._cloud, admin.password)
+
+        async def ensure() -> str:
+            changes = await access.call(
+                "Filling keystone's catalogue", ensure_catalogue, contents, admin
+            )
+            if changes:
+                log.info("Changed keystone", changes=changes)
+            return inputs
+
+        latest = self._context.poller.latest(name)
+        verified = latest is not None and latest.value == inputs and not latest.error
+        self._context.poller.ensure(
+            name,
+            ensure,
+            interval=_AFTERWARDS if verified else _UNTIL_DONE,
+            deadline=_DEADLINE,
+            notify=ref_of(self._resource),
+            target=f"{ref_of(self._resource)}/identity",
+        )
+
+    def _observe_job(self, service: ServiceDefinition, step: Step, now: datetime) -> StepState:
+        job = self.children(service, step)[-1]
+        seen = self._context.cluster.get("Job", self._cloud.namespace, job["metadata"]["name"])
+        if seen is not None and seen["metadata"].get("deletionTimestamp"):
+            seen = None
+        pods = [
+            pod
+            for pod in self._context.cluster.list(
+                "Pod", self._cloud.namespace, self._labels(service, step)
+            )
+            if seen is not None and _is_owned(pod, seen)
+        ]
+        return assess_step(_node(service, step), step.advice, seen, pods, now)
+
+    def _observe_own(
+        self, service: ServiceDefinition, step: Step, before: frozenset[str]
+    ) -> StepState:
+        node = _node(service, step)
+        latest = self._context.poller.latest(self._poll_name(service, step))
+        if latest is None:
+            return StepState(node=node, done=node in before)
+        if latest.value == self._inputs():
+            return StepState(node=node, done=True)
+        if latest.error:
+            return failed_step(node, step.advice, latest.error)
+        return StepState(node=node)
+
+    def _jobs(self, service: ServiceDefinition, step: Step) -> list[Object]:
+        return self._context.cluster.list("Job", self._cloud.namespace, self._labels(service, step))
+
+    def _labels(self, service: ServiceDefinition, step: Step) -> dict[str, str]:
+        return {
+            LABEL_INSTANCE: self._cloud.name,
+            LABEL_OWNER_KIND: self._cloud.owner_kind,
+            LABEL_STEP: f"{service.name}.{step.name}",
+        }
+
+    def _inputs(self) -> str:
+        """Return the hash of what the operator's own steps work from."""
+        entries = [[s.name, s.identity, s.catalogue] for s in self._services]
+        return naming.digest([entries, self._cloud.uid, self._cloud.spec.region])
+
+    def _poll_name(self, service: ServiceDefinition, step: Step) -> str:
+        return f"{ref_of(self._resource)}/{_node(service, step)}"
+
+    def _enqueue(self, delay: float) -> None:
+        self._context.enqueue(ref_of(self._resource), delay)
+
+
+def _node(service: ServiceDefinition, step: Step) -> str:
+    return f"{service.name}/{step.name}"
+
+
+def _is_owned(pod: Object, job: Object) -> bool:
+    references = pod["metadata"].get("ownerReferences") or ()
+    return any(reference["uid"] == uid_of(job) for reference in references)

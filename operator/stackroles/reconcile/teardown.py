@@ -1,0 +1,72 @@
+"""The end of a CloudController: not while pools use it, and with what its policy says."""
+
+from typing import Any
+
+from stackroles import naming
+from stackroles.api.v1alpha1.cloud_controller import CloudControllerStatus
+from stackroles.api.v1alpha1.common import DeletionPolicy, dump
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.constants import FINALIZER, LABEL_INSTANCE, LABEL_OWNER_KIND
+from stackroles.kube.kinds import ref_of
+from stackroles.reconcile.context import Context
+from stackroles.status.cloud_controller import Look, refuse
+from stackroles.status.conditions import Finding
+
+Object = dict[str, Any]
+
+# A pool that goes does not wake its controller by itself.
+_LOOK_AGAIN = 10.0
+
+
+async def reconcile_teardown(
+    context: Context, resource: Object, previous: CloudControllerStatus, look: Look
+) -> None:
+    """Let a CloudController go, unless pools still name it.
+
+    What has no owner reference to it (Secrets, volumes, the state of the database) stays with
+    `deletionPolicy: Retain`, and a CloudController of the same name takes it up again.
+    """
+    if FINALIZER not in (resource["metadata"].get("finalizers") or ()):
+        return
+    pools = users_of(context, resource)
+    if pools:
+        name = resource["metadata"]["name"]
+        finding = Finding(
+            Reason.DELETION_BLOCKED,
+            f"ComputePools still belong to {name}: {', '.join(pools)}. Nothing is removed until "
+            "they are deleted. To leave them behind, remove the finalizer "
+            f"{FINALIZER} from this resource.",
+        )
+        await context.cluster.patch_status(resource, dump(refuse(finding, previous, look)))
+        context.enqueue(ref_of(resource), _LOOK_AGAIN)
+        return
+    if (resource.get("spec") or {}).get("deletionPolicy") == DeletionPolicy.DELETE:
+        await _delete_kept(context, resource)
+    context.poller.forget(f"{ref_of(resource)}/")
+    context.openstack.forget(resource["metadata"]["uid"])
+    context.cluster.forget(resource)
+    await context.cluster.set_finalizer(resource, present=False)
+
+
+def users_of(context: Context, resource: Object) -> list[str]:
+    """Return the names of the pools that belong to a CloudController."""
+    namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
+    return [
+        pool["metadata"]["name"]
+        for pool in context.cluster.list("ComputePool", namespace)
+        if pool.get("spec", {}).get("controller") == name
+    ]
+
+
+async def _delete_kept(context: Context, resource: Object) -> None:
+    """Delete what was made under a policy of Retain and so has no owner reference."""
+    namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
+    labels = {LABEL_INSTANCE: name, LABEL_OWNER_KIND: "CloudController"}
+    kept = [
+        *context.cluster.list("Secret", namespace, labels),
+        *context.cluster.list("PersistentVolumeClaim", namespace, labels),
+    ]
+    state = context.cluster.get("ConfigMap", namespace, naming.state(name))
+    for child in (*kept, *((state,) if state else ())):
+        if not child["metadata"].get("deletionTimestamp"):
+            await context.cluster.delete(child)

@@ -1,0 +1,281 @@
+"""From what was observed of a cloud to its status."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from stackroles.api.v1alpha1.cloud_controller import (
+    CloudControllerStatus,
+    Endpoint,
+    RoleStatus,
+)
+from stackroles.api.v1alpha1.common import Condition
+from stackroles.api.v1alpha1.conditions import ConditionType, Reason
+from stackroles.config.cloud import Cloud
+from stackroles.roles.definition import RoleDefinition, ServiceDefinition
+from stackroles.roles.resolve import model_of
+from stackroles.status.conditions import Finding, build_condition, kstatus, summarise
+from stackroles.status.phases import update_phases
+from stackroles.status.role import RoleState
+from stackroles.status.step import StepState
+
+DATABASE = "mariadb"
+_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseState:
+    """What the database cluster's own reconcile found.
+
+    Attributes:
+        writer: the member that clients write to.
+        message: how the cluster stands, empty when all members are synced.
+        problem: why it waits for a person.
+    """
+
+    writer: str | None = None
+    message: str = ""
+    problem: Finding | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedCloud:
+    """A cloud's children as observed.
+
+    Attributes:
+        roles: state of each role, in the order in which they are shown.
+        steps: state of each step.
+        waiting: roles and steps that may not start yet, with what they wait for.
+        database: how the database cluster stands.
+    """
+
+    roles: tuple[RoleState, ...]
+    steps: tuple[StepState, ...]
+    waiting: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    database: DatabaseState = field(default_factory=DatabaseState)
+
+    @property
+    def done(self) -> frozenset[str]:
+        """Roles and steps that are done."""
+        roles = {role.name for role in self.roles if role.done}
+        return frozenset(roles | {step.node for step in self.steps if step.done})
+
+    @property
+    def present(self) -> frozenset[str]:
+        """Roles that exist."""
+        return frozenset(role.name for role in self.roles if role.present)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is under way."""
+        return all(role.complete for role in self.roles) and all(step.done for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """When a resource was looked at, and at which generation of it.
+
+    Attributes:
+        generation: the resource's generation.
+        created: when the resource was created.
+        now: the time of this look.
+    """
+
+    generation: int
+    created: datetime
+    now: datetime
+
+
+def assess_cloud(
+    cloud: Cloud,
+    observed: ObservedCloud,
+    reconciled: Finding,
+    *,
+    services: tuple[ServiceDefinition, ...],
+    roles: tuple[RoleDefinition, ...],
+    previous: CloudControllerStatus,
+    look: Look,
+) -> CloudControllerStatus:
+    """Return the status of a cloud, without its children.
+
+    Args:
+        cloud: the cloud as declared.
+        observed: what was observed of its children.
+        reconciled: whether all was applied, or why not.
+        services: the services there are.
+        roles: the roles there are.
+        previous: the status so far.
+        look: when this was.
+    """
+    available, progressing = assess_available(observed), assess_progressing(observed)
+    conditions = build_conditions(reconciled, available, progressing, previous, look)
+    ready = next(c for c in conditions if c.type == ConditionType.READY)
+    order = [*(role.name for role in roles), *(step.node for step in observed.steps)]
+    started = (observed.present | {s.node for s in observed.steps}) - observed.waiting.keys()
+    seconds = previous.time_to_ready_seconds
+    if seconds is None and ready.status == "True":
+        seconds = max(0, round((look.now - look.created).total_seconds()))
+    settled = progressing.reason is Reason.ROLLOUT_COMPLETE
+    return CloudControllerStatus(
+        observed_generation=look.generation,
+        conditions=conditions,
+        release=cloud.spec.release if settled else previous.release,
+        roles=tuple(_role_status(cloud, role, observed) for role in roles),
+        endpoints=_endpoints(cloud, services, observed),
+        phases=update_phases(order, previous.phases, started, observed.done, look.now),
+        time_to_ready_seconds=seconds,
+        writer=observed.database.writer,
+        children=previous.children,
+    )
+
+
+def build_conditions(
+    reconciled: Finding,
+    available: Finding,
+    progressing: Finding,
+    previous: CloudControllerStatus,
+    look: Look,
+) -> tuple[Condition, ...]:
+    """Return all conditions of a cloud from the three findings that decide them."""
+    known = {condition.type: condition for condition in previous.conditions}
+    ready = summarise(reconciled, available, progressing, available.message)
+    reconciling, stalled = kstatus(reconciled, progressing)
+    findings = {
+        ConditionType.READY: ready,
+        ConditionType.RECONCILED: reconciled,
+        ConditionType.AVAILABLE: available,
+        ConditionType.PROGRESSING: progressing,
+        ConditionType.RECONCILING: reconciling,
+        ConditionType.STALLED: stalled,
+    }
+    at = (look.generation, look.now)
+    return tuple(
+        build_condition(kind, finding, known.get(kind), at) for kind, finding in findings.items()
+    )
+
+
+def refuse(finding: Finding, previous: CloudControllerStatus, look: Look) -> CloudControllerStatus:
+    """Return the status of a resource that is not acted on; what else was known of it stays.
+
+    Args:
+        finding: why it is not acted on, a reason of `Reconciled`.
+        previous: the status so far.
+        look: when this was.
+    """
+    at = (look.generation, look.now)
+    known = {condition.type: condition for condition in previous.conditions}
+    said = {ConditionType.RECONCILED: finding, ConditionType.READY: finding}
+    if finding.reason is Reason.SUSPENDED:
+        del said[ConditionType.READY]
+        said[ConditionType.STALLED] = Finding(Reason.HEALTHY)
+    else:
+        said[ConditionType.STALLED] = Finding(Reason.NEEDS_ATTENTION, finding.message)
+    said[ConditionType.RECONCILING] = Finding(Reason.SETTLED)
+    conditions = known | {
+        kind.value: build_condition(kind, found, known.get(kind), at)
+        for kind, found in said.items()
+    }
+    ordered = tuple(conditions[kind] for kind in ConditionType if kind in conditions)
+    return previous.model_copy(
+        update={"observed_generation": look.generation, "conditions": ordered}
+    )
+
+
+def assess_available(observed: ObservedCloud) -> Finding:
+    """Return whether every role serves: a majority of a quorum role, one member of another."""
+    lacking = [role for role in observed.roles if not role.available]
+    if not lacking:
+        return Finding(Reason.ROLES_SERVE, f"All {len(observed.roles)} roles serve.")
+    return Finding(Reason.ROLES_UNAVAILABLE, f"Not serving: {_count(lacking)}.")
+
+
+def assess_progressing(observed: ObservedCloud) -> Finding:
+    """Return what is under way, or what holds it up."""
+    problem = _first_problem(observed)
+    if problem:
+        return problem
+    unfinished = [step for step in observed.steps if not step.done]
+    absent = [role for role in observed.roles if not role.present]
+    if unfinished or absent:
+        return Finding(Reason.BRINGING_UP, _bring_up_message(observed))
+    rolling = [role for role in observed.roles if role.rolling]
+    if rolling:
+        return Finding(Reason.ROLLING_OUT, f"Rolling: {_count(rolling)}.")
+    lacking = [role for role in observed.roles if not role.complete]
+    if lacking:
+        return Finding(Reason.RECOVERING, f"Waiting for members: {_count(lacking)}.")
+    return Finding(Reason.ROLLOUT_COMPLETE, "Every role runs as declared.")
+
+
+def _first_problem(observed: ObservedCloud) -> Finding | None:
+    """Return the first problem in the order of roles and steps; the database's own words first."""
+    if observed.database.problem:
+        return observed.database.problem
+    for role in observed.roles:
+        if role.problem and not role.complete:
+            return Finding(role.problem.reason, f"Role {role.name}: {role.problem.message}")
+    return next((step.problem for step in observed.steps if step.problem), None)
+
+
+def _bring_up_message(observed: ObservedCloud) -> str:
+    starting = [r for r in observed.roles if r.present and not r.complete]
+    running = [s for s in observed.steps if not s.done and s.node not in observed.waiting]
+    waiting = {name: needs for name, needs in observed.waiting.items() if needs}
+    parts: list[str] = []
+    if starting:
+        parts.append(f"Starting: {_count(starting)}.")
+    if running:
+        parts.append(f"Running: {', '.join(_step_note(step) for step in running[:_NAMED])}.")
+    if waiting:
+        on = sorted({need for needs in waiting.values() for need in needs} - waiting.keys())
+        parts.append(f"{len(waiting)} more wait for {', '.join(on[:_NAMED]) or 'their turn'}.")
+    return " ".join(parts) or "Starting."
+
+
+def _step_note(step: StepState) -> str:
+    return f"{step.node} ({step.note})" if step.note not in ("", "running") else step.node
+
+
+def _count(roles: Iterable[RoleState]) -> str:
+    listed = list(roles)
+    named = ", ".join(f"{role.name} {role.ready}/{role.desired}" for role in listed[:_NAMED])
+    rest = len(listed) - _NAMED
+    return f"{named} and {rest} more" if rest > 0 else named
+
+
+def _role_status(cloud: Cloud, role: RoleDefinition, observed: ObservedCloud) -> RoleStatus:
+    state = next(s for s in observed.roles if s.name == role.name)
+    return RoleStatus(
+        name=role.name,
+        model=model_of(role, cloud),
+        desired=state.desired,
+        ready=state.ready,
+        active=observed.database.writer if role.name == DATABASE else None,
+        message=_role_message(role, state, observed),
+    )
+
+
+def _role_message(role: RoleDefinition, state: RoleState, observed: ObservedCloud) -> str | None:
+    if state.complete:
+        return role.single_because or None if state.desired == 1 else None
+    if state.problem:
+        return state.problem.message
+    if role.name in observed.waiting:
+        needs = observed.waiting[role.name]
+        return f"Waits for {', '.join(sorted(needs))}." if needs else "Waits."
+    if role.name == DATABASE and observed.database.message:
+        return observed.database.message
+    return None
+
+
+def _endpoints(
+    cloud: Cloud, services: Iterable[ServiceDefinition], observed: ObservedCloud
+) -> tuple[Endpoint, ...]:
+    return tuple(
+        Endpoint(
+            service=entry.type,
+            url=f"http://{cloud.host(entry.role)}:{entry.port}{entry.path}",
+        )
+        for service in services
+        if (entry := service.catalogue) and entry.role in observed.present
+    )
