@@ -44,6 +44,9 @@ def may_rejoin(
     if any(r.get("phase") == "Waiting" and str(r.get("member")) < member for r in known):
         return False
     view = primary[0]["wsrep"]
+    ended = [r for r in known if r.get("phase") in ("Recovering", "Waiting")]
+    if max(r["wsrep"]["size"] for r in primary) > len(reports) - len(ended):
+        return False  # the component still counts this member's former self
     if position.get("uuid") is None:
         return not position.get("error")
     return bool(position["uuid"] == view["uuid"] and position["seqno"] <= view["committed"])

@@ -107,8 +107,6 @@ class Settings:
         """Return the server's options that differ between members."""
         return [
             f"--defaults-file={self.defaults}",
-            f"--datadir={self.volume / 'data'}",
-            f"--socket={self.socket}",
             f"--wsrep-node-name={self.member}",
             f"--wsrep-node-address={self.address}",
             # Transactions that never leave a member must not share the cluster's binlog domain.
@@ -116,14 +114,17 @@ class Settings:
         ]
 
     def recovery_command(self) -> list[str]:
-        """Return the command that recovers a stopped member's position."""
-        return [self.recovery, *self.options()[:3]]
+        """Return the command that recovers a stopped member's position.
+
+        It knows no other option than the file's name (my_print_defaults refuses others).
+        """
+        return [self.recovery, f"--defaults-file={self.defaults}"]
 
     def install_command(self) -> list[str]:
         """Return the command that makes a new database."""
         return [
             self.install,
-            *self.options()[:2],
+            f"--defaults-file={self.defaults}",
             "--auth-root-authentication-method=socket",
             f"--auth-root-socket-user={self.user}",
             "--skip-test-db",

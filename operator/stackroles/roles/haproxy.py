@@ -72,11 +72,12 @@ lf-string "%[int(1),table_server_id({DATABASE})]\\n" if {{ path /writer }}
 
 _BACKEND = f"""\
 # One writer: the table has one entry, which all proxies share. It moves only when its member is
-# down, so a member that comes back does not take the writes back.
+# down, so a member that comes back does not take the writes back. The room beyond one entry is for
+# connections being set up: without it the entry cannot be replaced.
 listen {DATABASE}
   bind :::{DATABASE_PORT} v4v6
   balance first
-  stick-table type integer size 1 nopurge peers proxies
+  stick-table type integer size 10k nopurge peers proxies
   stick on int(1)
   option httpchk
   http-check send meth GET uri /wsrep ver HTTP/1.1 hdr Host agent

@@ -79,6 +79,8 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         "port": DATABASE_PORT,
         "skip_name_resolve": 1,
         "max_connections": 1000,
+        "datadir": f"{DATA}/data",
+        "socket": "/run/mysqld/mysqld.sock",
         "pid_file": "/run/mysqld/mysqld.pid",
         "tmpdir": "/tmp",  # noqa: S108 - an emptyDir
         # The default, ON since 11.6.2, fails concurrent updates with error 1020; nova bug 2116186.

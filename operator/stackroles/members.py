@@ -1,0 +1,124 @@
+"""Asks role pods what they are: HTTP at pod addresses, without the Kubernetes API.
+
+No answer is None: unknown, never down.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+
+from stackroles.plan.galera import Phase, Position, Report, View
+
+AGENT_PORT: Final = 9300
+PROXY_PORT: Final = 8404
+_SECONDS: Final = 1.0
+_DONOR: Final = 2
+_LARGEST: Final = 65536
+
+
+async def pull_reports(addresses: Mapping[str, str]) -> dict[str, Report | None]:
+    """Return each database member's report by pod name, asked side by side within a second.
+
+    Args:
+        addresses: pod address by pod name.
+    """
+    answers = await _get_all(
+        {name: _url(ip, AGENT_PORT, "/report") for name, ip in addresses.items()}
+    )
+    return {name: parse_report(answer) for name, answer in answers.items()}
+
+
+async def pull_writers(addresses: Mapping[str, str]) -> dict[str, int | None]:
+    """Return the number of the member each proxy sends clients to, by pod name.
+
+    0 means that no client has come yet; None that the proxy did not answer.
+
+    Args:
+        addresses: pod address by pod name.
+    """
+    urls = {name: _url(ip, PROXY_PORT, "/writer") for name, ip in addresses.items()}
+    return {name: parse_writer(answer) for name, answer in (await _get_all(urls)).items()}
+
+
+def parse_writer(answer: Any) -> int | None:
+    """Return a proxy's answer as a number, None when it is none."""
+    text = str(answer).strip()
+    return int(text) if text.isdecimal() else None
+
+
+def parse_report(answer: Any) -> Report | None:
+    """Return an agent's report, or None when it is not one."""
+    if not isinstance(answer, dict):
+        return None
+    try:
+        return Report(
+            pod_uid=str(answer["podUid"]),
+            volume_id=str(answer["volumeId"]),
+            attempt=str(answer["attempt"]),
+            phase=Phase(answer["phase"]),
+            mode=answer.get("mode"),
+            position=_position(answer.get("position")),
+            view=_view(answer.get("wsrep")),
+            joining=answer.get("activity") in ("SST", "Joining"),
+            creating=bool(answer.get("creating")),
+            failed_joins=int(answer.get("failedJoins", 0)),
+            non_primary_seconds=int(answer.get("nonPrimarySeconds", 0)),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _position(found: Mapping[str, Any] | None) -> Position | None:
+    if found is None:
+        return None
+    return Position(
+        empty=bool(found["empty"]),
+        uuid=found["uuid"],
+        seqno=int(found["seqno"]),
+        safe=bool(found["safe"]),
+        prepared=bool(found["prepared"]),
+        transfer=bool(found["transfer"]),
+        error=str(found["error"]),
+    )
+
+
+def _view(found: Mapping[str, Any] | None) -> View | None:
+    if found is None:
+        return None
+    return View(
+        primary=bool(found["primary"]),
+        synced=bool(found["synced"]),
+        uuid=str(found["uuid"]),
+        committed=int(found["committed"]),
+        size=int(found["size"]),
+        donor=found["state"] == _DONOR,
+    )
+
+
+def _url(address: str, port: int, path: str) -> str:
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{port}{path}"
+
+
+async def _get_all(urls: Mapping[str, str]) -> dict[str, Any]:
+    if not urls:
+        return {}
+    timeout = aiohttp.ClientTimeout(total=_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        answers = await asyncio.gather(*(_get(session, url) for url in urls.values()))
+    return dict(zip(urls, answers, strict=True))
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> Any:
+    """Return the answer: parsed when it is JSON, else as text; None when there is none."""
+    try:
+        async with session.get(url) as response:
+            if response.status != 200:
+                return None
+            if response.content_type == "application/json":
+                return await response.json()
+            return (await response.content.read(_LARGEST)).decode(errors="replace")
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return None
