@@ -1,10 +1,8 @@
-"""Decisions of a backup: its source, which marks of the schedule are due, how it ended."""
+"""Decisions of a backup: its source, and which marks of the schedule are due."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,50 +51,3 @@ def due(marks: Sequence[Mark], last: datetime | None) -> tuple[Mark, ...]:
     """
     fresh = (mark for mark in marks if last is None or mark.created > last)
     return tuple(sorted(fresh, key=lambda mark: (mark.created, mark.name)))
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How the Job's program says the run ended.
-
-    Attributes:
-        steps: dicts as in BackupStatus.steps.
-    """
-
-    ok: bool
-    reason: str = ""
-    message: str = ""
-    verified: bool = False
-    snapshot: str | None = None
-    position: str | None = None
-    stored: int = 0
-    steps: tuple[Mapping[str, Any], ...] = field(default=())
-
-    @property
-    def size(self) -> int:
-        """Bytes read in all."""
-        return sum(int(step.get("bytes", 0)) for step in self.steps)
-
-
-def read_outcome(text: str) -> Outcome | None:
-    """Return the outcome in a termination message, None when the text is not one.
-
-    Success is never concluded from an exit code alone: a Job that ended well without an outcome
-    is a failed backup.
-    """
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(content, dict) or "ok" not in content:
-        return None
-    return Outcome(
-        ok=bool(content["ok"]) and bool(content.get("verified")),
-        reason=str(content.get("reason", "")),
-        message=str(content.get("message", "")),
-        verified=bool(content.get("verified")),
-        snapshot=content.get("snapshot"),
-        position=content.get("position"),
-        stored=int(content.get("stored", 0)),
-        steps=tuple(content.get("steps", ())),
-    )

@@ -23,12 +23,13 @@ from stackroles.constants import (
     LABEL_PART_OF,
 )
 from stackroles.errors import NotReady
-from stackroles.plan.backup import Member, choose_source, read_outcome
+from stackroles.plan.backup import Member, choose_source
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.roles.mariadb import AGENT_PORT
 from stackroles.status.backup import conditions_of_run, finding_of, is_finished, with_outcome
 from stackroles.status.conditions import Finding
+from stackroles.status.outcome import Outcome, read_outcome
 
 Object = dict[str, Any]
 KEY = "password"
@@ -248,7 +249,9 @@ async def _wait(
     raise NotReady(finding.message, delay=_LOOK_AGAIN)
 
 
-async def _end(context: Context, resource: Object, finding: Finding, outcome: Any) -> None:
+async def _end(
+    context: Context, resource: Object, finding: Finding, outcome: Outcome | None
+) -> None:
     status = BackupStatus.model_validate(resource.get("status", {}))
     status = with_outcome(status, outcome, context.clock.now())
     await _write(context, resource, status, _APPLIED, finding)

@@ -7,8 +7,8 @@ from typing import Any
 from stackroles.api.v1alpha1.backup import BackupStatus, BackupStep
 from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
-from stackroles.plan.backup import Outcome
 from stackroles.status.conditions import Finding, build_condition, conditions_of
+from stackroles.status.outcome import Outcome
 
 # Reasons after which a run never changes again: a failed run is followed by another Backup.
 FAILED = frozenset(

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackroles.plan.backup import Mark, Member, choose_source, due, read_outcome
+from stackroles.plan.backup import Mark, Member, choose_source, due
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -61,16 +61,3 @@ def test_marks_are_acted_on_once_and_in_order() -> None:
     assert [mark.name for mark in due(marks, NOW - timedelta(hours=1))] == ["early", "late"]
     assert due(marks, NOW + timedelta(hours=2)) == ()
     assert [mark.name for mark in due(marks, None)] == ["old", "early", "late"]
-
-
-def test_success_needs_a_verified_outcome() -> None:
-    good = read_outcome('{"ok": true, "verified": true, "steps": [{"name": "a", "bytes": 3}]}')
-    unverified = read_outcome('{"ok": true, "verified": false}')
-
-    assert good is not None
-    assert (good.ok, good.size) == (True, 3)
-    assert unverified is not None
-    assert not unverified.ok
-    assert read_outcome("killed") is None
-    assert read_outcome("[1]") is None
-    assert read_outcome("") is None

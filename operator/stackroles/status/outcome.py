@@ -1,0 +1,53 @@
+"""What the program of a backup's Job left in its termination message."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the Job's program says the run ended.
+
+    Attributes:
+        steps: dicts as in BackupStatus.steps.
+    """
+
+    ok: bool
+    reason: str = ""
+    message: str = ""
+    verified: bool = False
+    snapshot: str | None = None
+    position: str | None = None
+    stored: int = 0
+    steps: tuple[Mapping[str, Any], ...] = field(default=())
+
+    @property
+    def size(self) -> int:
+        """Bytes read in all."""
+        return sum(int(step.get("bytes", 0)) for step in self.steps)
+
+
+def read_outcome(text: str) -> Outcome | None:
+    """Return the outcome in a termination message, None when the text is not one.
+
+    Success is never concluded from an exit code alone: a Job that ended well without an outcome
+    is a failed backup.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(content, dict) or "ok" not in content:
+        return None
+    return Outcome(
+        ok=bool(content["ok"]) and bool(content.get("verified")),
+        reason=str(content.get("reason", "")),
+        message=str(content.get("message", "")),
+        verified=bool(content.get("verified")),
+        snapshot=content.get("snapshot"),
+        position=content.get("position"),
+        stored=int(content.get("stored", 0)),
+        steps=tuple(content.get("steps", ())),
+    )
