@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from lab import binaries, cluster, engine
+from lab import binaries, cluster, engine, images
 from lab.errors import LabError
 from lab.paths import Paths
 
@@ -18,7 +20,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="The developm
 docker_app = typer.Typer(no_args_is_help=True, help="The docker engine: one that runs, else the project's own.")
 cluster_app = typer.Typer(no_args_is_help=True, help="Three nodes with an underlay network and an audit log.")
 app.add_typer(docker_app, name="docker")
+images_app = typer.Typer(no_args_is_help=True, help="The operator's image and the role images.")
 app.add_typer(cluster_app, name="cluster")
+app.add_typer(images_app, name="images")
 
 Name = Annotated[str, typer.Option("--name", help="Name of the cluster.")]
 
@@ -40,11 +44,7 @@ def docker_down() -> None:
 def cluster_up(name: Name = "stackroles") -> None:
     """Bring the cluster up, or complete what is missing of it."""
     paths = Paths.from_environment()
-    start = time.monotonic()
-
-    def say(text: str) -> None:
-        typer.echo(f"{time.monotonic() - start:6.1f} s  {text}")
-
+    say = _timed()
     made = cluster.up(paths, engine.up(paths), name, say)
     say(f"cluster {name} is ready: export KUBECONFIG={made.kubeconfig}")
 
@@ -55,6 +55,21 @@ def cluster_down(name: Name = "stackroles") -> None:
     paths = Paths.from_environment()
     gone = cluster.down(cluster.describe(paths, engine.get(paths), name))
     typer.echo(f"cluster {name} removed" if gone else f"there is no cluster {name}")
+
+
+@images_app.command("build")
+def images_build() -> None:
+    """Build the operator's image and the role images that are not there yet."""
+    paths = Paths.from_environment()
+    planned = images.build(paths, engine.up(paths), _timed())
+    for item in planned.values():
+        typer.echo(item.reference)
+
+
+@images_app.command("tags")
+def images_tags() -> None:
+    """Print the tag of every role image as JSON, the form the chart takes."""
+    typer.echo(json.dumps(images.tags(images.plan())))
 
 
 @app.command("bin")
@@ -76,6 +91,15 @@ def env(name: Name = "stackroles") -> None:
     values["PATH"] = ":".join(folders + present)
     for key, value in values.items():
         typer.echo(f"export {key}={shlex.quote(value)}")
+
+
+def _timed() -> Callable[[str], None]:
+    start = time.monotonic()
+
+    def say(text: str) -> None:
+        typer.echo(f"{time.monotonic() - start:6.1f} s  {text}")
+
+    return say
 
 
 def main() -> None:

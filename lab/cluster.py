@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from lab import binaries, kind_config, node_image, shell
+from lab import binaries, docker, images, kind_config, node_image, shell, store
 from lab.engine import Engine
 from lab.errors import LabError
 from lab.paths import Paths
@@ -95,7 +96,7 @@ def up(paths: Paths, engine: Engine, name: str, say: Say) -> Cluster:
         if found:
             say(f"only {', '.join(sorted(found))} of the nodes are there: making the cluster anew")
             _delete(cluster)
-        _create(cluster, image)
+        _create(cluster, image, say)
         say("kind made the nodes")
     for node in [node for node, state in found.items() if state != "running"]:
         cluster.docker("start", node)
@@ -173,15 +174,16 @@ def _not_ready(cluster: Cluster) -> str:
     return unready(nodes, workloads)
 
 
-def _create(cluster: Cluster, image: str) -> None:
+def _create(cluster: Cluster, image: str, say: Say) -> None:
     directory = cluster.directory
-    (directory / "audit").mkdir(parents=True, exist_ok=True)
-    images = cluster.paths.cache / "images"
-    images.mkdir(parents=True, exist_ok=True)
+    shared = cluster.paths.cache / "images"
+    for folder in (directory / "audit", shared):
+        folder.mkdir(parents=True, exist_ok=True)
     (directory / "audit-policy.yaml").write_text(yaml.safe_dump(kind_config.AUDIT_POLICY))
-    config = directory / "kind.yaml"
     published = node_image.is_published(image)
-    config.write_text(kind_config.render(published_image=published, directory=directory, images=images))
+    stores = {} if published else _stores(cluster, image, say)
+    config = directory / "kind.yaml"
+    config.write_text(kind_config.render(cluster.name, directory=directory, images=shared, stores=stores))
     _ensure_network(cluster, NETWORK)
     command = ["create", "cluster", "--name", cluster.name, "--config", str(config), "--image", image]
     cluster.kind(*command, "--kubeconfig", str(cluster.kubeconfig), "--retain")
@@ -189,9 +191,22 @@ def _create(cluster: Cluster, image: str) -> None:
     cluster.kubectl("taint", "node", cluster.nodes[0], taint)
 
 
+def _stores(cluster: Cluster, image: str, say: Say) -> dict[str, Path]:
+    """Give every node an image store with the components and all built images; return node -> folder."""
+    built = [item.reference for item in images.plan().values() if docker.has_image(cluster.engine, item.reference)]
+    wanted = [*node_image.component_images(), *built]
+    filled = store.obtain(cluster.paths, cluster.engine, image, wanted)
+    say(f"image store {filled.name} holds {len(wanted)} images")
+    folders = {node: cluster.directory / "nodes" / node for node in cluster.nodes}
+    for folder in folders.values():
+        store.link(filled, folder)
+    return folders
+
+
 def _delete(cluster: Cluster) -> None:
     cluster.directory.mkdir(parents=True, exist_ok=True)
     cluster.kind("delete", "cluster", "--name", cluster.name, "--kubeconfig", str(cluster.kubeconfig))
+    shutil.rmtree(cluster.directory / "nodes", ignore_errors=True)
     for audit in (cluster.directory / "audit").glob("*.log"):
         audit.unlink()
     if underlay(cluster.name) in _networks(cluster):

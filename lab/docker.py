@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab import shell
@@ -13,33 +13,83 @@ from lab.engine import Engine
 from lab.errors import LabError
 
 
+KEY_LABEL = "dev.stackroles.key"
+"""Image label with the hash of what the image was built from."""
+
+
 def has_image(engine: Engine, tag: str) -> bool:
     """Say whether the engine has an image of this name."""
     return shell.succeeds(["docker", "image", "inspect", tag], env=engine.env)
 
 
+def image_key(engine: Engine, tag: str) -> str:
+    """Return the hash of the inputs that an image was built from, or an empty string where there is no such image."""
+    try:
+        command = ["docker", "image", "inspect", "--format", f'{{{{index .Config.Labels "{KEY_LABEL}"}}}}', tag]
+        return shell.output(command, env=engine.env).strip()
+    except LabError:
+        return ""
+
+
+def image_ids(engine: Engine, tags: Sequence[str]) -> dict[str, str]:
+    """Return image name -> image id.
+
+    Raises:
+        LabError: One of them is not there.
+    """
+    listed = shell.output(["docker", "image", "inspect", "--format", "{{.Id}}", *tags], env=engine.env).split()
+    return dict(zip(tags, listed, strict=True))
+
+
+def can_have(engine: Engine, tag: str) -> bool:
+    """Say whether the engine has a published image or can pull it, pulling it."""
+    if has_image(engine, tag):
+        return True
+    return shell.succeeds(["docker", "pull", "--quiet", tag], env=engine.env, timeout=600)
+
+
 def build(
+    engine: Engine, tag: str, context: Path, log: Path, *, arguments: Mapping[str, str], file: Path | None = None
+) -> None:
+    """Build an image from a folder.
+
+    Raises:
+        LabError: The build failed; the detail holds its last lines.
+    """
+    command = ["docker", "build", "--network", "host", "--tag", tag]
+    for name, value in arguments.items():
+        command += ["--build-arg", f"{name}={value}"]
+    if file is not None:
+        command += ["--file", str(file)]
+    shell.logged([*command, str(context)], log, env=engine.env)
+
+
+def build_from(
     engine: Engine,
     tag: str,
     dockerfile: str,
     files: Mapping[str, Path],
     log: Path,
+    *,
+    arguments: Mapping[str, str] | None = None,
 ) -> None:
     """Build an image from a Dockerfile's text and the files it copies (name in the context -> file or folder).
 
     Raises:
         LabError: The build failed; the detail holds its last lines.
     """
+    log.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="stackroles-", dir=log.parent) as name:
         context = Path(name)
         (context / "Dockerfile").write_text(dockerfile)
         for target, source in files.items():
+            (context / target).parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
-                shutil.copytree(source, context / target)
+                ignore = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, context / target, symlinks=True, ignore=ignore)
             else:
                 shutil.copy2(source, context / target)
-        command = ["docker", "build", "--network", "host", "--tag", tag, str(context)]
-        shell.logged(command, log, env=engine.env)
+        build(engine, tag, context, log, arguments=arguments or {})
 
 
 def bootstrap(engine: Engine, tag: str, suite: str, packages: tuple[str, ...], uri: str, log: Path) -> None:

@@ -1,4 +1,4 @@
-"""The operator from its chart, and the samples, on a lab cluster: what a person would type, in order."""
+"""The operator from its chart, and the samples: what a person would type, in order."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Site:
 
     @property
     def system(self) -> Kubectl:
-        """kubectl in the operator's namespace."""
+        """Return kubectl in the operator's namespace."""
         return kubectl(self.cluster, SYSTEM)
 
     @property
     def cloud(self) -> Kubectl:
-        """kubectl in the namespace of clouds."""
+        """Return kubectl in the namespace of clouds."""
         return kubectl(self.cluster, NAMESPACE)
 
 

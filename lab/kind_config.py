@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,30 +40,41 @@ def underlay_addresses(cluster: str) -> dict[str, str]:
     return {node: f"{prefix}.{11 + index}" for index, node in enumerate(node_names(cluster))}
 
 
-def render(*, published_image: bool, directory: Path, images: Path) -> str:
+def render(cluster: str, *, directory: Path, images: Path, stores: Mapping[str, Path]) -> str:
     """Return kind's configuration file.
 
     Args:
-        published_image: The node image is kind's own, with component images of upstream names.
+        cluster: Name of the cluster.
         directory: The cluster's folder on this machine, with ``audit-policy.yaml`` and ``audit/``.
         images: The folder on this machine that every node sees read-only below /images.
+        stores: Node -> its container runtime's data folder on this machine. Empty with the published node image,
+            which brings its own component images under upstream's names.
     """
-    shared = {"hostPath": str(images), "containerPath": IMAGES_MOUNT, "readOnly": True}
     audit = [
-        {"hostPath": str(directory / "audit-policy.yaml"), "containerPath": AUDIT_POLICY_FILE, "readOnly": True},
-        {"hostPath": str(directory / "audit"), "containerPath": AUDIT_DIRECTORY},
+        _mount(directory / "audit-policy.yaml", AUDIT_POLICY_FILE, read_only=True),
+        _mount(directory / "audit", AUDIT_DIRECTORY, read_only=False),
     ]
-    worker = {"role": "worker", "extraMounts": [shared]}
+    nodes = []
+    for index, node in enumerate(node_names(cluster)):
+        mounts = [_mount(images, IMAGES_MOUNT, read_only=True)]
+        if node in stores:
+            mounts.append(_mount(stores[node], "/var/lib/containerd", read_only=False))
+        control = index == 0
+        nodes.append({"role": "control-plane" if control else "worker", "extraMounts": mounts + audit * control})
     return yaml.safe_dump(
         {
             "kind": "Cluster",
             "apiVersion": "kind.x-k8s.io/v1alpha4",
             "networking": {"podSubnet": "10.244.0.0/16", "kubeProxyMode": "iptables"},
-            "nodes": [{"role": "control-plane", "extraMounts": [shared, *audit]}, worker, worker],
-            "kubeadmConfigPatches": [yaml.safe_dump(patch) for patch in _patches(published_image=published_image)],
+            "nodes": nodes,
+            "kubeadmConfigPatches": [yaml.safe_dump(patch) for patch in _patches(published_image=not stores)],
         },
         sort_keys=False,
     )
+
+
+def _mount(source: Path, target: str, *, read_only: bool) -> dict[str, Any]:
+    return {"hostPath": str(source), "containerPath": target, "readOnly": read_only}
 
 
 def _patches(*, published_image: bool) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,18 +34,28 @@ ENV container=docker
 STOPSIGNAL SIGRTMIN+3
 ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]
 """
-IMPORT = """\
-set -e
-containerd >/tmp/containerd.log 2>&1 & pid=$!
-tries=0
-until ctr version >/dev/null 2>&1; do
-  tries=$((tries + 1)); [ $tries -lt 100 ] || { cat /tmp/containerd.log; exit 1; }
-  sleep 0.2
-done
-ctr -n k8s.io images import /preload.tar
-kill $pid; wait $pid || true
-rm -rf /run/containerd /tmp/containerd.log
-"""
+COMPONENT_BASE = f"{PREFIX}/component-base:1"
+SCRATCH = "scratch"
+COMPONENTS = {
+    f"kube-apiserver:{versions.KUBERNETES}": ("kube-apiserver", "/usr/local/bin/kube-apiserver", SCRATCH),
+    f"kube-controller-manager:{versions.KUBERNETES}": (
+        "kube-controller-manager",
+        "/usr/local/bin/kube-controller-manager",
+        SCRATCH,
+    ),
+    f"kube-scheduler:{versions.KUBERNETES}": ("kube-scheduler", "/usr/local/bin/kube-scheduler", SCRATCH),
+    f"kube-proxy:{versions.KUBERNETES}": ("kube-proxy", "/usr/local/bin/kube-proxy", COMPONENT_BASE),
+    f"etcd:{versions.ETCD}": ("etcd", "/usr/local/bin/etcd", COMPONENT_BASE),
+    f"coredns:{versions.COREDNS}": ("coredns", "/coredns", SCRATCH),
+    f"pause:{versions.PAUSE}": ("pause", "/pause", SCRATCH),
+    f"local-path-provisioner:{versions.LOCAL_PATH}": (
+        "local-path-provisioner",
+        "/usr/bin/local-path-provisioner",
+        SCRATCH,
+    ),
+    "nodenet:1": ("nodenet", "/usr/local/bin/nodenet", COMPONENT_BASE),
+}
+"""Image -> its program, where the program is in it, and what it is built on."""
 
 
 def obtain(paths: Paths, engine: Engine) -> str:
@@ -55,7 +64,7 @@ def obtain(paths: Paths, engine: Engine) -> str:
     Raises:
         LabError: A step of the build failed.
     """
-    if not engine.own and _pullable(engine, versions.KINDEST):
+    if not engine.own and docker.can_have(engine, versions.KINDEST):
         return versions.KINDEST
     return _built(paths, engine)
 
@@ -65,44 +74,33 @@ def is_published(image: str) -> bool:
     return image == versions.KINDEST
 
 
-def _pullable(engine: Engine, image: str) -> bool:
-    if docker.has_image(engine, image):
-        return True
-    return shell.succeeds(["docker", "pull", "--quiet", image], env=engine.env, timeout=600)
+def component_images() -> list[str]:
+    """Return the names of the images that an own node's containers run."""
+    return [*(f"{PREFIX}/{name}" for name in COMPONENTS), COMPONENT_BASE]
 
 
 def _built(paths: Paths, engine: Engine) -> str:
-    kubernetes = binaries.search_path(paths)[0]
-    key = digest(
-        {
-            **tree(NODE_FILES),
-            "kubernetes": kubernetes.name,
-            "packages": " ".join((*NODE_PACKAGES, "/", *COMPONENT_PACKAGES)),
-            "dockerfile": DOCKERFILE + IMPORT,
-            "versions": f"{versions.COREDNS} {versions.ETCD} {versions.LOCAL_PATH} {versions.PAUSE}",
-            "tools": repr(sorted(tree(binaries.TOOLS).items())),
-        }
-    )
-    tag = f"{PREFIX}/node:{versions.KUBERNETES}-{key}"
-    if docker.has_image(engine, tag):
-        return tag
-    node_base, programs = _parts(paths, engine)
-    raw = f"{PREFIX}/node:raw"
-    files = {"files": NODE_FILES, **{name: programs[name] for name in ("kubeadm", "kubelet", "kubectl")}}
-    docker.build(engine, raw, DOCKERFILE.format(base=node_base), files, binaries.log(paths))
-    _preload(paths, engine, raw, tag, _components(paths, engine, programs))
-    return tag
-
-
-def _parts(paths: Paths, engine: Engine) -> tuple[str, dict[str, Path]]:
-    """Make the root file systems beside the Go builds; return the node's base image and program -> file."""
+    """Make the root file systems beside the Go builds, then the component images and the node image."""
     with ThreadPoolExecutor(max_workers=2) as pool:
-        base = pool.submit(_base, paths, engine, "node-base", NODE_PACKAGES)
+        node = pool.submit(_base, paths, engine, "node-base", NODE_PACKAGES)
         component = pool.submit(_base, paths, engine, "component-base", COMPONENT_PACKAGES)
         folders = [*binaries.every(paths), binaries.pause(paths)]
-        shell.output(["docker", "tag", component.result(), f"{PREFIX}/component-base:1"], env=engine.env)
-        programs = {file.name: file for folder in folders for file in folder.iterdir()}
-        return base.result(), programs
+        node_base, component_base = node.result(), component.result()
+    shell.output(["docker", "tag", component_base, COMPONENT_BASE], env=engine.env)
+    programs = {file.name: file for folder in folders for file in folder.iterdir()}
+    for name, (program, target, base) in COMPONENTS.items():
+        text = f'FROM {base}\nCOPY {program} {target}\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin\n'
+        text += f'ENTRYPOINT ["{target}"]\n'
+        made_of = base if base == SCRATCH else component_base
+        key = digest({"dockerfile": text, "base": made_of, "program": programs[program].parent.name})
+        _ensure(paths, engine, f"{PREFIX}/{name}", key, text, {program: programs[program]})
+    kubernetes = programs["kubelet"].parent.name
+    text = DOCKERFILE.format(base=node_base)
+    key = digest({**tree(NODE_FILES), "dockerfile": text, "kubernetes": kubernetes})
+    files = {"files": NODE_FILES, **{name: programs[name] for name in ("kubeadm", "kubelet", "kubectl")}}
+    tag = f"{PREFIX}/node:{versions.KUBERNETES}"
+    _ensure(paths, engine, tag, key, text, files)
+    return tag
 
 
 def _base(paths: Paths, engine: Engine, name: str, packages: tuple[str, ...]) -> str:
@@ -114,55 +112,8 @@ def _base(paths: Paths, engine: Engine, name: str, packages: tuple[str, ...]) ->
     return tag
 
 
-def _components(paths: Paths, engine: Engine, programs: dict[str, Path]) -> list[str]:
-    """Build one image for each component and return their names."""
-    version = versions.KUBERNETES
-    scratch, debian = "scratch", f"{PREFIX}/component-base:1"
-    images = {
-        f"kube-apiserver:{version}": ("kube-apiserver", "/usr/local/bin/kube-apiserver", scratch),
-        f"kube-controller-manager:{version}": (
-            "kube-controller-manager",
-            "/usr/local/bin/kube-controller-manager",
-            scratch,
-        ),
-        f"kube-scheduler:{version}": ("kube-scheduler", "/usr/local/bin/kube-scheduler", scratch),
-        f"kube-proxy:{version}": ("kube-proxy", "/usr/local/bin/kube-proxy", debian),
-        f"etcd:{versions.ETCD}": ("etcd", "/usr/local/bin/etcd", debian),
-        f"coredns:{versions.COREDNS}": ("coredns", "/coredns", scratch),
-        f"pause:{versions.PAUSE}": ("pause", "/pause", scratch),
-        f"local-path-provisioner:{versions.LOCAL_PATH}": (
-            "local-path-provisioner",
-            "/usr/bin/local-path-provisioner",
-            scratch,
-        ),
-        "nodenet:1": ("nodenet", "/usr/local/bin/nodenet", debian),
-    }
-    for name, (program, target, base) in images.items():
-        text = f'FROM {base}\nCOPY {program} {target}\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin\n'
-        text += f'ENTRYPOINT ["{target}"]\n'
-        docker.build(engine, f"{PREFIX}/{name}", text, {program: programs[program]}, binaries.log(paths))
-    return [*(f"{PREFIX}/{name}" for name in images), debian]
-
-
-def _preload(paths: Paths, engine: Engine, raw: str, tag: str, images: list[str]) -> None:
-    """Import the components' images into the node image's container runtime."""
-    archive = paths.cache / "log" / "preload.tar"
-    name = "stackroles-preload"
-    run = _runner(paths, engine)
-    try:
-        run("docker", "save", "--output", str(archive), *images)
-        mount = f"{archive}:/preload.tar:ro"
-        shell.succeeds(["docker", "rm", "--force", name], env=engine.env)
-        run("docker", "run", "--privileged", "--name", name, "--volume", mount, "--entrypoint", "sh", raw, "-c", IMPORT)
-        entrypoint = 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]'
-        run("docker", "commit", "--change", entrypoint, "--change", "CMD []", name, tag)
-    finally:
-        shell.succeeds(["docker", "rm", "--force", name], env=engine.env)
-        archive.unlink(missing_ok=True)
-
-
-def _runner(paths: Paths, engine: Engine) -> Callable[..., None]:
-    def run(*command: str) -> None:
-        shell.logged(command, binaries.log(paths), env=engine.env)
-
-    return run
+def _ensure(paths: Paths, engine: Engine, tag: str, key: str, dockerfile: str, files: dict[str, Path]) -> None:
+    """Build an image whose name must stay the same unless the one of that name was built from the same inputs."""
+    if docker.image_key(engine, tag) != key:
+        text = f'{dockerfile}LABEL {docker.KEY_LABEL}="{key}"\n'
+        docker.build_from(engine, tag, text, files, binaries.log(paths))

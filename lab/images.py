@@ -1,0 +1,175 @@
+"""The operator's image and the role images: built once for each hash of their inputs, given to the nodes.
+
+An image's tag is the hash of its folder, of its parent's tag and of the build arguments, so a tag names one content
+on every machine, and an image that did not change keeps its tag when its neighbour does.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import docker, shell, tools, versions
+from lab.artifacts import Store, digest, tree
+from lab.engine import Engine
+from lab.errors import LabError
+from lab.paths import REPOSITORY, Paths
+
+PREFIX = "localhost/stackroles"
+BOOTSTRAPPED = f"{PREFIX}/debian:13"
+PUBLISHED = "debian:trixie-slim"
+OPERATOR = "operator"
+OPERATOR_INPUTS = ("pyproject.toml", "README.md", "LICENSE", "requirements/build.txt", "requirements/operator.txt", "operator")
+PARENT = re.compile(r"^FROM \$\{REGISTRY\}/([a-z0-9-]+):\$\{TAG\}$", re.MULTILINE)
+BUILDERS = 2
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image to build.
+
+    Attributes:
+        name: Short name, as in ``images/<name>``.
+        parent: Short name of the image it is built on, None for those built on a Debian base.
+        tag: Hash of everything it is built from.
+    """
+
+    name: str
+    parent: str | None
+    tag: str
+
+    @property
+    def reference(self) -> str:
+        """Full name with the tag."""
+        return f"{PREFIX}/{self.name}:{self.tag}"
+
+
+def plan(root: Path = REPOSITORY) -> dict[str, Image]:
+    """Return every image of this checkout by its short name, parents before children.
+
+    Raises:
+        LabError: Two images are built on each other, or one is built on an image that is not there.
+    """
+    folders = {file.parent.name: file.parent for file in sorted((root / "images").glob("*/Dockerfile"))}
+    parents = {name: _parent(folder) for name, folder in folders.items()}
+    planned: dict[str, Image] = {}
+    while remaining := [name for name in folders if name not in planned]:
+        possible = [name for name in remaining if parents[name] is None or parents[name] in planned]
+        if not possible:
+            raise LabError(
+                f"these images are built on each other or on one that is not there: {', '.join(remaining)}",
+                remedy="look at the FROM lines of their Dockerfiles",
+            )
+        for name in possible:
+            parent = parents[name]
+            made_of = planned[parent].tag if parent else f"{BOOTSTRAPPED} {versions.ROLE_SUITE}"
+            planned[name] = Image(name, parent, digest({**tree(folders[name]), "FROM": made_of}))
+    if (root / "Dockerfile").is_file():
+        planned[OPERATOR] = Image(OPERATOR, None, digest(_operator_inputs(root)))
+    return planned
+
+
+def tags(planned: Mapping[str, Image]) -> dict[str, str]:
+    """Return short name -> tag of the role images, the form that the chart's ``roleImages.tags`` takes."""
+    return {item.name: item.tag for item in planned.values() if item.name != OPERATOR}
+
+
+def build(paths: Paths, engine: Engine, say: Say) -> dict[str, Image]:
+    """Build what is missing, side by side where one does not need the other; return all images.
+
+    Raises:
+        LabError: A build failed.
+    """
+    planned = plan()
+    done = {item.name for item in planned.values() if docker.has_image(engine, item.reference)}
+    if len(done) == len(planned):
+        return planned
+    base = _debian(paths, engine, say)
+    running: dict[Future[None], Image] = {}
+    with ThreadPoolExecutor(max_workers=BUILDERS) as pool:
+        while len(done) < len(planned):
+            started = done | {item.name for item in running.values()}
+            for item in [item for item in planned.values() if item.name not in started]:
+                if item.parent is None or item.parent in done:
+                    running[pool.submit(_build, paths, engine, item, planned, base)] = item
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                item = running.pop(future)
+                future.result()
+                done.add(item.name)
+                say(f"built {item.name} ({len(done)}/{len(planned)})")
+    return planned
+
+
+def _build(paths: Paths, engine: Engine, item: Image, planned: Mapping[str, Image], base: str) -> None:
+    log = paths.cache / "log" / f"image-{item.name}.log"
+    if item.parent is not None:
+        arguments = {"REGISTRY": PREFIX, "TAG": planned[item.parent].tag}
+    else:
+        arguments = {"BASE": base}
+        if base == BOOTSTRAPPED:
+            arguments["APT_URI"] = tools.archive_uri(tools.apt_sources())
+    if item.name != OPERATOR:
+        docker.build(engine, item.reference, REPOSITORY / "images" / item.name, log, arguments=arguments)
+        return
+    arguments["PIP_ARGS"] = "--no-index --find-links requirements/wheels"
+    files = {name: REPOSITORY / name for name in OPERATOR_INPUTS if (REPOSITORY / name).exists()}
+    files["requirements/wheels"] = wheels(paths)
+    docker.build_from(engine, item.reference, (REPOSITORY / "Dockerfile").read_text(), files, log, arguments=arguments)
+
+
+def wheels(paths: Paths) -> Path:
+    """Return a folder with the operator's wheels, fetched on this machine by the hashes its requirements hold.
+
+    A build container does not have the certificates or the proxy settings that this machine's pip may need.
+
+    Raises:
+        LabError: A wheel could not be fetched.
+    """
+    requirements = [REPOSITORY / "requirements" / name for name in ("build.txt", "operator.txt")]
+
+    def make(work: Path) -> None:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", work, "--require-hashes"]
+        command += ["--only-binary=:all:", "--python-version=3.13", "--implementation=cp"]
+        command += [f"--platform={tag}" for tag in _platforms()]
+        for file in requirements:
+            shell.logged([*command, "--requirement", file], paths.cache / "log" / "wheels.log")
+
+    return Store(paths.artifacts).obtain("wheels", digest(tree(REPOSITORY, requirements)), make)
+
+
+def _platforms() -> list[str]:
+    """Return the platform tags that Debian 13 (glibc 2.41) takes, newest first."""
+    machine = platform.machine()
+    return [*(f"manylinux_2_{minor}_{machine}" for minor in range(41, 4, -1)), f"manylinux2014_{machine}"]
+
+
+def _debian(paths: Paths, engine: Engine, say: Say) -> str:
+    """Return the Debian 13 image to build on: the published one where it can be pulled, else a bootstrapped one."""
+    if not engine.own and docker.can_have(engine, PUBLISHED):
+        return PUBLISHED
+    if not docker.has_image(engine, BOOTSTRAPPED):
+        say("bootstrapping Debian 13 from this machine's package archive")
+        uri = tools.archive_uri(tools.apt_sources())
+        docker.bootstrap(engine, BOOTSTRAPPED, versions.ROLE_SUITE, (), uri, paths.cache / "log" / "debian.log")
+    return BOOTSTRAPPED
+
+
+def _parent(folder: Path) -> str | None:
+    found = PARENT.search((folder / "Dockerfile").read_text())
+    return found.group(1) if found else None
+
+
+def _operator_inputs(root: Path) -> dict[str, bytes]:
+    files = [root / "Dockerfile"]
+    for name in OPERATOR_INPUTS:
+        path = root / name
+        files += path.rglob("*") if path.is_dir() else [path]
+    return tree(root, files)
