@@ -20,19 +20,6 @@ GROUP = "/apis/stackroles.io/v1alpha1"
 SYSTEM_NAMESPACE = "stackroles-system"
 WATCHED_NAMESPACE = "openstack"
 ACCOUNT = "stackroles"
-_INSTALLED = frozenset(
-    {
-        "Namespace",
-        "ServiceAccount",
-        "CustomResourceDefinition",
-        "ClusterRole",
-        "ClusterRoleBinding",
-        "Role",
-        "RoleBinding",
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding",
-    }
-)
 _COUNTER = itertools.count(1)
 
 
@@ -46,9 +33,8 @@ def collection(document: dict[str, Any]) -> str:
 
 
 def installed(path: Path = ROOT / "manifests" / "install.yaml") -> list[dict[str, Any]]:
-    """Return the objects of install.yaml that need no controller to mean something."""
-    documents = yaml.safe_load_all(path.read_text())
-    return [document for document in documents if document["kind"] in _INSTALLED]
+    """Return the objects of install.yaml."""
+    return list(yaml.safe_load_all(path.read_text()))
 
 
 @pytest.fixture(scope="session")
