@@ -1,0 +1,173 @@
+"""The main job in phases: from an empty machine to a clustered cloud with a guest and a backup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lab import cluster, engine, images, install
+from lab.engine import Engine
+from lab.install import Site
+from lab.kubectl import Object, Say
+from lab.paths import Paths
+from lab.view import Journey, Phase, Progress, summary
+
+
+@dataclass(slots=True)
+class Demo:
+    """What the phases hand to each other.
+
+    Attributes:
+        seen: what phases want shown at the end, by phase.
+    """
+
+    paths: Paths
+    name: str
+    docker: Engine | None = None
+    planned: dict[str, images.Image] = field(default_factory=dict)
+    target: Site | None = None
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def site(self) -> Site:
+        """The cluster with the operator; only after the phase that made it."""
+        if self.target is None:
+            raise RuntimeError("the cluster's phase has not run")
+        return self.target
+
+    def tools(self, say: Say) -> None:
+        """Find or start a docker engine; programs are built where they are first needed."""
+        self.docker = engine.up(self.paths)
+        say(f"docker answers at {self.docker.host}")
+
+    def build(self, say: Say) -> None:
+        """Build the images that changed."""
+        self.planned = images.build(self.paths, self._engine, say)
+
+    def cluster(self, say: Say) -> None:
+        """Bring three nodes up, the images on each."""
+        self.target = install.site(cluster.up(self.paths, self._engine, self.name, say))
+
+    def chart(self, say: Say) -> None:
+        """Install the operator."""
+        install.chart(self.site, self.planned, say)
+
+    def samples(self, say: Say) -> None:
+        """Apply the three resources."""
+        install.samples(self.site, say)
+
+    def cloud(self, say: Say) -> None:
+        """Wait for the controllers."""
+        self.seen["cloud"] = install.wait_cloud(self.site, say)
+
+    def pool(self, say: Say) -> None:
+        """Wait for the compute nodes."""
+        self.seen["pool"] = install.wait_pool(self.site, say)
+
+    def backup(self, say: Say) -> None:
+        """Take a backup and wait until it is verified."""
+        name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        self.seen["backup"] = install.backup(self.site, name, say)
+
+    @property
+    def _engine(self) -> Engine:
+        return self.docker or engine.up(self.paths)
+
+
+def build_phases(demo: Demo) -> list[Phase]:
+    """Return the phases that need no cloud: engine, images, cluster."""
+    return [
+        Phase("docker engine", demo.tools),
+        Phase("images", demo.build),
+        Phase("cluster", demo.cluster),
+    ]
+
+
+def bring_up_phases(demo: Demo) -> list[Phase]:
+    """Return the phases from the chart to compute nodes that serve."""
+    return [
+        Phase("operator", demo.chart),
+        Phase("samples", demo.samples),
+        Phase("controllers", demo.cloud),
+        Phase("compute nodes", demo.pool),
+    ]
+
+
+def use_phases(demo: Demo) -> list[Phase]:
+    """Return the phases that use the cloud."""
+    return [Phase("backup", demo.backup)]
+
+
+def run(demo: Demo, phases: Sequence[Phase], console: Console) -> list[Progress]:
+    """Run phases with the live view and keep their seconds beside the cluster's files."""
+    journey = Journey("stackroles", phases, console)
+    try:
+        return journey.run()
+    finally:
+        directory = demo.paths.cluster(demo.name)
+        directory.mkdir(parents=True, exist_ok=True)
+        spent = {
+            one.name: round(one.seconds(one.ended), 1) for one in journey.progress if one.ended
+        }
+        (directory / "phases.json").write_text(json.dumps(spent, indent=1))
+
+
+def report(demo: Demo, progress: Sequence[Progress], console: Console) -> None:
+    """Print where the time went, where the APIs answer, how to log in and what to try next."""
+    console.print(summary(progress))
+    found = demo.seen.get("cloud")
+    if found:
+        console.print(bring_up(found))
+        console.print(endpoints(found))
+    console.print(hints(demo), markup=False, highlight=False, soft_wrap=True)
+
+
+def bring_up(found: Object) -> Table:
+    """Return the operator's own account of the bring-up: start and end of each phase."""
+    created = datetime.fromisoformat(found["metadata"]["creationTimestamp"])
+    ready = found["status"].get("timeToReadySeconds")
+    table = Table(title=f"Controllers: Ready {ready} s after apply", title_justify="left")
+    for name in ("phase", "from", "to"):
+        table.add_column(name, justify="left" if name == "phase" else "right")
+    for phase in sorted(found["status"].get("phases", []), key=lambda p: str(p["startedAt"])):
+        start = datetime.fromisoformat(phase["startedAt"]) - created
+        ended = phase.get("completedAt")
+        end = f"{(datetime.fromisoformat(ended) - created).total_seconds():.0f}" if ended else ""
+        table.add_row(phase["name"], f"{start.total_seconds():.0f}", end)
+    return table
+
+
+def endpoints(found: Object) -> Table:
+    """Return where the APIs answer."""
+    table = Table(title="Where the APIs answer, inside the cluster", title_justify="left")
+    table.add_column("service")
+    table.add_column("address")
+    for endpoint in found["status"].get("endpoints", []):
+        table.add_row(endpoint["service"], endpoint["url"])
+    return table
+
+
+def hints(demo: Demo) -> str:
+    """Return how to log in and what to try next."""
+    namespace = install.NAMESPACE
+    return "\n".join(
+        (
+            "Log in:",
+            f"  export KUBECONFIG={demo.site.cluster.kubeconfig}",
+            f"  kubectl -n {namespace} get openstack",
+            f"  kubectl -n {namespace} get secret demo-admin -o jsonpath='{{.data.clouds\\.yaml}}'"
+            " | base64 -d > clouds.yaml",
+            f"  kubectl -n {namespace} port-forward service/demo-keystone 5000",
+            "Try next:",
+            f"  kubectl -n {namespace} delete pod demo-mariadb-0    # and watch nothing happen",
+            f"  kubectl -n {namespace} get cloudcontroller demo -o yaml | less",
+            f"  kubectl -n {namespace} apply -f manifests/samples/backup.yaml",
+            "  make clean                                          # when done",
+        )
+    )
