@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from stackroles import naming
 from stackroles.constants import MANAGED_BY
 from stackroles.kube.kinds import ref_of, uid_of
 
@@ -62,12 +63,14 @@ def build_event(regarding: Object, happening: Happening, now: datetime, instance
         instance: which replica reports, its pod's name.
     """
     ref = ref_of(regarding)
-    stamp = int(now.timestamp() * 1_000_000)
+    # Two things may happen in one microsecond.
+    what = naming.digest([happening.reason, happening.message], 6)
+    suffix = f"{int(now.timestamp() * 1_000_000):x}{what}"
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{ref.name[:230]}.{stamp:x}",
+            "name": f"{ref.name[:230]}.{suffix}",
             "namespace": ref.namespace or "default",
         },
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),

@@ -1,0 +1,366 @@
+"""A small Kubernetes API server in this process, for wiring and faults.
+
+It knows objects, resource versions, watches, merge patches and an echo of server-side apply. It has
+no schemas, defaults or field ownership: what depends on those is tested against a real API server.
+"""
+
+import asyncio
+import copy
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from kubernetes.aio.client.configuration import Configuration
+
+from stackroles.kube.client import KubeClient
+from stackroles.kube.kinds import KINDS, Kind
+
+Object = dict[str, Any]
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a matching request gets instead of an answer."""
+
+    method: str
+    part: str
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Watch:
+    plural: str
+    namespace: str
+    selector: str
+    queue: "asyncio.Queue[Object | None]"
+
+
+@dataclass
+class FakeApi:
+    """The server's state, and what tests do to it from outside.
+
+    Attributes:
+        requests: all requests so far, as (method, path).
+        faults: consumed one a matching request.
+        page: objects a list page holds.
+    """
+
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    page: int = 500
+    url: str = ""
+    _objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
+    _watches: list[_Watch] = field(default_factory=list)
+    _version: int = 0
+    _uids: int = 0
+
+    # What tests see and do.
+
+    def writes(self) -> list[tuple[str, str]]:
+        """Return the requests that write, without those to Leases."""
+        return [r for r in self.requests if r[0] in _WRITES and "/leases" not in r[1]]
+
+    def get(self, plural: str, namespace: str, name: str) -> Object | None:
+        return self._objects.get((plural, namespace, name))
+
+    def put(self, obj: Object, *, silent: bool = False) -> Object:
+        """Store an object as somebody else would; `silent`: no watch hears of it."""
+        kind = KINDS[obj["kind"]]
+        namespace = obj["metadata"].get("namespace", "")
+        return self._store(kind, namespace, copy.deepcopy(obj), silent=silent)
+
+    def remove(self, plural: str, namespace: str, name: str, *, silent: bool = False) -> None:
+        """Delete an object as somebody else would."""
+        obj = self._objects.pop((plural, namespace, name))
+        self._version += 1
+        gone = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self._version)}}
+        if not silent:
+            self._tell(plural, "DELETED", gone)
+
+    def drop_watches(self) -> None:
+        """Close all watch connections."""
+        for watch in self._watches:
+            watch.queue.put_nowait(None)
+
+    def expire_watches(self) -> None:
+        """Let all watches end with 410 Gone, as after a compaction."""
+        error = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
+        for watch in self._watches:
+            watch.queue.put_nowait(error)
+
+    def watched(self) -> set[str]:
+        """Return the plurals with an open watch."""
+        return {watch.plural for watch in self._watches}
+
+    # The server.
+
+    def _store(self, kind: Kind, namespace: str, obj: Object, *, silent: bool = False) -> Object:
+        key = (kind.plural, namespace, obj["metadata"]["name"])
+        old = self._objects.get(key)
+        self._version += 1
+        metadata = obj["metadata"]
+        metadata["resourceVersion"] = str(self._version)
+        if kind.namespaced:
+            metadata["namespace"] = namespace
+        if old is None:
+            self._uids += 1
+            metadata["uid"] = f"uid-{self._uids}"
+            metadata["creationTimestamp"] = "2026-01-01T00:00:00Z"
+        if kind.own or "apps" in kind.api_version or "batch" in kind.api_version:
+            generation = old["metadata"]["generation"] if old else 0
+            changed = old is None or old.get("spec") != obj.get("spec")
+            metadata["generation"] = generation + (1 if changed else 0)
+        obj = {"apiVersion": kind.api_version, "kind": kind.name, **obj}
+        self._objects[key] = obj
+        if not silent:
+            self._tell(kind.plural, "MODIFIED" if old else "ADDED", obj)
+        return obj
+
+    def _tell(self, plural: str, event: str, obj: Object) -> None:
+        for watch in self._watches:
+            inside = not watch.namespace or obj["metadata"].get("namespace") == watch.namespace
+            if watch.plural == plural and inside and _selected(obj, watch.selector):
+                watch.queue.put_nowait({"type": event, "object": copy.deepcopy(obj)})
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        self.requests.append((request.method, request.path))
+        for fault in self.faults:
+            if fault.method == request.method and fault.part in request.path:
+                self.faults.remove(fault)
+                body = {"kind": "Status", "message": "injected", "code": fault.status}
+                return web.json_response(body, status=fault.status, headers=dict(fault.headers))
+        discovery = _discovery(request.path)
+        if discovery is not None:
+            return web.json_response(discovery)
+        place = _parse(request.path)
+        if place is None:
+            return _failure(404, f"no such path {request.path}")
+        return await self._dispatch(request, *place)
+
+    async def _dispatch(
+        self, request: web.Request, kind: Kind, namespace: str, name: str, sub: str
+    ) -> web.StreamResponse:
+        if request.method == "GET" and not name:
+            if request.query.get("watch") == "true":
+                return await self._watch(request, kind, namespace)
+            return self._list(request, kind, namespace)
+        if request.method == "GET" and sub == "log":
+            return web.Response(text="first line\nlast line\n")
+        body = await request.json() if request.can_read_body else {}
+        return self._act(request, (kind, namespace, name, sub), body)
+
+    def _act(
+        self, request: web.Request, place: tuple[Kind, str, str, str], body: Object
+    ) -> web.Response:
+        kind, namespace, name, _ = place
+        key = (kind.plural, namespace, name or body.get("metadata", {}).get("name", ""))
+        old = self._objects.get(key)
+        if request.method == "PATCH":
+            return self._patch(request, place, old, body)
+        if request.method == "POST":
+            if old is not None:
+                return _failure(409, "already exists")
+            return web.json_response(self._store(kind, namespace, body), status=201)
+        if old is None:
+            return _failure(404, f"{kind.plural} {name!r} not found")
+        if request.method == "PUT":
+            return self._replace(kind, namespace, old, body)
+        return (
+            self._delete(key, old, body) if request.method == "DELETE" else web.json_response(old)
+        )
+
+    def _replace(self, kind: Kind, namespace: str, old: Object, body: Object) -> web.Response:
+        wanted = body["metadata"].get("resourceVersion")
+        if wanted and wanted != old["metadata"]["resourceVersion"]:
+            return _failure(409, "the object has been modified")
+        body["metadata"] = {**old["metadata"], **body["metadata"]}
+        return web.json_response(self._store(kind, namespace, body))
+
+    def _patch(
+        self,
+        request: web.Request,
+        place: tuple[Kind, str, str, str],
+        old: Object | None,
+        body: Object,
+    ) -> web.Response:
+        kind, namespace, name, sub = place
+        if request.content_type == "application/apply-patch+yaml":
+            return self._apply(kind, namespace, old, body)
+        if old is None:
+            return _failure(404, f"{kind.plural} {name!r} not found")
+        metadata = body.get("metadata", {})
+        if (
+            metadata.get("resourceVersion", old["metadata"]["resourceVersion"])
+            != (old["metadata"]["resourceVersion"])
+        ):
+            return _failure(409, "the object has been modified")
+        if metadata.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+            causes = [{"field": "metadata.uid", "message": "field is immutable"}]
+            return _failure(422, "invalid", {"causes": causes})
+        chosen = {"status": body.get("status")} if sub == "status" else body
+        merged = _merge(old, chosen)
+        if merged == old:
+            return web.json_response(old)
+        return web.json_response(self._store(kind, namespace, merged))
+
+    def _apply(self, kind: Kind, namespace: str, old: Object | None, body: Object) -> web.Response:
+        merged = _merge(old or {}, body)
+        if old is not None and merged == old:
+            return web.json_response(old)
+        status = 200 if old is not None else 201
+        return web.json_response(self._store(kind, namespace, merged), status=status)
+
+    def _delete(self, key: tuple[str, str, str], old: Object, body: Object) -> web.Response:
+        for name, value in body.get("preconditions", {}).items():
+            if old["metadata"][name] != value:
+                return _failure(409, f"precondition {name}")
+        self.remove(*key)
+        return web.json_response({"kind": "Status", "status": "Success"})
+
+    def _list(self, request: web.Request, kind: Kind, namespace: str) -> web.Response:
+        selector = request.query.get("labelSelector", "")
+        found = [
+            {k: v for k, v in obj.items() if k not in ("kind", "apiVersion")}
+            for (plural, inside, _), obj in sorted(self._objects.items())
+            if plural == kind.plural
+            and (not namespace or inside == namespace)
+            and _selected(obj, selector)
+        ]
+        start = int(request.query.get("continue", "0"))
+        end = start + self.page
+        metadata = {"resourceVersion": str(self._version)}
+        if end < len(found):
+            metadata["continue"] = str(end)
+        return web.json_response(
+            {
+                "apiVersion": kind.api_version,
+                "kind": f"{kind.name}List",
+                "metadata": metadata,
+                "items": found[start:end],
+            }
+        )
+
+    async def _watch(self, request: web.Request, kind: Kind, namespace: str) -> web.StreamResponse:
+        watch = _Watch(
+            kind.plural, namespace, request.query.get("labelSelector", ""), asyncio.Queue()
+        )
+        self._watches.append(watch)
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        try:
+            await response.prepare(request)
+            while (event := await watch.queue.get()) is not None:
+                await response.write(json.dumps(event).encode() + b"\n")
+        except ConnectionError:
+            pass  # the operator closed its watch
+        finally:
+            self._watches.remove(watch)
+        return response
+
+
+def _failure(status: int, message: str, details: Object | None = None) -> web.Response:
+    body = {"kind": "Status", "message": message, "code": status, "details": details or {}}
+    return web.json_response(body, status=status)
+
+
+def _selected(obj: Object, selector: str) -> bool:
+    labels = obj["metadata"].get("labels", {})
+    pairs = [term.partition("=") for term in selector.split(",") if term]
+    return all(labels.get(key) == value for key, _, value in pairs)
+
+
+def _merge(old: Any, patch: Any) -> Any:
+    """Return `old` with a JSON merge patch (RFC 7386)."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(old) if isinstance(old, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merge(merged.get(key), value)
+    return merged
+
+
+def _parse(path: str) -> tuple[Kind, str, str, str] | None:
+    """Return kind, namespace, name and subresource of a URL path."""
+    parts = path.strip("/").split("/")
+    rest = parts[3:] if parts[0] == "apis" else parts[2:]
+    version = "/".join(parts[1:3]) if parts[0] == "apis" else parts[1]
+    namespace = ""
+    if rest[:1] == ["namespaces"] and len(rest) > 2:
+        namespace, rest = rest[1], rest[2:]
+    plural, name, sub = (*rest, "", "", "")[:3]
+    for kind in KINDS.values():
+        if kind.plural == plural and kind.api_version == version:
+            return kind, namespace, name, sub
+    return None
+
+
+def _discovery(path: str) -> Object | None:
+    groups: dict[str, set[str]] = defaultdict(set)
+    for kind in KINDS.values():
+        groups[kind.group].add(kind.version)
+    parts = path.strip("/").split("/")
+    if parts == ["api"]:
+        return {"versions": ["v1"]}
+    if parts == ["apis"]:
+        versions = {g: [{"version": v} for v in sorted(vs)] for g, vs in groups.items() if g}
+        return {
+            "groups": [
+                {"name": g, "versions": vs, "preferredVersion": vs[0]} for g, vs in versions.items()
+            ]
+        }
+    version = "/".join(parts[1:])
+    if (parts[0], len(parts)) not in {("api", 2), ("apis", 3)}:
+        return None
+    return {
+        "resources": [
+            {
+                "kind": kind.name,
+                "name": kind.plural,
+                "singularName": kind.name.lower(),
+                "namespaced": kind.namespaced,
+                "verbs": ["get", "list", "watch", "create", "patch", "delete"],
+            }
+            for kind in KINDS.values()
+            if kind.api_version == version
+        ]
+    }
+
+
+@asynccontextmanager
+async def fake_api() -> AsyncIterator[FakeApi]:
+    """Run the server on a free port of the loopback."""
+    api = FakeApi()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", api.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    api.url = f"http://{host}:{port}"
+    try:
+        yield api
+    finally:
+        api.drop_watches()
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def client_of(api: FakeApi) -> AsyncIterator[KubeClient]:
+    """Return a client of the fake server."""
+    configuration = Configuration()
+    configuration.host = api.url
+    client = KubeClient(configuration)
+    try:
+        yield client
+    finally:
+        await client.close()
