@@ -31,6 +31,7 @@ from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient, load_credentials, own_namespace
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import WATCHED_KINDS, Kind, ObjectRef
+from stackroles.openstack.clouds import Clouds
 from stackroles.reconcile.backup import reconcile_backup
 from stackroles.reconcile.backup_policy import reconcile_backup_policy
 from stackroles.reconcile.cloud_controller import reconcile_cloud_controller
@@ -256,9 +257,15 @@ async def operate(settings: Settings, reconcilers: Reconcilers, watchers: Watche
     metrics = Metrics()
     client = KubeClient(await load_credentials(settings.kubeconfig or None), metrics.requested)
     try:
-        await Operator(settings, client, metrics, reconcilers=reconcilers, watchers=watchers).run(
-            stop
+        operator = Operator(
+            settings,
+            client,
+            metrics,
+            reconcilers=reconcilers,
+            watchers=watchers,
+            openstack=Clouds(),
         )
+        await operator.run(stop)
     finally:
         await client.close()
 
