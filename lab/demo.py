@@ -19,6 +19,9 @@ from lab.paths import Paths
 from lab.view import Journey, Phase, Progress, summary
 
 
+CLOUDS_YAML = "-o jsonpath='{.data.clouds\\.yaml}' | base64 -d"
+
+
 @dataclass(slots=True)
 class Demo:
     """What the phases hand to each other.
@@ -161,8 +164,7 @@ def hints(demo: Demo) -> str:
             "Log in:",
             f"  export KUBECONFIG={demo.site.cluster.kubeconfig}",
             f"  kubectl -n {namespace} get openstack",
-            f"  kubectl -n {namespace} get secret demo-admin -o jsonpath='{{.data.clouds\\.yaml}}'"
-            " | base64 -d > clouds.yaml",
+            f"  kubectl -n {namespace} get secret demo-admin {CLOUDS_YAML} > clouds.yaml",
             f"  kubectl -n {namespace} port-forward service/demo-keystone 5000",
             "Try next:",
             f"  kubectl -n {namespace} delete pod demo-mariadb-0    # and watch nothing happen",
