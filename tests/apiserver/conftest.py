@@ -52,9 +52,18 @@ def plane(bare_plane: ControlPlane) -> ControlPlane:
         path = f"{collection(document)}/{document['metadata']['name']}"
         answer = bare_plane.admin.apply(path, document)
         assert answer.ok, f"{document['kind']} {document['metadata']['name']}: {answer.body}"
-    names = [d["metadata"]["name"] for d in documents if d["kind"] == "CustomResourceDefinition"]
-    wait_for(bare_plane, lambda: all(is_established(bare_plane, n) for n in names), "CRDs")
+    crds = [document for document in documents if document["kind"] == "CustomResourceDefinition"]
+    wait_for(bare_plane, lambda: all(is_served(bare_plane, crd) for crd in crds), "CRDs")
     return bare_plane
+
+
+def is_served(plane: ControlPlane, crd: dict[str, Any]) -> bool:
+    """Tell whether the API server answers lists of a CRD's objects.
+
+    An established CRD answers 429 until its watch cache is filled.
+    """
+    listed = plane.admin.get(f"{GROUP}/{crd['spec']['names']['plural']}")
+    return is_established(plane, crd["metadata"]["name"]) and listed.ok
 
 
 def is_established(plane: ControlPlane, name: str) -> bool:
