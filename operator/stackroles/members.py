@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import aiohttp
 
-from stackroles.plan.galera import Phase, Position, Report, View
+from stackroles.plan.galera_model import Phase, Position, Report, View
+from stackroles.roles.haproxy import STATS_PORT
+from stackroles.roles.mariadb import AGENT_PORT
 
-AGENT_PORT: Final = 9300
-PROXY_PORT: Final = 8404
 _SECONDS: Final = 1.0
 _DONOR: Final = 2
 _LARGEST: Final = 65536
@@ -38,7 +38,7 @@ async def pull_writers(addresses: Mapping[str, str]) -> dict[str, int | None]:
     Args:
         addresses: pod address by pod name.
     """
-    urls = {name: _url(ip, PROXY_PORT, "/writer") for name, ip in addresses.items()}
+    urls = {name: _url(ip, STATS_PORT, "/writer") for name, ip in addresses.items()}
     return {name: parse_writer(answer) for name, answer in (await _get_all(urls)).items()}
 
 

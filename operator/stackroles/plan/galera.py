@@ -15,204 +15,26 @@ The rules, in the order in which they hold:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Final
+
+from stackroles.plan.galera_model import (
+    Bootstrap,
+    Decision,
+    Facts,
+    Member,
+    Mode,
+    Outcome,
+    Phase,
+    Verdict,
+    View,
+)
 
 # Galera merges partitions by itself within seconds when most of the last component meet again.
 MERGE_SECONDS: Final = 10
 _ALIVE: Final = frozenset({"Starting", "Running", "Stopping"})
 # A joiner that failed so often by its own position gets the data as a whole.
 JOINS_BEFORE_FULL: Final = 3
-
-
-class Mode(StrEnum):
-    """What a member is told to do."""
-
-    CREATE = "create"
-    BOOTSTRAP = "bootstrap"
-    JOIN = "join"
-    RECOVER = "recover"
-
-
-class Phase(StrEnum):
-    """Where a member's agent is in its loop."""
-
-    RECOVERING = "Recovering"
-    WAITING = "Waiting"
-    STARTING = "Starting"
-    RUNNING = "Running"
-    STOPPING = "Stopping"
-
-
-class Verdict(StrEnum):
-    """How the cluster stands; a condition's reason."""
-
-    SYNCED = "GaleraSynced"
-    JOINING = "GaleraMembersJoining"
-    STARTING = "GaleraStarting"
-    WAITING = "GaleraWaitingForReports"
-    HISTORIES_DIFFER = "GaleraHistoriesDiffer"
-    MEMBER_AHEAD = "GaleraMemberAhead"
-    VOLUME_LOST = "GaleraVolumeLost"
-    BEHIND = "GaleraBehindRecord"
-    UNUSABLE = "GaleraPositionUnknown"
-
-    @property
-    def needs_person(self) -> bool:
-        """Whether only a person can say how to go on."""
-        return self in _FOR_A_PERSON
-
-
-_FOR_A_PERSON: Final = frozenset(
-    {
-        Verdict.HISTORIES_DIFFER,
-        Verdict.MEMBER_AHEAD,
-        Verdict.VOLUME_LOST,
-        Verdict.BEHIND,
-        Verdict.UNUSABLE,
-    }
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where a stopped member's data stands, as its agent recovered it."""
-
-    empty: bool = False
-    uuid: str | None = None
-    seqno: int = -1
-    safe: bool = False
-    prepared: bool = False
-    transfer: bool = False
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What a running member sees of the cluster."""
-
-    primary: bool
-    synced: bool
-    uuid: str
-    committed: int
-    size: int = 1
-    donor: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """One member's own words."""
-
-    pod_uid: str
-    volume_id: str
-    attempt: str
-    phase: Phase
-    mode: str | None = None
-    position: Position | None = None
-    view: View | None = None
-    joining: bool = False
-    creating: bool = False
-    failed_joins: int = 0
-    non_primary_seconds: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What one member is told, for exactly one attempt."""
-
-    attempt: str
-    epoch: int
-    mode: Mode
-    uuid: str | None = None
-    seqno: int = -1
-    transfer: str = "mariabackup"
-    full: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One member as observed.
-
-    Attributes:
-        name: the pod's name.
-        ordinal: its number.
-        pod_uid: its pod's identity; None while there is no pod.
-        report: its agent's report; None when none came: unknown.
-        published: the decision in its pod's annotation.
-    """
-
-    name: str
-    ordinal: int
-    pod_uid: str | None = None
-    report: Report | None = None
-    published: Decision | None = None
-
-    @property
-    def known(self) -> Report | None:
-        """The report, when it is the present pod's own."""
-        if self.report is None or self.report.pod_uid != self.pod_uid:
-            return None
-        return self.report
-
-    @property
-    def position(self) -> Position | None:
-        """The recovered position; only while no server runs."""
-        report = self.known
-        return report.position if report and report.phase is Phase.WAITING else None
-
-    @property
-    def view(self) -> View | None:
-        """The view of a member that is synced, or a donor, in the primary component."""
-        report = self.known
-        if report is None or report.view is None or report.creating:
-            return None
-        view = report.view
-        return view if view.primary and (view.synced or view.donor) else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bootstrap:
-    """A recorded decision to form a primary component."""
-
-    member: str
-    pod_uid: str
-    volume_id: str
-    decision: Decision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What must never be forgotten of a cluster; kept in the cloud's state.
-
-    Attributes:
-        uuid: the history, once a member was seen serving it.
-        volumes: volume id of every member that was ever synced, by member.
-        complete: all members were synced at once; from then on clients may write.
-        bootstrap: the last decision to form a primary component.
-    """
-
-    uuid: str | None = None
-    volumes: Mapping[str, str] = field(default_factory=dict)
-    complete: bool = False
-    bootstrap: Bootstrap | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What follows from an observation.
-
-    Attributes:
-        verdict: how the cluster stands.
-        message: the same as a sentence, with what to do when a person is needed.
-        facts: the facts as they now are; recorded before any decision is published.
-        decisions: what to tell whom, by member.
-    """
-
-    verdict: Verdict
-    message: str
-    facts: Facts
-    decisions: Mapping[str, Decision] = field(default_factory=dict)
 
 
 def decide(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:

@@ -1,12 +1,42 @@
-"""Database cluster: observe the members, decide, record, tell them."""
+"""Database cluster: observe the members, decide, record, look again, and only then tell them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import structlog
+
+from stackroles import naming
+from stackroles.builders.metadata import selector
 from stackroles.config.cloud import Cloud
-from stackroles.plan.galera import Verdict
+from stackroles.constants import ANNOTATION_GALERA_DECISION
+from stackroles.errors import Conflict, NotReady
+from stackroles.kube.kinds import ObjectRef, ref_of
+from stackroles.members import pull_reports, pull_writers
+from stackroles.plan.galera import decide
+from stackroles.plan.galera_model import Decision, Facts, Member, Mode, Outcome, Report, Verdict
+from stackroles.plan.galera_roll import RollMember, next_to_restart
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.galera_state import (
+    StateUnreadable,
+    dump_decision,
+    parse_decision,
+    read_facts,
+    record_facts,
+)
+
+Object = dict[str, Any]
+log = structlog.get_logger(__name__)
+
+DATABASE: Final = "mariadb"
+PROXY: Final = "haproxy"
+_REVISION: Final = "controller-revision-hash"
+_CALM_SECONDS: Final = 2.0
+_BUSY_SECONDS: Final = 1.0
+_DEADLINE_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 0.5
+# Some decisions depend on how long something lasts, which no difference of reports tells.
+_WATCH_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +60,7 @@ class GaleraResult:
     members: Mapping[str, str]
 
 
-async def reconcile_galera(context: Context, owner: dict[str, Any], cloud: Cloud) -> GaleraResult:
+async def reconcile_galera(context: Context, owner: Object, cloud: Cloud) -> GaleraResult:
     """Bring the cloud's database members together; call it on every pass over the cloud.
 
     It asks for another pass by itself while something is under way. Not called for a resource that
@@ -40,5 +70,186 @@ async def reconcile_galera(context: Context, owner: dict[str, Any], cloud: Cloud
         context: the cluster and the poller.
         owner: the CloudController as in the cache.
         cloud: the same, resolved.
+
+    Raises:
+        ClusterError: the Kubernetes API refused or did not answer.
     """
-    raise NotImplementedError
+    galera = _Galera(context, owner, cloud)
+    outcome, members = await galera.advance()
+    writer = await galera.writer()
+    galera.keep_looking(outcome)
+    if not outcome.verdict.needs_person:
+        await galera.roll(members, writer)
+    return GaleraResult(
+        ready=outcome.verdict is Verdict.SYNCED,
+        primary=any(member.view for member in members),
+        writer=writer,
+        verdict=outcome.verdict,
+        message=outcome.message,
+        members={member.name: _phase(member) for member in members},
+    )
+
+
+class _Galera:
+    """One pass over one cloud's database."""
+
+    def __init__(self, context: Context, owner: Object, cloud: Cloud) -> None:
+        self._context = context
+        self._cluster = context.cluster
+        self._owner = owner
+        self._cloud = cloud
+        self._workload = cloud.workload(DATABASE)
+
+    async def advance(self) -> tuple[Outcome, Sequence[Member]]:
+        """Decide and, where there is something to tell, record it and tell it."""
+        members = await self._observe()
+        epoch = self._context.epoch()
+        try:
+            facts = await read_facts(self._cluster, self._cloud)
+            outcome = decide(members, facts, epoch)
+            if outcome.facts != facts:
+                await record_facts(self._cluster, self._cloud, facts, outcome.facts)
+        except StateUnreadable as error:
+            words = str(error)
+            return Outcome(verdict=Verdict.UNUSABLE, message=words, facts=Facts()), members
+        if outcome.decisions:
+            await self._tell(outcome)
+        return outcome, members
+
+    async def _tell(self, outcome: Outcome) -> None:
+        """Publish what still follows from a second look at all members."""
+        again = decide(await self._observe(), outcome.facts, self._context.epoch())
+        pods = self._pods(DATABASE)
+        for name, decision in outcome.decisions.items():
+            if again.decisions.get(name) != decision:
+                log.info("The members have changed since the decision", member=name)
+                self._context.enqueue(ref_of(self._owner), _RETRY_SECONDS)
+                continue
+            if _published(pods[name]) == decision:
+                continue
+            annotations = {ANNOTATION_GALERA_DECISION: dump_decision(decision)}
+            await self._cluster.annotate_pod(pods[name], annotations)
+            log.info("Told a database member", member=name, **_words(decision))
+            if decision.mode in (Mode.CREATE, Mode.BOOTSTRAP):
+                await self._cluster.event(self._owner, "Normal", "GaleraBootstrap", outcome.message)
+
+    async def _observe(self) -> list[Member]:
+        """Return every member that should exist, and every further one that does."""
+        pods = self._pods(DATABASE)
+        reports = await pull_reports(_addresses(pods))
+        wanted = {naming.pod(self._workload, n) for n in range(self._cloud.replicas[DATABASE])}
+        return [
+            _member(name, pods.get(name), reports.get(name))
+            for name in sorted(wanted | pods.keys(), key=_ordinal)
+        ]
+
+    async def writer(self) -> str | None:
+        """Return the member that all proxies agree on, None when they do not, or nobody came."""
+        pods = self._pods(PROXY)
+        found = {n for n in (await pull_writers(_addresses(pods))).values() if n is not None}
+        if len(found) != 1 or found == {0}:
+            return None
+        return naming.pod(self._workload, found.pop() - 1)
+
+    async def roll(self, members: Sequence[Member], writer: str | None) -> None:
+        """Restart the next member whose template is not the present one, if that is safe now."""
+        name, namespace = self._workload, self._cloud.namespace
+        workload = self._cluster.get("StatefulSet", namespace, name)
+        if workload is None:
+            return
+        status = workload.get("status", {})
+        if status.get("observedGeneration") != workload["metadata"].get("generation"):
+            return
+        revision, pods = status.get("updateRevision"), self._pods(DATABASE)
+        chosen = next_to_restart(
+            [_roll_member(member, pods.get(member.name), revision) for member in members], writer
+        )
+        if chosen is None:
+            return
+        try:
+            await self._cluster.delete(pods[chosen])
+        except Conflict as error:
+            raise NotReady(f"Pod {chosen} changed before its restart", _RETRY_SECONDS) from error
+        log.info("Restarting a database member for its new template", member=chosen)
+        words = f"Restarting {chosen} for its new template."
+        await self._cluster.event(self._owner, "Normal", "GaleraRoll", words)
+
+    def keep_looking(self, outcome: Outcome) -> None:
+        """Poll the members, more often while not all are synced."""
+        calm = outcome.verdict is Verdict.SYNCED
+
+        async def look() -> tuple[dict[str, Report | None], dict[str, int | None]]:
+            members, proxies = self._pods(DATABASE), self._pods(PROXY)
+            reports = await pull_reports(_addresses(members))
+            return reports, await pull_writers(_addresses(proxies))
+
+        ref = ref_of(self._owner)
+        self._context.poller.ensure(
+            poll_name(ref),
+            look,
+            interval=_CALM_SECONDS if calm else _BUSY_SECONDS,
+            deadline=_DEADLINE_SECONDS,
+            notify=ref,
+        )
+        if not calm and not outcome.verdict.needs_person:
+            self._context.enqueue(ref, _WATCH_SECONDS)
+
+    def _pods(self, role: str) -> dict[str, Object]:
+        found = self._cluster.list("Pod", self._cloud.namespace, selector(self._cloud, role))
+        return {pod["metadata"]["name"]: pod for pod in found}
+
+
+def poll_name(ref: ObjectRef) -> str:
+    """Return the name under which a cloud's database is polled; it starts with the resource's."""
+    return f"{ref}/galera"
+
+
+def _member(name: str, pod: Object | None, report: Report | None) -> Member:
+    return Member(
+        name=name,
+        ordinal=_ordinal(name),
+        pod_uid=pod["metadata"]["uid"] if pod else None,
+        report=report,
+        published=_published(pod) if pod else None,
+    )
+
+
+def _published(pod: Object) -> Decision | None:
+    annotations = pod["metadata"].get("annotations", {})
+    return parse_decision(annotations.get(ANNOTATION_GALERA_DECISION))
+
+
+def _roll_member(member: Member, pod: Object | None, revision: str | None) -> RollMember:
+    metadata = pod["metadata"] if pod else {}
+    statuses = (pod or {}).get("status", {}).get("containerStatuses") or ()
+    current = metadata.get("labels", {}).get(_REVISION)
+    return RollMember(
+        member=member,
+        outdated=pod is not None and revision is not None and current != revision,
+        leaving="deletionTimestamp" in metadata,
+        running=any("running" in status.get("state", {}) for status in statuses),
+    )
+
+
+def _addresses(pods: Mapping[str, Object]) -> dict[str, str]:
+    """Return the addresses of pods that have one."""
+    found = {name: pod.get("status", {}).get("podIP") for name, pod in pods.items()}
+    return {name: ip for name, ip in found.items() if ip}
+
+
+def _ordinal(name: str) -> int:
+    return int(name.rpartition("-")[2])
+
+
+def _phase(member: Member) -> str:
+    report = member.known
+    if report is None:
+        return "Unknown"
+    view = report.view
+    if view is not None and view.primary:
+        return "Synced" if view.synced else "Donor" if view.donor else "Joining"
+    return report.phase.value
+
+
+def _words(decision: Decision) -> dict[str, Any]:
+    return {"mode": decision.mode.value, "seqno": decision.seqno, "attempt": decision.attempt}
