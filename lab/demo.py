@@ -18,7 +18,6 @@ from lab.kubectl import Object, Say
 from lab.paths import Paths
 from lab.view import Journey, Phase, Progress, summary
 
-
 CLOUDS_YAML = "-o jsonpath='{.data.clouds\\.yaml}' | base64 -d"
 
 
