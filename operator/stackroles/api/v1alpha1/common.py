@@ -105,7 +105,11 @@ ConfigSections = Annotated[
                 Annotated[str, Field(max_length=64)],
                 Annotated[
                     int | str,
-                    Field(max_length=4096, description="The option's value; booleans are quoted."),
+                    # As a schema keyword only: pydantic would measure integers as well.
+                    Field(
+                        description="The option's value; booleans are quoted.",
+                        json_schema_extra={"maxLength": 4096},
+                    ),
                 ],
             ],
             Field(max_length=128, description="Options of one section."),
