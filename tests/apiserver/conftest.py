@@ -93,3 +93,9 @@ def namespace(admin: ApiClient) -> str:
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     admin.create("/api/v1/namespaces", body).must()
     return name
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(plane: ControlPlane, operator: ApiClient) -> Path:
+    """A kubeconfig of the operator's ServiceAccount."""
+    return plane.kubeconfig("operator", operator.token)
