@@ -35,8 +35,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{- define "stackroles.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: 64998
-runAsGroup: 64998
+runAsUser: 65532
+runAsGroup: 65532
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}
