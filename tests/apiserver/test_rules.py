@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
+from stackroles.roles import registry
 from tests.apiserver.specs import all_rules, build, objects_path
 from tests.support.apiclient import ApiClient
+
+
+COMPUTE = next((role.name for role in registry.COMPUTE_ROLES), "libvirt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,20 +108,20 @@ CASES = (
     Case(
         kind="ComputePool",
         words="unknown compute role;",
-        good={"roles": {"libvirt": {"image": "mine"}}},
+        good={"roles": {COMPUTE: {"image": "mine"}}},
         bad={"roles": {"keystone": {"image": "mine"}}},
     ),
     Case(
         kind="ComputePool",
         words="unknown compute role or service;",
-        good={"config": {"nova-compute": {"libvirt": {"cpu_mode": "none"}}}},
+        good={"config": {COMPUTE: {"libvirt": {"cpu_mode": "none"}}}},
         bad={"config": {"keystone": {"DEFAULT": {"debug": "true"}}}},
     ),
     Case(
         kind="ComputePool",
         words="unknown key; known are: cpu, memory",
-        good={"roles": {"libvirt": {"resources": {"requests": {"cpu": "1"}}}}},
-        bad={"roles": {"libvirt": {"resources": {"requests": {"gpu": "1"}}}}},
+        good={"roles": {COMPUTE: {"resources": {"requests": {"cpu": "1"}}}}},
+        bad={"roles": {COMPUTE: {"resources": {"requests": {"gpu": "1"}}}}},
     ),
     *(
         Case(
@@ -126,7 +130,7 @@ CASES = (
             good={"config": {role_name: {"x" * 64: {"y" * 64: "1"}}}},
             bad={"config": {role_name: bad}},
         )
-        for kind, role_name in (("CloudController", "nova"), ("ComputePool", "nova-compute"))
+        for kind, role_name in (("CloudController", "nova"), ("ComputePool", COMPUTE))
         for bad in ({"x" * 65: {"y": "1"}}, {"x": {"y" * 65: "1"}})
     ),
     Case(
