@@ -9,7 +9,6 @@ from stackroles.roles import registry
 from tests.apiserver.specs import all_rules, build, objects_path
 from tests.support.apiclient import ApiClient
 
-
 COMPUTE = next((role.name for role in registry.COMPUTE_ROLES), "libvirt")
 
 
