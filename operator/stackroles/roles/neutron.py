@@ -1,6 +1,7 @@
 """neutron: networks, over ML2 with OVN."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud
@@ -13,6 +14,7 @@ from stackroles.roles.definition import (
     Env,
     FileMount,
     Files,
+    Probe,
     RoleDefinition,
     SecretEnv,
     Security,
@@ -120,7 +122,7 @@ NEUTRON_API = RoleDefinition(
 )
 
 
-def _worker_role(name: str, program: str, because: str) -> RoleDefinition:
+def _worker_role(name: str, program: str, readiness: Probe, because: str) -> RoleDefinition:
     return RoleDefinition(
         name=name,
         service="neutron",
@@ -137,8 +139,8 @@ def _worker_role(name: str, program: str, because: str) -> RoleDefinition:
                 name=name,
                 command=(program, "--config-file", _CONFIG),
                 security=Security(user=USER),
-                startup=common.tcp_established(ovn.NORTH.port, period=1, failures=300),
-                readiness=common.tcp_established(ovn.NORTH.port, period=10, failures=3),
+                startup=replace(readiness, period=1, failures=300),
+                readiness=readiness,
                 no_liveness_because=common.NO_RPC_LIVENESS,
                 env=_ENV,
                 mounts=(FileMount(), *common.scratch(HOME)),
@@ -151,11 +153,15 @@ def _worker_role(name: str, program: str, because: str) -> RoleDefinition:
 NEUTRON_PERIODIC = _worker_role(
     "neutron-periodic",
     "neutron-periodic-workers",
+    # It talks to the database alone, every two minutes; a connection that a failover cut is made
+    # anew by the next task.
+    common.tcp_established(common.DATABASE_PORT, period=60, failures=5),
     "its tasks clean up now and then and would collide; while it is away nothing is cleaned up",
 )
 NEUTRON_MAINTENANCE = _worker_role(
     "neutron-maintenance",
     "neutron-ovn-maintenance-worker",
+    common.tcp_established(ovn.NORTH.port, period=10, failures=3),
     "it works under a lock of OVN's; while it is away nothing repairs differences to OVN",
 )
 

@@ -76,7 +76,6 @@ def controller_options(cloud: Cloud, role: str) -> Options:
         common.cache(cloud),
         common.authtoken(cloud, "nova", "compute"),
         {
-            "api": {"auth_strategy": "keystone"},
             "neutron": {"service_metadata_proxy": True},
             # One process is enough for a pod; more pods give more.
             "conductor": {"workers": 1},
