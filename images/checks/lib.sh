@@ -23,8 +23,33 @@ user() { # NAME: whom the image runs as by default
     return 1
   fi
 }
-wsgi() { # MODULE_OR_FILE...: the WSGI server has its Python plugin
-  runs uwsgi_python3 --plugin python3 --version
-  local file
-  for file in "$@"; do readable "$file"; done
+serves() { # URL_PATH UWSGI_OPTION...: the WSGI server with these options answers this path with a status below 400
+  local path=$1 server log
+  shift
+  log=$(mktemp)
+  uwsgi_python3 --http-socket 127.0.0.1:8000 --master --lazy-apps --need-app --enable-threads --buffer-size 65535 "$@" > "$log" 2>&1 &
+  server=$!
+  if ! python3 - "$path" << 'PYTHON'; then
+import sys
+import time
+import urllib.error
+import urllib.request
+
+for attempt in range(300):
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:8000" + sys.argv[1], timeout=30) as answer:
+            print(f"  {'GET ' + sys.argv[1]:40} {answer.status}")
+            sys.exit(0)
+    except urllib.error.HTTPError as error:
+        print(f"  GET {sys.argv[1]} {error.code}")
+        sys.exit(0 if error.code < 400 else 1)
+    except OSError:
+        time.sleep(0.2)
+sys.exit(1)
+PYTHON
+    tail -30 "$log" >&2
+    return 1
+  fi
+  kill -INT $server
+  wait $server || true
 }
