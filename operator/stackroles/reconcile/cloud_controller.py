@@ -103,7 +103,7 @@ class CloudPass:
         credentials = await observe_credentials(self._context, self._cloud, self._services)
         before = self._observe()
         plan = self._plan(before, credentials)
-        records, failure = await self._apply(plan.run, before, credentials)
+        records, failure = await self._apply(plan.run, credentials)
         if failure is None:
             await self._steps.run(plan.run, before.steps, credentials)
         database = await self._database(plan.run)
@@ -129,7 +129,7 @@ class CloudPass:
         return BringUp(run=before.present, waiting=waiting)
 
     async def _apply(
-        self, run: frozenset[str], before: ObservedCloud, credentials: Credentials
+        self, run: frozenset[str], credentials: Credentials
     ) -> tuple[tuple[ChildRecord, ...] | None, ClusterError | None]:
         """Apply what runs, then remove what is no longer wanted.
 
@@ -147,12 +147,13 @@ class CloudPass:
         except ClusterError as error:
             log.warning("A child was refused", error=str(error))
             return None, error
-        await cluster.prune(self._resource, [*manifests, *self._kept(manifests, before)])
+        await cluster.prune(self._resource, [*manifests, *self._kept(manifests)])
         return records, None
 
-    def _kept(self, manifests: Iterable[Object], before: ObservedCloud) -> list[ObjectRef]:
+    def _kept(self, manifests: Iterable[Object]) -> list[ObjectRef]:
         """Return what stays besides the present manifests: configuration in use, and the state."""
-        rolling = {role.name for role in before.roles if role.present and not role.complete}
+        roles = self._observe().roles  # again: what was just applied has begun to roll
+        rolling = {role.name for role in roles if role.present and not role.complete}
         names = kept_config_maps(
             existing_config_maps(self._context.cluster, self._cloud, self._resource),
             (m["metadata"]["name"] for m in manifests if m["kind"] == "ConfigMap"),

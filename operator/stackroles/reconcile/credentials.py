@@ -40,6 +40,8 @@ async def observe_credentials(
     finding: Finding | None = None
     random = context.random.randbytes
     for service in services:
+        if not credentials.drawn_keys(service) and not service.keyrings:
+            continue
         name = naming.credentials(cloud.name, service.name)
         known = await _read(context, cloud, name)
         try:
@@ -49,8 +51,7 @@ async def observe_credentials(
             continue
         data = credentials.service_secret(cloud, service, {**brought, **known}, random)
         values[service.name] = data
-        if data:
-            secrets.append(build_secret(cloud, name, service.name, data))
+        secrets.append(build_secret(cloud, name, service.name, data))
         for ring in service.keyrings:
             ring_name = naming.child(cloud.name, service.name, ring)
             keys = credentials.keyring(await _read(context, cloud, ring_name), random)

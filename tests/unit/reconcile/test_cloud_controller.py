@@ -1,0 +1,435 @@
+"""A CloudController on a small API server, with a kubelet played by the test."""
+
+import base64
+import copy
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+from stackroles.constants import FINALIZER, LABEL_NAME
+from stackroles.errors import OperatorError, SpecInvalid
+from stackroles.kube.cache import Cache
+from stackroles.kube.cluster import Cluster
+from stackroles.kube.kinds import ObjectRef
+from stackroles.plan.galera_model import Verdict
+from stackroles.reconcile import cloud_controller
+from stackroles.reconcile.context import Context, Observation
+from stackroles.reconcile.galera import GaleraResult
+from stackroles.roles import registry
+from stackroles.settings import Settings
+from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
+from tests.support.objects import custom
+
+Object = dict[str, Any]
+WORKLOADS = ("StatefulSet", "Deployment")
+
+
+@dataclass
+class Time:
+    at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+
+@dataclass
+class Polls:
+    """A poller that calls when it is told to."""
+
+    calls: dict[str, Callable[[], Awaitable[Any]]] = field(default_factory=dict)
+    seen: dict[str, Observation] = field(default_factory=dict)
+
+    def ensure(self, name: str, call: Callable[[], Awaitable[Any]], **_: Any) -> None:
+        self.calls[name] = call
+
+    def latest(self, name: str) -> Observation | None:
+        return self.seen.get(name)
+
+    def forget(self, prefix: str) -> None:
+        for name in [name for name in self.calls if name.startswith(prefix)]:
+            del self.calls[name]
+
+    def refresh(self, prefix: str) -> None:
+        pass
+
+    async def tick(self) -> None:
+        for name, call in self.calls.items():
+            try:
+                self.seen[name] = Observation(await call(), "", 0.0)
+            except OperatorError as error:
+                self.seen[name] = Observation(None, str(error), 0.0)
+
+
+@dataclass
+class Keystone:
+    """Access to a cloud that notes what is asked of it."""
+
+    asked: list[str] = field(default_factory=list)
+    failure: OperatorError | None = None
+
+    def access(self, *_: Any) -> "Keystone":
+        return self
+
+    def forget(self, _: str) -> None:
+        pass
+
+    async def call(self, what: str, *_: Any, **__: Any) -> tuple[str, ...]:
+        self.asked.append(what)
+        if self.failure:
+            raise self.failure
+        return ()
+
+
+@dataclass
+class World:
+    api: FakeApi
+    cluster: Cluster
+    context: Context
+    clock: Time
+    polls: Polls
+    keystone: Keystone
+    enqueued: list[tuple[ObjectRef, float]]
+
+    def declare(self, **spec: Any) -> None:
+        resource = custom(**spec)
+        known = self.api.get("cloudcontrollers", "ns", "demo")
+        if known is not None:
+            resource = {**copy.deepcopy(known), "spec": spec}
+        self.cluster.cache.upsert(self.api.put(resource))
+
+    @property
+    def resource(self) -> Object:
+        found = self.cluster.get("CloudController", "ns", "demo")
+        assert found is not None
+        return found
+
+    async def reconcile(self) -> None:
+        await cloud_controller.reconcile_cloud_controller(self.context, self.resource)
+
+    def condition(self, kind: str) -> Object:
+        found: Object = next(c for c in self.resource["status"]["conditions"] if c["type"] == kind)
+        return found
+
+    def all(self, *kinds: str) -> list[Object]:
+        return [o for kind in kinds for o in self.cluster.list(kind, "ns")]
+
+    def roles(self) -> set[str]:
+        return {o["metadata"]["labels"][LABEL_NAME] for o in self.all(*WORKLOADS)}
+
+    def put(self, obj: Object, **status: Any) -> None:
+        plural = {"Job": "jobs", "StatefulSet": "statefulsets", "Deployment": "deployments"}
+        meta = obj["metadata"]
+        stored = copy.deepcopy(self.api.get(plural[obj["kind"]], "ns", meta["name"]))
+        assert stored is not None
+        self.cluster.cache.upsert(self.api.put({**stored, "status": status}))
+
+    def serve(self) -> None:
+        """Let every workload's members become ready."""
+        for found in self.all(*WORKLOADS):
+            replicas = found["spec"]["replicas"]
+            self.put(
+                found,
+                observedGeneration=found["metadata"]["generation"],
+                readyReplicas=replicas,
+                updatedReplicas=replicas,
+                replicas=replicas,
+            )
+
+    def finish(self) -> None:
+        """Let every Job end well."""
+        for job in self.all("Job"):
+            if self.api.get("jobs", "ns", job["metadata"]["name"]) is None:
+                self.cluster.cache.remove(job)
+                continue
+            self.put(job, conditions=[{"type": "Complete", "status": "True"}])
+
+    async def settle(self) -> None:
+        for _ in range(12):
+            await self.reconcile()
+            self.serve()
+            self.finish()
+            await self.polls.tick()
+        await self.reconcile()
+
+    def secret(self, name: str) -> dict[str, str]:
+        found = self.api.get("secrets", "ns", name)
+        assert found is not None
+        return {k: base64.b64decode(v).decode() for k, v in found["data"].items()}
+
+
+async def _synced(*_: Any) -> GaleraResult:
+    return GaleraResult(
+        ready=True,
+        primary=True,
+        writer="demo-mariadb-0",
+        verdict=Verdict.SYNCED,
+        message="",
+        members={},
+    )
+
+
+@asynccontextmanager
+async def _world() -> AsyncIterator[World]:
+    async with fake_api() as api, client_of(api) as client:
+        clock, polls, keystone = Time(), Polls(), Keystone()
+        enqueued: list[tuple[ObjectRef, float]] = []
+        cluster = Cluster(client, Cache(), lambda: 10.0, now=clock.now)
+        context = Context(
+            cluster=cluster,
+            poller=polls,
+            clock=clock,
+            random=Random(7),  # noqa: S311
+            settings=Settings(image_registry="r"),
+            openstack=keystone,
+            enqueue=lambda ref, delay=0.0: enqueued.append((ref, delay)),
+            epoch=lambda: 1,
+        )
+        yield World(api, cluster, context, clock, polls, keystone, enqueued)
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    # Galera's own reconcile asks pods over the network; it has tests of its own.
+    monkeypatch.setattr(cloud_controller, "reconcile_galera", _synced)
+    async with _world() as found:
+        yield found
+
+
+async def test_empty_spec_comes_up_and_is_ready(world: World) -> None:
+    world.declare()
+    await world.settle()
+    assert world.roles() == {role.name for role in registry.CONTROLLER_ROLES}
+    assert world.condition("Ready")["status"] == "True"
+    assert world.resource["status"]["timeToReadySeconds"] == 0
+    assert world.resource["status"]["writer"] == "demo-mariadb-0"
+    assert world.keystone.asked
+
+
+async def test_first_pass_starts_only_what_needs_nothing(world: World) -> None:
+    world.declare()
+    await world.reconcile()
+    free = {role.name for role in registry.CONTROLLER_ROLES if not role.needs}
+    assert world.roles() == free
+    assert not world.all("Job")
+    assert world.condition("Progressing")["reason"] == "BringingUp"
+
+
+async def test_settled_cloud_is_left_alone(world: World) -> None:
+    world.declare()
+    await world.settle()
+    before = len(world.api.requests)
+    world.clock.at += timedelta(hours=1)
+    await world.reconcile()
+    assert world.api.requests[before:] == []
+
+
+async def test_restarted_operator_writes_nothing_to_a_settled_cloud(world: World) -> None:
+    world.declare()
+    await world.settle()
+    cluster = Cluster(world.cluster._client, Cache(), lambda: 10.0, now=world.clock.now)
+    for obj in world.api._objects.values():
+        cluster.cache.upsert(obj)
+    world.cluster = cluster
+    world.context = Context(**{**vars(world.context), "cluster": cluster, "random": Random(9)})  # noqa: S311
+    world.polls.seen.clear()
+    before = len(world.api.writes())
+    await world.reconcile()
+    assert world.api.writes()[before:] == []
+    assert world.condition("Ready")["status"] == "True"
+
+
+async def test_passwords_are_made_once_and_survive_the_resource(world: World) -> None:
+    world.declare()
+    await world.settle()
+    made = world.secret("demo-nova-credentials")
+    stored = world.api.get("secrets", "ns", "demo-nova-credentials")
+    assert stored is not None
+    assert not stored["metadata"].get("ownerReferences")
+    world.declare(config={"nova": {"DEFAULT": {"debug": "true"}}})
+    await world.settle()
+    assert world.secret("demo-nova-credentials") == made
+
+
+async def test_delete_policy_ties_secrets_to_the_resource(world: World) -> None:
+    world.declare(deletionPolicy="Delete")
+    await world.reconcile()
+    stored = world.api.get("secrets", "ns", "demo-nova-credentials")
+    assert stored is not None
+    [owner] = stored["metadata"]["ownerReferences"]
+    assert owner["uid"] == world.resource["metadata"]["uid"]
+
+
+async def test_missing_secret_of_the_users_starts_nothing_and_says_so(world: World) -> None:
+    world.declare(credentials={"nova": "mine"})
+    await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "CredentialsMissing"
+    assert "mine" in condition["message"]
+    assert not world.roles()
+    assert world.enqueued
+
+
+async def test_secret_of_the_users_is_taken_when_it_comes(world: World) -> None:
+    world.declare(credentials={"glance": "mine"})
+    values = {"database-password": "chosen-one", "service-password": "chosen-two"}
+    data = {k: base64.b64encode(v.encode()).decode() for k, v in values.items()}
+    world.api.put({"kind": "Secret", "metadata": {"name": "mine", "namespace": "ns"}, "data": data})
+    await world.settle()
+    assert world.condition("Ready")["status"] == "True"
+    assert values.items() <= world.secret("demo-glance-credentials").items()
+
+
+async def test_malformed_secret_disturbs_nothing_that_runs(world: World) -> None:
+    world.declare()
+    await world.settle()
+    running = world.roles()
+    world.api.remove("secrets", "ns", "demo-glance-credentials")
+    world.cluster.cache.remove(
+        next(s for s in world.all("Secret") if s["metadata"]["name"] == "demo-glance-credentials")
+    )
+    world.cluster._memory.clear()
+    world.api.put(
+        {"kind": "Secret", "metadata": {"name": "mine", "namespace": "ns"},
+         "data": dict.fromkeys(("database-password", "service-password"), "IA==")}
+    )  # fmt: skip
+    world.declare(credentials={"glance": "mine"})
+    await world.reconcile()
+    assert world.condition("Ready")["reason"] == "CredentialsInvalid"
+    assert world.roles() == running
+
+
+async def test_even_replicas_of_a_quorum_role_are_refused(world: World) -> None:
+    world.declare()
+    await world.settle()
+    running = world.roles()
+    world.declare(roles={"mariadb": {"clustering": {"replicas": 2}}})
+    with pytest.raises(SpecInvalid):
+        await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "SpecInvalid"
+    assert "odd" in condition["message"]
+    assert world.roles() == running
+
+
+async def test_suspended_cloud_is_not_touched(world: World) -> None:
+    world.declare(suspend=True)
+    await world.reconcile()
+    assert not world.roles()
+    assert world.condition("Reconciled")["reason"] == "Suspended"
+
+
+async def test_role_stays_when_what_it_needs_is_lost(world: World) -> None:
+    world.declare()
+    await world.settle()
+    database = next(s for s in world.all("StatefulSet") if s["metadata"]["name"] == "demo-mariadb")
+    world.put(database, observedGeneration=database["metadata"]["generation"], readyReplicas=1)
+    await world.reconcile()
+    assert world.roles() == {role.name for role in registry.CONTROLLER_ROLES}
+    assert world.condition("Available")["reason"] == "ReplicasUnavailable"
+
+
+async def test_failed_step_is_told_and_tried_again_later(world: World) -> None:
+    world.declare()
+    for _ in range(3):
+        await world.reconcile()
+        world.serve()
+    [job, *_] = [j for j in world.all("Job") if "accounts" in j["metadata"]["name"]]
+    at = world.clock.at.isoformat().replace("+00:00", "Z")
+    failed = {"type": "Failed", "status": "True", "lastTransitionTime": at, "message": "boom"}
+    world.put(job, startTime=at, conditions=[failed])
+    await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "StepFailed"
+    assert "mariadb/accounts" in condition["message"]
+    uid = job["metadata"]["uid"]
+    world.clock.at += timedelta(minutes=1)
+    await world.reconcile()
+    world.cluster.cache.remove(job)
+    await world.reconcile()
+    [again] = [j for j in world.all("Job") if "accounts" in j["metadata"]["name"]]
+    assert again["metadata"]["uid"] != uid
+
+
+async def test_configuration_stays_while_an_old_pod_reads_it(world: World) -> None:
+    world.declare()
+    await world.settle()
+    first = _config_of(world, "keystone")
+    world.declare(config={"keystone": {"DEFAULT": {"debug": "true"}}})
+    await world.reconcile()
+    [second] = _config_of(world, "keystone") - first
+    assert _config_of(world, "keystone") == first | {second}
+    world.serve()
+    await world.reconcile()
+    assert _config_of(world, "keystone") == {second}
+
+
+def _config_of(world: World, role: str) -> set[str]:
+    return {
+        c["metadata"]["name"]
+        for c in world.api._objects.values()
+        if c["kind"] == "ConfigMap" and c["metadata"]["labels"][LABEL_NAME] == role
+    }
+
+
+async def test_refused_child_is_told_and_the_others_are_applied(world: World) -> None:
+    world.declare()
+    world.api.faults.append(Fault("PATCH", "services/demo-keystone", 403))
+    with pytest.raises(OperatorError):
+        await world.reconcile()
+    assert world.condition("Ready")["reason"] == "ApplyFailed"
+    assert "mariadb" in world.roles()
+
+
+async def test_deletion_waits_for_the_pools(world: World) -> None:
+    world.declare()
+    await world.settle()
+    pool = custom("compute", "ComputePool", controller="demo", nodeSelector={"a": "b"})
+    world.cluster.cache.upsert(world.api.put(pool))
+    doomed = copy.deepcopy(world.resource)
+    doomed["metadata"]["deletionTimestamp"] = "2026-01-01T01:00:00Z"
+    world.cluster.cache.upsert(world.api.put(doomed))
+    before = world.roles()
+    await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "DeletionBlocked"
+    assert "compute" in condition["message"]
+    assert FINALIZER in condition["message"]
+    assert world.roles() == before
+    assert FINALIZER in world.resource["metadata"]["finalizers"]
+    world.api.remove("computepools", "ns", "compute")
+    world.cluster.cache.remove(world.all("ComputePool")[0])
+    await world.reconcile()
+    assert not world.resource["metadata"].get("finalizers")
+    assert world.api.get("secrets", "ns", "demo-nova-credentials")
+
+
+async def test_delete_policy_takes_secrets_made_under_retain(world: World) -> None:
+    world.declare()
+    await world.settle()
+    world.declare(deletionPolicy="Delete")
+    doomed = copy.deepcopy(world.resource)
+    doomed["metadata"]["deletionTimestamp"] = "2026-01-01T01:00:00Z"
+    world.cluster.cache.upsert(world.api.put(doomed))
+    await world.reconcile()
+    assert world.api.get("secrets", "ns", "demo-nova-credentials") is None
+
+
+async def test_no_secret_value_reaches_status_or_configuration(world: World) -> None:
+    world.declare()
+    await world.settle()
+    values = {
+        value
+        for secret in world.all("Secret")
+        for key, value in world.secret(secret["metadata"]["name"]).items()
+        if key != "username"
+    }
+    others = str([o for o in world.api._objects.values() if o["kind"] != "Secret"])
+    assert not [value for value in values if value in others]
