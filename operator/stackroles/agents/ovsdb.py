@@ -230,7 +230,9 @@ def prepare(settings: Settings, ordinal: int) -> bool:
             server.shutdown()
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
-    subprocess.run(_tool(settings, ordinal, decision, new), check=True)
+    made = subprocess.run(_tool(settings, ordinal, decision, new), check=False)
+    if made.returncode:
+        raise SystemExit(f"ovsdb: {path} could not be made: ovsdb-tool says why above")
     new.rename(path)
     return isinstance(decision, Join)
 
@@ -295,7 +297,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = Settings(**{**document, "members": tuple(document["members"])})
     ordinal = int(os.environ["POD_NAME"].rpartition("-")[2])
     # PID 1 has no default action for signals: without a handler SIGTERM would be ignored.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     joined = prepare(settings, ordinal)
     config = Path(settings.control).with_name("ovsdb.json")
     config.write_text(json.dumps(server_config(settings)), encoding="utf-8")
@@ -306,7 +308,8 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     if joined:
         threading.Thread(target=kick_former_self, args=(settings, ordinal), daemon=True).start()
-    return server.wait()
+    status = server.wait()
+    return 0 if status == -signal.SIGTERM else status
 
 
 if __name__ == "__main__":

@@ -136,17 +136,15 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
             f"--transport-url '{transport_template(cloud.replicas['rabbitmq'])}'",
         )
     )
+    # create_cell does not notice a cell1 that is there when it holds templates: it makes a second.
     script = f"""\
-# Maps cell0 and makes cell1, or brings cell1 up to date.
 nova-manage cell_v2 map_cell0 --database_connection '{account}/nova_cell0'
-status=0
-nova-manage cell_v2 create_cell --verbose {cell} || status=$?
-if [ "$status" -eq 2 ]; then  # there is such a cell
-  uuid=$(nova-manage cell_v2 list_cells | awk '$2 == "cell1" {{ print $4 }}')
-  nova-manage cell_v2 update_cell --cell_uuid "$uuid" {cell}
-  status=0
+cells=$(nova-manage cell_v2 list_cells)
+uuid=$(echo "$cells" | awk '$2 == "cell1" {{ print $4 }}')
+if [ -z "$uuid" ]; then
+  exec nova-manage cell_v2 create_cell --verbose {cell}
 fi
-exit "$status"
+exec nova-manage cell_v2 update_cell --cell_uuid "$uuid" {cell}
 """
     return {_CONFIG: _render(cloud, "nova-conductor", {}), _CELLS: script}
 
