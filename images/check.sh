@@ -1,5 +1,5 @@
 #!/bin/bash
-# check.sh [IMAGE...]: proves for each role image (default: all in images.txt) that it carries no key or
+# check.sh [IMAGE...]: proves for each role image (default: all) that it carries no key or
 # identity, that its numbers are the fixed ones, and that its programs start as the image's own user.
 # REGISTRY and TAG name the images, as in the Dockerfiles. Needs docker; changes nothing.
 set -o errexit -o nounset -o pipefail
@@ -9,7 +9,8 @@ tag=${TAG:-dev}
 
 names=("$@")
 if [ ${#names[@]} -eq 0 ]; then
-  mapfile -t names < <(awk '!/^#/ {print $1}' images.txt)
+  # The guest holds no programs: booting it is its check.
+  mapfile -t names < <(printf '%s\n' */Dockerfile | sed 's|/Dockerfile||' | grep -v '^guest$')
 fi
 
 failed=()
