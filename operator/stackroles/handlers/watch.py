@@ -68,7 +68,8 @@ def build_settings(kinds: Iterable[Kind]) -> kopf.OperatorSettings:
     settings.networking.connect_timeout = _CONNECT_SECONDS
     settings.watching.chunk_size = _CHUNK
     settings.watching.inactivity_timeout = _SILENCE_SECONDS
-    settings.process.ultimate_exiting_timeout = 10.0
+    # main bounds the exit itself, and after it the pod's grace period does.
+    settings.process.ultimate_exiting_timeout = None
     settings.queueing.exit_timeout = 0.5
     for kind in kinds:
         if kind.selector:
@@ -105,5 +106,7 @@ async def run_watches(
         clusterwide=not namespaces,
         namespaces=list(namespaces),
         standalone=True,
+        # Unused without peering, but found out from the user's name when left out: a pod has none.
+        identity="stackroles",  # type: ignore[arg-type]
         ready_flag=started,
     )
