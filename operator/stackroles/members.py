@@ -65,6 +65,7 @@ def parse_report(answer: Any) -> Report | None:
             creating=bool(answer.get("creating")),
             failed_joins=int(answer.get("failedJoins", 0)),
             non_primary_seconds=int(answer.get("nonPrimarySeconds", 0)),
+            address=str(answer.get("address", "")),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -94,6 +95,7 @@ def _view(found: Mapping[str, Any] | None) -> View | None:
         committed=int(found["committed"]),
         size=int(found["size"]),
         donor=found["state"] == _DONOR,
+        addresses=frozenset(str(address) for address in found.get("addresses", ())),
     )
 
 

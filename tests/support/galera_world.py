@@ -1,7 +1,7 @@
 """A Galera cluster, its agents and an operator that may crash, as a simulation without time.
 
-Independent of the code under test except for what each side really runs: the operator's `decide` and
-the agent's `refusal`. The rest is what was seen of MariaDB 11.8 with Galera 4: a member that is
+Independent of the code under test except for what each side really runs: the operator's `decide`
+and the agent's `refusal`. The rest is what was seen of MariaDB 11.8 with Galera 4: a member that is
 killed keeps what was durable on it, a component lives on while most of its last members remain, a
 joiner needs a primary component, a state transfer destroys the old data before the new is whole.
 """
@@ -27,7 +27,7 @@ from stackroles.plan.galera_model import (
 HISTORY = "11111111-1111-1111-1111-111111111111"
 
 
-class Wrong(AssertionError):
+class Wrong(AssertionError):  # noqa: N818 - it says what it means
     """Something happened that must never happen."""
 
 
@@ -224,9 +224,7 @@ class World:
         if mode is Mode.CREATE:
             if self.acknowledged:
                 raise Wrong(f"{node.name} makes a new database; {self.acknowledged} were written")
-            node.volume = Volume(
-                node.volume.id, False, True, HISTORY, 0, obeyed=node.volume.obeyed
-            )
+            node.volume = Volume(node.volume.id, False, True, HISTORY, 0, obeyed=node.volume.obeyed)
             self.created += 1
         elif node.volume.seqno < self.acknowledged:
             raise Wrong(f"{node.name} starts at {node.volume.seqno} of {self.acknowledged}")
@@ -279,6 +277,7 @@ class World:
                 uuid=HISTORY,
                 committed=self.committed,
                 size=len(self.component | self.ghosts) if node.primary else 1,
+                addresses=frozenset(self.component | self.ghosts),
             )
         return Report(
             pod_uid=node.pod_uid,
@@ -297,6 +296,7 @@ class World:
             else None,
             view=view,
             joining=node.joining,
+            address=node.name,
             creating=node.volume.creating,
             non_primary_seconds=60 if view and not view.primary else 0,
         )

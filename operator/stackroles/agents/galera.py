@@ -129,6 +129,7 @@ class Agent:
             "member": self.settings.member,
             "podUid": self.settings.pod_uid,
             "volumeId": self.volume_id,
+            "address": self.settings.address,
             "creating": self.volume.creating,
             "failedJoins": self._failed_joins,
             "nonPrimarySeconds": round(alone) if wsrep and not wsrep.primary else 0,
@@ -189,7 +190,8 @@ class Agent:
             if now - began > self.settings.alone_seconds and now - asked > _PEER_SECONDS:
                 asked = now
                 reports = pull(self.settings.peers)
-                if may_rejoin(self.settings.member, position.as_json(), reports):
+                here = self.settings.member, self.settings.address
+                if may_rejoin(*here, position.as_json(), reports):
                     say("No decision came; a peer is primary: joining it")
                     epoch = int(self.volume.obeyed().get("epoch", 0))
                     return Decision(attempt=attempt, epoch=epoch, mode="join")

@@ -28,7 +28,10 @@ def _pull_one(peer: str) -> Mapping[str, Any] | None:
 
 
 def may_rejoin(
-    member: str, position: Mapping[str, Any], reports: Mapping[str, Mapping[str, Any] | None]
+    member: str,
+    address: str,
+    position: Mapping[str, Any],
+    reports: Mapping[str, Mapping[str, Any] | None],
 ) -> bool:
     """Return whether a member without a decision may join on its own.
 
@@ -44,8 +47,7 @@ def may_rejoin(
     if any(r.get("phase") == "Waiting" and str(r.get("member")) < member for r in known):
         return False
     view = primary[0]["wsrep"]
-    ended = [r for r in known if r.get("phase") in ("Recovering", "Waiting")]
-    if max(r["wsrep"]["size"] for r in primary) > len(reports) - len(ended):
+    if any(address in r["wsrep"]["addresses"] for r in primary):
         return False  # the component still counts this member's former self
     if position.get("uuid") is None:
         return not position.get("error")

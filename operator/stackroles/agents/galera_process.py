@@ -27,7 +27,8 @@ _STATUS = (
     " 'wsrep_ready', 'wsrep_local_state', 'wsrep_local_state_comment', 'wsrep_cluster_size',"
     " 'wsrep_cluster_state_uuid', 'wsrep_last_committed', 'wsrep_local_index',"
     " 'wsrep_cluster_conf_id', 'wsrep_flow_control_paused', 'wsrep_flow_control_recv',"
-    " 'wsrep_local_recv_queue', 'wsrep_local_cert_failures', 'wsrep_local_bf_aborts',"
+    " 'wsrep_incoming_addresses', 'wsrep_local_recv_queue', 'wsrep_local_cert_failures',"
+    " 'wsrep_local_bf_aborts',"
     " 'Threads_connected', 'Queries', 'Uptime')"
 )
 
@@ -46,6 +47,7 @@ class Wsrep:
         committed: the last committed transaction.
         size: members of the component.
         view: number of the component's configuration; grows with every change of membership.
+        addresses: where the component's members are.
         donating: a transfer from here runs that stops writes meanwhile.
         counters: further status variables, for metrics.
     """
@@ -59,6 +61,7 @@ class Wsrep:
     committed: int
     size: int
     view: int
+    addresses: tuple[str, ...]
     donating: bool
     counters: Mapping[str, float]
 
@@ -102,6 +105,11 @@ def parse_status(values: Mapping[str, str], *, donating: bool) -> Wsrep:
         committed=number("wsrep_last_committed"),
         size=number("wsrep_cluster_size"),
         view=number("wsrep_cluster_conf_id"),
+        addresses=tuple(
+            address.rpartition(":")[0]
+            for address in values.get("wsrep_incoming_addresses", "").split(",")
+            if ":" in address
+        ),
         donating=donating,
         counters=counters,
     )

@@ -129,9 +129,7 @@ def _unfit(member: Member, views: Mapping[str, View], facts: Facts) -> str | Non
 
 def _busy(members: Sequence[Member], epoch: int) -> str | None:
     """Return why nobody may be started now, or None."""
-    alive = [m for m in members if m.known is None or m.known.phase in _ALIVE]
-    counted = max((m.view.size for m in members if m.view), default=0)
-    if counted > len(alive):
+    if any(_haunted(member, members) for member in members):
         # A member that comes back while the others still try to reach its former self makes them
         # lose the component: seen with a join 0.3 s after a kill, 23 s without a writer.
         return "The component still counts a member that has ended."
@@ -151,6 +149,16 @@ def _busy(members: Sequence[Member], epoch: int) -> str | None:
         ):
             return f"{member.name} was told to join."
     return None
+
+
+def _haunted(member: Member, members: Sequence[Member]) -> bool:
+    """Return whether the component counts the former self of a member whose server has ended."""
+    report = member.known
+    if report is None or report.phase in _ALIVE:
+        return False
+    alive = [m for m in members if m.known is None or m.known.phase in _ALIVE]
+    views = [m.view for m in members if m.view]
+    return any(report.address in view.addresses or view.size > len(alive) for view in views)
 
 
 def _joining(member: Member, facts: Facts, epoch: int) -> Decision:
@@ -281,7 +289,7 @@ def _bootstrap(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
     return Outcome(
         verdict=Verdict.STARTING,
         message=f"{chosen.name} {verb}; the others join it.",
-        facts=replace(facts, bootstrap=noted),
+        facts=replace(facts, uuid=facts.uuid or decision.uuid, bootstrap=noted),
         decisions={chosen.name: decision},
     )
 

@@ -70,7 +70,17 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What a running member sees of the cluster."""
+    """What a running member sees of the cluster.
+
+    Attributes:
+        primary: it belongs to the primary component.
+        synced: it is a whole member of it.
+        uuid: the history of the component.
+        committed: the last committed transaction.
+        size: members of the component; one that has ended counts until the others drop it.
+        donor: it sends its state to a joiner.
+        addresses: where the members of the component are.
+    """
 
     primary: bool
     synced: bool
@@ -79,11 +89,27 @@ class View:
     committed: int = field(compare=False)
     size: int = 1
     donor: bool = False
+    addresses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One member's own words."""
+    """One member's own words.
+
+    Attributes:
+        pod_uid: its pod.
+        volume_id: its volume.
+        attempt: drawn anew before every start of its server.
+        phase: where its agent is.
+        mode: how its server was started.
+        position: where its data stands; only while no server runs.
+        view: what its server sees; only while one answers.
+        joining: its server is started and not synced yet.
+        creating: its database is being made and has never served.
+        failed_joins: joins in a row that came to nothing.
+        non_primary_seconds: for how long its server has been without a component.
+        address: where it is.
+    """
 
     pod_uid: str
     volume_id: str
@@ -96,6 +122,7 @@ class Report:
     creating: bool = False
     failed_joins: int = 0
     non_primary_seconds: int = field(default=0, compare=False)
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
