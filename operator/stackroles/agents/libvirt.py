@@ -5,7 +5,6 @@ libvirtd itself stays where it is: moving it would empty the container's scope, 
 into the container would fail.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,7 +103,7 @@ def program(_: Sequence[str]) -> None:
     write(ETC / "hooks" / "qemu", hook, 0o755)
     for stale in ("libvirtd.pid", "../libvirtd.pid"):
         (RUN / stale).unlink(missing_ok=True)
-    os.execvp("libvirtd", ("libvirtd", "--config", str(ETC / "libvirtd.conf")))
+    node.become("libvirtd", "--config", str(ETC / "libvirtd.conf"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the agents of a compute node share: settings, running programs, cluster names, last words."""
+"""What the agents of a compute node share: settings, running programs, last words."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class Settings:
         interface: the node's interface for tunnels and the provider network, or None.
         physical_network: neutron's name of the provider network.
         gateway: whether this node may carry router gateways.
-        southbound: "host:port" of each member of OVN's southbound database.
+        southbound: OVN's southbound database, "tcp:<host>:<port>" of each member, comma-separated.
         virt_type: Auto, kvm or qemu.
     """
 
@@ -37,7 +37,7 @@ class Settings:
     interface: str | None
     physical_network: str
     gateway: bool
-    southbound: tuple[str, ...]
+    southbound: str
     virt_type: str
 
     @classmethod
@@ -49,7 +49,7 @@ class Settings:
             interface=data["interface"],
             physical_network=data["physicalNetwork"],
             gateway=data["gateway"],
-            southbound=tuple(data["southbound"]),
+            southbound=data["southbound"],
             virt_type=data["virtType"],
         )
 
@@ -62,34 +62,6 @@ def settings() -> Settings:
 def node_name() -> str:
     """Return the Kubernetes name of this node."""
     return os.environ["NODE_NAME"]
-
-
-def qualified(host: str, resolv_conf: str) -> str:
-    """Return the name of a Service or pod with the cluster's domain.
-
-    Open vSwitch resolves through libunbound, which knows no search path.
-
-    Args:
-        host: "<name>[.<name>].<namespace>.svc".
-        resolv_conf: the text of the pod's /etc/resolv.conf.
-
-    Returns:
-        The name with the domain of the search path's "svc.<domain>"; unchanged without one.
-    """
-    if not host.endswith(".svc"):
-        return host
-    for line in resolv_conf.splitlines():
-        keyword, *domains = line.split() or [""]
-        for domain in domains if keyword == "search" else ():
-            if domain.startswith("svc."):
-                return f"{host}.{domain.removeprefix('svc.')}"
-    return host
-
-
-def remotes(southbound: Sequence[str], resolv_conf: str) -> str:
-    """Return an OVSDB connection string for the members "host:port" of a database."""
-    parts = (member.rpartition(":") for member in southbound)
-    return ",".join(f"tcp:{qualified(host, resolv_conf)}:{port}" for host, _, port in parts)
 
 
 def run(*command: str) -> str:
@@ -115,6 +87,11 @@ def succeeds(*command: str) -> bool:
     except AgentError:
         return False
     return True
+
+
+def become(*command: str) -> NoReturn:
+    """Turn this process into another program, which then gets the signals itself."""
+    os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
 
 
 def vsctl(*arguments: str, wait: bool = False) -> str:

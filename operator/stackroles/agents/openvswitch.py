@@ -5,8 +5,10 @@ vswitchd was started again, and every few seconds.
 """
 
 import os
+import signal
 import socket
 import struct
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +40,7 @@ def database() -> None:
     arguments = (
         str(DATABASE), f"--remote=punix:{SOCKET}", f"--pidfile={RUN}/ovsdb-server.pid",
     )  # fmt: skip
-    os.execvp("ovsdb-server", ("ovsdb-server", *arguments, *LOG_OPTIONS))
+    node.become("ovsdb-server", *arguments, *LOG_OPTIONS)
 
 
 def switch() -> None:
@@ -53,7 +55,7 @@ def switch() -> None:
     vsctl("--may-exist", "add-br", "br-int",
           "--", "set", "bridge", "br-int", f"datapath_type={kind}", "fail_mode=secure")  # fmt: skip
     arguments = (f"unix:{SOCKET}", f"--pidfile={SWITCH_PID}")
-    os.execvp("ovs-vswitchd", ("ovs-vswitchd", *arguments, *LOG_OPTIONS))
+    node.become("ovs-vswitchd", *arguments, *LOG_OPTIONS)
 
 
 def kernel_has_datapath() -> bool:
@@ -73,6 +75,9 @@ def kernel_has_datapath() -> bool:
 
 def network() -> None:
     """Keep the underlay as the pool wants it; a failure is said and tried again."""
+    # As the first process of a container it would otherwise not be ended by it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    underlay.READY.unlink(missing_ok=True)
     settings = node.settings()
     address = os.environ["NODE_ADDRESS"]
     started, due, trouble = 0.0, 0.0, ""

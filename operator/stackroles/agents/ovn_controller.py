@@ -1,6 +1,5 @@
 """ovn-controller on a compute node: registers the chassis' settings, then becomes the daemon."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,13 +13,13 @@ RUN = Path("/run/ovn")
 UNDERLAY_SECONDS = 600.0
 
 
-def chassis(settings: Settings, name: str, resolv_conf: str) -> dict[str, str]:
+def chassis(settings: Settings, name: str) -> dict[str, str]:
     """Return the external ids by which ovn-controller and neutron know this node."""
     ids = {
         "system-id": name,
         # neutron binds ports by it: nova's [DEFAULT] host
         "hostname": name,
-        "ovn-remote": node.remotes(settings.southbound, resolv_conf),
+        "ovn-remote": settings.southbound,
         "ovn-encap-type": "geneve",
         "ovn-remote-probe-interval": "60000",
         "ovn-openflow-probe-interval": "60",
@@ -50,13 +49,13 @@ def program(_: Sequence[str]) -> None:
     """Wait for the underlay, set the chassis' ids and become ovn-controller."""
     settings = node.settings()
     node.wait_for("the underlay", encapsulation, UNDERLAY_SECONDS)
-    ids = chassis(settings, node.node_name(), Path("/etc/resolv.conf").read_text())
+    ids = chassis(settings, node.node_name())
     vsctl("set", "open", ".", *(f'external_ids:{key}="{value}"' for key, value in ids.items()))
     for key in stale(settings):
         vsctl("remove", "open", ".", "external_ids", key)
     RUN.mkdir(parents=True, exist_ok=True)
     arguments = (f"unix:{SOCKET}", f"--pidfile={RUN}/ovn-controller.pid", *LOG_OPTIONS)
-    os.execvp("ovn-controller", ("ovn-controller", *arguments))
+    node.become("ovn-controller", *arguments)
 
 
 if __name__ == "__main__":

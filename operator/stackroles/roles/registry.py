@@ -4,11 +4,16 @@ from stackroles.roles import (
     glance,
     haproxy,
     keystone,
+    libvirt,
     mariadb,
     memcached,
     neutron,
     nova,
+    nova_compute,
+    openvswitch,
     ovn,
+    ovn_controller,
+    ovn_metadata,
     placement,
     rabbitmq,
 )
@@ -48,7 +53,13 @@ CONTROLLER_ROLES: tuple[RoleDefinition, ...] = (
     neutron.NEUTRON_PERIODIC,
     neutron.NEUTRON_MAINTENANCE,
 )
-COMPUTE_ROLES: tuple[RoleDefinition, ...] = ()
+COMPUTE_ROLES: tuple[RoleDefinition, ...] = (
+    openvswitch.OPENVSWITCH,
+    ovn_controller.OVN_CONTROLLER,
+    ovn_metadata.OVN_METADATA,
+    libvirt.LIBVIRT,
+    nova_compute.NOVA_COMPUTE,
+)
 
 
 def service(name: str) -> ServiceDefinition:

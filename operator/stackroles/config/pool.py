@@ -1,0 +1,143 @@
+"""One pool of compute nodes with its cloud: what its roles and builders read."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from stackroles import naming
+from stackroles.api.v1alpha1.common import DeletionPolicy, Toleration
+from stackroles.api.v1alpha1.compute import ComputePoolSpec, PoolRoleSpec
+from stackroles.config.cloud import Cloud, Sections
+from stackroles.config.owner import RoleSettings
+from stackroles.constants import LABEL_POOL
+
+# Agents are where guests are: no taint may take them from a node.
+EVERYWHERE = (Toleration(operator="Exists"),)
+LABEL_LIMIT = 63
+# The agent programs that compute pods use: others may change without a roll of the nodes.
+AGENTS = (
+    "__init__.py",
+    "libvirt.py",
+    "node.py",
+    "openvswitch.py",
+    "ovn_controller.py",
+    "underlay.py",
+    "virt_probe.py",
+)
+
+
+def pool_label(namespace: str, name: str) -> str:
+    """Return the value of the operator's node label for a pool; "." keeps the two parts apart."""
+    value = f"{namespace}.{name}"
+    if len(value) <= LABEL_LIMIT:
+        return value
+    return f"{value[: LABEL_LIMIT - 9].rstrip('.-')}-{naming.digest(value, 8)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A ComputePool and the cloud it belongs to.
+
+    Attributes:
+        name: the resource's name.
+        namespace: its namespace.
+        uid: its identity, for owner references.
+        spec: what the user wrote.
+        cloud: its CloudController, defaults resolved.
+    """
+
+    name: str
+    namespace: str
+    uid: str
+    spec: ComputePoolSpec
+    cloud: Cloud
+
+    @property
+    def owner_kind(self) -> str:
+        """The kind of the resource, for owner references and labels."""
+        return "ComputePool"
+
+    @property
+    def cloud_name(self) -> str:
+        """The resource whose Secrets its pods read."""
+        return self.cloud.name
+
+    @property
+    def deletion_policy(self) -> DeletionPolicy:
+        """Whether what nodes keep on disk goes with the pool."""
+        return self.spec.deletion_policy
+
+    @property
+    def agents(self) -> Mapping[str, str]:
+        """The agent programs of compute pods."""
+        return {name: self.cloud.agents[name] for name in AGENTS if name in self.cloud.agents}
+
+    @property
+    def pull_secrets(self) -> tuple[str, ...]:
+        """Secrets for pulling images."""
+        return self.cloud.pull_secrets
+
+    @property
+    def label(self) -> str:
+        """The value of the node label by which its agents are pinned."""
+        return pool_label(self.namespace, self.name)
+
+    def workload(self, role: str) -> str:
+        """Return the name of a role's DaemonSet."""
+        return naming.child(self.name, role)
+
+    def image(self, image: str, override: str | None = None) -> str:
+        """Return the full reference of an image by its short name."""
+        return self.cloud.image(image, override)
+
+    def settings(self, role: str) -> RoleSettings:
+        """Return what the user said of a role; where it runs is the operator's own label."""
+        said = self.spec.roles.get(role, PoolRoleSpec())
+        return RoleSettings(
+            node_selector={LABEL_POOL: self.label},
+            tolerations=EVERYWHERE,
+            resources=said.resources,
+            image=said.image,
+        )
+
+    def members_of(self, role: str) -> int:  # noqa: ARG002 - part of what builders ask owners
+        """Return 0: a DaemonSet counts its own members."""
+        return 0
+
+    def options(self, role: str, service: str) -> Sections:
+        """Return the user's options of a role: its service's, overlaid by its own."""
+        merged: dict[str, dict[str, str | int]] = {}
+        for layer in (self.spec.config.get(service, {}), self.spec.config.get(role, {})):
+            for section, options in layer.items():
+                merged.setdefault(section, {}).update(options)
+        return merged
+
+    def agent_settings(self, southbound: str) -> str:
+        """Return the settings of the agent programs (agents/node.py).
+
+        Args:
+            southbound: where OVN's southbound database answers.
+        """
+        network = self.spec.network
+        return json.dumps(
+            {
+                "cloud": f"{self.namespace}/{self.cloud.name}",
+                "interface": network.interface,
+                "physicalNetwork": network.physical_network,
+                "gateway": network.gateway,
+                "southbound": southbound,
+                "virtType": self.spec.virt_type.value,
+            },
+            indent=1,
+        )
+
+
+def pool_files(
+    files: Callable[[Pool], Mapping[str, str]],
+) -> Callable[[Cloud], Mapping[str, str]]:
+    """Return files rendered from a pool in the type of RoleDefinition.files.
+
+    Roles of pools are only ever rendered for their pool, which is what builders hand over.
+    """
+    return cast("Callable[[Cloud], Mapping[str, str]]", files)

@@ -1,0 +1,44 @@
+"""What the roles of a compute node share."""
+
+from collections.abc import Mapping
+
+from stackroles.config.pool import Pool
+from stackroles.roles import ovn
+from stackroles.roles.definition import (
+    AGENT_COMMAND,
+    AGENT_PATH,
+    AgentMount,
+    FieldEnv,
+    FileMount,
+    HostMount,
+    Mount,
+    Security,
+    Variable,
+)
+
+SETTINGS = "/etc/stackroles/compute.json"
+NODE_NAME = FieldEnv("NODE_NAME", "spec.nodeName")
+NODE_ADDRESS = FieldEnv("NODE_ADDRESS", "status.hostIP")
+AGENT_ENV: tuple[Variable, ...] = (AGENT_PATH, NODE_NAME, NODE_ADDRESS)
+AGENT_MOUNTS: tuple[Mount, ...] = (AgentMount(), FileMount())
+
+SWITCH_RUN = HostMount("/run/openvswitch", "/run/openvswitch")
+# The same path in all pods: nova writes what libvirt hands to QEMU by name.
+NOVA_STATE = HostMount("/var/lib/nova", "/var/lib/nova")
+LIBVIRT_STATE = HostMount("/var/lib/libvirt", "/var/lib/libvirt")
+LIBVIRT_RUN = HostMount("/run/libvirt", "/run/libvirt")
+
+
+def agent(module: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command of an agent program."""
+    return (*AGENT_COMMAND, f"stackroles.agents.{module}", *arguments)
+
+
+def node_root(because: str) -> Security:
+    """Return the security of a container that works on the node itself."""
+    return Security(user=0, privileged=True, because=because)
+
+
+def settings_files(pool: Pool) -> Mapping[str, str]:
+    """Return the agents' settings."""
+    return {SETTINGS: pool.agent_settings(ovn.south(pool.cloud))}

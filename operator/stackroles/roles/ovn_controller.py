@@ -1,0 +1,48 @@
+"""ovn-controller: turns OVN's logical networks into flows of the node's switch."""
+
+from stackroles.config.pool import pool_files
+from stackroles.roles import compute
+from stackroles.roles.definition import (
+    Amount,
+    Container,
+    HostMount,
+    Probe,
+    RoleDefinition,
+    Security,
+    Workload,
+)
+
+_CONNECTED = (
+    "sh",
+    "-c",
+    'test "$(ovn-appctl -t ovn-controller connection-status)" = connected',
+)
+
+OVN_CONTROLLER = RoleDefinition(
+    name="ovn-controller",
+    service="ovn",
+    image="ovn",
+    workload=Workload.DAEMON_SET,
+    files=pool_files(compute.settings_files),
+    host_network=True,
+    grace_period=15,
+    needs=("ovn-sb",),
+    containers=(
+        Container(
+            name="ovn-controller",
+            command=compute.agent("ovn_controller"),
+            security=Security(user=0, because="the switch's sockets are for root alone"),
+            startup=Probe(command=_CONNECTED, period=2, failures=450),
+            readiness=Probe(command=_CONNECTED, period=15, timeout=5),
+            no_liveness_because="flows stay while it is away; one that waits for OVN's database "
+            "is not helped by a restart",
+            env=compute.AGENT_ENV,
+            mounts=(
+                *compute.AGENT_MOUNTS,
+                compute.SWITCH_RUN,
+                HostMount("/run/ovn", "/run/ovn"),
+            ),
+            resources=Amount(cpu="20m", memory="48Mi", memory_limit="512Mi"),
+        ),
+    ),
+)

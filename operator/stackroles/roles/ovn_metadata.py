@@ -1,0 +1,87 @@
+"""neutron's OVN metadata agent: a proxy in each network's namespace on a compute node."""
+
+from collections.abc import Mapping
+
+from stackroles.config import oslo
+from stackroles.config.pool import Pool, pool_files
+from stackroles.roles import common, compute, neutron, nova, ovn
+from stackroles.roles.definition import (
+    Amount,
+    Container,
+    FieldEnv,
+    FileMount,
+    HostMount,
+    Probe,
+    RoleDefinition,
+    SecretEnv,
+    Workload,
+)
+
+_CONFIG = "/etc/neutron/neutron_ovn_metadata_agent.ini"
+# Sections of neutron's privileged contexts (neutron/privileged/__init__.py).
+_PRIVILEGED = (
+    "privsep",
+    "privsep_dhcp_release",
+    "privsep_ovs_vsctl",
+    "privsep_namespace",
+    "privsep_conntrack",
+    "privsep_link",
+)
+_SOCKET = f"{neutron.HOME}/metadata_proxy"
+
+
+def files(pool: Pool) -> Mapping[str, str]:
+    """Return the agent's configuration."""
+    cloud = pool.cloud
+    # The container is root already: helpers start without sudo.
+    helper = {"helper_command": f"privsep-helper --config-file {_CONFIG}"}
+    options: oslo.Options = {
+        "DEFAULT": {
+            "state_path": neutron.HOME,
+            "metadata_proxy_socket": _SOCKET,
+            "nova_metadata_host": cloud.host("nova-metadata"),
+            "nova_metadata_port": nova.METADATA_PORT,
+            "metadata_workers": 1,
+        },
+        "oslo_concurrency": {"lock_path": f"{neutron.HOME}/lock"},
+        "agent": {"root_helper": "", "root_helper_daemon": ""},
+        "ovs": {"ovsdb_connection": "unix:/run/openvswitch/db.sock"},
+        "ovn": {"ovn_sb_connection": ovn.south(cloud)},
+    }
+    privileged: oslo.Options = dict.fromkeys(_PRIVILEGED, helper)
+    user = common.oslo_options(pool.options("ovn-metadata", "neutron"))
+    return {_CONFIG: oslo.render(common.logging(), options, privileged, user)}
+
+
+OVN_METADATA = RoleDefinition(
+    name="ovn-metadata",
+    service="neutron",
+    image="neutron",
+    workload=Workload.DAEMON_SET,
+    files=pool_files(files),
+    host_network=True,
+    grace_period=15,
+    needs=("ovn-sb",),
+    containers=(
+        Container(
+            name="ovn-metadata",
+            command=("neutron-ovn-metadata-agent", "--config-file", _CONFIG),
+            security=compute.node_root("makes network namespaces and runs proxies in them"),
+            startup=Probe(command=("test", "-S", _SOCKET), period=2, failures=450),
+            readiness=Probe(command=("test", "-S", _SOCKET), period=15),
+            no_liveness_because="it ends when it breaks, and takes the proxies of all networks "
+            "of the node with it",
+            env=(
+                FieldEnv("OS_DEFAULT__HOST", "spec.nodeName"),
+                SecretEnv("OS_DEFAULT__METADATA_PROXY_SHARED_SECRET", "nova", "metadata-secret"),
+            ),
+            mounts=(
+                FileMount(),
+                compute.SWITCH_RUN,
+                HostMount("/run/netns", "/run/netns", propagation="Bidirectional"),
+                *common.scratch(neutron.HOME),
+            ),
+            resources=Amount(cpu="20m", memory="160Mi", memory_limit="768Mi"),
+        ),
+    ),
+)
