@@ -133,13 +133,16 @@ def account(cloud: Cloud, user: str) -> dict[str, str]:
         "user_domain_id": "default",
         "project_name": "service",
         "username": user,
-        "region_name": cloud.spec.region,
     }
 
 
 def client(cloud: Cloud, user: str) -> dict[str, str]:
     """Return options of a client of another service, over its internal address."""
-    return {**account(cloud, user), "valid_interfaces": "internal"}
+    return {
+        **account(cloud, user),
+        "region_name": cloud.spec.region,
+        "valid_interfaces": "internal",
+    }
 
 
 def authtoken(cloud: Cloud, user: str, service_type: str) -> Options:
@@ -148,6 +151,7 @@ def authtoken(cloud: Cloud, user: str, service_type: str) -> Options:
         "keystone_authtoken": {
             **account(cloud, user),
             "www_authenticate_uri": f"{identity_url(cloud)}/v3",
+            "region_name": cloud.spec.region,
             "interface": "internal",
             "service_type": service_type,
             "service_token_roles": "service",
@@ -162,6 +166,15 @@ def authtoken(cloud: Cloud, user: str, service_type: str) -> Options:
 def oslo_options(options: Sections) -> Sections:
     """Return the user's options without those of the WSGI server."""
     return {section: values for section, values in options.items() if section != UWSGI}
+
+
+def setup_options(cloud: Cloud, service: str) -> Sections:
+    """Return the user's options that matter to a service's set-up: those of its databases.
+
+    Set-up is done again when its files change, which a change of any other option is no reason for.
+    """
+    options = cloud.options(service, service)
+    return {section: values for section, values in options.items() if section.endswith("database")}
 
 
 def uwsgi(module: str, port: int, overrides: Mapping[str, str | int], **extra: str | int) -> str:

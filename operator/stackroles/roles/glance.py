@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from stackroles.config import oslo
-from stackroles.config.cloud import Cloud
+from stackroles.config.cloud import Cloud, Sections
 from stackroles.roles import common
 from stackroles.roles.definition import (
     Amount,
@@ -29,7 +29,7 @@ _CONFIG = "/etc/glance/glance-api.conf"
 _ENV = (SecretEnv("OS_DATABASE__CONNECTION", "glance", "database-url"),)
 
 
-def _options(cloud: Cloud) -> str:
+def _render(cloud: Cloud, user: Sections) -> str:
     return oslo.render(
         common.logging(),
         common.database(),
@@ -45,15 +45,16 @@ def _options(cloud: Cloud) -> str:
             "oslo_concurrency": {"lock_path": f"{HOME}/lock"},
             "oslo_messaging_notifications": {"driver": "noop"},
         },
-        common.oslo_options(cloud.options("glance", "glance")),
+        user,
     )
 
 
 def files(cloud: Cloud) -> Mapping[str, str]:
     """Return the API's files."""
-    overrides = cloud.options("glance", "glance").get(common.UWSGI, {})
+    options = cloud.options("glance", "glance")
+    overrides = options.get(common.UWSGI, {})
     return {
-        _CONFIG: _options(cloud),
+        _CONFIG: _render(cloud, common.oslo_options(options)),
         "/etc/glance/uwsgi.ini": common.uwsgi(
             "glance.common.wsgi_app:init_app()",
             PORT,
@@ -68,7 +69,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
 
 def setup_files(cloud: Cloud) -> Mapping[str, str]:
     """Return the files of the set-up step."""
-    return {_CONFIG: _options(cloud)}
+    return {_CONFIG: _render(cloud, common.setup_options(cloud, "glance"))}
 
 
 GLANCE = RoleDefinition(

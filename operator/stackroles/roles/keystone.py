@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from stackroles.config import oslo
-from stackroles.config.cloud import Cloud
+from stackroles.config.cloud import Cloud, Sections
 from stackroles.roles import common
 from stackroles.roles.definition import (
     Amount,
@@ -43,7 +43,7 @@ _LOG_LEVELS = (
 )
 
 
-def _options(cloud: Cloud) -> str:
+def _render(cloud: Cloud, user: Sections) -> str:
     return oslo.render(
         common.logging(),
         common.database(),
@@ -63,15 +63,16 @@ def _options(cloud: Cloud) -> str:
             "oslo_messaging_notifications": {"driver": "noop"},
             "oslo_middleware": {"enable_proxy_headers_parsing": True},
         },
-        common.oslo_options(cloud.options("keystone", "keystone")),
+        user,
     )
 
 
 def files(cloud: Cloud) -> Mapping[str, str]:
     """Return the API's files."""
-    overrides = cloud.options("keystone", "keystone").get(common.UWSGI, {})
+    options = cloud.options("keystone", "keystone")
+    overrides = options.get(common.UWSGI, {})
     return {
-        _CONFIG: _options(cloud),
+        _CONFIG: _render(cloud, common.oslo_options(options)),
         "/etc/keystone/uwsgi.ini": common.uwsgi("keystone.wsgi.api:application", PORT, overrides),
     }
 
@@ -94,7 +95,10 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
             f"--bootstrap-public-url {url}",
         )
     )
-    return {_CONFIG: _options(cloud), _SCRIPT: f"{script}\n"}
+    return {
+        _CONFIG: _render(cloud, common.setup_options(cloud, "keystone")),
+        _SCRIPT: f"{script}\n",
+    }
 
 
 KEYSTONE = RoleDefinition(

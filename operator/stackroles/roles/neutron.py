@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stackroles.config import oslo
-from stackroles.config.cloud import Cloud
+from stackroles.config.cloud import Cloud, Sections
 from stackroles.roles import common, ovn
 from stackroles.roles.definition import (
     Amount,
@@ -38,7 +38,7 @@ _ENV = (
 )
 
 
-def _render(cloud: Cloud, role: str) -> str:
+def _render(cloud: Cloud, role: str, user: Sections) -> str:
     return oslo.render(
         common.logging(),
         common.database(),
@@ -55,7 +55,11 @@ def _render(cloud: Cloud, role: str) -> str:
                 "rpc_state_report_workers": 0,
             },
             "oslo_concurrency": {"lock_path": f"{HOME}/lock"},
-            "nova": {**common.account(cloud, "neutron"), "endpoint_type": "internal"},
+            "nova": {
+                **common.account(cloud, "neutron"),
+                "region_name": cloud.spec.region,
+                "endpoint_type": "internal",
+            },
             "ml2": {
                 "mechanism_drivers": "ovn",
                 "type_drivers": ("local", "flat", "vlan", "geneve"),
@@ -71,15 +75,16 @@ def _render(cloud: Cloud, role: str) -> str:
                 "ovn_metadata_enabled": True,
             },
         },
-        common.oslo_options(cloud.options(role, "neutron")),
+        user,
     )
 
 
 def api_files(cloud: Cloud) -> Mapping[str, str]:
     """Return the API's files."""
-    overrides = cloud.options("neutron-api", "neutron").get(common.UWSGI, {})
+    options = cloud.options("neutron-api", "neutron")
+    overrides = options.get(common.UWSGI, {})
     return {
-        _CONFIG: _render(cloud, "neutron-api"),
+        _CONFIG: _render(cloud, "neutron-api", common.oslo_options(options)),
         "/etc/neutron/uwsgi.ini": common.uwsgi(
             "neutron.wsgi.api:application",
             PORT,
@@ -92,9 +97,15 @@ def api_files(cloud: Cloud) -> Mapping[str, str]:
 
 def _files(role: str) -> Files:
     def files(cloud: Cloud) -> Mapping[str, str]:
-        return {_CONFIG: _render(cloud, role)}
+        user = common.oslo_options(cloud.options(role, "neutron"))
+        return {_CONFIG: _render(cloud, role, user)}
 
     return files
+
+
+def setup_files(cloud: Cloud) -> Mapping[str, str]:
+    """Return the files of the set-up step."""
+    return {_CONFIG: _render(cloud, "neutron", common.setup_options(cloud, "neutron"))}
 
 
 NEUTRON_API = RoleDefinition(
@@ -178,7 +189,7 @@ SERVICE = ServiceDefinition(
             name="setup",
             image="neutron",
             security=Security(user=USER),
-            files=_files("neutron-api"),
+            files=setup_files,
             needs=("mariadb/accounts", "haproxy"),
             tasks=(
                 Task(

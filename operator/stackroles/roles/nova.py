@@ -146,7 +146,8 @@ if [ -z "$uuid" ]; then
 fi
 exec nova-manage cell_v2 update_cell --cell_uuid "$uuid" {cell}
 """
-    return {_CONFIG: _render(cloud, "nova-conductor", {}), _CELLS: script}
+    options = oslo.render(controller_options(cloud, "nova"), common.setup_options(cloud, "nova"))
+    return {_CONFIG: options, _CELLS: script}
 
 
 def _api_role(name: str, module: str, port: int, memory: str) -> RoleDefinition:

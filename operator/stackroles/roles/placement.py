@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from stackroles.config import oslo
-from stackroles.config.cloud import Cloud
+from stackroles.config.cloud import Cloud, Sections
 from stackroles.roles import common
 from stackroles.roles.definition import (
     Amount,
@@ -26,28 +26,29 @@ _CONFIG = "/etc/placement/placement.conf"
 _ENV = (SecretEnv("OS_PLACEMENT_DATABASE__CONNECTION", "placement", "database-url"),)
 
 
-def _options(cloud: Cloud) -> str:
+def _render(cloud: Cloud, user: Sections) -> str:
     return oslo.render(
         common.logging(),
         common.database("placement_database"),
         common.authtoken(cloud, "placement", "placement"),
         {"api": {"auth_strategy": "keystone"}},
-        common.oslo_options(cloud.options("placement", "placement")),
+        user,
     )
 
 
 def files(cloud: Cloud) -> Mapping[str, str]:
     """Return the API's files."""
-    overrides = cloud.options("placement", "placement").get(common.UWSGI, {})
+    options = cloud.options("placement", "placement")
+    overrides = options.get(common.UWSGI, {})
     return {
-        _CONFIG: _options(cloud),
+        _CONFIG: _render(cloud, common.oslo_options(options)),
         "/etc/placement/uwsgi.ini": common.uwsgi("placement.wsgi.api:application", PORT, overrides),
     }
 
 
 def setup_files(cloud: Cloud) -> Mapping[str, str]:
     """Return the files of the set-up step."""
-    return {_CONFIG: _options(cloud)}
+    return {_CONFIG: _render(cloud, common.setup_options(cloud, "placement"))}
 
 
 PLACEMENT = RoleDefinition(
