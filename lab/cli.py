@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from lab import binaries, cluster, engine, images
+from lab import binaries, cleaning, cluster, engine, images
 from lab.errors import LabError
 from lab.paths import Paths
 
@@ -66,10 +66,29 @@ def images_build() -> None:
         typer.echo(item.reference)
 
 
+@images_app.command("load")
+def images_load(name: Name = "stackroles") -> None:
+    """Give the running cluster's nodes the built images that they do not have."""
+    paths = Paths.from_environment()
+    found = cluster.describe(paths, engine.get(paths), name)
+    say = _timed()
+    loaded = cluster.load_images(found, images.built(found.engine), say)
+    say(f"{len(loaded)} images loaded")
+
+
 @images_app.command("tags")
 def images_tags() -> None:
     """Print the tag of every role image as JSON, the form the chart takes."""
     typer.echo(json.dumps(images.tags(images.plan())))
+
+
+@app.command()
+def clean(
+    *, caches: Annotated[bool, typer.Option("--caches", help="Also remove everything that was built.")] = False
+) -> None:
+    """Stop and remove what the project started: clusters, networks, its own docker engine. Nothing else."""
+    for line in cleaning.clean(Paths.from_environment(), caches=caches):
+        typer.echo(line)
 
 
 @app.command("bin")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from lab import binaries, docker, images, kind_config, node_image, shell, store
+from lab import binaries, images, kind_config, node_image, readiness, shell, store
 from lab.engine import Engine
 from lab.errors import LabError
 from lab.paths import Paths
@@ -20,7 +20,6 @@ from lab.paths import Paths
 LABEL = "dev.stackroles.lab"
 """On every docker network the lab makes: `clean` removes what carries it and nothing else."""
 NETWORK = "stackroles"
-READY_SECONDS = 300
 
 Say = Callable[[str], None]
 
@@ -43,6 +42,11 @@ class Cluster:
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self.directory / "kubeconfig"
+
+    @property
+    def network(self) -> str:
+        """Docker network of the nodes' first interface."""
+        return NETWORK
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -102,7 +106,7 @@ def up(paths: Paths, engine: Engine, name: str, say: Say) -> Cluster:
         cluster.docker("start", node)
         say(f"{node} was stopped and is started again")
     _connect_underlay(cluster)
-    wait_ready(cluster, say)
+    readiness.wait(cluster, say)
     return cluster
 
 
@@ -120,58 +124,33 @@ def containers(cluster: Cluster) -> dict[str, str]:
     return {name: state for name, state in (line.split() for line in lines)}
 
 
-def wait_ready(cluster: Cluster, say: Say, seconds: float = READY_SECONDS) -> None:
-    """Wait until the API answers, every node is ready and the cluster's own workloads serve.
+def load_images(cluster: Cluster, references: Sequence[str], say: Say) -> list[str]:
+    """Give every node the images it does not have and return those that any node lacked.
 
     Raises:
-        LabError: That took longer than ``seconds``; the message names what was waited for.
+        LabError: An image could not be saved or imported.
     """
-    deadline = time.monotonic() + seconds
-    last = ""
-    while waited_for := _not_ready(cluster):
-        if time.monotonic() > deadline:
-            raise LabError(f"the cluster was not ready in {seconds:.0f} s: {waited_for}", remedy="kubectl get pods -A")
-        if waited_for != last:
-            say(f"waiting for {waited_for}")
-            last = waited_for
-        time.sleep(1)
+    lacking = {node: [ref for ref in references if ref not in _node_images(cluster, node)] for node in cluster.nodes}
+    missing = sorted({reference for references in lacking.values() for reference in references})
+    if not missing:
+        return []
+    say(f"loading {', '.join(missing)}")
+    folder = cluster.paths.cache / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(prefix="load-", suffix=".tar", dir=folder) as archive:
+        cluster.docker("save", "--output", archive.name, *missing)
+        inside = f"{kind_config.IMAGES_MOUNT}/{Path(archive.name).name}"
+
+        def take(node: str) -> None:
+            cluster.docker("exec", node, "ctr", "--namespace=k8s.io", "images", "import", inside)
+
+        with ThreadPoolExecutor(max_workers=len(lacking)) as pool:
+            list(pool.map(take, [node for node, images in lacking.items() if images]))
+    return missing
 
 
-def unready(nodes: list[dict[str, Any]], workloads: list[dict[str, Any]]) -> str:
-    """Return what keeps a cluster from being ready, in words, or an empty string.
-
-    Args:
-        nodes: Node objects.
-        workloads: Deployments and DaemonSets of the cluster's own namespaces.
-    """
-    waiting = []
-    for node in nodes:
-        conditions = {item["type"]: item["status"] for item in node.get("status", {}).get("conditions", [])}
-        if conditions.get("Ready") != "True":
-            waiting.append(f"node {node['metadata']['name']}")
-    for item in workloads:
-        status = item.get("status", {})
-        if item["kind"] == "DaemonSet":
-            wanted, ready = status.get("desiredNumberScheduled", len(nodes)), status.get("numberReady", 0)
-        else:
-            wanted, ready = item["spec"]["replicas"], status.get("readyReplicas", 0)
-        if ready < wanted or status.get("observedGeneration") != item["metadata"]["generation"]:
-            waiting.append(f"{item['metadata']['name']} ({ready}/{wanted})")
-    return ", ".join(waiting)
-
-
-def _not_ready(cluster: Cluster) -> str:
-    try:
-        nodes = json.loads(cluster.kubectl("get", "nodes", "--output=json"))["items"]
-        workloads = []
-        for namespace in ("kube-system", "local-path-storage"):
-            found = cluster.kubectl("get", "deployments,daemonsets", f"--namespace={namespace}", "--output=json")
-            workloads += json.loads(found)["items"]
-    except LabError:
-        return "the API server"
-    if len(nodes) < len(cluster.nodes) or not workloads:
-        return f"{len(cluster.nodes)} nodes"
-    return unready(nodes, workloads)
+def _node_images(cluster: Cluster, node: str) -> set[str]:
+    return set(cluster.docker("exec", node, "ctr", "--namespace=k8s.io", "images", "ls", "--quiet").split())
 
 
 def _create(cluster: Cluster, image: str, say: Say) -> None:
@@ -193,8 +172,7 @@ def _create(cluster: Cluster, image: str, say: Say) -> None:
 
 def _stores(cluster: Cluster, image: str, say: Say) -> dict[str, Path]:
     """Give every node an image store with the components and all built images; return node -> folder."""
-    built = [item.reference for item in images.plan().values() if docker.has_image(cluster.engine, item.reference)]
-    wanted = [*node_image.component_images(), *built]
+    wanted = [*node_image.component_images(), *images.built(cluster.engine)]
     filled = store.obtain(cluster.paths, cluster.engine, image, wanted)
     say(f"image store {filled.name} holds {len(wanted)} images")
     folders = {node: cluster.directory / "nodes" / node for node in cluster.nodes}

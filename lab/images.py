@@ -81,6 +81,11 @@ def tags(planned: Mapping[str, Image]) -> dict[str, str]:
     return {item.name: item.tag for item in planned.values() if item.name != OPERATOR}
 
 
+def built(engine: Engine) -> list[str]:
+    """Return the names of this checkout's images that the engine has."""
+    return [item.reference for item in plan().values() if docker.has_image(engine, item.reference)]
+
+
 def build(paths: Paths, engine: Engine, say: Say) -> dict[str, Image]:
     """Build what is missing, side by side where one does not need the other; return all images.
 
