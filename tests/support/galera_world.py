@@ -88,6 +88,7 @@ class World:
         self.committed = 0
         self.acknowledged = 0
         self.created = 0
+        self.crowds = 0
         self.bootstraps: list[int] = []
         self.facts = Facts()
         self.epoch = 1
@@ -211,6 +212,8 @@ class World:
         node.volume.obeyed = {"attempt": told.attempt, "epoch": told.epoch}
         node.phase, node.mode = Phase.STARTING, told.mode.value
         if told.mode is Mode.JOIN:
+            if self.component and any(other.joining for other in self.nodes):
+                self.crowds += 1
             node.joining = True
             if node.name in self.ghosts and self.component:
                 raise Wrong(f"{node.name} joins while its former self is still counted")

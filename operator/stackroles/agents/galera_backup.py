@@ -37,16 +37,19 @@ class Backups:
             refuse(request, 409, "another backup of this member is running")
         else:
             try:
-                self._stream(request)
+                complete = self._stream(request)
             finally:
                 self._one.release()
+            if complete:
+                request.wfile.write(f"0\r\n{_STATUS}: complete\r\n\r\n".encode())
 
     def _allowed(self, header: str) -> bool:
         scheme, _, token = header.partition(" ")
         right = self._settings.backup_token
         return bool(right) and scheme == "Bearer" and hmac.compare_digest(token, right)
 
-    def _stream(self, request: BaseHTTPRequestHandler) -> None:
+    def _stream(self, request: BaseHTTPRequestHandler) -> bool:
+        """Send the body but for its end; return whether that may follow."""
         with (
             tempfile.TemporaryFile() as log,
             tempfile.TemporaryDirectory() as scratch,
@@ -66,19 +69,16 @@ class Backups:
             try:
                 while data := process.stdout.read1(_CHUNK):  # type: ignore[attr-defined]
                     request.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
-            except OSError:
+            except OSError as error:
                 process.kill()
-                return
-            code = process.wait()
-            last = _last_line(log)
-            self.last_error = "" if code == 0 else f"mariadb-backup ended with {code}: {last}"
-            if code == 0 and last.endswith(_DONE):
-                request.wfile.write(f"0\r\n{_STATUS}: complete\r\n\r\n".encode())
-            else:
-                self.last_error = (
-                    self.last_error or f"mariadb-backup did not say it is done: {last}"
-                )
-                print(f"Backup failed: {self.last_error}", flush=True)
+                self.last_error = f"the client went away: {error}"
+                return False
+            code, last = process.wait(), _last_line(log)
+        self.last_error = ""
+        if code != 0 or not last.endswith(_DONE):
+            self.last_error = f"mariadb-backup ended with {code}, last words: {last}"
+            print(f"Backup failed: {self.last_error}", flush=True)
+        return not self.last_error
 
 
 def refuse(request: BaseHTTPRequestHandler, code: int, why: str) -> None:

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Stands in for the programs of a database server; which one is told by the first argument.
+
+Everything happens in a control directory: `status.json` is what SHOW STATUS answers (the server
+answers nothing without it), `recovered` what the recovery prints, `started` gets one JSON line a
+start with what the server found then, `queries` every statement.
+"""
+
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+
+def packet(sequence: int, payload: bytes) -> bytes:
+    return struct.pack("<I", len(payload))[:3] + bytes([sequence]) + payload
+
+
+def text(value: str) -> bytes:
+    data = value.encode()
+    return (
+        bytes([len(data)]) if len(data) < 251 else b"\xfc" + struct.pack("<H", len(data))
+    ) + data
+
+
+def result(rows: list[list[str]]) -> bytes:
+    width = len(rows[0]) if rows else 1
+    column = text("def") * 1 + text("") * 5 + b"\x0c" + b"\x00" * 12
+    parts = [bytes([width]), *[column] * width, b"\xfe\x00\x00\x02\x00"]
+    parts += [b"".join(map(text, row)) for row in rows] + [b"\xfe\x00\x00\x02\x00"]
+    return b"".join(packet(n + 1, part) for n, part in enumerate(parts))
+
+
+def answer(control: Path, sql: str) -> bytes:
+    with (control / "queries").open("a") as file:
+        file.write(sql + "\n")
+    if sql.startswith("SHOW GLOBAL STATUS"):
+        return result(
+            [list(pair) for pair in json.loads((control / "status.json").read_text()).items()]
+        )
+    if sql.startswith("SELECT COUNT"):
+        return result([["0"]])
+    if sql.startswith("SELECT"):
+        return result([])
+    return packet(1, b"\x00\x00\x00\x02\x00\x00\x00")
+
+
+def session(control: Path, connection: socket.socket) -> None:
+    with connection:
+        greeting = b"\x0a11.8-fake\0" + b"\0" * 4 + b"saltsalt\0" + b"\0" * 18 + b"saltsaltsalt\0"
+        connection.sendall(packet(0, greeting + b"mysql_native_password\0"))
+        if not connection.recv(65536):
+            return
+        connection.sendall(packet(2, b"\x00\x00\x00\x02\x00\x00\x00"))
+        while data := connection.recv(65536):
+            if not (control / "status.json").exists():
+                return
+            connection.sendall(answer(control, data[5:].decode()))
+
+
+def serve(control: Path, path: str) -> None:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+    while True:
+        connection, _ = server.accept()
+        threading.Thread(target=session, args=(control, connection), daemon=True).start()
+
+
+def mariadbd(control: Path) -> int:
+    url = (control / "report-url").read_text()
+    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - the test's own agent
+        report = json.load(response)
+    obeyed = control.parent / "volume/agent/obeyed"
+    found = {
+        "arguments": sys.argv[1:],
+        "report": report,
+        "obeyed": json.loads(obeyed.read_text()) if obeyed.exists() else None,
+        "view": (control.parent / "volume/data/gvwstate.dat").exists(),
+        "pid": os.getpid(),
+    }
+    with (control / "started").open("a") as file:
+        file.write(json.dumps(found) + "\n")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    threading.Thread(
+        target=serve, args=(control, (control / "socket-path").read_text()), daemon=True
+    ).start()
+    while True:
+        time.sleep(0.05)
+
+
+def main() -> int:
+    control = Path(os.environ["FAKE_CONTROL"])
+    match Path(sys.argv[0]).name:
+        case "mariadbd":
+            return mariadbd(control)
+        case "galera_recovery":
+            words = (control / "recovered").read_text()
+            print(words, file=sys.stdout if words.startswith("--") else sys.stderr)
+            return 0 if words.startswith("--") else 1
+        case "mariadb-install-db":
+            data = control.parent / "volume/data"
+            (data / "mysql").mkdir()
+            return 0
+        case "mariadb-backup":
+            sys.stdout.write((control / "backup").read_text())
+            sys.stderr.write((control / "backup-log").read_text() + "\n")
+            return int((control / "backup-code").read_text())
+        case other:
+            raise ValueError(other)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
