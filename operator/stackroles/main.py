@@ -41,7 +41,7 @@ from stackroles.settings import Settings, from_environment
 log = structlog.get_logger(__name__)
 
 _THREADS: Final = 8
-_EXIT_SECONDS: Final = 3.0
+_EXIT_SECONDS: Final = 1.5
 _SETTLE_SECONDS: Final = 5.0
 
 
@@ -166,28 +166,31 @@ class Operator:
         server = await health.serve(
             health.build_app(self.vitals, self.metrics), self.settings.health_port
         )
-        parts = [
-            asyncio.create_task(coroutine, name=name)
+        parts = {
+            name: asyncio.create_task(coroutine, name=name)
             for name, coroutine in (
                 ("stop", stop.wait()),
-                ("watch", self._watch(stop)),
-                ("elect", self._elect()),
                 ("work", self._work()),
+                ("elect", self._elect()),
+                ("watch", self._watch(stop)),
             )
-        ]
+        }
+        ended: dict[str, asyncio.Task[Any]] = {}
         try:
-            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(parts.values(), return_when=asyncio.FIRST_COMPLETED)
+            ended = {name: part for name, part in parts.items() if part.done()}
         finally:
-            for part in parts:
-                part.cancel()
-            release = asyncio.create_task(self.elector.release())
-            await asyncio.wait([release, *parts], timeout=_EXIT_SECONDS)
+            # The Lease goes back when no write can follow, and kopf, which cancels every younger
+            # task of this process, ends last.
+            await _end(parts["work"], parts["elect"])
+            await self.elector.release()
             await self.poller.stop()
+            await _end(parts["stop"], parts["watch"])
             await server.cleanup()
-        for part in done:
-            if part.get_name() != "stop":
-                part.result()
-                raise OperatorError(f"Part {part.get_name()} ended by itself")
+        ended.pop("stop", None)
+        for name, part in ended.items():
+            part.result()
+            raise OperatorError(f"Part {name} ended by itself")
 
     async def _watch(self, stop: asyncio.Event) -> None:
         await self.resync.prime()
@@ -222,6 +225,13 @@ class Operator:
             await asyncio.sleep(0.1)
         self.feed.everything()
         await self.dispatcher.run()
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait for their end, not for ever."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=_EXIT_SECONDS)
 
 
 def watched_kinds(settings: Settings) -> tuple[Kind, ...]:

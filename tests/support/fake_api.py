@@ -40,6 +40,12 @@ class _Watch:
     selector: str
     queue: "asyncio.Queue[Object | None]"
 
+    def take(self, plural: str, entry: Object) -> None:
+        obj = entry["object"]
+        inside = not self.namespace or obj["metadata"].get("namespace") == self.namespace
+        if self.plural == plural and inside and _selected(obj, self.selector):
+            self.queue.put_nowait(entry)
+
 
 @dataclass
 class FakeApi:
@@ -57,6 +63,7 @@ class FakeApi:
     url: str = ""
     _objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     _watches: list[_Watch] = field(default_factory=list)
+    _history: list[tuple[str, Object]] = field(default_factory=list)
     _version: int = 0
     _uids: int = 0
 
@@ -123,10 +130,10 @@ class FakeApi:
         return obj
 
     def _tell(self, plural: str, event: str, obj: Object) -> None:
+        entry = {"type": event, "object": copy.deepcopy(obj)}
+        self._history.append((plural, entry))
         for watch in self._watches:
-            inside = not watch.namespace or obj["metadata"].get("namespace") == watch.namespace
-            if watch.plural == plural and inside and _selected(obj, watch.selector):
-                watch.queue.put_nowait({"type": event, "object": copy.deepcopy(obj)})
+            watch.take(plural, entry)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
@@ -251,6 +258,10 @@ class FakeApi:
         watch = _Watch(
             kind.plural, namespace, request.query.get("labelSelector", ""), asyncio.Queue()
         )
+        since = int(request.query.get("resourceVersion", "0"))
+        for plural, entry in self._history:
+            if int(entry["object"]["metadata"]["resourceVersion"]) > since:
+                watch.take(plural, entry)
         self._watches.append(watch)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         try:

@@ -101,9 +101,9 @@ def build_app(vitals: Callable[[], Vitals], metrics: Metrics) -> web.Application
 
 async def serve(app: web.Application, port: int) -> web.AppRunner:
     """Serve on all addresses; returns the runner, for its `cleanup`."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
-    await web.TCPSite(runner, None, port, shutdown_timeout=1.0).start()
+    await web.TCPSite(runner, None, port).start()
     return runner
 
 

@@ -7,6 +7,7 @@ finalizers or annotations, or miss what happened during a broken watch.
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import aiohttp
 import kopf
 
 from stackroles.constants import API_GROUP
@@ -23,22 +24,38 @@ _CONNECT_SECONDS: Final = 10.0
 _SILENCE_SECONDS: Final = 70.0
 
 
-def build_registry(
-    kinds: Iterable[Kind], feed: Feed, client: KubeClient, ages: WatchAges
-) -> kopf.OperatorRegistry:
-    """Return the handlers: one for each watched kind, and the login."""
-    registry = kopf.OperatorRegistry()
+class Login:
+    """Gives kopf sessions with our credentials, and closes them.
 
-    async def on_login(**_: Any) -> kopf.AiohttpSession:
-        configuration = client.configuration
-        session = new_session(configuration, response_class(ages))
+    kopf closes a session that the API server refused (401) and asks for another; it leaves the last
+    one open when it is cancelled.
+    """
+
+    def __init__(self, client: KubeClient, ages: WatchAges) -> None:
+        self._client = client
+        self._responses = response_class(ages)
+        self._sessions: list[aiohttp.ClientSession] = []
+
+    async def open(self, **_: Any) -> kopf.AiohttpSession:
+        """Return a new session; kopf's login handler."""
+        configuration = self._client.configuration
+        session = new_session(configuration, self._responses)
+        self._sessions = [*(old for old in self._sessions if not old.closed), session]
         return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
 
-    kopf.on.login(registry=registry)(on_login)
+    async def close(self) -> None:
+        """Close all sessions."""
+        for session in self._sessions:
+            await session.close()
+
+
+def build_registry(kinds: Iterable[Kind], feed: Feed, login: Login) -> kopf.OperatorRegistry:
+    """Return the handlers: one for each watched kind, and the login."""
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(id="login", registry=registry)(login.open)
     for kind in kinds:
         handler = _handler(kind, feed)
         kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(handler)
-        ages.expect(kind.plural)
     return registry
 
 
@@ -100,13 +117,20 @@ async def run_watches(
     Raises:
         Exception: a watch ended for good; the process must end.
     """
-    await kopf.operator(
-        registry=build_registry(kinds, feed, client, ages),
-        settings=build_settings(kinds),
-        clusterwide=not namespaces,
-        namespaces=list(namespaces),
-        standalone=True,
-        # Unused without peering, but found out from the user's name when left out: a pod has none.
-        identity="stackroles",  # type: ignore[arg-type]
-        ready_flag=started,
-    )
+    login = Login(client, ages)
+    for kind in kinds:
+        ages.expect(kind.plural)
+    try:
+        await kopf.operator(
+            registry=build_registry(kinds, feed, login),
+            settings=build_settings(kinds),
+            clusterwide=not namespaces,
+            namespaces=list(namespaces),
+            standalone=True,
+            # Unused without peering, but found out from the user's name when left out: a pod has
+            # none.
+            identity="stackroles",  # type: ignore[arg-type]
+            ready_flag=started,
+        )
+    finally:
+        await login.close()

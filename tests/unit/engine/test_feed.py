@@ -1,0 +1,103 @@
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from stackroles.engine.feed import Feed, Watcher
+from stackroles.engine.queue import WorkQueue
+from stackroles.kube.cache import Cache
+from stackroles.kube.cluster import Cluster
+from stackroles.kube.kinds import ObjectRef
+from tests.support.objects import child_labels, config_map, custom, stored
+
+DEMO = ObjectRef("CloudController", "ns", "demo")
+
+
+def feed(**watchers: tuple[Watcher, ...]) -> tuple[Feed, WorkQueue]:
+    queue = WorkQueue(lambda: 0.0, Random(1))
+    cluster = Cluster(
+        None,  # type: ignore[arg-type]
+        Cache(),
+        lambda: 1.0,
+        now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    return Feed(cluster, queue, watchers), queue
+
+
+def drain(queue: WorkQueue) -> list[ObjectRef]:
+    keys = []
+    while (key := queue.take()) is not None:
+        queue.done(key)
+        keys.append(key)
+    return keys
+
+
+def test_custom_resource_and_child_enqueue_the_resource() -> None:
+    made, queue = feed()
+    made.changed(stored(custom(), 1))
+    assert drain(queue) == [DEMO]
+
+    made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels()))
+
+    assert drain(queue) == [DEMO]
+
+
+def test_event_that_is_no_news_enqueues_nothing() -> None:
+    made, queue = feed()
+    made.changed(stored(custom(), 1))
+    drain(queue)
+
+    made.changed(stored(custom(), 1))
+
+    assert drain(queue) == []
+
+
+def test_deletion_of_a_child_enqueues_its_parent_though_the_event_has_no_labels() -> None:
+    made, queue = feed()
+    made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels()))
+    drain(queue)
+
+    made.deleted(stored(config_map("c"), 3, uid="2"))
+
+    assert drain(queue) == [DEMO]
+
+
+def test_child_that_changed_its_parent_enqueues_both() -> None:
+    made, queue = feed()
+    made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels("one")))
+    drain(queue)
+
+    made.changed(stored(config_map("c"), 3, uid="2", labels=child_labels("two")))
+
+    assert {key.name for key in drain(queue)} == {"one", "two"}
+
+
+def test_watcher_maps_a_change_to_further_keys() -> None:
+    def pools(obj: dict[str, Any], cache: Cache) -> Iterable[ObjectRef]:
+        return [
+            ObjectRef("ComputePool", "ns", p["metadata"]["name"]) for p in cache.list("ComputePool")
+        ]
+
+    made, queue = feed(CloudController=(pools,))
+    made.changed(stored(custom("pool", kind="ComputePool"), 1, uid="p"))
+    drain(queue)
+
+    made.changed(stored(custom(), 2))
+
+    assert set(drain(queue)) == {DEMO, ObjectRef("ComputePool", "ns", "pool")}
+
+
+def test_list_reports_what_the_watch_missed() -> None:
+    made, queue = feed()
+    made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels()))
+    drain(queue)
+
+    assert made.listed("ConfigMap", "ns", [], 5) == 1
+    assert drain(queue) == [DEMO]
+
+
+def test_label_of_a_foreign_kind_names_no_parent() -> None:
+    made, queue = feed()
+    made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels(kind="Elsewhere")))
+
+    assert drain(queue) == []
