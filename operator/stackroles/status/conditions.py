@@ -62,11 +62,11 @@ def summarise(
 ) -> Finding:
     """Return what `Ready` says: the first of the three that fails, else that all is as desired.
 
-    A roll that is held up comes before members that are missing: it is why they are.
+    What holds up or brings up comes before members that are missing: it is why they are.
     """
     if reconciled.reason.status != "True":
         return reconciled
-    if is_held_up(progressing):
+    if is_held_up(progressing) or progressing.reason is Reason.BRINGING_UP:
         return progressing
     if available.reason.status != "True":
         return available

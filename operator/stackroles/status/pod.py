@@ -7,6 +7,7 @@ from typing import Any
 
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.status.conditions import Finding
+from stackroles.status.words import essence
 
 Object = Mapping[str, Any]
 
@@ -19,7 +20,6 @@ _CLASS_MISSING = re.compile(r'storageclass\S* "?(?P<name>[^" ]+)"? not found')
 # A pod is unschedulable for a moment whenever its volume is being made.
 SCHEDULING_GRACE = timedelta(seconds=10)
 READY_PATIENCE = timedelta(minutes=15)
-_WORDS = 700
 
 
 def assess_pod(pod: Object, now: datetime) -> Finding | None:
@@ -54,7 +54,7 @@ def last_words(container: Object) -> str:
     for state in ("state", "lastState"):
         ended = container.get(state, {}).get("terminated")
         if ended:
-            return _tail(ended.get("message") or "")
+            return essence(ended.get("message") or "")
     return ""
 
 
@@ -64,9 +64,9 @@ def failed_words(pod: Object) -> str:
     for container in (*_containers(status, "init"), *_containers(status, "")):
         ended = container.get("state", {}).get("terminated")
         if ended and ended.get("exitCode"):
-            words = _tail(ended.get("message") or "")
+            words = essence(ended.get("message") or "")
             return f"{container['name']}: {_how_it_ended(ended)}{': ' if words else ''}{words}"
-    return _tail(str(status.get("message") or status.get("reason") or ""))
+    return essence(str(status.get("message") or status.get("reason") or ""))
 
 
 def _assess_container(pod: str, container: Object) -> Finding | None:
@@ -90,7 +90,7 @@ def _assess_container(pod: str, container: Object) -> Finding | None:
     looping = reason == "CrashLoopBackOff" or container.get("restartCount", 0) > 1
     if not looping or not ended or not (ended.get("exitCode") or ended.get("signal")):
         return None
-    words = _tail(ended.get("message") or "")
+    words = essence(ended.get("message") or "")
     advice = " Raise the role's memory limit." if ended.get("reason") == "OOMKilled" else ""
     said = f" It said: {words}" if words else ""
     return Finding(
@@ -173,8 +173,3 @@ def _condition(status: Object, kind: str) -> Object | None:
 
 def _time(value: Any) -> datetime | None:
     return datetime.fromisoformat(str(value)) if value else None
-
-
-def _tail(text: str) -> str:
-    text = text.strip()
-    return text if len(text) <= _WORDS else f"... {text[-_WORDS:]}"

@@ -1,0 +1,35 @@
+"""What a program said last, shortened to what a person needs."""
+
+import re
+
+WORDS = 700
+_LINES = 6
+# oslo.log: date, time, process, level, logger, and perhaps the request in brackets.
+_OSLO = re.compile(
+    r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \d+ (?:ERROR|CRITICAL|WARNING|INFO|DEBUG|TRACE) \S+ ?"
+    r"(?:\[[^\]]*\] ?)?"
+)
+# Frames and source lines of a traceback; what was raised is not indented.
+_FRAME = re.compile(r"^\s|^Traceback \(most recent call last\)|^During handling of|^The above exc")
+# What a server says when it gives up says nothing about why.
+_FAREWELL = re.compile(
+    r"^(?:\*\*\* no app loaded|unable to load app|OOPS !|SIGINT/SIGTERM received|goodbye to uWSGI"
+    r"|VACUUM:|worker \d+ |.* need-app requested)",
+    re.IGNORECASE,
+)
+
+
+def essence(text: str) -> str:
+    """Return the last lines of a log that say something, without prefixes and tracebacks.
+
+    Where nothing is left by that, the end of the text as it is.
+    """
+    lines: list[str] = []
+    for raw in text.rstrip().splitlines():
+        line = _OSLO.sub("", raw)
+        if not line.strip() or _FRAME.match(line) or _FAREWELL.match(line):
+            continue
+        if line not in lines:
+            lines.append(line.rstrip())
+    kept = "\n".join(lines[-_LINES:]) or text.strip()
+    return kept if len(kept) <= WORDS else f"... {kept[-WORDS:]}"
