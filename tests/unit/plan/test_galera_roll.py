@@ -1,0 +1,91 @@
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stackroles.plan.galera_model import Member, Phase, Position, Report, View
+from stackroles.plan.galera_roll import RollMember, next_to_restart
+
+
+def whole(n: int, *, outdated: bool = True, donor: bool = False, size: int = 3) -> RollMember:
+    view = View(primary=True, synced=not donor, uuid="u", committed=1, size=size, donor=donor)
+    return with_report(n, Phase.RUNNING, view=view, outdated=outdated)
+
+
+def with_report(
+    n: int, phase: Phase, *, view: View | None = None, outdated: bool = True, joining: bool = False
+) -> RollMember:
+    position = Position(uuid="u", seqno=1) if phase is Phase.WAITING else None
+    report = Report(
+        pod_uid=f"p{n}",
+        volume_id=f"v{n}",
+        attempt="a",
+        phase=phase,
+        view=view,
+        position=position,
+        joining=joining,
+    )
+    member = Member(name=f"m-{n}", ordinal=n, pod_uid=f"p{n}", report=report)
+    return RollMember(member=member, outdated=outdated)
+
+
+def test_the_writer_comes_last() -> None:
+    members = [whole(0), whole(1), whole(2)]
+
+    assert next_to_restart(members, "m-2") == "m-1"
+    assert next_to_restart([whole(0), whole(1, outdated=False), whole(2)], "m-2") == "m-0"
+    assert next_to_restart([whole(n, outdated=n == 2) for n in range(3)], "m-2") == "m-2"
+
+
+def test_nobody_is_restarted_without_need() -> None:
+    assert next_to_restart([whole(n, outdated=False) for n in range(3)], "m-0") is None
+
+
+def test_nobody_is_restarted_while_a_state_is_sent_or_received() -> None:
+    joining = with_report(2, Phase.STARTING, joining=True)
+
+    assert next_to_restart([whole(0), whole(1), joining], "m-0") is None
+    assert next_to_restart([whole(0, donor=True), whole(1), whole(2)], "m-1") is None
+    assert next_to_restart([whole(0, size=2), whole(1, size=2), whole(2, size=2)], "m-1") is None
+
+
+def test_nobody_is_restarted_while_another_pod_is_gone_or_going() -> None:
+    gone = RollMember(member=Member(name="m-2", ordinal=2), outdated=False)
+
+    assert next_to_restart([whole(0), whole(1), gone], "m-0") is None
+    assert next_to_restart([whole(0), whole(1), replace(whole(2), leaving=True)], "m-0") is None
+
+
+def test_a_member_that_does_not_come_up_gets_the_template_that_was_put_back() -> None:
+    failing = with_report(2, Phase.WAITING)
+    unpulled = RollMember(
+        member=Member(name="m-2", ordinal=2, pod_uid="p2"), outdated=True, running=False
+    )
+    silent = replace(unpulled, running=True)
+    others = [whole(0, size=2, outdated=False), whole(1, size=2, outdated=False)]
+
+    assert next_to_restart([*others, failing], "m-0") == "m-2"
+    assert next_to_restart([*others, unpulled], "m-0") == "m-2"
+    assert next_to_restart([*others, silent], "m-0") is None
+    assert next_to_restart([whole(0), whole(1), replace(failing, outdated=False)], "m-0") is None
+
+
+@given(
+    st.lists(st.sampled_from(["whole", "joining", "waiting", "unknown"]), min_size=3, max_size=5)
+)
+def test_a_restart_never_leaves_more_than_one_member_out(states: list[str]) -> None:
+    makers = {
+        "whole": whole,
+        "joining": lambda n: with_report(n, Phase.STARTING, joining=True),
+        "waiting": lambda n: with_report(n, Phase.WAITING),
+        "unknown": lambda n: RollMember(
+            member=Member(name=f"m-{n}", ordinal=n, pod_uid=f"p{n}"), outdated=True
+        ),
+    }
+    members = [makers[state](n) for n, state in enumerate(states)]
+
+    chosen = next_to_restart(members, "m-0")
+
+    if chosen is not None:
+        left = [s for n, s in enumerate(states) if f"m-{n}" != chosen]
+        assert set(left) == {"whole"}
