@@ -35,6 +35,7 @@ from stackroles.openstack.clouds import Clouds
 from stackroles.reconcile.backup import reconcile_backup
 from stackroles.reconcile.backup_policy import reconcile_backup_policy
 from stackroles.reconcile.cloud_controller import reconcile_cloud_controller
+from stackroles.reconcile.compute_pool import reconcile_compute_pool
 from stackroles.reconcile.context import Context, Reconcilers
 from stackroles.settings import Settings, from_environment
 
@@ -302,6 +303,7 @@ def parts() -> tuple[Reconcilers, Watchers]:
     """Return what reconciles each kind, and what else each kind's changes concern."""
     reconcilers: Reconcilers = {
         "CloudController": reconcile_cloud_controller,
+        "ComputePool": reconcile_compute_pool,
         "BackupPolicy": reconcile_backup_policy,
         "Backup": reconcile_backup,
     }

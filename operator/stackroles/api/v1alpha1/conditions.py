@@ -78,6 +78,16 @@ class Reason(StrEnum):
     ENCRYPTION_SECRET_MISSING = "EncryptionSecretMissing", ConditionType.RECONCILED, "False"
     ENCRYPTION_SECRET_INVALID = "EncryptionSecretInvalid", ConditionType.RECONCILED, "False"
 
+    # Nodes that a pool selects, and whether they serve guests.
+    NODE_CLAIMED = "NodeClaimed", ConditionType.RECONCILED, "False"
+    NODES_SERVE = "NodesServe", ConditionType.AVAILABLE, "True"
+    NO_NODES = "NoNodes", ConditionType.AVAILABLE, "False"
+    NODES_UNAVAILABLE = "NodesUnavailable", ConditionType.AVAILABLE, "False"
+    WAITING_FOR_CONTROLLER = "WaitingForController", ConditionType.PROGRESSING, "True"
+    ENROLLING = "Enrolling", ConditionType.PROGRESSING, "True"
+    LEAVING = "Leaving", ConditionType.PROGRESSING, "True"
+    ZONE_REFUSED = "ZoneRefused", ConditionType.PROGRESSING, "False"
+
     # One run of a backup: it counts only once it was read back.
     BACKUP_VERIFIED = "BackupVerified", ConditionType.COMPLETE, "True"
     BACKUP_WAITING = "WaitingForSource", ConditionType.COMPLETE, "False"

@@ -1,0 +1,117 @@
+"""Which nodes a pool takes, keeps, refuses and gives back."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A pool as far as nodes are concerned.
+
+    Attributes:
+        name: "<namespace>/<name>", for messages.
+        label: the value of the operator's node label for it.
+        selector: the user's labels that choose nodes.
+        created: when it was created; the older pool wins a node that nobody has yet.
+        deleting: whether it is going; it takes no more nodes.
+    """
+
+    name: str
+    label: str
+    selector: Mapping[str, str]
+    created: str = ""
+    deleting: bool = False
+
+    def selects(self, node: "Candidate") -> bool:
+        """Tell whether the user's labels choose a node."""
+        return self.selector.items() <= node.labels.items()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A node.
+
+    Attributes:
+        name: its name.
+        labels: all its labels.
+        claimed: the value of the operator's label on it, empty for none.
+        ready: whether its kubelet reports it as ready.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    claimed: str = ""
+    ready: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """What a pool does with nodes; all names sorted.
+
+    Attributes:
+        members: nodes it has and still selects.
+        enrol: nodes to take now.
+        waiting: nodes it selects that are not ready yet.
+        leaving: nodes it has and does not select any more.
+        refused: nodes it selects that another pool has, with that pool's name.
+    """
+
+    members: tuple[str, ...] = ()
+    enrol: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def selected(self) -> int:
+        """How many nodes the user's labels choose."""
+        return len(self.members) + len(self.enrol) + len(self.waiting) + len(self.refused)
+
+
+def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candidate]) -> Enrolment:
+    """Return what a pool does with each node.
+
+    A node belongs to one pool: the one whose label it carries, else the oldest that selects it. A
+    label of a pool that is gone binds nobody.
+
+    Args:
+        pool: the pool.
+        others: all other pools, of all namespaces.
+        nodes: all nodes.
+    """
+    rivals = tuple(others)
+    owners = {rival.label: rival for rival in rivals}
+    members, enrol, waiting, leaving = [], [], [], []
+    refused: dict[str, str] = {}
+    for node in sorted(nodes, key=lambda node: node.name):
+        mine = node.claimed == pool.label
+        if not pool.selects(node) or pool.deleting:
+            if mine:
+                leaving.append(node.name)
+        elif mine:
+            members.append(node.name)
+        elif holder := owners.get(node.claimed) or _older(pool, rivals, node):
+            refused[node.name] = holder.name
+        elif node.ready:
+            enrol.append(node.name)
+        else:
+            waiting.append(node.name)
+    return Enrolment(
+        members=tuple(members),
+        enrol=tuple(enrol),
+        waiting=tuple(waiting),
+        leaving=tuple(leaving),
+        refused=refused,
+    )
+
+
+def _older(pool: Claim, rivals: Iterable[Claim], node: Candidate) -> Claim | None:
+    """Return the pool that comes before this one for a node nobody has yet."""
+    before = [
+        rival
+        for rival in rivals
+        if not rival.deleting
+        and rival.selects(node)
+        and (rival.created, rival.name) < (pool.created, pool.name)
+    ]
+    return min(before, key=lambda rival: (rival.created, rival.name), default=None)

@@ -1,0 +1,158 @@
+"""What a pool asks of its cloud: hosts, their mapping into the cell, their zone."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import structlog
+
+from stackroles import naming
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.builders.cloud_controller import build_step
+from stackroles.config.pool import Pool
+from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
+from stackroles.kube.kinds import ref_of
+from stackroles.openstack.access import CloudAccess
+from stackroles.openstack.aggregates import ensure_zone
+from stackroles.openstack.fleet import Host, read_hosts
+from stackroles.plan.credentials import ADMIN, ADMIN_PASSWORD
+from stackroles.reconcile.context import Context
+from stackroles.roles import nova_compute, registry
+from stackroles.status.compute import HostFacts
+from stackroles.status.conditions import Finding
+from stackroles.status.step import StepState, assess_step
+
+Object = dict[str, Any]
+log = structlog.get_logger(__name__)
+
+_SOON = 5.0
+_SETTLED = 30.0
+_ZONE_SETTLED = 300.0
+_DEADLINE = 60.0
+# So long the last answer is believed while the API does not give another.
+_BELIEVED = 120.0
+_NODE = "nova/discover"
+
+
+class PoolCloud:
+    """A pool's view of its cloud in one pass; everything is read from polls."""
+
+    def __init__(self, context: Context, resource: Object, pool: Pool) -> None:
+        self._context = context
+        self._resource = resource
+        self._pool = pool
+        self._ref = ref_of(resource)
+
+    async def access(self) -> CloudAccess | None:
+        """Return access to the cloud as its administrator, None before there is a password."""
+        name = naming.child(self._pool.cloud.name, ADMIN)
+        secret = await self._context.cluster.read_secret(self._pool.namespace, name)
+        if not secret or ADMIN_PASSWORD not in secret:
+            return None
+        password = secret[ADMIN_PASSWORD].decode()
+        access: CloudAccess = self._context.openstack.access(self._pool.cloud, password)
+        return access
+
+    def watch_hosts(self, access: CloudAccess, names: Collection[str], *, settled: bool) -> None:
+        """Poll the named hosts; often while something is expected to change."""
+        wanted = tuple(sorted(names))
+
+        async def read() -> tuple[Host, ...]:
+            return await access.call("Reading compute hosts", read_hosts, wanted)
+
+        self._context.poller.ensure(
+            f"{self._ref}/hosts",
+            read,
+            interval=_SETTLED if settled else _SOON,
+            deadline=_DEADLINE,
+            notify=self._ref,
+            target=f"{self._pool.cloud.uid}/compute",
+        )
+
+    def hosts(self) -> tuple[dict[str, Host], str, bool]:
+        """Return the hosts by name, why the cloud is silent ("" when not), and whether it spoke."""
+        seen = self._context.poller.latest(f"{self._ref}/hosts")
+        if seen is None or (seen.value is None and not seen.error):
+            return {}, "", False
+        known = {host.name: host for host in seen.value or ()}
+        age = self._context.clock.monotonic() - seen.at
+        silent = bool(seen.error) and (seen.value is None or age > _BELIEVED)
+        return known, seen.error if silent else "", True
+
+    def discovery(self, hosts: Mapping[str, Host]) -> list[Object]:
+        """Return the manifests that map hosts into their cell: configuration, and the Job last."""
+        digest = naming.digest(sorted((host.name, host.service) for host in hosts.values()))
+        return build_step(self._pool, registry.service("nova"), nova_compute.discovery(digest))
+
+    async def discover(self, manifests: list[Object]) -> StepState:
+        """Have the Job run once for each set of hosts; return how it stands."""
+        job, cluster = manifests[-1], self._context.cluster
+        name, now = job["metadata"]["name"], self._context.clock.now()
+        found = cluster.list("Job", self._pool.namespace, self._step_labels())
+        seen = next((j for j in found if j["metadata"]["name"] == name), None)
+        pods = cluster.list("Pod", self._pool.namespace, self._step_labels())
+        mine = [pod for pod in pods if seen is not None and _is_owned(pod, seen)]
+        state = assess_step(_NODE, "check that nova's databases answer", seen, mine, now)
+        for other in found:
+            retry = other is seen and state.retry_at is not None and now >= state.retry_at
+            outdated = other is not seen
+            if (outdated or retry) and not other["metadata"].get("deletionTimestamp"):
+                await cluster.delete(other)
+        if seen is None:
+            await cluster.create_once(job, self._resource)
+        elif state.retry_at is not None:
+            self._context.enqueue(self._ref, max(1.0, (state.retry_at - now).total_seconds()))
+        return state
+
+    def keep_zone(self, access: CloudAccess, names: Collection[str]) -> Finding | None:
+        """Have the hosts put into the pool's zone; return why that is refused, None when not."""
+        zone, hosts = self._pool.spec.availability_zone, tuple(sorted(names))
+        name = f"{self._ref}/zone"
+        if zone is None or not hosts:
+            self._context.poller.forget(name)
+            return None
+
+        async def ensure() -> tuple[str, ...]:
+            changes = await access.call("Filling the zone", ensure_zone, zone, hosts)
+            if changes:
+                log.info("Changed the zone", changes=changes)
+            return (zone, *hosts)
+
+        seen = self._context.poller.latest(name)
+        done = seen is not None and seen.value == (zone, *hosts) and not seen.error
+        self._context.poller.ensure(
+            name,
+            ensure,
+            interval=_ZONE_SETTLED if done else _SOON,
+            deadline=_DEADLINE,
+            notify=self._ref,
+            target=f"{self._pool.cloud.uid}/zone/{self._pool.name}",
+        )
+        if seen is not None and seen.error:
+            return Finding(Reason.ZONE_REFUSED, f"Availability zone {zone}: {seen.error}")
+        return None
+
+    def _step_labels(self) -> dict[str, str]:
+        return {
+            LABEL_INSTANCE: self._pool.name,
+            LABEL_OWNER_KIND: self._pool.owner_kind,
+            LABEL_STEP: "nova.discover",
+        }
+
+
+def facts(host: Host | None) -> HostFacts | None:
+    """Return what a host's status is judged by."""
+    if host is None:
+        return None
+    return HostFacts(
+        up=host.up,
+        enabled=host.enabled,
+        reason=host.reason,
+        vcpus=host.vcpus,
+        memory_mib=host.memory_mib,
+        guests=host.guests,
+    )
+
+
+def _is_owned(pod: Object, job: Object) -> bool:
+    references = pod["metadata"].get("ownerReferences") or ()
+    return any(reference["uid"] == job["metadata"]["uid"] for reference in references)

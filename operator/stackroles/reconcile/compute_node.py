@@ -1,0 +1,93 @@
+"""ComputeNode: made for each node of a pool, and its status."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from stackroles.api.v1alpha1.common import dump
+from stackroles.api.v1alpha1.compute import ComputeNodeStatus
+from stackroles.builders.metadata import labels, owner_reference
+from stackroles.config.pool import Pool
+from stackroles.constants import GROUP_VERSION, LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_POOL
+from stackroles.errors import Conflict
+from stackroles.reconcile.context import Context
+from stackroles.roles import nova_compute, registry
+from stackroles.status.compute import Look, ObservedNode, assess_node, read_report
+
+Object = dict[str, Any]
+KIND = "ComputeNode"
+
+
+def build_compute_node(pool: Pool, node: str) -> Object:
+    """Return the ComputeNode of a node, which has the node's name."""
+    return {
+        "apiVersion": GROUP_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "name": node,
+            "namespace": pool.namespace,
+            "labels": labels(pool, "compute-node", "nova"),
+            "ownerReferences": [owner_reference(pool)],
+        },
+        "spec": {"pool": pool.name, "nodeName": node},
+    }
+
+
+def nodes_of(context: Context, pool: Pool) -> dict[str, Object]:
+    """Return the ComputeNodes of a pool by node."""
+    return {
+        found["spec"]["nodeName"]: found
+        for found in context.cluster.list(KIND, pool.namespace)
+        if found["spec"].get("pool") == pool.name
+        and any(r["uid"] == pool.uid for r in found["metadata"].get("ownerReferences") or ())
+    }
+
+
+async def enrol(context: Context, resource: Object, pool: Pool, name: str) -> None:
+    """Make a node's ComputeNode and let the pool's agents onto it.
+
+    Raises:
+        Conflict: a ComputeNode of an earlier pool is still there.
+    """
+    found = await context.cluster.create_once(build_compute_node(pool, name), resource)
+    references = found["metadata"].get("ownerReferences") or ()
+    if all(reference["uid"] != pool.uid for reference in references):
+        raise Conflict(f"ComputeNode {name} of another pool is still there", 409)
+    node = context.cluster.get("Node", "", name)
+    if node is not None:
+        await context.cluster.label_node(node, {LABEL_POOL: pool.label})
+
+
+def pods_by_node(context: Context, pool: Pool) -> dict[str, list[Object]]:
+    """Return the agents' pods by the node they are bound to."""
+    wanted = {LABEL_INSTANCE: pool.name, LABEL_OWNER_KIND: pool.owner_kind}
+    found: dict[str, list[Object]] = {}
+    for pod in context.cluster.list("Pod", pool.namespace, wanted):
+        owners = pod["metadata"].get("ownerReferences") or ()
+        if any(owner["kind"] == "DaemonSet" for owner in owners):
+            found.setdefault(pod.get("spec", {}).get("nodeName", ""), []).append(pod)
+    return found
+
+
+async def report_node(context: Context, resource: Object, observed: ObservedNode) -> None:
+    """Write the status of one ComputeNode, if it differs."""
+    report: Mapping[str, str] = read_report(observed.pods, nova_compute.PROBE)
+    look = Look(
+        resource["metadata"].get("generation", 0), context.clock.now().replace(microsecond=0)
+    )
+    status = assess_node(observed, report, previous_status(resource), look)
+    await context.cluster.patch_status(resource, dump(status))
+
+
+def previous_status(resource: Object) -> ComputeNodeStatus:
+    """Return a ComputeNode's status so far; one of another form counts for none."""
+    try:
+        return ComputeNodeStatus.model_validate(resource.get("status") or {})
+    except ValidationError:
+        return ComputeNodeStatus()
+
+
+def agents_expected() -> int:
+    """Return how many agents' pods a node must have."""
+    return len(registry.COMPUTE_ROLES)

@@ -1,0 +1,262 @@
+"""ComputePool: chooses nodes, runs agents on them, and says how they stand."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+
+from stackroles.api.v1alpha1.common import dump
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.builders.cloud_controller import build_roles
+from stackroles.config.pool import Pool
+from stackroles.constants import ANNOTATION_PAUSED, FINALIZER
+from stackroles.errors import CloudError, ClusterError, SpecInvalid
+from stackroles.kube.apply import ChildRecord
+from stackroles.kube.kinds import ObjectRef, ref_of
+from stackroles.openstack.access import CloudAccess
+from stackroles.plan.config_maps import kept_config_maps
+from stackroles.plan.enrolment import Enrolment, plan_enrolment
+from stackroles.reconcile import compute_release
+from stackroles.reconcile.backup import missing_controller
+from stackroles.reconcile.compute_cloud import PoolCloud, facts
+from stackroles.reconcile.compute_node import (
+    agents_expected,
+    enrol,
+    nodes_of,
+    pods_by_node,
+    previous_status,
+    report_node,
+)
+from stackroles.reconcile.compute_view import (
+    annotations,
+    candidates,
+    claims,
+    look,
+    parse,
+    pool_of,
+    previous,
+    refuse,
+)
+from stackroles.reconcile.context import Context
+from stackroles.reconcile.observe import config_maps_in_use, existing_config_maps, observe_roles
+from stackroles.roles import registry
+from stackroles.roles.definition import RoleDefinition
+from stackroles.status.compute import READY, UNAVAILABLE, ObservedNode
+from stackroles.status.compute_pool import Selection, assess_pool
+from stackroles.status.conditions import Finding
+from stackroles.status.step import StepState
+
+Object = dict[str, Any]
+log = structlog.get_logger(__name__)
+_UNSETTLED_SECONDS = 15.0
+
+
+async def reconcile_compute_pool(context: Context, resource: Object) -> None:
+    """Bring a pool's nodes to what the resource declares.
+
+    Raises:
+        SpecInvalid: the spec asks for what cannot be; the status says so.
+        ClusterError: a child was refused; the status says so.
+    """
+    deleting = bool(resource["metadata"].get("deletionTimestamp"))
+    if deleting and FINALIZER not in (resource["metadata"].get("finalizers") or ()):
+        return
+    try:
+        spec = parse(resource)
+    except SpecInvalid as error:
+        await refuse(context, resource, Finding(Reason.SPEC_INVALID, error.message))
+        raise
+    if not deleting and (spec.suspend or ANNOTATION_PAUSED in annotations(resource)):
+        words = "Nothing is changed while spec.suspend is true; what runs keeps running."
+        await refuse(context, resource, Finding(Reason.SUSPENDED, words))
+        return
+    namespace = resource["metadata"]["namespace"]
+    controller = context.cluster.get("CloudController", namespace, spec.controller)
+    if controller is None and deleting:
+        await compute_release.abandon(context, resource)
+        return
+    if controller is None:
+        await refuse(context, resource, missing_controller(spec.controller, namespace))
+        return
+    pool = pool_of(context, resource, spec, controller)
+    if deleting:
+        await compute_release.teardown(context, resource, pool)
+        return
+    await context.cluster.set_finalizer(resource, present=True)
+    await PoolPass(context, resource, pool, controller).run()
+
+
+class PoolPass:
+    """One pass over one pool."""
+
+    def __init__(self, context: Context, resource: Object, pool: Pool, controller: Object) -> None:
+        self._context = context
+        self._resource = resource
+        self._pool = pool
+        self._controller = controller
+        self._cloud = PoolCloud(context, resource, pool)
+
+    async def run(self) -> None:
+        """Choose nodes, apply agents, ask the cloud, and say how it stands."""
+        enrolment = plan_enrolment(
+            *claims(self._context, self._resource), candidates(self._context)
+        )
+        for name in enrolment.enrol:
+            await enrol(self._context, self._resource, self._pool, name)
+        access = await self._cloud.access()
+        hosts, silence, spoke = self._cloud.hosts()
+        discovery = self._cloud.discovery(hosts) if hosts else []
+        roles, missing = self._startable()
+        records, failure = await self._apply(roles, discovery[:-1])
+        step = await self._cloud.discover(discovery) if discovery else StepState(node="")
+        mapped = self._mapped(step)
+        if spoke or silence:
+            await self._report_nodes(enrolment, hosts, silence, mapped)
+        trouble = await self._cloud_side(enrolment, access, mapped)
+        progressing = step.problem or trouble or _waiting(missing, self._pool.cloud.name)
+        await self._report(enrolment, records, failure, progressing)
+        if failure is not None:
+            raise failure
+
+    def _startable(self) -> tuple[list[RoleDefinition], set[str]]:
+        """Return the roles that may run, and the controller's roles that others wait for."""
+        status = self._controller.get("status") or {}
+        ready = {role["name"] for role in status.get("roles") or () if role.get("ready")}
+        roles, missing = [], set[str]()
+        for role in registry.COMPUTE_ROLES:
+            name = self._pool.workload(role.name)
+            lacking = set(role.needs) - ready
+            present = self._context.cluster.get(role.workload.value, self._pool.namespace, name)
+            if present is not None or not lacking:
+                roles.append(role)
+            else:
+                missing |= lacking
+        return roles, missing
+
+    async def _apply(
+        self, roles: Iterable[RoleDefinition], discovery: list[Object]
+    ) -> tuple[tuple[ChildRecord, ...] | None, ClusterError | None]:
+        manifests = [*build_roles(self._pool, roles), *discovery]
+        cluster = self._context.cluster
+        try:
+            records = await cluster.apply_children(self._resource, manifests)
+        except ClusterError as error:
+            return None, error
+        await cluster.prune(self._resource, [*manifests, *self._kept(manifests)])
+        return records, None
+
+    def _kept(self, manifests: Iterable[Object]) -> list[ObjectRef]:
+        """Return the configuration that stays because pods still read it."""
+        now = self._context.clock.now()
+        states = observe_roles(self._context.cluster, self._pool, registry.COMPUTE_ROLES, now)
+        names = kept_config_maps(
+            existing_config_maps(self._context.cluster, self._pool, self._resource),
+            (m["metadata"]["name"] for m in manifests if m["kind"] == "ConfigMap"),
+            config_maps_in_use(self._context.cluster, self._pool),
+            {state.name for state in states if state.present and not state.complete},
+        )
+        return [ObjectRef("ConfigMap", self._pool.namespace, name) for name in names]
+
+    def _mapped(self, step: StepState) -> set[str]:
+        """Return the hosts that the scheduler knows: all after the step, before it the old ones."""
+        nodes = nodes_of(self._context, self._pool)
+        if step.done:
+            return set(nodes)
+        return {
+            name
+            for name, node in nodes.items()
+            if previous_status(node).state in (READY, UNAVAILABLE)
+            and previous_status(node).vcpus > 0
+        }
+
+    async def _report_nodes(
+        self, enrolment: Enrolment, hosts: dict[str, Any], silence: str, mapped: set[str]
+    ) -> None:
+        pods = pods_by_node(self._context, self._pool)
+        kept = {*enrolment.members, *enrolment.enrol}
+        for name, node in nodes_of(self._context, self._pool).items():
+            observed = ObservedNode(
+                host=facts(hosts.get(name)),
+                pods=pods.get(name, []),
+                roles=agents_expected(),
+                mapped=name in mapped,
+                leaving=name not in kept,
+                silence=silence,
+            )
+            await report_node(self._context, node, observed)
+
+    async def _cloud_side(
+        self, enrolment: Enrolment, access: CloudAccess | None, mapped: set[str]
+    ) -> Finding | None:
+        """Do what needs the cloud's APIs: poll hosts, fill the zone, let nodes go."""
+        if access is None:
+            return None
+        kept = {*enrolment.members, *enrolment.enrol}
+        nodes = nodes_of(self._context, self._pool)
+        settled = all(previous_status(node).state == READY for node in nodes.values())
+        self._cloud.watch_hosts(access, kept | nodes.keys(), settled=settled and bool(nodes))
+        hosts, _, _ = self._cloud.hosts()
+        reason = compute_release.closing_reason(self._pool)
+        if any(hosts[n].reason == reason and not hosts[n].enabled for n in kept & hosts.keys()):
+            await self._take_back(access, kept)
+        trouble = self._cloud.keep_zone(access, kept & mapped)
+        leaving = {*enrolment.leaving, *nodes.keys()} - kept
+        if not leaving:
+            return trouble
+        held = await compute_release.release(
+            self._context, self._resource, self._pool, access, leaving
+        )
+        return Finding(Reason.LEAVING, held.message) if held else trouble
+
+    async def _take_back(self, access: CloudAccess, kept: Iterable[str]) -> None:
+        try:
+            opened = await compute_release.take_back(access, self._pool, tuple(kept))
+        except CloudError as error:
+            log.warning("Hosts that stay after all could not be opened", error=str(error))
+            return
+        log.info("Opened compute hosts", nodes=opened)
+        self._context.poller.refresh(f"{ref_of(self._resource)}/hosts")
+
+    async def _report(
+        self,
+        enrolment: Enrolment,
+        records: tuple[ChildRecord, ...] | None,
+        failure: ClusterError | None,
+        progressing: Finding | None,
+    ) -> None:
+        reconciled = (
+            Finding(Reason.APPLIED, "All that can run yet is applied.")
+            if failure is None
+            else Finding(Reason.APPLY_FAILED, str(failure))
+        )
+        nodes = {
+            name: previous_status(node)
+            for name, node in nodes_of(self._context, self._pool).items()
+        }
+        selection = Selection(
+            selected=enrolment.selected,
+            pending=(*enrolment.enrol, *enrolment.waiting),
+            leaving=enrolment.leaving,
+            refused=enrolment.refused,
+        )
+        status = assess_pool(
+            selection,
+            nodes,
+            reconciled=reconciled,
+            progressing=progressing,
+            previous=previous(self._resource),
+            look=look(self._context, self._resource),
+        )
+        written = dump(status)
+        if records is not None:
+            written["children"] = [record.to_dict() for record in records]
+        await self._context.cluster.patch_status(self._resource, written)
+        if any(node.state != READY for node in nodes.values()):
+            self._context.enqueue(ref_of(self._resource), _UNSETTLED_SECONDS)
+
+
+def _waiting(missing: set[str], cloud: str) -> Finding | None:
+    if not missing:
+        return None
+    words = f"Waits for {', '.join(sorted(missing))} of CloudController {cloud}."
+    return Finding(Reason.WAITING_FOR_CONTROLLER, words)

@@ -1,0 +1,113 @@
+"""What a pool's reconcile reads of its own resource, of other pools and of nodes."""
+
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from stackroles.api.v1alpha1.common import dump
+from stackroles.api.v1alpha1.compute import ComputePoolSpec, ComputePoolStatus
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.config.pool import Pool, pool_label
+from stackroles.constants import LABEL_POOL
+from stackroles.errors import SpecInvalid
+from stackroles.plan.enrolment import Candidate, Claim
+from stackroles.reconcile.clouds import cloud_of
+from stackroles.reconcile.context import Context
+from stackroles.status.compute import Look
+from stackroles.status.compute_pool import refuse_pool
+from stackroles.status.conditions import Finding
+
+Object = dict[str, Any]
+log = structlog.get_logger(__name__)
+
+
+async def refuse(context: Context, resource: Object, finding: Finding) -> None:
+    """Say why a pool is not acted upon."""
+    status = refuse_pool(finding, previous(resource), look(context, resource))
+    await context.cluster.patch_status(resource, dump(status))
+
+
+def claims(context: Context, resource: Object) -> tuple[Claim, list[Claim]]:
+    """Return the pool and all others as the plan sees them."""
+    mine, uid = _claim(resource), resource["metadata"]["uid"]
+    others = [
+        _claim(other)
+        for other in context.cluster.list("ComputePool")
+        if other["metadata"]["uid"] != uid
+    ]
+    return mine, others
+
+
+def _claim(resource: Object) -> Claim:
+    metadata = resource["metadata"]
+    return Claim(
+        name=f"{metadata['namespace']}/{metadata['name']}",
+        label=pool_label(metadata["namespace"], metadata["name"]),
+        selector=(resource.get("spec") or {}).get("nodeSelector") or {},
+        created=metadata.get("creationTimestamp", ""),
+        deleting=bool(metadata.get("deletionTimestamp")),
+    )
+
+
+def candidates(context: Context) -> list[Candidate]:
+    """Return all nodes as the plan sees them."""
+    return [
+        Candidate(
+            name=node["metadata"]["name"],
+            labels=node["metadata"].get("labels", {}),
+            claimed=node["metadata"].get("labels", {}).get(LABEL_POOL, ""),
+            ready=any(
+                condition["type"] == "Ready" and condition["status"] == "True"
+                for condition in node.get("status", {}).get("conditions") or ()
+            ),
+        )
+        for node in context.cluster.list("Node")
+        if not node["metadata"].get("deletionTimestamp")
+    ]
+
+
+def pool_of(context: Context, resource: Object, spec: ComputePoolSpec, controller: Object) -> Pool:
+    """Return the pool with its cloud; raises SpecInvalid when the cloud's own spec is wrong."""
+    metadata = resource["metadata"]
+    return Pool(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        spec=spec,
+        cloud=cloud_of(context, controller),
+    )
+
+
+def parse(resource: Object) -> ComputePoolSpec:
+    """Return the spec; raises SpecInvalid for one stored under an older schema."""
+    try:
+        return ComputePoolSpec.model_validate(resource.get("spec") or {})
+    except ValidationError as error:
+        problems = "; ".join(
+            f"spec.{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False)
+        )
+        raise SpecInvalid(Reason.SPEC_INVALID, f"{problems}. Correct the fields named.") from error
+
+
+def previous(resource: Object) -> ComputePoolStatus:
+    """Return the status so far; one of another form counts for none."""
+    try:
+        return ComputePoolStatus.model_validate(resource.get("status") or {})
+    except ValidationError:
+        log.warning("The status could not be read and is written anew")
+        return ComputePoolStatus()
+
+
+def look(context: Context, resource: Object) -> Look:
+    """Return when the resource is looked at, and at which generation."""
+    # Whole seconds, as the API writes times.
+    now = context.clock.now().replace(microsecond=0)
+    return Look(resource["metadata"].get("generation", 0), now)
+
+
+def annotations(resource: Object) -> dict[str, str]:
+    """Return a resource's annotations."""
+    annotations: dict[str, str] = resource["metadata"].get("annotations") or {}
+    return annotations

@@ -1,0 +1,155 @@
+"""From what was observed of a pool's nodes to the pool's status."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
+from stackroles.api.v1alpha1.conditions import ConditionType, Reason, reason_of
+from stackroles.status.compute import READY, Look, all_conditions
+from stackroles.status.conditions import Finding, build_condition, conditions_of
+
+UNHEALTHY_SHOWN = 50
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What a pool does with nodes.
+
+    Attributes:
+        selected: how many nodes the user's labels choose.
+        pending: nodes that are to be taken, or will be when they are ready.
+        leaving: nodes that are to leave.
+        refused: nodes that another pool has, with that pool's name.
+    """
+
+    selected: int
+    pending: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def assess_pool(
+    selection: Selection,
+    nodes: Mapping[str, ComputeNodeStatus],
+    *,
+    reconciled: Finding,
+    progressing: Finding | None,
+    previous: ComputePoolStatus,
+    look: Look,
+) -> ComputePoolStatus:
+    """Return the status of a pool, without its children.
+
+    Args:
+        selection: which nodes it has, wants and may not have.
+        nodes: status of each of its nodes, by node.
+        reconciled: whether all was applied, or why not.
+        progressing: what is said of the pool as a whole; None to say it of its nodes.
+        previous: the status so far.
+        look: when this was.
+    """
+    ready = sorted(name for name, status in nodes.items() if status.state == READY)
+    unhealthy = sorted(
+        {name for name, status in nodes.items() if status.state != READY} | {*selection.pending}
+    )
+    available = _pool_available(selection, ready, unhealthy)
+    if reconciled.reason.status == "True" and selection.refused:
+        reconciled = _claimed(selection.refused)
+    progressing = progressing or _pool_progressing(selection, nodes)
+    return ComputePoolStatus(
+        observed_generation=look.generation,
+        conditions=all_conditions(reconciled, available, progressing, previous.conditions, look),
+        nodes=selection.selected,
+        ready=len(ready),
+        vcpus=sum(nodes[name].vcpus for name in ready),
+        memory_mib=sum(nodes[name].memory_mib for name in ready),
+        guests=sum(status.guests for status in nodes.values()),
+        unhealthy=tuple(unhealthy[:UNHEALTHY_SHOWN]),
+        children=previous.children,
+    )
+
+
+def refuse_pool(reconciled: Finding, previous: ComputePoolStatus, look: Look) -> ComputePoolStatus:
+    """Return the status of a pool that is not acted upon; what was known of it stays."""
+    known = {condition.type: condition for condition in previous.conditions}
+    findings = (
+        reconciled,
+        Finding(Reason.SETTLED),
+        Finding(Reason.NEEDS_ATTENTION, reconciled.message),
+    )
+    at = (look.generation, look.now)
+    changed = {
+        condition.type: condition
+        for condition in (
+            *conditions_of(findings, previous.conditions, *at),
+            build_condition(ConditionType.READY, reconciled, known.get("Ready"), at),
+        )
+    }
+    return previous.model_copy(
+        update={
+            "observed_generation": look.generation,
+            "conditions": tuple((known | changed).values()),
+        }
+    )
+
+
+def _pool_available(
+    selection: Selection, ready: Sequence[str], unhealthy: Sequence[str]
+) -> Finding:
+    if selection.selected == 0 and not selection.leaving:
+        return Finding(
+            Reason.NO_NODES,
+            "No node has the labels of spec.nodeSelector: label a node, or change the selector.",
+        )
+    if not ready:
+        return Finding(
+            Reason.NODES_UNAVAILABLE, f"None of {len(unhealthy)} nodes serves guests yet."
+        )
+    if unhealthy:
+        names = f"{', '.join(unhealthy[:_NAMED])}{' ...' if len(unhealthy) > _NAMED else ''}"
+        return Finding(
+            Reason.NODES_SERVE, f"{len(ready)} nodes serve guests; these do not: {names}."
+        )
+    return Finding(Reason.NODES_SERVE, f"All {len(ready)} nodes serve guests.")
+
+
+def _pool_progressing(selection: Selection, nodes: Mapping[str, ComputeNodeStatus]) -> Finding:
+    """Return the first node's trouble, else what is still under way."""
+    held = _held_up(nodes)
+    if held is not None:
+        return held
+    if selection.leaving:
+        return Finding(
+            Reason.LEAVING,
+            f"{_names(selection.leaving)} leave the pool when they have no guests.",
+        )
+    under_way = sorted(name for name, status in nodes.items() if status.state != READY)
+    pending = (*under_way, *selection.pending)
+    if pending:
+        return Finding(Reason.ENROLLING, f"{_names(pending)} do not serve yet.")
+    return Finding(Reason.ROLLOUT_COMPLETE, "All nodes are enrolled.")
+
+
+def _held_up(nodes: Mapping[str, ComputeNodeStatus]) -> Finding | None:
+    for name in sorted(nodes):
+        for condition in nodes[name].conditions:
+            finished = condition.reason == Reason.ROLLOUT_COMPLETE.value
+            if condition.type == "Progressing" and condition.status == "False" and not finished:
+                return Finding(reason_of(condition.reason), f"Node {name}: {condition.message}")
+    return None
+
+
+def _claimed(refused: Mapping[str, str]) -> Finding:
+    named = sorted(refused.items())[:_NAMED]
+    words = ", ".join(f"{node} belongs to ComputePool {pool}" for node, pool in named)
+    more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+    return Finding(
+        Reason.NODE_CLAIMED,
+        f"A node has one pool: {words}{more}. Change spec.nodeSelector of one of the pools, or the "
+        "labels of the node.",
+    )
+
+
+def _names(nodes: Sequence[str]) -> str:
+    shown = ", ".join(nodes[:_NAMED])
+    return f"{shown} and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else shown
