@@ -202,9 +202,25 @@ def build_backup_job(cloud: Cloud, parent: Parent, run: Run) -> Manifest:
     }
 
 
+# OVS resolves names by itself, in the background, and a one-shot client gives up before the answer
+# is there: it is given addresses.
+_OVN_COPY = """\
+for host in {hosts}; do
+  address=$(getent ahostsv4 "$host" | cut -d' ' -f1 | head -n1)
+  [ -z "$address" ] || servers="${{servers:+$servers,}}tcp:$address:{port}"
+done
+exec ovsdb-client -t 60 backup "$servers" {database} > {copies}/{role}.ovsdb
+"""
+
+
 def _ovn_copy(cloud: Cloud, role: str, database: str, port: int) -> Container:
-    servers = ",".join(f"tcp:{member}:{port}" for member in cloud.members(role))
-    copy = f"exec ovsdb-client -t 60 backup {servers} {database} > {_COPIES}/{role}.ovsdb"
+    copy = _OVN_COPY.format(
+        hosts=" ".join(cloud.members(role)),
+        port=port,
+        database=database,
+        copies=_COPIES,
+        role=role,
+    )
     return Container(
         name=role,
         image="ovn",

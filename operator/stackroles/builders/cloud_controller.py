@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from stackroles.builders.configmap import build_agents_config_map, build_config_map
 from stackroles.builders.job import StepOf, build_job, render_step
 from stackroles.builders.metadata import Manifest
+from stackroles.builders.network_policy import build_network_policy
 from stackroles.builders.pdb import build_pdb
 from stackroles.builders.rendering import files_of, render_role
 from stackroles.builders.service import build_service
@@ -14,7 +15,7 @@ from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
 
 
 def build_role(owner: Owner, role: RoleDefinition) -> list[Manifest]:
-    """Return the children of one role: configuration, Service, budget, workload."""
+    """Return the children of one role: configuration, Service, policy, budget, workload."""
     rendering = render_role(owner, role, files_of(role.files, owner))
     children: list[Manifest] = []
     if rendering.config_map:
@@ -22,6 +23,9 @@ def build_role(owner: Owner, role: RoleDefinition) -> list[Manifest]:
     service = build_service(owner, role)
     if service:
         children.append(service)
+    policy = build_network_policy(owner, role)
+    if policy:
+        children.append(policy)
     children.append(build_pdb(owner, role))
     children.append(build_workload(owner, role, rendering))
     return children

@@ -132,6 +132,13 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         scope=Scope.WORKLOADS,
+        group="networking.k8s.io",
+        resources=("networkpolicies",),
+        verbs=("get", "create", "patch", "delete"),
+        why="who may reach which role",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
         group="",
         resources=("pods",),
         verbs=(*_READ, "patch", "delete"),

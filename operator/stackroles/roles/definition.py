@@ -228,6 +228,8 @@ class RoleDefinition:
         single_because: why it has one member by default, and what its loss costs.
         backup: what a backup of this role contains.
         headless: its Service gives every member a name and publishes unready ones.
+        open_because: who reaches its published ports from outside the cloud's pods; empty when
+            nobody does. Programs in a node's own network count: no selector matches them.
     """
 
     name: str
@@ -253,6 +255,7 @@ class RoleDefinition:
     share_processes: bool = False
     fs_group: int | None = None
     single_because: str = ""
+    open_because: str = ""
     backup: str = "nothing: it is made again from the resources"
 
 

@@ -75,6 +75,7 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
 GLANCE = RoleDefinition(
     name="glance",
     service="glance",
+    open_because="clients of the API, and agents in the nodes' own network",
     image="glance",
     workload=Workload.STATEFUL_SET,
     replicas=1,

@@ -104,6 +104,7 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
 KEYSTONE = RoleDefinition(
     name="keystone",
     service="keystone",
+    open_because="clients of the API, and agents in the nodes' own network",
     image="keystone",
     workload=Workload.DEPLOYMENT,
     files=files,

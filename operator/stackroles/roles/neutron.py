@@ -111,6 +111,7 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
 NEUTRON_API = RoleDefinition(
     name="neutron-api",
     service="neutron",
+    open_because="clients of the API, and agents in the nodes' own network",
     image="neutron",
     workload=Workload.DEPLOYMENT,
     files=api_files,

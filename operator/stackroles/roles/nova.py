@@ -154,6 +154,7 @@ def _api_role(name: str, module: str, port: int, memory: str) -> RoleDefinition:
     return RoleDefinition(
         name=name,
         service="nova",
+        open_because="clients of the API, and agents in the nodes' own network",
         image="nova",
         workload=Workload.DEPLOYMENT,
         files=_api_files(name, module, port),
@@ -218,6 +219,7 @@ _CONSOLE_OPTIONS: Options = {
 NOVA_NOVNCPROXY = RoleDefinition(
     name="nova-novncproxy",
     service="nova",
+    open_because="browsers that show a guest's console",
     image="nova",
     workload=Workload.DEPLOYMENT,
     files=_files("nova-novncproxy", _CONSOLE_OPTIONS),

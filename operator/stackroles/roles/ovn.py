@@ -47,6 +47,7 @@ class Database:
         file: base name of its file, sockets and schema.
         port: where clients connect.
         raft_port: where members talk to each other.
+        open_because: who reaches it from outside the cloud's pods.
     """
 
     role: str
@@ -54,6 +55,7 @@ class Database:
     file: str
     port: int
     raft_port: int
+    open_because: str = ""
 
     @property
     def control(self) -> str:
@@ -88,7 +90,14 @@ class Database:
 
 
 NORTH = Database(role="ovn-nb", name="OVN_Northbound", file="ovnnb", port=6641, raft_port=6643)
-SOUTH = Database(role="ovn-sb", name="OVN_Southbound", file="ovnsb", port=6642, raft_port=6644)
+SOUTH = Database(
+    role="ovn-sb",
+    name="OVN_Southbound",
+    file="ovnsb",
+    port=6642,
+    raft_port=6644,
+    open_because="ovn-controller and the metadata agent, which run in the nodes' own network",
+)
 
 
 def north(cloud: Cloud) -> str:
@@ -133,6 +142,7 @@ def _database_role(database: Database) -> RoleDefinition:
     return RoleDefinition(
         name=database.role,
         service="ovn",
+        open_because=database.open_because,
         image="ovn",
         workload=Workload.STATEFUL_SET,
         headless=True,

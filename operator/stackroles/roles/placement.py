@@ -54,6 +54,7 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
 PLACEMENT = RoleDefinition(
     name="placement",
     service="placement",
+    open_because="clients of the API, and agents in the nodes' own network",
     image="placement",
     workload=Workload.DEPLOYMENT,
     files=files,

@@ -122,6 +122,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
 RABBITMQ = RoleDefinition(
     name="rabbitmq",
     service="rabbitmq",
+    open_because="nova-compute, which runs in the nodes' own network",
     image="rabbitmq",
     workload=Workload.STATEFUL_SET,
     headless=True,
