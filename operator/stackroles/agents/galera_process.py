@@ -20,8 +20,6 @@ _SET_CHILD_SUBREAPER = 36
 _SQL_SECONDS = 1.0
 # Logged by Galera when a joiner has given up and only a new start helps; the server stays up.
 _GIVEN_UP = ("node restart required", "Will never receive state. Need to abort")
-# Transfers that stop all writes on the donor while they run.
-_BLOCKING_TRANSFER = b"wsrep_sst_rsync"
 _STATUS = (
     "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status', 'wsrep_connected',"
     " 'wsrep_ready', 'wsrep_local_state', 'wsrep_local_state_comment', 'wsrep_cluster_size',"
@@ -48,7 +46,6 @@ class Wsrep:
         size: members of the component.
         view: number of the component's configuration; grows with every change of membership.
         addresses: where the component's members are.
-        donating: a transfer from here runs that stops writes meanwhile.
         counters: further status variables, for metrics.
     """
 
@@ -62,7 +59,6 @@ class Wsrep:
     size: int
     view: int
     addresses: tuple[str, ...]
-    donating: bool
     counters: Mapping[str, float]
 
     @property
@@ -72,9 +68,12 @@ class Wsrep:
 
     @property
     def serves(self) -> bool:
-        """Whether clients may use it: synced, or the donor of a transfer that blocks nobody."""
-        donor = self.state == DONOR and not self.donating
-        return self.primary and self.ready and (self.state == SYNCED or donor)
+        """Whether clients may use it: synced, or the donor of a transfer.
+
+        mariabackup blocks nobody, and the rsync of a new cluster stops writes for a second or two:
+        cutting the clients off would take longer.
+        """
+        return self.primary and self.ready and self.state in (SYNCED, DONOR)
 
     def as_json(self) -> dict[str, Any]:
         """Return the view as it is reported."""
@@ -83,7 +82,7 @@ class Wsrep:
         return found | {"synced": self.synced}
 
 
-def parse_status(values: Mapping[str, str], *, donating: bool) -> Wsrep:
+def parse_status(values: Mapping[str, str]) -> Wsrep:
     """Return a server's view from its status variables."""
 
     def number(name: str) -> int:
@@ -110,7 +109,6 @@ def parse_status(values: Mapping[str, str], *, donating: bool) -> Wsrep:
             for address in values.get("wsrep_incoming_addresses", "").split(",")
             if ":" in address
         ),
-        donating=donating,
         counters=counters,
     )
 
@@ -177,11 +175,9 @@ class Server:
     def sample(self) -> Wsrep | None:
         """Return the server's view, or None when it gives no answer."""
         try:
-            values = galera_sql.pairs(self.query(_STATUS))
+            return parse_status(galera_sql.pairs(self.query(_STATUS)))
         except (OSError, galera_sql.SqlError):
             return None
-        donor = values.get("wsrep_local_state") == str(DONOR)
-        return parse_status(values, donating=donor and running(_BLOCKING_TRANSFER))
 
     def clients(self) -> int:
         """Return how many sessions came over the network; raises OSError or SqlError."""

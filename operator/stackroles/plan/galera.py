@@ -170,8 +170,8 @@ def _joining(member: Member, facts: Facts, epoch: int) -> Decision:
         mode=Mode.JOIN,
         uuid=position.uuid,
         seqno=position.seqno,
-        # rsync stops writes on the donor, but is done in seconds; before the cluster was first
-        # complete nobody writes. mariabackup blocks nobody, and sleeps ten seconds by itself.
+        # rsync stops writes on the donor, but of a new and small database it is done in a second or
+        # two. mariabackup blocks nobody; its script sleeps ten seconds, without an option.
         transfer="mariabackup" if facts.complete else "rsync",
         full=bool(position.error) or report.failed_joins >= JOINS_BEFORE_FULL,
     )

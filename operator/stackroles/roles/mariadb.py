@@ -181,6 +181,8 @@ MARIADB = RoleDefinition(
     workload=Workload.STATEFUL_SET,
     replicas=3,
     odd=True,
+    # The first member serves: what needs the database need not wait for transfers to the others.
+    minimum_ready=1,
     parallel=True,
     headless=True,
     # The operator restarts members one at a time, the writer last, and none while a member is in a
