@@ -32,7 +32,7 @@ class Guest:
 
 def list_guests(connection: "Connection", host: str | None = None) -> tuple[Guest, ...]:
     """Return the guests of all projects, or those on one host."""
-    query = {"host": host} if host else {}
+    query = {"compute_host": host} if host else {}
     return tuple(
         Guest(
             id=str(found.id),

@@ -1,0 +1,138 @@
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from stackroles.agents import ovsdb
+from stackroles.agents.ovsdb import Create, Join, Peer, Settings, Wait, decide, read_peer
+from stackroles.roles import ovn
+from tests.support.clouds import cloud
+
+DATABASE = "OVN_Northbound"
+ROW = [{"rows": [{"connected": True}]}]
+
+
+def test_first_member_makes_the_cluster_when_all_others_are_empty() -> None:
+    assert decide(0, {1: Peer.EMPTY, 2: Peer.EMPTY}) == Create()
+    assert decide(0, {}) == Create()
+
+
+@pytest.mark.parametrize("ordinal", [1, 2])
+def test_only_the_first_member_makes_the_cluster(ordinal: int) -> None:
+    others = {n: Peer.EMPTY for n in range(3) if n != ordinal}
+    assert isinstance(decide(ordinal, others), Wait)
+
+
+@pytest.mark.parametrize("state", [Peer.UNKNOWN, Peer.WAITING])
+def test_one_member_that_may_have_data_forbids_a_new_cluster(state: Peer) -> None:
+    assert isinstance(decide(0, {1: Peer.EMPTY, 2: state}), Wait)
+
+
+@pytest.mark.parametrize("ordinal", [0, 1, 2])
+def test_a_cluster_that_serves_is_joined_through_all_who_serve(ordinal: int) -> None:
+    others = [n for n in range(3) if n != ordinal]
+    peers = {others[0]: Peer.SERVING, others[1]: Peer.SERVING}
+    assert decide(ordinal, peers) == Join(tuple(others))
+    assert decide(ordinal, {others[0]: Peer.UNKNOWN, others[1]: Peer.SERVING}) == Join((others[1],))
+
+
+def test_wait_says_for_whom() -> None:
+    decision = decide(0, {1: Peer.UNKNOWN, 2: Peer.EMPTY})
+    assert isinstance(decision, Wait)
+    assert "[1]" in decision.because
+
+
+@pytest.mark.parametrize(
+    ("databases", "rows", "peer"),
+    [
+        ([], None, Peer.EMPTY),
+        (["_Server", DATABASE], ROW, Peer.SERVING),
+        (["_Server", DATABASE], [{"rows": [{"connected": False}]}], Peer.WAITING),
+        (["_Server", DATABASE], [{"rows": []}], Peer.UNKNOWN),
+        (["_Server", DATABASE], [{"error": "not allowed"}], Peer.UNKNOWN),
+        (["_Server"], ROW, Peer.UNKNOWN),
+        (None, ROW, Peer.UNKNOWN),
+    ],
+)
+def test_answers_mean(databases: object, rows: object, peer: Peer) -> None:
+    assert read_peer(databases, rows, DATABASE) is peer
+
+
+# As ovs-appctl of 3.5.0 printed it when member 0 had come back with a new volume.
+STATUS = """\
+3bbb
+Name: OVN_Northbound
+Cluster ID: dff2 (dff2e511-204a-4b4f-af15-33918c4eaa84)
+Server ID: 3bbb (3bbb84a4-bffc-4be1-ad3a-2026e5e955c0)
+Address: tcp:nb-0.nb:6643
+Status: cluster member
+Role: follower
+Leader: 3acf
+Servers:
+    41c6 (41c6 at tcp:nb-0.nb:6643)
+    3acf (3acf at tcp:nb-1.nb:6643) last msg 640 ms ago
+    efa5 (efa5 at tcp:nb-2.nb:6643) last msg 3974 ms ago
+    3bbb (3bbb at tcp:nb-0.nb:6643) (self)
+"""
+
+
+def test_former_self_is_found_by_its_address() -> None:
+    assert ovsdb.stale_servers(STATUS, "tcp:nb-0.nb:6643") == ["41c6"]
+    assert ovsdb.stale_servers(STATUS.replace("    41c6", "    #"), "tcp:nb-0.nb:6643") == []
+
+
+@contextmanager
+def empty_member() -> Iterator[int]:
+    with ovsdb.EmptyServer(("127.0.0.1", 0), ovsdb._Empty) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_member_without_a_file_says_so_over_the_wire() -> None:
+    with empty_member() as port:
+        assert ovsdb.ask("127.0.0.1", port, DATABASE) is Peer.EMPTY
+
+
+def test_member_that_does_not_answer_is_unknown() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+    assert ovsdb.ask("127.0.0.1", port, DATABASE) is Peer.UNKNOWN
+
+
+def test_member_that_speaks_something_else_is_unknown() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert ovsdb.ask("127.0.0.1", server.getsockname()[1], DATABASE) is Peer.UNKNOWN
+        thread.join()
+
+
+def test_messages_are_cut_apart_wherever_the_network_cut_them() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for part in (b'{"id": 1, "res', b'ult": []} {"id"', b": 2}"):
+            theirs.sendall(part)
+        theirs.shutdown(socket.SHUT_WR)
+        assert [m["id"] for m in ovsdb.messages(ours)] == [1, 2]
+
+
+def test_settings_of_the_role_are_what_the_agent_reads() -> None:
+    document = json.loads(ovn.SOUTH.settings(cloud()))
+    settings = Settings(**{**document, "members": tuple(document["members"])})
+    assert settings.raft(1) == "tcp:demo-ovn-sb-1.demo-ovn-sb.ns.svc.cluster.local:6644"
+    assert settings.schema == "/usr/share/ovn/ovn-sb.ovsschema"
+    config = ovsdb.server_config(settings)
+    assert config["remotes"]["ptcp:6642:0.0.0.0"] == {"inactivity-probe": 60000}

@@ -1,0 +1,85 @@
+import asyncio
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from stackroles.errors import CloudError, CloudUnavailable
+from stackroles.openstack.access import CloudAccess, Credentials, accepted
+from stackroles.openstack.services import list_services
+from tests.support.fake_openstack import FakeCloud
+
+
+async def test_refused_password_says_where_it_must_be_right(administrator: Credentials) -> None:
+    access = CloudAccess(replace(administrator, password="wrong"))
+    with pytest.raises(CloudError, match=r"<cloud>-admin") as caught:
+        await access.call("listing services", list_services)
+    assert not isinstance(caught.value, CloudUnavailable)
+
+
+async def test_failing_server_is_unavailable(cloud: FakeCloud, access: CloudAccess) -> None:
+    await access.call("listing services", list_services)
+    cloud.broken = 503
+    with pytest.raises(CloudUnavailable, match="listing services"):
+        await access.call("listing services", list_services)
+    cloud.broken = None
+    assert await access.call("listing services", list_services) == ()
+
+
+async def test_nothing_listens_is_unavailable(administrator: Credentials) -> None:
+    access = CloudAccess(replace(administrator, auth_url="http://127.0.0.1:9/v3"))
+    with pytest.raises(CloudUnavailable, match="listing services"):
+        await access.call("listing services", list_services)
+
+
+async def test_hanging_server_is_left_at_the_deadline(
+    cloud: FakeCloud, access: CloudAccess
+) -> None:
+    cloud.hanging.clear()
+    with pytest.raises(CloudUnavailable, match=r"within 0 s|within 1 s"):
+        await access.call("listing services", list_services, deadline=0.5)
+    cloud.hanging.set()
+    assert await access.call("listing services", list_services) == ()
+
+
+async def test_calls_run_one_after_the_other(access: CloudAccess) -> None:
+    running = 0
+    most = 0
+
+    def work(_connection: object) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        running -= 1
+
+    await asyncio.gather(*(access.call("working", work) for _ in range(5)))
+    assert most == 1
+
+
+async def test_mistake_in_the_code_is_not_taken_for_a_cloud(access: CloudAccess) -> None:
+    def work(_connection: object) -> None:
+        raise KeyError("mistake")
+
+    with pytest.raises(KeyError):
+        await access.call("working", work)
+
+
+def test_password_is_tried_with_keystone(administrator: Credentials) -> None:
+    assert accepted(administrator)
+    assert not accepted(replace(administrator, password="wrong"))
+
+
+def test_password_is_not_in_the_representation(administrator: Credentials) -> None:
+    assert "secret" not in repr(administrator)
+
+
+def test_sdk_is_imported_with_the_first_call_only() -> None:
+    modules = "access, aggregates, catalogue, servers, services"
+    program = (
+        f"from stackroles.openstack import {modules}; import sys; print('openstack' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
