@@ -203,13 +203,20 @@ def build_backup_job(cloud: Cloud, parent: Parent, run: Run) -> Manifest:
 
 
 # OVS resolves names by itself, in the background, and a one-shot client gives up before the answer
-# is there: it is given addresses.
+# is there: it is given addresses. It also gives each server a single second, which a busy one may
+# miss: it is asked again, within a limit.
 _OVN_COPY = """\
-for host in {hosts}; do
-  address=$(getent ahostsv4 "$host" | cut -d' ' -f1 | head -n1)
-  [ -z "$address" ] || servers="${{servers:+$servers,}}tcp:$address:{port}"
+end=$(($(date +%s) + 120))
+while :; do
+  servers=
+  for host in {hosts}; do
+    address=$(getent ahostsv4 "$host" | cut -d' ' -f1 | head -n1)
+    [ -z "$address" ] || servers="${{servers:+$servers,}}tcp:$address:{port}"
+  done
+  ovsdb-client -t 60 backup "$servers" {database} > {copies}/{role}.ovsdb && exit 0
+  [ "$(date +%s)" -lt $end ] || exit 1
+  sleep 1
 done
-exec ovsdb-client -t 60 backup "$servers" {database} > {copies}/{role}.ovsdb
 """
 
 
@@ -224,7 +231,7 @@ def _ovn_copy(cloud: Cloud, role: str, database: str, port: int) -> Container:
     return Container(
         name=role,
         image="ovn",
-        command=("sh", "-ec", copy),
+        command=("sh", "-c", copy),
         security=_SECURITY,
         no_liveness_because="it ends by itself or by its own time limit",
         mounts=(ScratchMount("copies", _COPIES),),

@@ -85,7 +85,8 @@ def test_the_ovn_databases_are_copied_before_the_set_is_taken() -> None:
     inits = pod(POLICY)["initContainers"]
 
     assert [container["name"] for container in inits] == ["ovn-nb", "ovn-sb"]
-    assert "tcp:demo-ovn-nb-2.demo-ovn-nb.cloud.svc:6641" in inits[0]["command"][-1]
+    assert "demo-ovn-nb-2.demo-ovn-nb.cloud.svc" in inits[0]["command"][-1]
+    assert "OVN_Northbound > /backup/copies/ovn-nb.ovsdb" in inits[0]["command"][-1]
     assert {"copies"} <= {volume["name"] for volume in pod(POLICY)["volumes"]}
 
 
