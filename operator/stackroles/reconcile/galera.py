@@ -1,6 +1,6 @@
 """Database cluster: observe the members, decide, record, look again, and only then tell them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,7 +60,17 @@ class GaleraResult:
     members: Mapping[str, str]
 
 
-async def reconcile_galera(context: Context, owner: Object, cloud: Cloud) -> GaleraResult:
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How the members and the proxies are asked; addresses by pod name."""
+
+    reports: Callable[[Mapping[str, str]], Awaitable[Mapping[str, Report | None]]] = pull_reports
+    writers: Callable[[Mapping[str, str]], Awaitable[Mapping[str, int | None]]] = pull_writers
+
+
+async def reconcile_galera(
+    context: Context, owner: Object, cloud: Cloud, network: Network | None = None
+) -> GaleraResult:
     """Bring the cloud's database members together; call it on every pass over the cloud.
 
     It asks for another pass by itself while something is under way. Not called for a resource that
@@ -70,11 +80,12 @@ async def reconcile_galera(context: Context, owner: Object, cloud: Cloud) -> Gal
         context: the cluster and the poller.
         owner: the CloudController as in the cache.
         cloud: the same, resolved.
+        network: how pods are asked; over HTTP by default.
 
     Raises:
         ClusterError: the Kubernetes API refused or did not answer.
     """
-    galera = _Galera(context, owner, cloud)
+    galera = _Galera(context, owner, cloud, network or Network())
     outcome, members = await galera.advance()
     writer = await galera.writer()
     galera.keep_looking(outcome)
@@ -93,11 +104,12 @@ async def reconcile_galera(context: Context, owner: Object, cloud: Cloud) -> Gal
 class _Galera:
     """One pass over one cloud's database."""
 
-    def __init__(self, context: Context, owner: Object, cloud: Cloud) -> None:
+    def __init__(self, context: Context, owner: Object, cloud: Cloud, network: Network) -> None:
         self._context = context
         self._cluster = context.cluster
         self._owner = owner
         self._cloud = cloud
+        self._network = network
         self._workload = cloud.workload(DATABASE)
 
     async def advance(self) -> tuple[Outcome, Sequence[Member]]:
@@ -136,7 +148,7 @@ class _Galera:
     async def _observe(self) -> list[Member]:
         """Return every member that should exist, and every further one that does."""
         pods = self._pods(DATABASE)
-        reports = await pull_reports(_addresses(pods))
+        reports = await self._network.reports(_addresses(pods))
         wanted = {naming.pod(self._workload, n) for n in range(self._cloud.replicas[DATABASE])}
         return [
             _member(name, pods.get(name), reports.get(name))
@@ -146,7 +158,9 @@ class _Galera:
     async def writer(self) -> str | None:
         """Return the member that all proxies agree on, None when they do not, or nobody came."""
         pods = self._pods(PROXY)
-        found = {n for n in (await pull_writers(_addresses(pods))).values() if n is not None}
+        found = {
+            n for n in (await self._network.writers(_addresses(pods))).values() if n is not None
+        }
         if len(found) != 1 or found == {0}:
             return None
         return naming.pod(self._workload, found.pop() - 1)
@@ -178,10 +192,10 @@ class _Galera:
         """Poll the members, more often while not all are synced."""
         calm = outcome.verdict is Verdict.SYNCED
 
-        async def look() -> tuple[dict[str, Report | None], dict[str, int | None]]:
+        async def look() -> tuple[Mapping[str, Report | None], Mapping[str, int | None]]:
             members, proxies = self._pods(DATABASE), self._pods(PROXY)
-            reports = await pull_reports(_addresses(members))
-            return reports, await pull_writers(_addresses(proxies))
+            reports = await self._network.reports(_addresses(members))
+            return reports, await self._network.writers(_addresses(proxies))
 
         ref = ref_of(self._owner)
         self._context.poller.ensure(

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 from hypothesis import given
@@ -74,7 +75,7 @@ def test_a_member_that_does_not_come_up_gets_the_template_that_was_put_back() ->
     st.lists(st.sampled_from(["whole", "joining", "waiting", "unknown"]), min_size=3, max_size=5)
 )
 def test_a_restart_never_leaves_more_than_one_member_out(states: list[str]) -> None:
-    makers = {
+    makers: dict[str, Callable[[int], RollMember]] = {
         "whole": whole,
         "joining": lambda n: with_report(n, Phase.STARTING, joining=True),
         "waiting": lambda n: with_report(n, Phase.WAITING),
