@@ -12,6 +12,7 @@ from stackroles.agents import node, virt_probe
 
 ETC = Path("/etc/libvirt")
 RUN = Path("/run/libvirt")
+PID_FILE = RUN / "libvirtd.pid"
 CGROUPS = Path("/sys/fs/cgroup")
 GUESTS = "stackroles.guests"
 NOVA = 42436
@@ -101,9 +102,8 @@ def program(_: Sequence[str]) -> None:
         ) from error
     hook = HOOK.format(run=RUN, files=" ".join(str(file) for file in files))
     write(ETC / "hooks" / "qemu", hook, 0o755)
-    for stale in ("libvirtd.pid", "../libvirtd.pid"):
-        (RUN / stale).unlink(missing_ok=True)
-    node.become("libvirtd", "--config", str(ETC / "libvirtd.conf"))
+    PID_FILE.unlink(missing_ok=True)
+    node.become("libvirtd", "--config", str(ETC / "libvirtd.conf"), "--pid-file", str(PID_FILE))
 
 
 if __name__ == "__main__":

@@ -126,10 +126,10 @@ def last_words(message: str) -> None:
 
 
 def main(program: Callable[[Sequence[str]], None]) -> NoReturn:
-    """Run an agent: an AgentError becomes its last words and exit code 1."""
+    """Run an agent: what it cannot do becomes its last words and exit code 1."""
     try:
         program(sys.argv[1:])
-    except AgentError as error:
+    except (AgentError, OSError) as error:
         last_words(str(error))
         print(error, file=sys.stderr, flush=True)
         sys.exit(1)
