@@ -7,7 +7,7 @@ from stackroles.builders.job import StepOf, build_job, render_step
 from stackroles.builders.metadata import Manifest
 from stackroles.builders.network_policy import build_network_policy
 from stackroles.builders.pdb import build_pdb
-from stackroles.builders.rendering import files_of, render_role
+from stackroles.builders.rendering import Rendering, files_of, render_role
 from stackroles.builders.service import build_service
 from stackroles.builders.workload import build_workload
 from stackroles.config.owner import Owner
@@ -17,9 +17,7 @@ from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
 def build_role(owner: Owner, role: RoleDefinition) -> list[Manifest]:
     """Return the children of one role: configuration, Service, policy, budget, workload."""
     rendering = render_role(owner, role, files_of(role.files, owner))
-    children: list[Manifest] = []
-    if rendering.config_map:
-        children.append(build_config_map(owner, role.name, role.service, rendering))
+    children = _configuration(owner, role.name, role.service, rendering)
     service = build_service(owner, role)
     if service:
         children.append(service)
@@ -32,21 +30,33 @@ def build_role(owner: Owner, role: RoleDefinition) -> list[Manifest]:
 
 
 def build_roles(owner: Owner, roles: Iterable[RoleDefinition]) -> list[Manifest]:
-    """Return the children of all roles that run, with the agents that some of them mount."""
-    children = [child for role in roles for child in build_role(owner, role)]
-    return [build_agents_config_map(owner), *children]
+    """Return the children of all roles that run, each once: some share their agents."""
+    return unique(child for role in roles for child in build_role(owner, role))
+
+
+def unique(manifests: Iterable[Manifest]) -> list[Manifest]:
+    """Return manifests without those that were there before."""
+    first: dict[tuple[str, str], Manifest] = {}
+    for manifest in manifests:
+        first.setdefault((manifest["kind"], manifest["metadata"]["name"]), manifest)
+    return list(first.values())
 
 
 def build_step(owner: Owner, service: ServiceDefinition, step: Step) -> list[Manifest]:
     """Return the children of one step: configuration and Job (last)."""
     of = step_of(owner, service, step)
     rendering = render_step(owner, of)
-    children: list[Manifest] = []
+    name = f"{service.name}-{step.name}"
+    return [*_configuration(owner, name, service.name, rendering), build_job(owner, of)]
+
+
+def _configuration(owner: Owner, name: str, service: str, rendering: Rendering) -> list[Manifest]:
+    made: list[Manifest] = []
+    if rendering.agents_map:
+        made.append(build_agents_config_map(owner, rendering))
     if rendering.config_map:
-        name = f"{service.name}-{step.name}"
-        children.append(build_config_map(owner, name, service.name, rendering))
-    children.append(build_job(owner, of))
-    return children
+        made.append(build_config_map(owner, name, service, rendering))
+    return made
 
 
 def step_of(owner: Owner, service: ServiceDefinition, step: Step) -> StepOf:

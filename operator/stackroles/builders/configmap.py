@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from stackroles.builders.metadata import Manifest, labels, metadata
-from stackroles.builders.rendering import Rendering, agents_name, file_key
+from stackroles.builders.rendering import Rendering, file_key
 from stackroles.config.owner import Owner
 
 
@@ -19,11 +19,15 @@ def build_config_map(owner: Owner, name: str, service: str, rendering: Rendering
     return _immutable(owner, rendering.config_map, labels(owner, name, service), data)
 
 
-def build_agents_config_map(owner: Owner) -> Manifest:
-    """Return the ConfigMap with the sources of the agent programs."""
-    return _immutable(
-        owner, agents_name(owner), labels(owner, "agents", "agents"), dict(owner.agents)
-    )
+def build_agents_config_map(owner: Owner, rendering: Rendering) -> Manifest:
+    """Return the ConfigMap with the agents of a role or step, which must have some.
+
+    Those that need the same agents share it.
+    """
+    if rendering.agents_map is None:
+        raise ValueError("no agents are mounted")
+    own_labels = labels(owner, "agents", "agents")
+    return _immutable(owner, rendering.agents_map, own_labels, dict(rendering.agents))
 
 
 def _immutable(

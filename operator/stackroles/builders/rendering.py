@@ -1,11 +1,12 @@
 """A role's rendered files, and the names and hash that follow from them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stackroles import naming
+from stackroles.builders.agents import agents_of
 from stackroles.config.owner import Owner
-from stackroles.roles.definition import AgentMount, Container, Files, RoleDefinition
+from stackroles.roles.definition import Container, Files, RoleDefinition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +17,13 @@ class Rendering:
         files: content by path.
         config_map: name of the ConfigMap with the files, None without files.
         agents_map: name of the ConfigMap with the agents, None where none is mounted.
+        agents: sources of the agents that the pod needs, by file name.
     """
 
     files: Mapping[str, str]
     config_map: str | None
     agents_map: str | None
+    agents: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def config_maps(self) -> tuple[str, ...]:
@@ -54,17 +57,13 @@ def render(
     """
     if len({file_key(path) for path in files}) != len(files):
         raise ValueError(f"two files of {name} have the same key: {sorted(files)}")
-    uses_agents = any(isinstance(m, AgentMount) for c in containers for m in c.mounts)
+    agents = agents_of(containers, owner.agents)
     return Rendering(
         files=dict(files),
         config_map=naming.config(owner.name, name, files) if files else None,
-        agents_map=agents_name(owner) if uses_agents else None,
+        agents_map=naming.config(owner.name, "agents", agents) if agents else None,
+        agents=agents,
     )
-
-
-def agents_name(owner: Owner) -> str:
-    """Return the name of the ConfigMap with the agent programs, bound to their content."""
-    return naming.config(owner.name, "agents", owner.agents)
 
 
 def files_of(files: Files | None, owner: Owner) -> Mapping[str, str]:

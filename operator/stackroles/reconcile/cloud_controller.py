@@ -12,7 +12,7 @@ from stackroles import naming
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerStatus
 from stackroles.api.v1alpha1.common import dump
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.builders.cloud_controller import build_roles
+from stackroles.builders.cloud_controller import build_roles, unique
 from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_PAUSED
 from stackroles.errors import ClusterError, Rejected, SpecInvalid
@@ -136,10 +136,10 @@ class CloudPass:
         Returns:
             What was applied, and None; or None and the first refusal, when all else was applied.
         """
+        roles = (role for role in self._roles if role.name in run)
         manifests = [
             *credentials.manifests,
-            *build_roles(self._cloud, (role for role in self._roles if role.name in run)),
-            *self._steps.config_maps(run),
+            *unique([*build_roles(self._cloud, roles), *self._steps.config_maps(run)]),
         ]
         cluster = self._context.cluster
         try:

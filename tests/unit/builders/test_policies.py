@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stackroles.builders.cloud_controller import build_role, build_roles, build_step
+from stackroles.builders.cloud_controller import build_role, build_roles, build_step, unique
 from stackroles.constants import LABEL_INSTANCE, LABEL_MANAGED_BY, LABEL_NAME, LABEL_OWNER_KIND
 from stackroles.roles import registry
 from stackroles.roles.definition import Container, RoleDefinition, ServiceDefinition, Step
@@ -24,7 +24,7 @@ def manifests() -> list[Object]:
     made = build_roles(declared, ROLES)
     for service, step in STEPS:
         made += build_step(declared, service, step)
-    return made
+    return unique(made)
 
 
 ALL = manifests()
