@@ -250,6 +250,13 @@ def give_memory_back() -> None:
         log.debug("This C library cannot trim memory")
 
 
+def first_cause(error: Exception) -> Exception:
+    """Return what a group of errors began with."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def handle_signals(stop: asyncio.Event) -> None:
     """Let SIGTERM and SIGINT set `stop`."""
     loop = asyncio.get_running_loop()
@@ -290,11 +297,11 @@ def main() -> None:
     logs.configure(settings.log_level)
     try:
         asyncio.run(operate(settings, *parts()))
-    except OperatorError as error:
-        log.error("Operator ends", error=str(error))  # noqa: TRY400
-        sys.exit(1)
     except Exception as error:
-        log.exception("Operator ends", error=repr(error))
+        cause = first_cause(error)
+        known = isinstance(cause, OperatorError)
+        what = str(cause) if known else repr(cause)
+        log.exception("Operator ends", error=what, exc_info=not known)
         sys.exit(1)
     log.info("Operator ended")
 

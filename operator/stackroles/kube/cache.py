@@ -58,11 +58,23 @@ def _content(kind: str, obj: Object) -> Object:
         return _data_digest(obj)
     if kind == "Node":
         status = _pick(status, _NODE_STATUS)
+        beats = status.get("conditions", ())
+        status["conditions"] = [
+            {key: value for key, value in beat.items() if key != "lastHeartbeatTime"}
+            for beat in beats
+        ]
     if kind in _SPEC_KEPT:
         spec = _pick(spec, _SPEC_KEPT[kind])
     elif kind not in _SPEC_WHOLE:
         return {}
     return {"spec": spec, "status": status}
+
+
+def _is_same(one: Object, other: Object) -> bool:
+    """Tell whether two trimmed objects differ in nothing but their version."""
+    metadata = {**one["metadata"], "resourceVersion": version_of(other)}
+    same = metadata == {**other["metadata"], "resourceVersion": version_of(other)}
+    return same and {**one, "metadata": None} == {**other, "metadata": None}
 
 
 def _data_digest(obj: Object) -> Object:
@@ -90,7 +102,9 @@ class Cache:
     def upsert(self, obj: Object) -> bool:
         """Store an object unless something as new is known; tell whether it was news.
 
-        An object whose uid was seen deleted never comes back, whatever order events arrive in.
+        A version that differs in nothing we keep (a kubelet's heartbeat, a field manager's note) is
+        stored but no news. An object whose uid was seen deleted never comes back, whatever order
+        events arrive in.
         """
         ref, uid, version = ref_of(obj), uid_of(obj), version_of(obj)
         if uid and uid in self._deleted:
@@ -104,7 +118,7 @@ class Cache:
         self._objects[ref.kind][ref.namespace, ref.name] = trimmed = trim(obj)
         for index, key in self._keys(trimmed):
             index[key].add(ref)
-        return True
+        return known is None or not _is_same(known, trimmed)
 
     def remove(self, obj: Object) -> bool:
         """Forget an object that was deleted; tell whether it was known."""

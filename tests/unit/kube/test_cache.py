@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,25 @@ def test_same_version_is_no_news() -> None:
     cache.upsert(stored(custom(), 5))
 
     assert not cache.upsert(stored(custom(), 5))
+
+
+def test_heartbeat_of_a_node_is_stored_but_no_news() -> None:
+    cache = Cache()
+
+    def node(version: int, beat: str, status: str) -> dict[str, Any]:
+        condition = {"type": "Ready", "status": status, "lastHeartbeatTime": beat}
+        metadata = {"name": "n", "uid": "u", "resourceVersion": str(version)}
+        return {
+            "apiVersion": "v1", "kind": "Node", "metadata": metadata,
+            "status": {"conditions": [condition], "images": [1]},
+        }  # fmt: skip
+
+    assert cache.upsert(node(1, "1", "True"))
+    assert not cache.upsert(node(2, "2", "True"))
+    assert cache.upsert(node(3, "3", "False"))
+    found = cache.get("Node", "", "n")
+    assert found is not None
+    assert found["metadata"]["resourceVersion"] == "3"
 
 
 def test_deleted_uid_never_comes_back() -> None:
