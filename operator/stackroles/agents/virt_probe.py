@@ -169,6 +169,7 @@ def program(_: Sequence[str]) -> None:
         memory.write_text(json.dumps(asdict(verdict) | {"boot": boot}))
     compute = persisted(STATE / "compute_id", identity("compute", settings.cloud, name))
     CONFIG.write_text(nova_options(verdict))
+    (STATE / "instances").mkdir(exist_ok=True)  # nova measures its file system before it makes it
     host = persisted(HOST_UUID, identity("libvirt", settings.cloud, name))
     report = {
         "virtType": verdict.virt_type, "virtReason": verdict.reason,

@@ -127,7 +127,7 @@ def _state(
         return LEAVING
     if available.reason is Reason.NODES_SERVE:
         return READY
-    served = previous.state in (READY, UNAVAILABLE)
+    served = previous.vcpus > 0
     return UNAVAILABLE if served or progressing.reason.status == "False" else ENROLLING
 
 
