@@ -31,6 +31,7 @@ class Fault:
     part: str
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    message: str = "injected"
 
 
 @dataclass
@@ -141,7 +142,7 @@ class FakeApi:
         for fault in self.faults:
             if fault.method == request.method and fault.part in request.path:
                 self.faults.remove(fault)
-                body = {"kind": "Status", "message": "injected", "code": fault.status}
+                body = {"kind": "Status", "message": fault.message, "code": fault.status}
                 return web.json_response(body, status=fault.status, headers=dict(fault.headers))
         discovery = _discovery(request.path)
         if discovery is not None:

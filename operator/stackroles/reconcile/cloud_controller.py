@@ -1,5 +1,6 @@
 """CloudController: credentials, roles and steps in the order of their needs, and its status."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -27,6 +28,7 @@ from stackroles.reconcile.galera import reconcile_galera
 from stackroles.reconcile.observe import (
     config_maps_in_use,
     existing_config_maps,
+    explain_volumes,
     observe_roles,
 )
 from stackroles.reconcile.steps import Steps
@@ -49,6 +51,7 @@ log = structlog.get_logger(__name__)
 _UNSETTLED_SECONDS = 15.0
 _CREDENTIALS_SECONDS = 10.0
 # How the API server says that a field cannot change (StatefulSets have words of their own).
+_REFUSED = re.compile(r'\w+(?:\.\w+)* "[^"]+"(?= is invalid)')
 _IMMUTABLE = ("field is immutable", "updates to statefulset spec for fields other than")
 
 
@@ -107,7 +110,9 @@ class CloudPass:
         if failure is None:
             await self._steps.run(plan.run, before.steps, credentials)
         database = await self._database(plan.run)
-        after = replace(self._observe(), waiting=plan.waiting, database=database)
+        after = self._observe()
+        roles = await explain_volumes(self._context.cluster, self._cloud, after.roles)
+        after = replace(after, roles=roles, waiting=plan.waiting, database=database)
         await self._report(after, _reconciled(credentials, failure), records)
         if failure is not None:
             raise failure
@@ -208,14 +213,18 @@ def _reconciled(credentials: Credentials, failure: ClusterError | None) -> Findi
         return credentials.finding
     if failure is None:
         return Finding(Reason.APPLIED, "All that can run yet is applied.")
-    others = "".join(f" Also: {note}" for note in getattr(failure, "__notes__", ()))
-    if isinstance(failure, Rejected) and any(words in str(failure) for words in _IMMUTABLE):
+    said = [str(failure), *getattr(failure, "__notes__", ())]
+    immutable = [text for text in said if any(words in text for words in _IMMUTABLE)]
+    if isinstance(failure, Rejected) and immutable:
+        names = sorted({name for text in immutable for name in _REFUSED.findall(text)})
         return Finding(
             Reason.IMMUTABLE_FIELD_CHANGED,
-            f"{failure}.{others} This cannot change once the object exists: set it back, or delete "
-            "the object with --cascade=orphan, so that it is made again around its pods.",
+            f"{', '.join(names) or immutable[0]}: what was changed cannot change once the object "
+            "exists (of a StatefulSet: size and storage class of its volumes). Set it back; or "
+            "delete it with kubectl delete --cascade=orphan, so that it is made again around its "
+            "pods: volumes that exist stay as they are.",
         )
-    return Finding(Reason.APPLY_FAILED, f"{failure}.{others}")
+    return Finding(Reason.APPLY_FAILED, " Also: ".join(said))
 
 
 def _previous(resource: Object) -> CloudControllerStatus:

@@ -1,10 +1,12 @@
 """What of a cloud is there: reads from the cache only."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from stackroles import naming
+from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.builders.metadata import selector
 from stackroles.config.owner import Owner
 from stackroles.constants import (
@@ -15,6 +17,8 @@ from stackroles.constants import (
 )
 from stackroles.kube.cluster import Cluster
 from stackroles.roles.definition import RoleDefinition
+from stackroles.status.conditions import Finding
+from stackroles.status.pod import default_class_missing, storage_class_missing
 from stackroles.status.role import RoleState, observe_role
 
 Object = dict[str, Any]
@@ -33,6 +37,38 @@ def _observe(cluster: Cluster, owner: Owner, role: RoleDefinition, now: datetime
         workload = None
     pods = cluster.list("Pod", owner.namespace, selector(owner, role.name))
     return observe_role(role, owner.members_of(role.name), workload, pods, now)
+
+
+async def explain_volumes(
+    cluster: Cluster, owner: Owner, states: Iterable[RoleState]
+) -> tuple[RoleState, ...]:
+    """Return the states with the reason why volumes do not come, where it is the storage class.
+
+    The scheduler only says that a volume is missing; storage classes are looked up when it does.
+    """
+    return tuple([await _explain(cluster, owner, state) for state in states])
+
+
+async def _explain(cluster: Cluster, owner: Owner, state: RoleState) -> RoleState:
+    if state.problem is None or state.problem.reason is not Reason.VOLUME_PENDING:
+        return state
+    claims = cluster.list("PersistentVolumeClaim", owner.namespace, selector(owner, state.name))
+    for claim in claims:
+        if claim.get("status", {}).get("phase") == "Pending":
+            finding = await _explain_claim(cluster, claim)
+            if finding is not None:
+                return replace(state, problem=finding)
+    return state
+
+
+async def _explain_claim(cluster: Cluster, claim: Object) -> Finding | None:
+    what = f"Volume claim {claim['metadata']['name']}"
+    name = claim["spec"].get("storageClassName")
+    if name is None:
+        return default_class_missing(what)
+    if await cluster.read("StorageClass", "", name) is None:
+        return storage_class_missing(what, name)
+    return None
 
 
 def existing_config_maps(cluster: Cluster, owner: Owner, resource: Object) -> dict[str, str]:

@@ -127,9 +127,19 @@ def storage_class_missing(what: str, name: str) -> Finding:
     """Return the finding that a storage class does not exist."""
     return Finding(
         Reason.STORAGE_CLASS_MISSING,
-        f"{what} waits for a volume of storage class {name}, which does not exist. Create the "
-        "class; or name another one in spec.storageClassName or the role's storage, and delete "
-        "the role's StatefulSet and its pending claims, whose class cannot change.",
+        f"{what}: storage class {name} does not exist. Create it; or name another one in "
+        "spec.storageClassName or in the role's storage, and delete the role's StatefulSet and its "
+        "pending claims, whose class cannot change.",
+    )
+
+
+def default_class_missing(what: str) -> Finding:
+    """Return the finding that no class is named and the cluster has no default one."""
+    return Finding(
+        Reason.STORAGE_CLASS_MISSING,
+        f"{what} names no storage class, and the cluster has no default one. Mark a class as the "
+        "default; or name one in spec.storageClassName or in the role's storage, and delete the "
+        "role's StatefulSet and its pending claims, whose class cannot change.",
     )
 
 

@@ -433,3 +433,49 @@ async def test_no_secret_value_reaches_status_or_configuration(world: World) -> 
     }
     others = str([o for o in world.api._objects.values() if o["kind"] != "Secret"])
     assert not [value for value in values if value in others]
+
+
+async def test_volume_that_waits_for_a_missing_class_names_it(world: World) -> None:
+    world.declare(storageClassName="nowhere")
+    await world.reconcile()
+    database = next(s for s in world.all("StatefulSet") if s["metadata"]["name"] == "demo-mariadb")
+    labels = database["metadata"]["labels"]
+    claim = {
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data-demo-mariadb-0", "namespace": "ns", "labels": labels},
+        "spec": {"storageClassName": "nowhere"},
+        "status": {"phase": "Pending"},
+    }
+    waiting = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+        "lastTransitionTime": "2025-12-31T23:59:00Z",
+    }
+    pod = {
+        "kind": "Pod",
+        "metadata": {"name": "demo-mariadb-0", "namespace": "ns", "labels": labels},
+        "spec": {},
+        "status": {"phase": "Pending", "conditions": [waiting]},
+    }
+    for obj in (claim, pod):
+        world.cluster.cache.upsert(world.api.put(obj))
+    await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "StorageClassMissing"
+    assert "nowhere" in condition["message"]
+
+
+async def test_field_that_cannot_change_is_told_with_the_object(world: World) -> None:
+    world.declare()
+    refused = (
+        'StatefulSet.apps "demo-mariadb" is invalid: spec: Forbidden: updates to statefulset spec '
+        "for fields other than 'replicas' are forbidden"
+    )
+    world.api.faults.append(Fault("PATCH", "statefulsets/demo-mariadb", 422, message=refused))
+    with pytest.raises(OperatorError):
+        await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "ImmutableFieldChanged"
+    assert 'StatefulSet.apps "demo-mariadb"' in condition["message"]
