@@ -186,7 +186,7 @@ async def _world() -> AsyncIterator[World]:
             cluster=cluster,
             poller=polls,
             clock=clock,
-            random=Random(7),  # noqa: S311
+            random=Random(7),
             settings=Settings(image_registry="r"),
             openstack=keystone,
             enqueue=lambda ref, delay=0.0: enqueued.append((ref, delay)),
@@ -238,7 +238,7 @@ async def test_restarted_operator_writes_nothing_to_a_settled_cloud(world: World
     for obj in world.api._objects.values():
         cluster.cache.upsert(obj)
     world.cluster = cluster
-    world.context = Context(**{**vars(world.context), "cluster": cluster, "random": Random(9)})  # noqa: S311
+    world.context = Context(**{**vars(world.context), "cluster": cluster, "random": Random(9)})
     world.polls.seen.clear()
     before = len(world.api.writes())
     await world.reconcile()
