@@ -18,10 +18,10 @@ _COOLDOWN_CAP: Final = 60.0
 
 
 class Breaker:
-    """Stops calls to a target that fails again and again, then lets one through at a time.
+    """Stops calls to a target that fails again and again, then tries again.
 
     Opens after five failures in a row, for three intervals (doubling with each trial that fails, a
-    minute at most); then one call decides.
+    minute at most); then the next call decides.
     """
 
     def __init__(self) -> None:

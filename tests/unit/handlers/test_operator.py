@@ -211,3 +211,22 @@ async def test_probes_of_a_running_operator_are_good() -> None:
         assert vitals.synced
         assert len(vitals.watch_ages) == _KINDS
         assert max(vitals.watch_ages.values()) < _LIMIT
+
+
+async def test_each_event_is_a_sign_of_life_of_its_watch() -> None:
+    async with fake_api() as api, running(api) as run:
+        await asyncio.sleep(0.3)
+        api.put(custom())
+        await run.settled()
+
+        ages = run.operator.ages.ages()
+
+        assert ages["cloudcontrollers"] < ages["pods"]
+
+
+async def test_clean_exit_is_fast() -> None:
+    async with fake_api() as api:
+        loop = asyncio.get_running_loop()
+        async with running(api):
+            started = loop.time()
+        assert loop.time() - started < 5

@@ -1,0 +1,95 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+
+from stackroles.engine import resync
+from stackroles.engine.feed import Feed
+from stackroles.engine.queue import WorkQueue
+from stackroles.engine.resync import Resync
+from stackroles.kube.cache import Cache
+from stackroles.kube.cluster import Cluster
+from stackroles.kube.kinds import KINDS, ObjectRef
+from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
+from tests.support.objects import custom
+
+
+@asynccontextmanager
+async def world(
+    monkeypatch: pytest.MonkeyPatch, *namespaces: str
+) -> AsyncIterator[tuple[FakeApi, Resync, Cluster, WorkQueue]]:
+    monkeypatch.setattr(resync, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(resync, "_GAP_SECONDS", 0.0)
+    async with fake_api() as api, client_of(api) as client:
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        cluster = Cluster(client, Cache(), lambda: 1.0, now=lambda: now)
+        queue = WorkQueue(lambda: 0.0, Random(1))
+        made = Resync(
+            client,
+            Feed(cluster, queue, {}),
+            kinds=[KINDS["CloudController"], KINDS["Node"]],
+            namespaces=namespaces,
+            shortest=1.0,
+            longest=2.0,
+            random=Random(1),
+        )
+        yield api, made, cluster, queue
+
+
+@pytest.mark.parametrize("status", [404, 403, 429, 500])
+async def test_start_waits_until_everything_can_be_listed(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    async with world(monkeypatch, "ns") as (api, made, cluster, _):
+        api.put(custom())
+        api.faults += [Fault("GET", "cloudcontrollers", status)] * 2
+
+        await made.prime()
+
+        assert cluster.get("CloudController", "ns", "demo") is not None
+        assert api.faults == []
+
+
+async def test_only_served_namespaces_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world(monkeypatch, "ns", "two") as (api, made, _, _):
+        await made.prime()
+
+        assert [path for _, path in api.requests] == [
+            "/apis/stackroles.io/v1alpha1/namespaces/ns/cloudcontrollers",
+            "/apis/stackroles.io/v1alpha1/namespaces/two/cloudcontrollers",
+            "/api/v1/nodes",
+        ]
+
+
+async def test_round_finds_a_missed_deletion_and_looks_at_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with world(monkeypatch, "ns") as (api, made, cluster, queue):
+        api.put(custom("stays"))
+        api.put(custom("goes"))
+        await made.prime()
+        while (key := queue.take()) is not None:
+            queue.done(key)
+        api.remove("cloudcontrollers", "ns", "goes", silent=True)
+
+        await made.round()
+
+        assert cluster.get("CloudController", "ns", "goes") is None
+        assert {queue.take(), queue.take()} == {
+            ObjectRef("CloudController", "ns", "goes"),
+            ObjectRef("CloudController", "ns", "stays"),
+        }
+
+
+async def test_kind_that_cannot_be_listed_does_not_stop_the_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with world(monkeypatch, "ns") as (api, made, cluster, _):
+        api.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}})
+        api.faults.append(Fault("GET", "cloudcontrollers", 500))
+
+        await made.round()
+
+        assert cluster.get("Node", "", "n") is not None
