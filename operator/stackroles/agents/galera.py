@@ -116,7 +116,7 @@ class Agent:
 
     def _enter(self, phase: str, **changes: Any) -> None:
         with self._lock:
-            self._state = {**self._state, "phase": phase, **changes}
+            self._state = {**self._state, "phase": phase, "activity": None, **changes}
             if phase not in ("Running", "Stopping"):
                 self._wsrep = None
 

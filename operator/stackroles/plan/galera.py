@@ -137,7 +137,7 @@ def _busy(members: Sequence[Member], epoch: int) -> str | None:
         report = member.known
         if report is None:
             continue
-        if report.joining or report.phase is Phase.STARTING:
+        if report.phase in _ALIVE and (report.joining or report.phase is Phase.STARTING):
             return f"{member.name} is joining."
         if report.view and report.view.donor:
             return f"{member.name} is sending its state to a member that joins."

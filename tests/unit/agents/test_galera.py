@@ -286,6 +286,7 @@ def test_a_joiner_without_progress_is_started_over(tmp_path: Path) -> None:
 
         assert again["attempt"] != report["attempt"]
         assert again["failedJoins"] == 1
+        assert again["activity"] is None
         with pytest.raises(ProcessLookupError):
             os.kill(member.starts()[0]["pid"], 0)
     finally:

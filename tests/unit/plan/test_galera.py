@@ -264,6 +264,8 @@ def test_waiting_members_join_one_at_a_time_lowest_first() -> None:
 
     first = decide(cluster, FORMED, 1)
     assert told(first) == {"m-1": (Mode.JOIN, 5)}
+    first_report = cluster[1].known
+    assert first_report is not None
 
     informed = [cluster[0], replace(cluster[1], published=first.decisions["m-1"]), cluster[2]]
     assert not decide(informed, FORMED, 1).decisions
@@ -271,6 +273,12 @@ def test_waiting_members_join_one_at_a_time_lowest_first() -> None:
 
     joining = [cluster[0], member(1, phase=Phase.STARTING, mode="join", joining=True), cluster[2]]
     assert not decide(joining, FORMED, 1).decisions
+    ended = [
+        cluster[0],
+        replace(cluster[1], report=replace(first_report, joining=True)),
+        cluster[2],
+    ]
+    assert told(decide(ended, FORMED, 1)) == {"m-1": (Mode.JOIN, 5)}
     donor = [synced(0, size=1, donor=True), unknown(1), cluster[2]]
     assert not decide(donor, FORMED, 1).decisions
     assert told(decide([cluster[0], unknown(1), cluster[2]], FORMED, 1)) == {"m-2": (Mode.JOIN, 5)}
