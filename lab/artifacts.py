@@ -1,4 +1,4 @@
-"""Built files kept by the hash of what they were built from: a second build of the same inputs is a look-up."""
+"""Built files kept by the hash of what they were built from: the same inputs are built once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEPT = 2
 
 
 def digest(inputs: Mapping[str, str | bytes]) -> str:
-    """Return 16 hexadecimal digits for these named inputs; their order does not matter, their names do."""
+    """Return 16 hexadecimal digits for these inputs; names matter, their order does not."""
     total = hashlib.sha256()
     for name, value in sorted(inputs.items()):
         data = value.encode() if isinstance(value, str) else value
@@ -52,7 +52,7 @@ class Store:
         return self.root / f"{name}-{key}"
 
     def obtain(self, name: str, key: str, make: Callable[[Path], None]) -> Path:
-        """Return the folder of a result, calling ``make`` with an empty folder where it is not there yet.
+        """Return the folder of a result, letting ``make`` fill an empty folder if it is not there.
 
         A result appears whole or not at all; two commands at once build it once.
         """
@@ -75,7 +75,9 @@ class Store:
         return target
 
     def _prune(self, name: str) -> None:
-        results = [path for path in self.root.glob(f"{name}-*") if path.name[len(name) + 1 :].isalnum()]
+        results = [
+            path for path in self.root.glob(f"{name}-*") if path.name[len(name) + 1 :].isalnum()
+        ]
         for old in sorted(results, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
             shutil.rmtree(old)
 

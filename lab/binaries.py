@@ -38,10 +38,22 @@ def kubernetes(paths: Paths) -> Path:
 
     def make(work: Path) -> None:
         packages = [f"k8s.io/kubernetes/cmd/{name}" for name in COMPONENTS]
-        command = ["go", "build", "-trimpath", "-ldflags", flags, "-o", f"{work}/", *packages, "./nodenet"]
+        command = [
+            "go",
+            "build",
+            "-trimpath",
+            "-ldflags",
+            flags,
+            "-o",
+            f"{work}/",
+            *packages,
+            "./nodenet",
+        ]
         shell.logged(command, log(paths), env=GO, cwd=MODULE)
 
-    return _store(paths).obtain("kubernetes", digest({**tree(MODULE), "flags": flags, "go": _go_version()}), make)
+    return _store(paths).obtain(
+        "kubernetes", digest({**tree(MODULE), "flags": flags, "go": _go_version()}), make
+    )
 
 
 def tool(paths: Paths, name: str) -> Path:
@@ -49,7 +61,8 @@ def tool(paths: Paths, name: str) -> Path:
     module = TOOLS / name
 
     def make(work: Path) -> None:
-        command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", work / name, TOOL_PACKAGES[name]]
+        command = ["go", "build", "-trimpath", "-ldflags", "-s -w"]
+        command += ["-o", str(work / name), TOOL_PACKAGES[name]]
         shell.logged(command, log(paths), env=GO, cwd=module)
 
     return _store(paths).obtain(name, digest({**tree(module), "go": _go_version()}), make)
@@ -62,12 +75,20 @@ def etcd(paths: Paths) -> Path:
         root = work / "root"
         uri = tools.archive_uri(tools.apt_sources())
         wanted = f"--include={','.join(ETCD_PACKAGES)}"
-        shell.logged(["mmdebstrap", "--variant=extract", wanted, versions.ROLE_SUITE, root, uri], log(paths))
+        shell.logged(
+            ["mmdebstrap", "--variant=extract", wanted, versions.ROLE_SUITE, root, uri], log(paths)
+        )
         for program in ("etcd", "etcdctl"):
             shutil.copy2(root / "usr" / "bin" / program, work / program)
         shutil.rmtree(root)
 
-    key = digest({"suite": versions.ROLE_SUITE, "version": versions.ETCD, "packages": " ".join(ETCD_PACKAGES)})
+    key = digest(
+        {
+            "suite": versions.ROLE_SUITE,
+            "version": versions.ETCD,
+            "packages": " ".join(ETCD_PACKAGES),
+        }
+    )
     return _store(paths).obtain("etcd", key, make)
 
 
@@ -79,6 +100,17 @@ def pause(paths: Paths) -> Path:
         shell.logged(["gcc", "-static", "-Os", "-s", "-o", work / "pause", source], log(paths))
 
     return _store(paths).obtain("pause", digest(tree(source.parent)), make)
+
+
+def check_format() -> None:
+    """Check the form of the lab's own Go programs; the compiler and the cluster check the rest.
+
+    Raises:
+        LabError: A file is not as gofmt would write it; the detail is the difference.
+    """
+    difference = shell.output(["gofmt", "-d", MODULE, TOOLS], env=GO)
+    if difference:
+        raise LabError("Go files are not formatted", detail=difference, remedy="gofmt -w lab")
 
 
 def every(paths: Paths) -> list[Path]:
@@ -97,11 +129,13 @@ def search_path(paths: Paths) -> list[Path]:
     store = _store(paths)
     go = _go_version()
     found = [store.location("kubernetes", digest({**tree(MODULE), "flags": flags, "go": go}))]
-    return found + [store.location(name, digest({**tree(TOOLS / name), "go": go})) for name in ("kind", "helm")]
+    return found + [
+        store.location(name, digest({**tree(TOOLS / name), "go": go})) for name in ("kind", "helm")
+    ]
 
 
 def version_flags(version: str) -> str:
-    """Return the linker flags that stamp a Kubernetes version; the build date is fixed so that builds are the same."""
+    """Return the linker flags that stamp a Kubernetes version, with a build date that is fixed."""
     major, minor, _ = version.removeprefix("v").split(".")
     stamp = "k8s.io/component-base/version"
     values = {
@@ -128,5 +162,7 @@ def _store(paths: Paths) -> Store:
 def _go_version() -> str:
     program = tools.find("go")
     if program is None:
-        raise LabError("Go is not on this machine", remedy="install Go 1.26 or later and put it in PATH")
+        raise LabError(
+            "Go is not on this machine", remedy="install Go 1.26 or later and put it in PATH"
+        )
     return shell.output([program, "env", "GOVERSION"], env=GO).strip()

@@ -12,7 +12,7 @@ from lab.paths import Paths
 
 
 def clean(paths: Paths, *, caches: bool) -> Iterator[str]:
-    """Remove clusters, networks and the project's own engine; yield a line for each thing that was removed.
+    """Remove clusters, networks and the project's own engine; yield a line for each of them.
 
     Args:
         paths: The user's lab.
@@ -31,7 +31,9 @@ def clean(paths: Paths, *, caches: bool) -> Iterator[str]:
         shutil.rmtree(paths.run)
     if caches and paths.cache.exists():
         if engine.own_pid(paths) is not None:
-            raise LabError("the project's own docker engine still runs", remedy="run `make clean` again")
+            raise LabError(
+                "the project's own docker engine still runs", remedy="run `make clean` again"
+            )
         shutil.rmtree(paths.cache)
         yield f"{paths.cache} removed"
 
@@ -45,7 +47,15 @@ def _clusters(paths: Paths, running: Engine) -> Iterator[str]:
 
 
 def _networks(running: Engine) -> Iterator[str]:
-    command = ["docker", "network", "ls", "--filter", f"label={cluster.LABEL}", "--format", "{{.Name}}"]
+    command = [
+        "docker",
+        "network",
+        "ls",
+        "--filter",
+        f"label={cluster.LABEL}",
+        "--format",
+        "{{.Name}}",
+    ]
     for name in shell.output(command, env=running.env).split():
         shell.output(["docker", "network", "rm", name], env=running.env)
         yield f"network {name} removed"

@@ -12,13 +12,19 @@ from typing import Annotated
 
 import typer
 
-from lab import binaries, cleaning, cluster, engine, images
+from lab import binaries, budgets, building, cleaning, cluster, engine, images, requirements, slices
 from lab.errors import LabError
 from lab.paths import Paths
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The development cluster of stackroles.")
-docker_app = typer.Typer(no_args_is_help=True, help="The docker engine: one that runs, else the project's own.")
-cluster_app = typer.Typer(no_args_is_help=True, help="Three nodes with an underlay network and an audit log.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The development cluster of stackroles."
+)
+docker_app = typer.Typer(
+    no_args_is_help=True, help="The docker engine: one that runs, else the project's own."
+)
+cluster_app = typer.Typer(
+    no_args_is_help=True, help="Three nodes with an underlay network and an audit log."
+)
 app.add_typer(docker_app, name="docker")
 images_app = typer.Typer(no_args_is_help=True, help="The operator's image and the role images.")
 app.add_typer(cluster_app, name="cluster")
@@ -84,11 +90,51 @@ def images_tags() -> None:
 
 @app.command()
 def clean(
-    *, caches: Annotated[bool, typer.Option("--caches", help="Also remove everything that was built.")] = False
+    *,
+    caches: Annotated[
+        bool, typer.Option("--caches", help="Also remove everything that was built.")
+    ] = False,
 ) -> None:
-    """Stop and remove what the project started: clusters, networks, its own docker engine. Nothing else."""
+    """Stop and remove what the project started: clusters, networks, its own docker engine."""
     for line in cleaning.clean(Paths.from_environment(), caches=caches):
         typer.echo(line)
+
+
+@app.command()
+def build() -> None:
+    """Build what is missing: programs, node image, role images, the nodes' image store."""
+    building.everything(Paths.from_environment(), _timed())
+
+
+@app.command("test")
+def run_tests(
+    chosen: Annotated[list[str] | None, typer.Option("--slice", help="Run only this one.")] = None,
+) -> None:
+    """Run the test slices, print what each took of its budget, and fail when one failed."""
+    unknown = set(chosen or ()) - {item.name for item in slices.SLICES}
+    if unknown:
+        raise LabError(
+            f"no slice {', '.join(sorted(unknown))}",
+            remedy=f"choose of {', '.join(item.name for item in slices.SLICES)}",
+        )
+    wanted = [item for item in slices.SLICES if not chosen or item.name in chosen]
+    outcomes = slices.run(wanted, typer.echo)
+    typer.echo(f"\n{budgets.table(outcomes)}\n")
+    typer.echo(sum((item.tally for item in outcomes), budgets.Tally()).render())
+    if not all(item.good for item in outcomes):
+        raise typer.Exit(1)
+
+
+@app.command("gofmt")
+def check_go() -> None:
+    """Check the form of the lab's own Go programs."""
+    binaries.check_format()
+
+
+@app.command("requirements")
+def compile_requirements() -> None:
+    """Write requirements/dev.txt anew from pyproject.toml."""
+    requirements.compile_dev()
 
 
 @app.command("bin")

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from lab import binaries, images, kind_config, node_image, readiness, shell, store
+from lab import binaries, kind_config, node_image, readiness, shell, store
 from lab.engine import Engine
-from lab.errors import LabError
 from lab.paths import Paths
 
 LABEL = "dev.stackroles.lab"
@@ -59,7 +58,7 @@ class Cluster:
         Raises:
             LabError: It failed.
         """
-        command = [self.programs["kubectl"], "--kubeconfig", self.kubeconfig, *arguments]
+        command = [str(self.programs["kubectl"]), f"--kubeconfig={self.kubeconfig}", *arguments]
         return shell.output(command, stdin=stdin)
 
     def docker(self, *arguments: str) -> str:
@@ -82,7 +81,10 @@ class Cluster:
 
 def describe(paths: Paths, engine: Engine, name: str) -> Cluster:
     """Return the cluster of this name, whether it is up or not."""
-    programs = {"kubectl": binaries.kubernetes(paths) / "kubectl", "kind": binaries.tool(paths, "kind") / "kind"}
+    programs = {
+        "kubectl": binaries.kubernetes(paths) / "kubectl",
+        "kind": binaries.tool(paths, "kind") / "kind",
+    }
     return Cluster(name, paths, engine, programs)
 
 
@@ -120,8 +122,10 @@ def down(cluster: Cluster) -> bool:
 def containers(cluster: Cluster) -> dict[str, str]:
     """Return the cluster's node containers: name -> state (running, exited ...)."""
     label = f"label=io.x-k8s.kind.cluster={cluster.name}"
-    lines = cluster.docker("ps", "--all", "--filter", label, "--format", "{{.Names}} {{.State}}").splitlines()
-    return {name: state for name, state in (line.split() for line in lines)}
+    lines = cluster.docker(
+        "ps", "--all", "--filter", label, "--format", "{{.Names}} {{.State}}"
+    ).splitlines()
+    return dict(line.split(" ", 1) for line in lines)
 
 
 def load_images(cluster: Cluster, references: Sequence[str], say: Say) -> list[str]:
@@ -130,7 +134,10 @@ def load_images(cluster: Cluster, references: Sequence[str], say: Say) -> list[s
     Raises:
         LabError: An image could not be saved or imported.
     """
-    lacking = {node: [ref for ref in references if ref not in _node_images(cluster, node)] for node in cluster.nodes}
+    lacking = {
+        node: [ref for ref in references if ref not in _node_images(cluster, node)]
+        for node in cluster.nodes
+    }
     missing = sorted({reference for references in lacking.values() for reference in references})
     if not missing:
         return []
@@ -150,7 +157,9 @@ def load_images(cluster: Cluster, references: Sequence[str], say: Say) -> list[s
 
 
 def _node_images(cluster: Cluster, node: str) -> set[str]:
-    return set(cluster.docker("exec", node, "ctr", "--namespace=k8s.io", "images", "ls", "--quiet").split())
+    return set(
+        cluster.docker("exec", node, "ctr", "--namespace=k8s.io", "images", "ls", "--quiet").split()
+    )
 
 
 def _create(cluster: Cluster, image: str, say: Say) -> None:
@@ -162,19 +171,29 @@ def _create(cluster: Cluster, image: str, say: Say) -> None:
     published = node_image.is_published(image)
     stores = {} if published else _stores(cluster, image, say)
     config = directory / "kind.yaml"
-    config.write_text(kind_config.render(cluster.name, directory=directory, images=shared, stores=stores))
+    config.write_text(
+        kind_config.render(cluster.name, directory=directory, images=shared, stores=stores)
+    )
     _ensure_network(cluster, NETWORK)
-    command = ["create", "cluster", "--name", cluster.name, "--config", str(config), "--image", image]
+    command = [
+        "create",
+        "cluster",
+        "--name",
+        cluster.name,
+        "--config",
+        str(config),
+        "--image",
+        image,
+    ]
     cluster.kind(*command, "--kubeconfig", str(cluster.kubeconfig), "--retain")
     taint = "node-role.kubernetes.io/control-plane:NoSchedule-"
     cluster.kubectl("taint", "node", cluster.nodes[0], taint)
 
 
 def _stores(cluster: Cluster, image: str, say: Say) -> dict[str, Path]:
-    """Give every node an image store with the components and all built images; return node -> folder."""
-    wanted = [*node_image.component_images(), *images.built(cluster.engine)]
-    filled = store.obtain(cluster.paths, cluster.engine, image, wanted)
-    say(f"image store {filled.name} holds {len(wanted)} images")
+    """Give every node an image store with all images; return node -> folder."""
+    filled = store.for_nodes(cluster.paths, cluster.engine, image)
+    say(f"image store {filled.name}")
     folders = {node: cluster.directory / "nodes" / node for node in cluster.nodes}
     for folder in folders.values():
         store.link(filled, folder)
@@ -183,7 +202,9 @@ def _stores(cluster: Cluster, image: str, say: Say) -> dict[str, Path]:
 
 def _delete(cluster: Cluster) -> None:
     cluster.directory.mkdir(parents=True, exist_ok=True)
-    cluster.kind("delete", "cluster", "--name", cluster.name, "--kubeconfig", str(cluster.kubeconfig))
+    cluster.kind(
+        "delete", "cluster", "--name", cluster.name, "--kubeconfig", str(cluster.kubeconfig)
+    )
     shutil.rmtree(cluster.directory / "nodes", ignore_errors=True)
     for audit in (cluster.directory / "audit").glob("*.log"):
         audit.unlink()
@@ -194,7 +215,7 @@ def _delete(cluster: Cluster) -> None:
 def underlay(name: str) -> str:
     """Return the name of a cluster's underlay network.
 
-    It sorts after the first network's name, which is how docker decides whose gateway the default route takes.
+    It sorts after the first network's name: docker takes the default route's gateway by that order.
     """
     return f"{NETWORK}-underlay-{name}"
 

@@ -12,7 +12,6 @@ from lab import shell
 from lab.engine import Engine
 from lab.errors import LabError
 
-
 KEY_LABEL = "dev.stackroles.key"
 """Image label with the hash of what the image was built from."""
 
@@ -23,9 +22,16 @@ def has_image(engine: Engine, tag: str) -> bool:
 
 
 def image_key(engine: Engine, tag: str) -> str:
-    """Return the hash of the inputs that an image was built from, or an empty string where there is no such image."""
+    """Return the hash of what an image was built from, or an empty string where there is none."""
     try:
-        command = ["docker", "image", "inspect", "--format", f'{{{{index .Config.Labels "{KEY_LABEL}"}}}}', tag]
+        command = [
+            "docker",
+            "image",
+            "inspect",
+            "--format",
+            f'{{{{index .Config.Labels "{KEY_LABEL}"}}}}',
+            tag,
+        ]
         return shell.output(command, env=engine.env).strip()
     except LabError:
         return ""
@@ -37,7 +43,9 @@ def image_ids(engine: Engine, tags: Sequence[str]) -> dict[str, str]:
     Raises:
         LabError: One of them is not there.
     """
-    listed = shell.output(["docker", "image", "inspect", "--format", "{{.Id}}", *tags], env=engine.env).split()
+    listed = shell.output(
+        ["docker", "image", "inspect", "--format", "{{.Id}}", *tags], env=engine.env
+    ).split()
     return dict(zip(tags, listed, strict=True))
 
 
@@ -49,7 +57,13 @@ def can_have(engine: Engine, tag: str) -> bool:
 
 
 def build(
-    engine: Engine, tag: str, context: Path, log: Path, *, arguments: Mapping[str, str], file: Path | None = None
+    engine: Engine,
+    tag: str,
+    context: Path,
+    log: Path,
+    *,
+    arguments: Mapping[str, str],
+    file: Path | None = None,
 ) -> None:
     """Build an image from a folder.
 
@@ -73,7 +87,7 @@ def build_from(
     *,
     arguments: Mapping[str, str] | None = None,
 ) -> None:
-    """Build an image from a Dockerfile's text and the files it copies (name in the context -> file or folder).
+    """Build an image from a Dockerfile's text and what it copies: name in the context -> path.
 
     Raises:
         LabError: The build failed; the detail holds its last lines.
@@ -92,7 +106,9 @@ def build_from(
         build(engine, tag, context, log, arguments=arguments or {})
 
 
-def bootstrap(engine: Engine, tag: str, suite: str, packages: tuple[str, ...], uri: str, log: Path) -> None:
+def bootstrap(
+    engine: Engine, tag: str, *, suite: str, packages: tuple[str, ...], uri: str, log: Path
+) -> None:
     """Make an image of a minimal Debian with some packages, from a Debian archive alone.
 
     Raises:
@@ -104,7 +120,10 @@ def bootstrap(engine: Engine, tag: str, suite: str, packages: tuple[str, ...], u
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         maker = subprocess.Popen(
-            [*command, suite, "-", uri], stdout=subprocess.PIPE, stderr=sink, env=shell.environment()
+            [*command, suite, "-", uri],
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            env=shell.environment(),
         )
         taker = subprocess.run(
             ["docker", "import", "-", tag],

@@ -1,4 +1,4 @@
-"""The docker engine: one that runs already, else the project's own with its own socket, data and log."""
+"""The docker engine: one that runs already, else the project's own with its own socket."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Engine:
 
 
 def find(paths: Paths) -> Engine | None:
-    """Return the engine that answers: the project's own first, else the one the environment names, else None."""
+    """Return the engine that answers: the project's own, else the one the environment names."""
     own = Engine(f"unix://{paths.docker_socket}", own=True)
     if paths.docker_socket.exists() and answers(own.host):
         return own
@@ -80,12 +80,15 @@ def dockerd_arguments(paths: Paths, *, restricted: bool) -> list[str]:
         "--storage-driver=overlay2",
     ]
     if restricted:
-        arguments += [f"--add-runtime=restricted={paths.docker / 'runc-restricted'}", "--default-runtime=restricted"]
+        arguments += [
+            f"--add-runtime=restricted={paths.docker / 'runc-restricted'}",
+            "--default-runtime=restricted",
+        ]
     return arguments
 
 
 def up(paths: Paths) -> Engine:
-    """Return a docker engine that answers, installing and starting the project's own where there is none.
+    """Return a docker engine that answers, starting the project's own where there is none.
 
     Raises:
         LabError: Its packages could not be installed or it did not start.
@@ -113,7 +116,9 @@ def down(paths: Paths) -> bool:
     deadline = time.monotonic() + STOP_SECONDS
     while own_pid(paths) is not None:
         if time.monotonic() > deadline:
-            raise LabError(f"dockerd (pid {pid}) did not end in {STOP_SECONDS} s", remedy=f"read {_log(paths)}")
+            raise LabError(
+                f"dockerd (pid {pid}) did not end in {STOP_SECONDS} s", remedy=f"read {_log(paths)}"
+            )
         time.sleep(0.2)
     return True
 
@@ -121,7 +126,7 @@ def down(paths: Paths) -> bool:
 def own_pid(paths: Paths) -> int | None:
     """Return the process id of the project's own engine while it runs.
 
-    The pid file alone is not believed: the process must be a dockerd with this project's pid file on its command line.
+    The pid file alone is not believed: the process must have it on its command line.
     """
     file = paths.docker / "dockerd.pid"
     try:

@@ -1,7 +1,7 @@
-"""The operator's image and the role images: built once for each hash of their inputs, given to the nodes.
+"""The operator's image and the role images: built once for each hash of their inputs.
 
-An image's tag is the hash of its folder, of its parent's tag and of the build arguments, so a tag names one content
-on every machine, and an image that did not change keeps its tag when its neighbour does.
+An image's tag is the hash of its folder and of its parent's tag, so a tag names one content on
+every machine, and an image that did not change keeps its tag when its neighbour does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,16 @@ PREFIX = "localhost/stackroles"
 BOOTSTRAPPED = f"{PREFIX}/debian:13"
 PUBLISHED = "debian:trixie-slim"
 OPERATOR = "operator"
-OPERATOR_INPUTS = ("pyproject.toml", "README.md", "LICENSE", "requirements/build.txt", "requirements/operator.txt", "operator")
+GUEST = "guest"
+"""Four files for glance and no programs: it is built like a role image but no node runs it."""
+OPERATOR_INPUTS = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "requirements/build.txt",
+    "requirements/operator.txt",
+    "operator",
+)
 PARENT = re.compile(r"^FROM \$\{REGISTRY\}/([a-z0-9-]+):\$\{TAG\}$", re.MULTILINE)
 BUILDERS = 2
 
@@ -57,14 +66,16 @@ def plan(root: Path = REPOSITORY) -> dict[str, Image]:
     Raises:
         LabError: Two images are built on each other, or one is built on an image that is not there.
     """
-    folders = {file.parent.name: file.parent for file in sorted((root / "images").glob("*/Dockerfile"))}
+    folders = {
+        file.parent.name: file.parent for file in sorted((root / "images").glob("*/Dockerfile"))
+    }
     parents = {name: _parent(folder) for name, folder in folders.items()}
     planned: dict[str, Image] = {}
     while remaining := [name for name in folders if name not in planned]:
         possible = [name for name in remaining if parents[name] is None or parents[name] in planned]
         if not possible:
             raise LabError(
-                f"these images are built on each other or on one that is not there: {', '.join(remaining)}",
+                f"built on each other or on an image that is not there: {', '.join(remaining)}",
                 remedy="look at the FROM lines of their Dockerfiles",
             )
         for name in possible:
@@ -77,13 +88,14 @@ def plan(root: Path = REPOSITORY) -> dict[str, Image]:
 
 
 def tags(planned: Mapping[str, Image]) -> dict[str, str]:
-    """Return short name -> tag of the role images, the form that the chart's ``roleImages.tags`` takes."""
-    return {item.name: item.tag for item in planned.values() if item.name != OPERATOR}
+    """Return short name -> tag of the role images, as the chart's ``roleImages.tags`` takes it."""
+    return {name: item.tag for name, item in planned.items() if name not in {OPERATOR, GUEST}}
 
 
 def built(engine: Engine) -> list[str]:
-    """Return the names of this checkout's images that the engine has."""
-    return [item.reference for item in plan().values() if docker.has_image(engine, item.reference)]
+    """Return the names of this checkout's images that the engine has and that pods run."""
+    references = [item.reference for item in plan().values() if item.name != GUEST]
+    return [reference for reference in references if docker.has_image(engine, reference)]
 
 
 def build(paths: Paths, engine: Engine, say: Say) -> dict[str, Image]:
@@ -113,7 +125,9 @@ def build(paths: Paths, engine: Engine, say: Say) -> dict[str, Image]:
     return planned
 
 
-def _build(paths: Paths, engine: Engine, item: Image, planned: Mapping[str, Image], base: str) -> None:
+def _build(
+    paths: Paths, engine: Engine, item: Image, planned: Mapping[str, Image], base: str
+) -> None:
     log = paths.cache / "log" / f"image-{item.name}.log"
     if item.parent is not None:
         arguments = {"REGISTRY": PREFIX, "TAG": planned[item.parent].tag}
@@ -122,18 +136,28 @@ def _build(paths: Paths, engine: Engine, item: Image, planned: Mapping[str, Imag
         if base == BOOTSTRAPPED:
             arguments["APT_URI"] = tools.archive_uri(tools.apt_sources())
     if item.name != OPERATOR:
-        docker.build(engine, item.reference, REPOSITORY / "images" / item.name, log, arguments=arguments)
+        docker.build(
+            engine, item.reference, REPOSITORY / "images" / item.name, log, arguments=arguments
+        )
         return
     arguments["PIP_ARGS"] = "--no-index --find-links requirements/wheels"
     files = {name: REPOSITORY / name for name in OPERATOR_INPUTS if (REPOSITORY / name).exists()}
     files["requirements/wheels"] = wheels(paths)
-    docker.build_from(engine, item.reference, (REPOSITORY / "Dockerfile").read_text(), files, log, arguments=arguments)
+    docker.build_from(
+        engine,
+        item.reference,
+        (REPOSITORY / "Dockerfile").read_text(),
+        files,
+        log,
+        arguments=arguments,
+    )
 
 
 def wheels(paths: Paths) -> Path:
-    """Return a folder with the operator's wheels, fetched on this machine by the hashes its requirements hold.
+    """Return a folder with the operator's wheels, fetched by the hashes its requirements hold.
 
-    A build container does not have the certificates or the proxy settings that this machine's pip may need.
+    They are fetched on this machine: a build container does not have the certificates or the proxy
+    settings that pip may need here.
 
     Raises:
         LabError: A wheel could not be fetched.
@@ -141,7 +165,8 @@ def wheels(paths: Paths) -> Path:
     requirements = [REPOSITORY / "requirements" / name for name in ("build.txt", "operator.txt")]
 
     def make(work: Path) -> None:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", work, "--require-hashes"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"]
+        command += ["--dest", str(work)]
         command += ["--only-binary=:all:", "--python-version=3.13", "--implementation=cp"]
         command += [f"--platform={tag}" for tag in _platforms()]
         for file in requirements:
@@ -153,17 +178,27 @@ def wheels(paths: Paths) -> Path:
 def _platforms() -> list[str]:
     """Return the platform tags that Debian 13 (glibc 2.41) takes, newest first."""
     machine = platform.machine()
-    return [*(f"manylinux_2_{minor}_{machine}" for minor in range(41, 4, -1)), f"manylinux2014_{machine}"]
+    return [
+        *(f"manylinux_2_{minor}_{machine}" for minor in range(41, 4, -1)),
+        f"manylinux2014_{machine}",
+    ]
 
 
 def _debian(paths: Paths, engine: Engine, say: Say) -> str:
-    """Return the Debian 13 image to build on: the published one where it can be pulled, else a bootstrapped one."""
+    """Return the Debian 13 image to build on: the published one, else a bootstrapped one."""
     if not engine.own and docker.can_have(engine, PUBLISHED):
         return PUBLISHED
     if not docker.has_image(engine, BOOTSTRAPPED):
         say("bootstrapping Debian 13 from this machine's package archive")
         uri = tools.archive_uri(tools.apt_sources())
-        docker.bootstrap(engine, BOOTSTRAPPED, versions.ROLE_SUITE, (), uri, paths.cache / "log" / "debian.log")
+        docker.bootstrap(
+            engine,
+            BOOTSTRAPPED,
+            suite=versions.ROLE_SUITE,
+            packages=(),
+            uri=uri,
+            log=paths.cache / "log" / "debian.log",
+        )
     return BOOTSTRAPPED
 
 

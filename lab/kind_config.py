@@ -17,7 +17,7 @@ AUDIT_POLICY = {
     "omitStages": ["RequestReceived"],
     "rules": [{"level": "Metadata"}],
 }
-"""Every request with its user, verb, resource and answer, without bodies: enough to count who writes what."""
+"""Every request with its user, verb, resource and answer: enough to count who writes what."""
 AUDIT_DIRECTORY = "/var/log/kubernetes/audit"
 AUDIT_POLICY_FILE = "/etc/kubernetes/audit-policy.yaml"
 IMAGES_MOUNT = "/images"
@@ -29,7 +29,7 @@ def node_names(cluster: str) -> tuple[str, str, str]:
 
 
 def underlay_prefix(cluster: str) -> str:
-    """Return the first three numbers of the underlay's /24: 10.177.0 for the usual cluster, another for each name."""
+    """Return the first three numbers of the underlay's /24: 10.177.0 for the usual cluster."""
     third = 0 if cluster == "stackroles" else 1 + zlib.crc32(cluster.encode()) % 254
     return f"10.177.{third}"
 
@@ -47,8 +47,8 @@ def render(cluster: str, *, directory: Path, images: Path, stores: Mapping[str, 
         cluster: Name of the cluster.
         directory: The cluster's folder on this machine, with ``audit-policy.yaml`` and ``audit/``.
         images: The folder on this machine that every node sees read-only below /images.
-        stores: Node -> its container runtime's data folder on this machine. Empty with the published node image,
-            which brings its own component images under upstream's names.
+        stores: Node -> its container runtime's data folder on this machine. Empty with the
+            published node image, which brings its own component images under upstream's names.
     """
     audit = [
         _mount(directory / "audit-policy.yaml", AUDIT_POLICY_FILE, read_only=True),
@@ -60,14 +60,21 @@ def render(cluster: str, *, directory: Path, images: Path, stores: Mapping[str, 
         if node in stores:
             mounts.append(_mount(stores[node], "/var/lib/containerd", read_only=False))
         control = index == 0
-        nodes.append({"role": "control-plane" if control else "worker", "extraMounts": mounts + audit * control})
+        nodes.append(
+            {
+                "role": "control-plane" if control else "worker",
+                "extraMounts": mounts + audit * control,
+            }
+        )
     return yaml.safe_dump(
         {
             "kind": "Cluster",
             "apiVersion": "kind.x-k8s.io/v1alpha4",
             "networking": {"podSubnet": "10.244.0.0/16", "kubeProxyMode": "iptables"},
             "nodes": nodes,
-            "kubeadmConfigPatches": [yaml.safe_dump(patch) for patch in _patches(published_image=not stores)],
+            "kubeadmConfigPatches": [
+                yaml.safe_dump(patch) for patch in _patches(published_image=not stores)
+            ],
         },
         sort_keys=False,
     )
@@ -118,4 +125,10 @@ def _patches(*, published_image: bool) -> list[dict[str, Any]]:
 
 
 def _volume(name: str, path: str, *, kind: str, read_only: bool) -> dict[str, Any]:
-    return {"name": name, "hostPath": path, "mountPath": path, "readOnly": read_only, "pathType": kind}
+    return {
+        "name": name,
+        "hostPath": path,
+        "mountPath": path,
+        "readOnly": read_only,
+        "pathType": kind,
+    }

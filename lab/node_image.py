@@ -1,4 +1,4 @@
-"""The node image: the published one where it can be pulled, else one made of Debian packages and Go programs."""
+"""The node image: the published one where it can be pulled, else one of Debian and Go programs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from lab.paths import REPOSITORY, Paths
 NODE_FILES = REPOSITORY / "lab" / "node"
 PREFIX = "localhost/stackroles"
 COMPONENT_PACKAGES = ("iptables", "nftables", "conntrack", "kmod", "ca-certificates", "iproute2")
-NODE_PACKAGES = tuple(
-    "systemd systemd-sysv dbus containerd runc containernetworking-plugins iptables nftables ebtables ethtool socat "
-    "conntrack iproute2 iputils-ping kmod procps util-linux ca-certificates jq gettext-base mount hostname curl "
-    "tcpdump xz-utils".split()
+NODE_PACKAGES = (
+    *("systemd", "systemd-sysv", "dbus", "containerd", "runc", "containernetworking-plugins"),
+    *("iptables", "nftables", "ebtables", "ethtool", "socat", "conntrack", "iproute2"),
+    *("iputils-ping", "kmod", "procps", "util-linux", "ca-certificates", "jq", "gettext-base"),
+    *("mount", "hostname", "curl", "tcpdump", "xz-utils"),
 )
 MASKED = (
-    "systemd-udevd.service systemd-udev-trigger.service systemd-udevd-kernel.socket systemd-udevd-control.socket "
-    "console-getty.service e2scrub_reap.service e2scrub_all.timer apt-daily.timer apt-daily-upgrade.timer "
-    "dpkg-db-backup.timer systemd-journald-audit.socket sys-kernel-debug.mount sys-kernel-tracing.mount "
+    "systemd-udevd.service systemd-udev-trigger.service systemd-udevd-kernel.socket "
+    "systemd-udevd-control.socket console-getty.service e2scrub_reap.service e2scrub_all.timer "
+    "apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer systemd-journald-audit.socket "
+    "sys-kernel-debug.mount sys-kernel-tracing.mount "
     "dev-hugepages.mount systemd-modules-load.service"
 )
 DOCKERFILE = f"""\
@@ -37,14 +39,26 @@ ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]
 COMPONENT_BASE = f"{PREFIX}/component-base:1"
 SCRATCH = "scratch"
 COMPONENTS = {
-    f"kube-apiserver:{versions.KUBERNETES}": ("kube-apiserver", "/usr/local/bin/kube-apiserver", SCRATCH),
+    f"kube-apiserver:{versions.KUBERNETES}": (
+        "kube-apiserver",
+        "/usr/local/bin/kube-apiserver",
+        SCRATCH,
+    ),
     f"kube-controller-manager:{versions.KUBERNETES}": (
         "kube-controller-manager",
         "/usr/local/bin/kube-controller-manager",
         SCRATCH,
     ),
-    f"kube-scheduler:{versions.KUBERNETES}": ("kube-scheduler", "/usr/local/bin/kube-scheduler", SCRATCH),
-    f"kube-proxy:{versions.KUBERNETES}": ("kube-proxy", "/usr/local/bin/kube-proxy", COMPONENT_BASE),
+    f"kube-scheduler:{versions.KUBERNETES}": (
+        "kube-scheduler",
+        "/usr/local/bin/kube-scheduler",
+        SCRATCH,
+    ),
+    f"kube-proxy:{versions.KUBERNETES}": (
+        "kube-proxy",
+        "/usr/local/bin/kube-proxy",
+        COMPONENT_BASE,
+    ),
     f"etcd:{versions.ETCD}": ("etcd", "/usr/local/bin/etcd", COMPONENT_BASE),
     f"coredns:{versions.COREDNS}": ("coredns", "/coredns", SCRATCH),
     f"pause:{versions.PAUSE}": ("pause", "/pause", SCRATCH),
@@ -70,7 +84,7 @@ def obtain(paths: Paths, engine: Engine) -> str:
 
 
 def is_published(image: str) -> bool:
-    """Say whether this node image is the published one, with its own network and component images."""
+    """Say whether a node image is the published one, with its own network and components."""
     return image == versions.KINDEST
 
 
@@ -80,7 +94,7 @@ def component_images() -> list[str]:
 
 
 def _built(paths: Paths, engine: Engine) -> str:
-    """Make the root file systems beside the Go builds, then the component images and the node image."""
+    """Make the root file systems beside the Go builds, then the components and the node image."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         node = pool.submit(_base, paths, engine, "node-base", NODE_PACKAGES)
         component = pool.submit(_base, paths, engine, "component-base", COMPONENT_PACKAGES)
@@ -89,31 +103,50 @@ def _built(paths: Paths, engine: Engine) -> str:
     shell.output(["docker", "tag", component_base, COMPONENT_BASE], env=engine.env)
     programs = {file.name: file for folder in folders for file in folder.iterdir()}
     for name, (program, target, base) in COMPONENTS.items():
-        text = f'FROM {base}\nCOPY {program} {target}\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin\n'
+        text = f"FROM {base}\nCOPY {program} {target}\n"
+        text += "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin\n"
         text += f'ENTRYPOINT ["{target}"]\n'
         made_of = base if base == SCRATCH else component_base
-        key = digest({"dockerfile": text, "base": made_of, "program": programs[program].parent.name})
-        _ensure(paths, engine, f"{PREFIX}/{name}", key, text, {program: programs[program]})
+        key = digest(
+            {"dockerfile": text, "base": made_of, "program": programs[program].parent.name}
+        )
+        _ensure(
+            paths,
+            engine,
+            f"{PREFIX}/{name}",
+            key=key,
+            dockerfile=text,
+            files={program: programs[program]},
+        )
     kubernetes = programs["kubelet"].parent.name
     text = DOCKERFILE.format(base=node_base)
     key = digest({**tree(NODE_FILES), "dockerfile": text, "kubernetes": kubernetes})
-    files = {"files": NODE_FILES, **{name: programs[name] for name in ("kubeadm", "kubelet", "kubectl")}}
+    files = {
+        "files": NODE_FILES,
+        **{name: programs[name] for name in ("kubeadm", "kubelet", "kubectl")},
+    }
     tag = f"{PREFIX}/node:{versions.KUBERNETES}"
-    _ensure(paths, engine, tag, key, text, files)
+    _ensure(paths, engine, tag, key=key, dockerfile=text, files=files)
     return tag
 
 
 def _base(paths: Paths, engine: Engine, name: str, packages: tuple[str, ...]) -> str:
-    tag = f"{PREFIX}/{name}:{digest({'suite': versions.NODE_SUITE, 'packages': ' '.join(packages)})}"
+    tag = (
+        f"{PREFIX}/{name}:{digest({'suite': versions.NODE_SUITE, 'packages': ' '.join(packages)})}"
+    )
     if not docker.has_image(engine, tag):
         uri = tools.archive_uri(tools.apt_sources())
         log = paths.cache / "log" / f"{name}.log"
-        docker.bootstrap(engine, tag, versions.NODE_SUITE, packages, uri, log)
+        docker.bootstrap(
+            engine, tag, suite=versions.NODE_SUITE, packages=packages, uri=uri, log=log
+        )
     return tag
 
 
-def _ensure(paths: Paths, engine: Engine, tag: str, key: str, dockerfile: str, files: dict[str, Path]) -> None:
-    """Build an image whose name must stay the same unless the one of that name was built from the same inputs."""
+def _ensure(
+    paths: Paths, engine: Engine, tag: str, *, key: str, dockerfile: str, files: dict[str, Path]
+) -> None:
+    """Build an image of a fixed name, unless the one there is was built from the same inputs."""
     if docker.image_key(engine, tag) != key:
         text = f'{dockerfile}LABEL {docker.KEY_LABEL}="{key}"\n'
         docker.build_from(engine, tag, text, files, binaries.log(paths))

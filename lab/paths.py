@@ -1,4 +1,4 @@
-"""Where the lab keeps its files: everything below the user's XDG cache directory, sockets below /run."""
+"""Where the lab keeps its files: below the user's XDG cache directory, sockets below /run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ class Paths:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Paths:
         """Return the paths for this environment (``XDG_CACHE_HOME``, else ``~/.cache``)."""
-        base = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "/root")) / ".cache")
+        base = environment.get("XDG_CACHE_HOME") or str(
+            Path(environment.get("HOME", "/root")) / ".cache"
+        )
         return cls(cache=Path(base) / "stackroles")
 
     @property

@@ -1,4 +1,4 @@
-"""When a cluster is ready: every node has reported since its container started, and its own workloads serve."""
+"""When a cluster is ready: each node reported since its container started, its workloads serve."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMESPACES = ("kube-system", "local-path-storage")
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What docker says of a node's container: since when it runs and its address on the first network."""
+    """A node's container: since when it runs and its address on the first network."""
 
     started: datetime
     address: str
@@ -37,7 +37,9 @@ def wait(cluster: Cluster, say: Callable[[str], None], seconds: float = SECONDS)
     while waited_for := _observe(cluster):
         if time.monotonic() > deadline:
             remedy = f"KUBECONFIG={cluster.kubeconfig} kubectl get nodes,pods --all-namespaces"
-            raise LabError(f"the cluster was not ready in {seconds:.0f} s: {waited_for}", remedy=remedy)
+            raise LabError(
+                f"the cluster was not ready in {seconds:.0f} s: {waited_for}", remedy=remedy
+            )
         if waited_for != last:
             say(f"waiting for {waited_for}")
             last = waited_for
@@ -47,7 +49,7 @@ def wait(cluster: Cluster, say: Callable[[str], None], seconds: float = SECONDS)
 def unready_nodes(
     containers: Mapping[str, Container], nodes: list[dict[str, Any]], leases: list[dict[str, Any]]
 ) -> list[str]:
-    """Return the nodes that are not ready, or whose readiness and address are from before their container started.
+    """Return the nodes that are not ready, or were so only before their container started.
 
     Args:
         containers: Node name -> its container.
@@ -62,13 +64,17 @@ def unready_nodes(
         conditions = {item["type"]: item["status"] for item in status.get("conditions", [])}
         addresses = {item["type"]: item["address"] for item in status.get("addresses", [])}
         fresh = name in renewed and renewed[name] > container.started
-        if not (fresh and conditions.get("Ready") == "True" and addresses.get("InternalIP") == container.address):
+        if not (
+            fresh
+            and conditions.get("Ready") == "True"
+            and addresses.get("InternalIP") == container.address
+        ):
             waiting.append(f"node {name}")
     return waiting
 
 
 def unready_workloads(workloads: list[dict[str, Any]]) -> list[str]:
-    """Return the Deployments and DaemonSets that do not serve with all their pods, each with its counts."""
+    """Return the Deployments and DaemonSets that do not serve with all pods, with their counts."""
     waiting = []
     for item in workloads:
         status = item.get("status", {})
@@ -86,7 +92,9 @@ def _observe(cluster: Cluster) -> str:
     try:
         nodes = _list(cluster, "nodes")
         leases = _list(cluster, "leases", "kube-node-lease")
-        workloads = [item for name in NAMESPACES for item in _list(cluster, "deployments,daemonsets", name)]
+        workloads = [
+            item for name in NAMESPACES for item in _list(cluster, "deployments,daemonsets", name)
+        ]
     except LabError:
         return "the API server"
     waiting = unready_nodes(_containers(cluster), nodes, leases)
@@ -97,7 +105,9 @@ def _observe(cluster: Cluster) -> str:
 
 def _list(cluster: Cluster, kinds: str, namespace: str = "") -> list[dict[str, Any]]:
     arguments = [f"--namespace={namespace}"] if namespace else []
-    items: list[dict[str, Any]] = json.loads(cluster.kubectl("get", kinds, *arguments, "--output=json"))["items"]
+    items: list[dict[str, Any]] = json.loads(
+        cluster.kubectl("get", kinds, *arguments, "--output=json")
+    )["items"]
     return items
 
 
@@ -112,4 +122,6 @@ def _containers(cluster: Cluster) -> dict[str, Container]:
 def _time(text: str) -> datetime:
     """Return a time that docker (nanoseconds) or the API (microseconds) wrote."""
     head, _, fraction = text.rstrip("Z").partition(".")
-    return datetime.strptime(f"{head}.{(fraction or '0')[:6]}", "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=UTC)
+    return datetime.strptime(f"{head}.{(fraction or '0')[:6]}", "%Y-%m-%dT%H:%M:%S.%f").replace(
+        tzinfo=UTC
+    )

@@ -14,7 +14,7 @@ TAIL_LINES = 25
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this process's environment with the administrators' directories in PATH and ``extra`` on top."""
+    """Return this environment with the administrators' folders in PATH and ``extra`` on top."""
     merged = dict(os.environ)
     merged["PATH"] = f"{merged.get('PATH', '')}:{SYSTEM_PATH}".lstrip(":")
     merged.update(extra or {})
@@ -37,7 +37,8 @@ def output(
     """Run a command and return its standard output.
 
     Raises:
-        LabError: The command is not there, ended with a failure (its last lines are the detail) or did not end in time.
+        LabError: The command is not there, failed (its last lines are the detail) or did not end
+            in time.
     """
     try:
         done = subprocess.run(
@@ -51,12 +52,16 @@ def output(
             check=False,
         )
     except FileNotFoundError as error:
-        raise LabError(f"{command[0]} is not on this machine", remedy="run `make tools`") from error
+        raise LabError(
+            f"{command[0]} is not on this machine",
+            remedy="install it; `python -m lab docker up` brings Debian's",
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise LabError(f"`{shown(command)}` did not end in {timeout:.0f} s") from error
     if done.returncode != 0:
         raise LabError(
-            f"`{shown(command)}` ended with status {done.returncode}", detail=tail(done.stdout + done.stderr)
+            f"`{shown(command)}` ended with status {done.returncode}",
+            detail=tail(done.stdout + done.stderr),
         )
     return done.stdout
 
@@ -90,17 +95,24 @@ def logged(
                 check=False,
             )
         except FileNotFoundError as error:
-            raise LabError(f"{command[0]} is not on this machine", remedy="run `make tools`") from error
+            raise LabError(
+                f"{command[0]} is not on this machine",
+                remedy="install it; `python -m lab docker up` brings Debian's",
+            ) from error
     if done.returncode != 0:
         with log.open("rb") as written:
             written.seek(start)
             lines = tail(written.read().decode(errors="replace"))
         raise LabError(
-            f"`{shown(command)}` ended with status {done.returncode}", detail=lines, remedy=f"read {log}"
+            f"`{shown(command)}` ended with status {done.returncode}",
+            detail=lines,
+            remedy=f"read {log}",
         )
 
 
-def succeeds(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, timeout: float = 30) -> bool:
+def succeeds(
+    command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, timeout: float = 30
+) -> bool:
     """Say whether a command ends with success; a missing program or a timeout is a no."""
     try:
         done = subprocess.run(

@@ -1,9 +1,9 @@
 """A container runtime's image store, filled once and given to every node as hard links.
 
-Importing 2 GB of layers into three nodes unpacks the same files three times. A store is unpacked once; each node
-gets a tree of hard links to it, made before its container starts. Committed layers are only ever the lower
-directories of overlay mounts, so no node writes to a file that it shares, and the page cache holds them once.
-What a runtime does write, its two databases, is copied.
+Importing 2 GB of layers into three nodes unpacks the same files three times. A store is unpacked
+once; each node gets a tree of hard links to it, made before its container starts. Committed layers
+are only ever the lower directories of overlay mounts, so no node writes to a file that it shares,
+and the page cache holds them once. What a runtime does write, its two databases, is copied.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lab import docker, shell
+from lab import docker, images, node_image, shell
 from lab.artifacts import Store, digest
 from lab.engine import Engine
 from lab.errors import LabError
@@ -37,8 +37,8 @@ exit $status
 """
 
 
-def obtain(paths: Paths, engine: Engine, node_image: str, images: list[str]) -> Path:
-    """Return the folder of a store that holds exactly these images, filling one where there is none.
+def obtain(paths: Paths, engine: Engine, runtime: str, images: list[str]) -> Path:
+    """Return the folder of a store with exactly these images, filling one where there is none.
 
     A new store starts as links to the last one, so only images that are new are unpacked.
 
@@ -46,7 +46,7 @@ def obtain(paths: Paths, engine: Engine, node_image: str, images: list[str]) -> 
         LabError: An image is not in the engine, or the import failed.
     """
     wanted = docker.image_ids(engine, images)
-    # what a store holds is asked of the engine by identity: an image built again under its name is another image
+    # by identity: an image that was built again under its name is another image
     key = digest({"images": json.dumps(wanted, sort_keys=True), "fill": FILL})
     artifacts = Store(paths.artifacts)
 
@@ -54,10 +54,27 @@ def obtain(paths: Paths, engine: Engine, node_image: str, images: list[str]) -> 
         present = _start_from(paths, work)
         gone = [name for name in present if name not in wanted]
         missing = [name for name, identity in wanted.items() if present.get(name) != identity]
-        _fill(engine, node_image, work / ROOT, remove=gone, add=missing, log=paths.cache / "log" / "store.log")
+        _fill(
+            engine,
+            runtime,
+            work / ROOT,
+            remove=gone,
+            add=missing,
+            log=paths.cache / "log" / "store.log",
+        )
         (work / LIST).write_text(json.dumps(wanted, indent=1))
 
     return artifacts.obtain(NAME, key, make)
+
+
+def for_nodes(paths: Paths, engine: Engine, node_image_name: str) -> Path:
+    """Return the store that this checkout's nodes start with: the components and every built image.
+
+    Raises:
+        LabError: The images could not be unpacked.
+    """
+    wanted = [*node_image.component_images(), *images.built(engine)]
+    return obtain(paths, engine, node_image_name, wanted)
 
 
 def link(store: Path, target: Path) -> None:
@@ -87,17 +104,33 @@ def _start_from(paths: Paths, work: Path) -> dict[str, str]:
     return present
 
 
-def _fill(engine: Engine, node_image: str, root: Path, *, remove: list[str], add: list[str], log: Path) -> None:
-    """Run the node image's own runtime on ``root`` and stream the images from the engine into it."""
+def _fill(
+    engine: Engine, runtime: str, root: Path, *, remove: list[str], add: list[str], log: Path
+) -> None:
+    """Run the node image's own runtime on ``root`` and stream images from the engine into it."""
     if not add and not remove:
         return
     log.parent.mkdir(parents=True, exist_ok=True)
     env = shell.environment(engine.env)
     mount = f"{root}:/var/lib/containerd"
-    command = ["docker", "run", "--rm", "--privileged", "--interactive", "--network", "none", "--volume", mount]
-    command += ["--entrypoint", "sh", node_image, "-c", FILL, "fill", *remove]
+    command = [
+        "docker",
+        "run",
+        "--rm",
+        "--privileged",
+        "--interactive",
+        "--network",
+        "none",
+        "--volume",
+        mount,
+    ]
+    command += ["--entrypoint", "sh", runtime, "-c", FILL, "fill", *remove]
     with log.open("ab") as sink:
-        source = subprocess.Popen(["docker", "save", *add], stdout=subprocess.PIPE, stderr=sink, env=env)
-        taker = subprocess.run(command, stdin=source.stdout, stdout=sink, stderr=sink, env=env, check=False)
+        source = subprocess.Popen(
+            ["docker", "save", *add], stdout=subprocess.PIPE, stderr=sink, env=env
+        )
+        taker = subprocess.run(
+            command, stdin=source.stdout, stdout=sink, stderr=sink, env=env, check=False
+        )
         if source.wait() or taker.returncode:
             raise LabError("the images could not be unpacked for the nodes", remedy=f"read {log}")

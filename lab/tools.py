@@ -29,7 +29,9 @@ def find(program: str) -> str | None:
     return shutil.which(program, path=shell.environment()["PATH"])
 
 
-def missing_packages(programs: Iterable[str], locate: Callable[[str], str | None] = find) -> list[str]:
+def missing_packages(
+    programs: Iterable[str], locate: Callable[[str], str | None] = find
+) -> list[str]:
     """Return the packages to install so that every program of ``programs`` is there."""
     packages: list[str] = []
     for program in programs:
@@ -54,15 +56,17 @@ def ensure(programs: Iterable[str], log: Path) -> list[str]:
         )
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     shell.logged(["apt-get", "-q", "update"], log, env=quiet)
-    shell.logged(["apt-get", "-q", "install", "-y", "--no-install-recommends", *packages], log, env=quiet)
+    shell.logged(
+        ["apt-get", "-q", "install", "-y", "--no-install-recommends", *packages], log, env=quiet
+    )
     return packages
 
 
 def archive_uri(sources: Iterable[str]) -> str:
     """Return the Debian archive that this machine's apt sources name, from the text of those files.
 
-    Both formats are understood: deb822 (``URIs:``) and one line per source (``deb [options] URI suite ...``).
-    Security archives and other vendors' archives are passed over: the archive wanted has a ``main`` of Debian itself.
+    Both formats are understood: deb822 (``URIs:``) and one line per source (``deb [options] URI
+    suite ...``). Security archives and other vendors' archives are passed over.
 
     Raises:
         LabError: No source names a Debian archive.
@@ -73,7 +77,10 @@ def archive_uri(sources: Iterable[str]) -> str:
         for uri in found:
             if str(uri).rstrip("/").endswith("/debian"):
                 return str(uri).rstrip("/")
-    raise LabError("no Debian archive in this machine's apt sources", remedy="add one below /etc/apt/sources.list.d")
+    raise LabError(
+        "no Debian archive in this machine's apt sources",
+        remedy="add one below /etc/apt/sources.list.d",
+    )
 
 
 def apt_sources(root: Path = Path("/etc/apt")) -> list[str]:

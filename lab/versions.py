@@ -1,4 +1,4 @@
-"""The versions the lab is made of, each in this one place; Go modules are pinned in their own go.mod and go.sum."""
+"""The versions the lab is made of; Go modules are pinned in their own go.mod and go.sum."""
 
 KUBERNETES = "v1.34.4"
 COREDNS = "v1.14.6"

@@ -1,0 +1,67 @@
+# Everything runs through .venv and the lab (python -m lab); `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+NAME ?= stackroles
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint type generate verify unit apiserver e2e build images cluster clean requirements
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# the environment is made again when what is asked of it changes
+$(VENV)/.made: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation -e .
+	@touch $@
+
+venv: $(VENV)/.made ## make the Python environment in .venv
+
+demo: $(VENV)/.made ## from nothing to a cloud that runs a guest, with a live view
+	@$(RUN) lab demo --name $(NAME)
+
+test: $(VENV)/.made ## every test slice within its budget: build, unit and apiserver, bring-up, e2e
+	@$(RUN) lab test
+
+lint: $(VENV)/.made ## style of Python and Go, and the direction of imports
+	$(RUN) ruff check .
+	$(RUN) ruff format --check lab
+	$(VENV)/bin/lint-imports
+	$(RUN) lab gofmt
+
+type: $(VENV)/.made ## static types
+	$(RUN) mypy
+
+generate: $(VENV)/.made ## write what is generated: CRDs, RBAC, install.yaml, docs/api.md
+	$(RUN) stackroles.codegen
+
+verify: $(VENV)/.made ## fail when a generated file is stale
+	$(RUN) stackroles.codegen --check
+
+unit: $(VENV)/.made ## unit tests
+	$(RUN) pytest tests/unit -n 2 -q
+
+apiserver: $(VENV)/.made ## tests against a real API server and etcd
+	$(RUN) pytest tests/apiserver -q
+
+e2e: $(VENV)/.made ## tests on the cluster, which is brought up if it is not
+	$(RUN) lab test --slice build --slice bring-up --slice e2e
+
+build: $(VENV)/.made ## programs, node image, operator and role images
+	@$(RUN) lab build
+
+images: $(VENV)/.made ## build the images and give the running cluster those it does not have
+	@$(RUN) lab images build
+	@$(RUN) lab images load --name $(NAME)
+
+cluster: $(VENV)/.made ## three nodes with an underlay network and an audit log
+	@$(RUN) lab cluster up --name $(NAME)
+
+requirements: $(VENV)/.made ## write requirements/dev.txt anew from pyproject.toml
+	$(RUN) lab requirements
+
+clean: ## stop and remove what the project started; CACHES=1 also removes what it built
+	@if [ -x $(VENV)/bin/python ]; then $(RUN) lab clean $(if $(CACHES),--caches); fi

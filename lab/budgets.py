@@ -1,0 +1,96 @@
+"""What the slices of `make test` may take, and the table of what they took."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.paths import REPOSITORY
+
+FILE = REPOSITORY / "lab" / "budgets.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts of tests; a check without tests of its own (lint, types) counts as one."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return both together."""
+        return Tally(
+            self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped
+        )
+
+    def render(self) -> str:
+        """Return ``N passed, N failed`` with the skipped ones where there are any."""
+        text = f"{self.passed} passed, {self.failed} failed"
+        return f"{text}, {self.skipped} skipped" if self.skipped else text
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One slice that was run, or that could not be because one it needs failed.
+
+    Attributes:
+        seconds: How long it took; None when it was not run.
+        budget: How long it may take, in seconds.
+    """
+
+    name: str
+    seconds: float | None
+    budget: float
+    tally: Tally
+
+    @property
+    def over(self) -> bool:
+        """Whether it took longer than it may."""
+        return self.seconds is not None and self.seconds > self.budget
+
+    @property
+    def good(self) -> bool:
+        """Whether it was run, in time, and nothing in it failed."""
+        return self.seconds is not None and not self.over and self.tally.failed == 0
+
+
+def load(file: Path = FILE) -> dict[str, float]:
+    """Return slice name -> seconds.
+
+    Raises:
+        LabError: The file's slices need more than its total.
+    """
+    content = tomllib.loads(file.read_text())
+    minutes: Mapping[str, float] = content["slices"]
+    if sum(minutes.values()) > content["total"]:
+        raise LabError(
+            f"{file}: the slices add up to {sum(minutes.values()):g} minutes, "
+            f"more than the total of {content['total']:g}",
+            remedy="make a slice smaller",
+        )
+    return {name: value * 60 for name, value in minutes.items()}
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Return the table slice / seconds / budget / result as text."""
+    rows = [("slice", "seconds", "budget", "result")]
+    for item in outcomes:
+        seconds = "-" if item.seconds is None else f"{item.seconds:.0f}"
+        rows.append((item.name, seconds, f"{item.budget:.0f}", _result(item)))
+    taken = sum(item.seconds or 0 for item in outcomes)
+    rows.append(("all", f"{taken:.0f}", f"{sum(item.budget for item in outcomes):.0f}", ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip()
+        for row in rows
+    )
+
+
+def _result(item: Outcome) -> str:
+    if item.seconds is None:
+        return "not run: a slice it needs failed"
+    return f"{item.tally.render()}{', over its budget' if item.over else ''}"

@@ -1,0 +1,181 @@
+"""The slices of `make test`: what each runs, which it needs, and running them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from lab import budgets, shell
+from lab.budgets import Outcome, Tally
+from lab.paths import REPOSITORY
+
+REPORTS = REPOSITORY / "build" / "test"
+GRACE_SECONDS = 60
+"""What a step over its slice's budget gets after SIGINT to write its summary."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of a slice.
+
+    Attributes:
+        name: What is shown and what its report is called.
+        command: The command line.
+        tests: Whether it is pytest, whose report holds the counts.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    tests: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some steps with one budget; it is run when every slice it needs was good.
+
+    Attributes:
+        ordered: Whether each step stands on the one before, so that a failure ends the slice.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    needs: tuple[str, ...] = ()
+    ordered: bool = False
+
+
+def _python(name: str, *arguments: str) -> Step:
+    return Step(name, (sys.executable, "-m", *arguments))
+
+
+def _pytest(name: str, *arguments: str) -> Step:
+    return Step(name, (sys.executable, "-m", "pytest", *arguments), tests=True)
+
+
+STATIC = (
+    _python("lint", "ruff", "check", "."),
+    _python("format", "ruff", "format", "--check", "lab"),
+    Step("layers", (str(Path(sys.executable).parent / "lint-imports"),)),
+    _python("go", "lab", "gofmt"),
+    _python("types", "mypy"),
+    _python("generated files", "stackroles.codegen", "--check"),
+)
+BRING_UP = "tests/e2e/test_bring_up.py"
+SLICES = (
+    Slice("build", (_python("build", "lab", "build"),)),
+    Slice(
+        "unit-and-apiserver",
+        (
+            *STATIC,
+            _pytest("unit", "tests/unit", "-q", "-n", "2"),
+            _pytest("apiserver", "tests/apiserver", "-q"),
+        ),
+        needs=("build",),
+    ),
+    Slice(
+        "bring-up",
+        (
+            _python("cluster", "lab", "cluster", "up"),
+            _python("images", "lab", "images", "load"),
+            _pytest("bring-up", BRING_UP, "-v"),
+        ),
+        needs=("build",),
+        ordered=True,
+    ),
+    Slice(
+        "e2e",
+        (_pytest("e2e", "tests/e2e", f"--ignore={BRING_UP}", "-v"),),
+        needs=("build", "bring-up"),
+    ),
+)
+
+
+def run(chosen: Iterable[Slice], say: Say) -> list[Outcome]:
+    """Run slices one after the other and return what became of each."""
+    allowed = budgets.load()
+    outcomes: list[Outcome] = []
+    for item in chosen:
+        failed = {outcome.name for outcome in outcomes if not outcome.good}
+        if failed.intersection(item.needs):
+            outcomes.append(Outcome(item.name, None, allowed[item.name], Tally(failed=1)))
+            continue
+        say(f"== {item.name} (at most {allowed[item.name]:.0f} s)")
+        start = time.monotonic()
+        tally = _run_steps(item, start + allowed[item.name], say)
+        taken = time.monotonic() - start
+        outcomes.append(Outcome(item.name, taken, allowed[item.name], tally))
+    return outcomes
+
+
+def _run_steps(item: Slice, deadline: float, say: Say) -> Tally:
+    tally = Tally()
+    for step in item.steps:
+        if step.tests and not _has_tests(step):
+            say(f"-- {step.name}: no tests yet")
+            continue
+        say(f"-- {step.name}: {shell.shown(step.command[1:])}")
+        counted = _run_step(step, deadline)
+        tally += counted
+        if counted.failed and item.ordered:
+            break
+    return tally
+
+
+def _has_tests(step: Step) -> bool:
+    place = REPOSITORY / next(part for part in step.command if part.startswith("tests/"))
+    return place.is_file() or any(place.rglob("test_*.py"))
+
+
+def _run_step(step: Step, deadline: float) -> Tally:
+    report = REPORTS / f"{step.name.replace(' ', '-')}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    command = [*step.command, f"--junitxml={report}"] if step.tests else list(step.command)
+    status = _wait(command, deadline)
+    if step.tests and report.is_file():
+        tally = counts(report.read_text())
+        # a failure of pytest without a failed test, such as nothing collected, is one itself
+        return tally if status == 0 or tally.failed else tally + Tally(failed=1)
+    return Tally(passed=1) if status == 0 else Tally(failed=1)
+
+
+def _wait(command: Sequence[str], deadline: float) -> int:
+    """Run a command until its end or the deadline, when it is interrupted, then killed."""
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env=shell.environment(), start_new_session=True
+    )
+    try:
+        return process.wait(timeout=max(deadline - time.monotonic(), 1))
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGINT)
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait()
+        raise
+    try:
+        return process.wait(timeout=GRACE_SECONDS) or 1
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.wait() or 1
+
+
+def counts(report: str) -> Tally:
+    """Return the counts in pytest's JUnit report."""
+    suites = ET.fromstring(report).iter("testsuite")  # noqa: S314 - written by our own pytest
+    tally = Tally()
+    for suite in suites:
+        number = {
+            name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")
+        }
+        failed = number["failures"] + number["errors"]
+        passed = number["tests"] - failed - number["skipped"]
+        tally += Tally(passed, failed, number["skipped"])
+    return tally

@@ -1,0 +1,61 @@
+"""Decisions about the docker engine and the packages it needs."""
+
+from pathlib import Path
+
+import pytest
+
+from lab import engine, tools
+from lab.errors import LabError
+from lab.paths import Paths
+
+PATHS = Paths.from_environment({"XDG_CACHE_HOME": "/c", "HOME": "/h"})
+
+
+def test_files_live_below_the_cache_directory() -> None:
+    assert PATHS.docker == Path("/c/stackroles/docker")
+    assert Paths.from_environment({"HOME": "/h"}).cache == Path("/h/.cache/stackroles")
+
+
+@pytest.mark.parametrize(
+    ("mask", "has"), [("000001fffeffffff", False), ("000001ffffffffff", True), ("0", False)]
+)
+def test_the_capability_is_read_from_the_effective_set(mask: str, has: bool) -> None:
+    status = f"Name:\tpython\nCapPrm:\tffffffffffffffff\nCapEff:\t{mask}\n"
+    assert engine.has_capability(status, engine.CAP_SYS_RESOURCE) is has
+
+
+def test_the_wrapper_is_the_default_runtime_only_where_it_is_needed() -> None:
+    restricted = engine.dockerd_arguments(PATHS, restricted=True)
+    assert "--default-runtime=restricted" in restricted
+    plain = engine.dockerd_arguments(PATHS, restricted=False)
+    assert not [argument for argument in plain if "restricted" in argument]
+
+
+def test_only_missing_programs_bring_packages_each_once() -> None:
+    there = {"docker": "/usr/bin/docker"}.get
+    found = tools.missing_packages(["dockerd", "docker", "jq", "xz"], there)
+    assert found == ["docker.io", "runc", "containerd", "jq", "xz-utils"]
+
+
+DEB822 = "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm\n"
+ONE_LINE = "deb [signed-by=/k] http://mirror.example/debian/ bookworm main contrib\n"
+SECURITY = "Types: deb\nURIs: http://mirror.example/debian-security\n"
+
+
+@pytest.mark.parametrize("sources", [[DEB822], [ONE_LINE], [SECURITY, DEB822]])
+def test_the_archive_is_the_one_apt_uses(sources: list[str]) -> None:
+    assert tools.archive_uri(sources) == "http://mirror.example/debian"
+
+
+@pytest.mark.parametrize("sources", [[], [SECURITY], ["# deb http://mirror.example/debian x main"]])
+def test_a_machine_without_debian_sources_is_told_so(sources: list[str]) -> None:
+    with pytest.raises(LabError, match="no Debian archive"):
+        tools.archive_uri(sources)
+
+
+def test_disabled_source_files_are_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "sources.list.d"
+    folder.mkdir()
+    (folder / "debian.sources").write_text(DEB822)
+    (folder / "other.sources.disabled").write_text(SECURITY)
+    assert tools.apt_sources(tmp_path) == [DEB822]
