@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from lab import binaries, budgets, building, cleaning, cluster, engine, images, requirements, slices
 from lab.errors import LabError
@@ -104,6 +105,17 @@ def clean(
 def build() -> None:
     """Build what is missing: programs, node image, role images, the nodes' image store."""
     building.everything(Paths.from_environment(), _timed())
+
+
+@app.command("demo")
+def run_demo(name: Name = "stackroles") -> None:
+    """Do the main job: from what this machine has to a clustered cloud with a guest and a backup."""
+    from lab import demo  # noqa: PLC0415 - it brings the OpenStack client, which nothing else needs
+
+    console = Console()
+    job = demo.Demo(Paths.from_environment(), name)
+    steps = [*demo.build_phases(job), *demo.bring_up_phases(job), *demo.use_phases(job)]
+    demo.report(job, demo.run(job, steps, console), console)
 
 
 @app.command("test")
