@@ -1,0 +1,209 @@
+"""A client inside the cluster, independent of the operator: it writes rows and asks APIs."""
+
+import itertools
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.kubectl import Object
+from tests.support.cloud import Cloud, wait_gone
+
+NAME = "e2e-client"
+DATABASE = "e2e"
+PROGRAMS = Path(__file__).parent
+FOLDER = "/programs"
+RECORD = "/record/rows.jsonl"
+USER = 65534
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of one attempt to write a row.
+
+    Attributes:
+        identity: the row's id, used by this attempt only.
+        sent: when it was begun, seconds of the machine's clock.
+        at: when its end was known.
+        host: the member that acknowledged it; empty where none did.
+        error: why it was not acknowledged.
+    """
+
+    identity: int
+    sent: float
+    at: float
+    host: str = ""
+    error: str = ""
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the database promised to keep it."""
+        return bool(self.host)
+
+
+def read_rows(text: str) -> list[Row]:
+    """Return the rows of a record; a last line that is still being written is left out."""
+    lines = text.splitlines() if text.endswith("\n") else text.splitlines()[:-1]
+    return [
+        Row(
+            line["id"], line["sent"], line["at"],
+            host=line.get("host", ""), error=line.get("error", ""),
+        )
+        for line in map(json.loads, lines)
+    ]  # fmt: skip
+
+
+def first_after(rows: Iterable[Row], moment: float) -> Row | None:
+    """Return the first acknowledged row whose attempt began after a moment."""
+    return next((row for row in rows if row.acknowledged and row.sent > moment), None)
+
+
+def longest_gap(rows: Iterable[Row], since: float) -> float:
+    """Return the longest time between two acknowledgements, the later of them after a moment."""
+    times = [row.at for row in rows if row.acknowledged]
+    pairs = itertools.pairwise(times)
+    return max((later - earlier for earlier, later in pairs if later > since), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The client's pod, its account in the database and its record."""
+
+    cloud: Cloud
+
+    def start(self) -> None:
+        """Make the account, the table and the pod, and wait until the first row is acknowledged."""
+        self.stop()
+        password = secrets.token_hex(16)
+        writer = self.cloud.wait_ready()["status"]["writer"]
+        self.cloud.sql(
+            writer,
+            f"CREATE OR REPLACE DATABASE {DATABASE}; "
+            f"CREATE TABLE {DATABASE}.acknowledged (id BIGINT PRIMARY KEY) ENGINE=InnoDB; "
+            f"CREATE OR REPLACE USER '{DATABASE}'@'%' IDENTIFIED BY '{password}'; "
+            f"GRANT ALL ON {DATABASE}.* TO '{DATABASE}'@'%'",
+        )
+        self.cloud.kubectl.apply(*self._manifests(password))
+        self.cloud.kubectl.run("wait", f"pod/{NAME}", "--for=condition=Ready", "--timeout=90s")
+        self.wait_acknowledged(0.0, seconds=60)
+
+    def stop(self) -> None:
+        """Remove the pod and its files; the table goes with the next start."""
+        for kind in ("pod", "configmap", "secret"):
+            self.cloud.kubectl.run(
+                "delete", kind, NAME, "--ignore-not-found", "--wait=false", "--grace-period=5"
+            )
+        wait_gone(self.cloud.kubectl, "pod", NAME, 60)
+
+    def rows(self) -> list[Row]:
+        """Return everything recorded so far."""
+        return read_rows(self.cloud.kubectl.run("exec", NAME, "--", "cat", RECORD))
+
+    def wait_acknowledged(self, moment: float, *, seconds: float) -> Row:
+        """Wait for a row that was begun after a moment and acknowledged; return it."""
+        found: list[Row] = []
+
+        def look() -> tuple[bool, str]:
+            rows = self.rows()
+            row = first_after(rows, moment)
+            found[:] = [row] if row else []
+            last = rows[-1] if rows else None
+            return row is not None, last.error or "only older rows" if last else "no row yet"
+
+        self.cloud.kubectl.wait("an acknowledged row", look, seconds=seconds)
+        return found[0]
+
+    def stored(self, member: str) -> set[int]:
+        """Return the ids that a member holds, after it applied all it has received."""
+        asked = "SET SESSION wsrep_sync_wait=1; SELECT id FROM e2e.acknowledged"
+        return {int(line) for line in self.cloud.sql(member, asked, timeout=60).split()}
+
+    def ask(self, gets: Mapping[str, str], plain: Iterable[str] = ()) -> dict[str, Any]:
+        """Ask the cloud's APIs from inside the cluster; see client_ask for the answers."""
+        wanted = {
+            "auth_url": f"http://{self.cloud.name}-keystone:5000/v3",
+            "gets": dict(gets),
+            "plain": list(plain),
+        }
+        answered: dict[str, Any] = json.loads(
+            self.cloud.kubectl.run(
+                "exec", "-i", NAME, "--", "python3", f"{FOLDER}/client_ask.py",
+                stdin=json.dumps(wanted), timeout=120,
+            )
+        )  # fmt: skip
+        return answered
+
+    def compute_services(self) -> list[Object]:
+        """Return nova's services, empty while the API does not answer."""
+        url = f"http://{self.cloud.name}-nova-api:8774/v2.1/os-services"
+        answer = self.ask({"services": url}).get("services", {})
+        return list(answer["body"]["services"]) if answer.get("status") == 200 else []
+
+    def _manifests(self, password: str) -> list[Object]:
+        programs = {
+            name: (PROGRAMS / name).read_text() for name in ("client_program.py", "client_ask.py")
+        }
+        image = self.cloud.pods("keystone")[0]["spec"]["containers"][0]["image"]
+        labels = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": self.cloud.name}
+        metadata = {"name": NAME, "labels": labels}
+        return [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": programs},
+            {
+                "apiVersion": "v1", "kind": "Secret", "metadata": metadata,
+                "stringData": {"password": password},
+            },
+            {
+                "apiVersion": "v1", "kind": "Pod", "metadata": metadata,
+                "spec": self._pod(image),
+            },
+        ]  # fmt: skip
+
+    def _pod(self, image: str) -> Object:
+        admin = f"{self.cloud.name}-admin"
+        environment = [
+            {"name": "DATABASE_HOST", "value": f"{self.cloud.name}-haproxy"},
+            {"name": "DATABASE_USER", "value": DATABASE},
+            {"name": "DATABASE_NAME", "value": DATABASE},
+            _from_secret("DATABASE_PASSWORD", NAME, "password"),
+            _from_secret("ADMIN_USER", admin, "username"),
+            _from_secret("ADMIN_PASSWORD", admin, "password"),
+        ]
+        container = {
+            "name": "client",
+            "image": image,
+            "command": ["python3", "-B", f"{FOLDER}/client_program.py"],
+            "env": environment,
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
+            "resources": {
+                "requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"},
+            },
+            "volumeMounts": [
+                {"name": "programs", "mountPath": FOLDER, "readOnly": True},
+                {"name": "record", "mountPath": str(Path(RECORD).parent)},
+            ],
+        }  # fmt: skip
+        return {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 2,
+            "securityContext": {
+                "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+            "volumes": [
+                {"name": "programs", "configMap": {"name": NAME}},
+                {"name": "record", "emptyDir": {}},
+            ],
+        }  # fmt: skip
+
+
+def _from_secret(variable: str, secret: str, key: str) -> Object:
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
