@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .PHONY: help venv demo test lint type generate verify unit apiserver e2e build images cluster clean requirements
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # the environment is made again when what is asked of it changes
 $(VENV)/.made: requirements/dev.txt pyproject.toml

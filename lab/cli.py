@@ -109,7 +109,7 @@ def build() -> None:
 
 @app.command("demo")
 def run_demo(name: Name = "stackroles") -> None:
-    """Do the main job: from what this machine has to a clustered cloud with a guest and a backup."""
+    """Do the main job: from what this machine has to a cloud with a guest and a backup."""
     from lab import demo  # noqa: PLC0415 - it brings the OpenStack client, which nothing else needs
 
     console = Console()
