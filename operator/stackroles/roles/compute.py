@@ -26,6 +26,8 @@ SWITCH_RUN = HostMount("/run/openvswitch", "/run/openvswitch")
 # The same path in all pods: nova writes what libvirt hands to QEMU by name.
 NOVA_STATE = HostMount("/var/lib/nova", "/var/lib/nova")
 LIBVIRT_STATE = HostMount("/var/lib/libvirt", "/var/lib/libvirt")
+# With the node's /dev/pts: a guest's console is a terminal that QEMU opened in libvirt's pod.
+DEVICES = HostMount("/dev", "/dev", type="Directory")
 LIBVIRT_RUN = HostMount("/run/libvirt", "/run/libvirt")
 
 

@@ -46,7 +46,7 @@ LIBVIRT = RoleDefinition(
                 HostMount("/etc/libvirt/qemu", "/etc/libvirt/qemu"),
                 ScratchMount("cache-libvirt", "/var/cache/libvirt"),
                 ScratchMount("log-libvirt", "/var/log/libvirt"),
-                HostMount("/dev", "/dev", type="Directory"),
+                compute.DEVICES,
                 HostMount("/sys/fs/cgroup", "/sys/fs/cgroup", type="Directory"),
             ),
             resources=Amount(cpu="20m", memory="96Mi", memory_limit="1Gi"),

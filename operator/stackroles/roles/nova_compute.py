@@ -122,6 +122,7 @@ NOVA_COMPUTE = RoleDefinition(
                 compute.NOVA_STATE,
                 compute.LIBVIRT_RUN,
                 compute.SWITCH_RUN,
+                compute.DEVICES,
             ),
             resources=Amount(cpu="50m", memory="192Mi", memory_limit="1Gi"),
         ),
