@@ -17,7 +17,7 @@ from stackroles.builders.cloud_controller import build_roles, unique
 from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_PAUSED
 from stackroles.errors import ClusterError, Rejected, SpecInvalid
-from stackroles.kube.apply import ChildRecord
+from stackroles.kube.apply import ChildRecord, records_of
 from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.plan.bringup import BringUp, build_graph, plan_bring_up
 from stackroles.plan.config_maps import kept_config_maps
@@ -103,7 +103,9 @@ class CloudPass:
 
     async def run(self) -> None:
         """Observe, plan, build, apply, observe again, and say how it stands."""
-        credentials = await observe_credentials(self._context, self._cloud, self._services)
+        credentials = await observe_credentials(
+            self._context, self._resource, self._cloud, self._services
+        )
         before = self._observe()
         plan = self._plan(before, credentials)
         records, failure = await self._apply(plan.run, credentials)
@@ -152,6 +154,11 @@ class CloudPass:
         except ClusterError as error:
             log.warning("A child was refused", error=str(error))
             return None, error
+        if credentials.finding is not None:
+            # What could not be derived is not unwanted: nothing is removed, and it stays on record.
+            applied = {(record.kind, record.name) for record in records}
+            others = records_of(self._resource).values()
+            return (*records, *(r for r in others if (r.kind, r.name) not in applied)), None
         await cluster.prune(self._resource, [*manifests, *self._kept(manifests)])
         return records, None
 

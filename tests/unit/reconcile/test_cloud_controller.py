@@ -287,15 +287,7 @@ async def test_secret_of_the_users_is_taken_when_it_comes(world: World) -> None:
     assert values.items() <= world.secret("demo-glance-credentials").items()
 
 
-async def test_malformed_secret_disturbs_nothing_that_runs(world: World) -> None:
-    world.declare()
-    await world.settle()
-    running = world.roles()
-    world.api.remove("secrets", "ns", "demo-glance-credentials")
-    world.cluster.cache.remove(
-        next(s for s in world.all("Secret") if s["metadata"]["name"] == "demo-glance-credentials")
-    )
-    world.cluster._memory.clear()
+async def test_malformed_secret_starts_nothing_and_says_so(world: World) -> None:
     world.api.put(
         {"kind": "Secret", "metadata": {"name": "mine", "namespace": "ns"},
          "data": dict.fromkeys(("database-password", "service-password"), "IA==")}
@@ -303,7 +295,36 @@ async def test_malformed_secret_disturbs_nothing_that_runs(world: World) -> None
     world.declare(credentials={"glance": "mine"})
     await world.reconcile()
     assert world.condition("Ready")["reason"] == "CredentialsInvalid"
-    assert world.roles() == running
+    assert not world.roles()
+
+
+async def test_secret_that_is_gone_is_not_drawn_anew_and_nothing_is_disturbed(
+    world: World,
+) -> None:
+    world.declare()
+    await world.settle()
+    before = {key for key in world.api._objects if key[0] != "events"}
+    lost = next(
+        s for s in world.all("Secret") if s["metadata"]["name"] == "demo-glance-credentials"
+    )
+    whole = copy.deepcopy(world.api.get("secrets", "ns", "demo-glance-credentials"))
+    assert whole is not None
+    world.api.remove("secrets", "ns", "demo-glance-credentials")
+    world.cluster.cache.remove(lost)
+    world.cluster._memory.clear()
+    for _ in range(2):
+        await world.reconcile()
+        condition = world.condition("Ready")
+        assert condition["reason"] == "CredentialsMissing"
+        assert "demo-glance-credentials" in condition["message"]
+        after = {key for key in world.api._objects if key[0] != "events"}
+        assert before - after == {("secrets", "ns", "demo-glance-credentials")}
+    world.cluster.cache.upsert(world.api.put(whole))
+    await world.reconcile()
+    assert world.condition("Ready")["status"] == "True"
+    assert world.secret("demo-glance-credentials") == {
+        k: base64.b64decode(v).decode() for k, v in whole["data"].items()
+    }
 
 
 async def test_even_replicas_of_a_quorum_role_are_refused(world: World) -> None:
