@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lab import cluster, engine, images, install
+from lab import apis, building, cluster, engine, guest, images, install, kind_config
 from lab.engine import Engine
 from lab.install import Site
 from lab.kubectl import Object, Say
@@ -72,6 +72,22 @@ class Demo:
         """Wait for the compute nodes."""
         self.seen["pool"] = install.wait_pool(self.site, say)
 
+    def guest(self, say: Say) -> None:
+        """Boot a guest and hear from it: console, metadata, a ping from outside."""
+        prefix = kind_config.underlay_prefix(self.name)
+        files = building.guest(self.paths, self._engine)
+        with apis.connect(self.site.cloud, "demo") as connection:
+            made = guest.ensure_guest(connection, files, prefix, say=say)
+            self.seen["active"] = self._since_apply()
+            self.seen["guest"] = made
+            self.seen["console"] = guest.wait_console(connection, made, say)
+        self.seen["ping"] = guest.wait_ping(made, say)
+
+    def _since_apply(self) -> int:
+        """Return the seconds since the CloudController was applied."""
+        created = datetime.fromisoformat(self.seen["cloud"]["metadata"]["creationTimestamp"])
+        return int((datetime.now(UTC) - created).total_seconds())
+
     def backup(self, say: Say) -> None:
         """Take a backup and wait until it is verified."""
         name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
@@ -103,7 +119,7 @@ def bring_up_phases(demo: Demo) -> list[Phase]:
 
 def use_phases(demo: Demo) -> list[Phase]:
     """Return the phases that use the cloud."""
-    return [Phase("backup", demo.backup)]
+    return [Phase("guest", demo.guest), Phase("backup", demo.backup)]
 
 
 def run(demo: Demo, phases: Sequence[Phase], console: Console) -> list[Progress]:
@@ -127,6 +143,8 @@ def report(demo: Demo, progress: Sequence[Progress], console: Console) -> None:
     if found:
         console.print(bring_up(found))
         console.print(endpoints(found))
+    for line in outcome(demo):
+        console.print(line, markup=False, highlight=False)
     console.print(hints(demo), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -153,6 +171,26 @@ def endpoints(found: Object) -> Table:
     for endpoint in found["status"].get("endpoints", []):
         table.add_row(endpoint["service"], endpoint["url"])
     return table
+
+
+def outcome(demo: Demo) -> list[str]:
+    """Return what the guest said and what the backup holds, a line each."""
+    lines: list[str] = []
+    made, backup = demo.seen.get("guest"), demo.seen.get("backup")
+    if made:
+        lines.append(f"Guest ACTIVE on {made.host}, {demo.seen['active']} s after apply")
+        said = demo.seen.get("console", {})
+        lines += [f"  its console: GUEST {name}={value}" for name, value in said.items()]
+        if "ping" in demo.seen:
+            answer = f"answers a ping from outside in {demo.seen['ping']} ms"
+            lines.append(f"  its floating IP {made.floating} {answer}")
+    if backup:
+        status = backup["status"]
+        lines.append(
+            f"Backup {backup['metadata']['name']} Completed: {status['sizeBytes']} bytes, "
+            f"{status['durationSeconds']} s, verified, snapshot {status['snapshot'][:8]}"
+        )
+    return lines
 
 
 def hints(demo: Demo) -> str:
