@@ -104,7 +104,7 @@ def probe(accelerator: str, deadline: float = DEADLINE_SECONDS) -> str:
         return _listen(process, deadline)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
         disk.unlink()
 
 

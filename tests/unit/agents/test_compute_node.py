@@ -1,0 +1,204 @@
+"""Agents of a compute node, as far as no kernel is needed."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from stackroles.agents import libvirt, node, ovn_controller, virt_probe
+from stackroles.agents.virt_probe import Verdict
+
+SETTINGS = {
+    "cloud": "ns/demo",
+    "interface": "eth1",
+    "physicalNetwork": "physnet1",
+    "gateway": True,
+    "southbound": "tcp:sb-0:6642,tcp:sb-1:6642",
+    "virtType": "Auto",
+}
+
+
+def settings(**changes: object) -> node.Settings:
+    return node.Settings.from_json(json.dumps(SETTINGS | changes))
+
+
+def test_a_chassis_with_an_interface_maps_the_provider_network_and_carries_gateways() -> None:
+    ids = ovn_controller.chassis(settings(), "node-1")
+    assert ids["system-id"] == ids["hostname"] == "node-1"
+    assert ids["ovn-bridge-mappings"] == "physnet1:br-ex"
+    assert ids["ovn-cms-options"] == "enable-chassis-as-gw"
+    assert ovn_controller.stale(settings()) == ()
+
+
+def test_a_chassis_without_an_interface_loses_what_it_said_of_one() -> None:
+    without = settings(interface=None)
+    ids = ovn_controller.chassis(without, "node-1")
+    stale = ovn_controller.stale(without)
+    assert not ids.keys() & {*stale}
+    assert "ovn-bridge-mappings" in stale
+
+
+def test_a_node_that_may_carry_no_gateways_says_so() -> None:
+    assert "ovn-cms-options" not in ovn_controller.chassis(settings(gateway=False), "node-1")
+    assert ovn_controller.stale(settings(gateway=False)) == ("ovn-cms-options",)
+
+
+def test_identities_are_stable_and_differ_by_node_cloud_and_purpose() -> None:
+    names = [
+        virt_probe.identity(purpose, cloud, name)
+        for purpose in ("compute", "libvirt")
+        for cloud in ("ns/a", "ns/b")
+        for name in ("n1", "n2")
+    ]
+    assert len(set(names)) == len(names)
+    assert virt_probe.identity("compute", "ns/a", "n1") == names[0]
+
+
+def test_an_identity_on_disk_is_never_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "nova" / "compute_id"
+    assert virt_probe.persisted(file, "one") == "one"
+    assert virt_probe.persisted(file, "two") == "one"
+
+
+def test_the_probe_guests_disk_is_one_bootable_sector_with_its_line() -> None:
+    sector = virt_probe.boot_sector()
+    assert len(sector) == 512
+    assert sector[-2:] == b"\x55\xaa"
+    assert sector[0x86:].startswith(virt_probe.LINE + b"\n\0")
+    assert sector[0x80:0x86] == bytes.fromhex("0f00707c0000")  # limit and address of the table
+
+
+def test_what_the_pool_insists_on_is_not_probed() -> None:
+    assert virt_probe.judge("kvm", None) == Verdict("kvm", "set by the pool's virtType")
+
+
+def test_a_node_without_kvm_runs_qemu_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(virt_probe, "KVM", tmp_path / "kvm")
+    assert virt_probe.judge("Auto", None) == Verdict("qemu", "the node has no /dev/kvm")
+
+
+def fake_emulator(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, kvm: bool = True
+) -> None:
+    program = tmp_path / virt_probe.EMULATOR
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    if kvm:
+        (tmp_path / "kvm").touch()
+    monkeypatch.setattr(virt_probe, "KVM", tmp_path / "kvm")
+    monkeypatch.setattr(virt_probe, "DEADLINE_SECONDS", 0.5)
+
+
+def test_kvm_is_taken_after_the_probe_guest_has_spoken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake_emulator(monkeypatch, tmp_path, f"echo '{virt_probe.LINE.decode()}'; exec sleep 60")
+    assert virt_probe.judge("Auto", None).virt_type == "kvm"
+
+
+def test_a_probe_guest_that_cannot_run_is_quoted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake_emulator(monkeypatch, tmp_path, "echo 'failed to set MSR 0x10a' >&2; exit 1")
+    verdict = virt_probe.judge("Auto", None)
+    assert verdict.virt_type == "qemu"
+    assert "failed to set MSR 0x10a" in verdict.reason
+
+
+def test_a_probe_guest_that_stays_silent_means_qemu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake_emulator(monkeypatch, tmp_path, "exec sleep 60")
+    trouble = virt_probe.probe("kvm", deadline=0.3)
+    assert "printed nothing" in trouble
+
+
+def test_an_earlier_outcome_counts_for_the_same_boot_only(tmp_path: Path) -> None:
+    file = tmp_path / "probe.json"
+    file.write_text(json.dumps({"virt_type": "kvm", "reason": "it ran", "boot": "b1"}))
+    assert virt_probe.load(file, "b1") == Verdict("kvm", "it ran")
+    assert virt_probe.load(file, "b2") is None
+    file.write_text("{")
+    assert virt_probe.load(file, "b1") is None
+
+
+def test_qemu_gets_no_cpu_model_of_the_host() -> None:
+    assert "cpu_mode = none" in virt_probe.nova_options(Verdict("qemu", ""))
+    assert "cpu_mode" not in virt_probe.nova_options(Verdict("kvm", ""))
+
+
+def tree(root: Path, *groups: str) -> None:
+    for group in groups:
+        (root / group).mkdir(parents=True)
+        (root / group / "cgroup.procs").touch()
+
+
+def test_guests_get_a_cgroup_in_every_hierarchy_of_version_1(tmp_path: Path) -> None:
+    tree(tmp_path, "cpuset", "memory", "systemd")
+    (tmp_path / "cpu").symlink_to("memory")
+    files = libvirt.make_guest_groups(tmp_path)
+    assert [file.parent.parent.name for file in files] == ["cpuset", "memory", "systemd"]
+    assert libvirt.make_guest_groups(tmp_path) == files
+
+
+def test_guests_get_one_cgroup_in_version_2(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").touch()
+    (tmp_path / "cgroup.procs").touch()
+    assert libvirt.make_guest_groups(tmp_path) == (tmp_path / libvirt.GUESTS / "cgroup.procs",)
+
+
+def run_hook(tmp_path: Path, operation: str, files: list[Path]) -> int:
+    hook = tmp_path / "hook"
+    hook.write_text(libvirt.HOOK.format(run=tmp_path, files=" ".join(map(str, files))))
+    return subprocess.run(
+        ["sh", hook, "g1", operation], check=False, capture_output=True
+    ).returncode
+
+
+def test_the_hook_moves_a_started_guest_into_every_cgroup(tmp_path: Path) -> None:
+    (tmp_path / "qemu").mkdir()
+    (tmp_path / "qemu" / "g1.pid").write_text("4711")
+    files = [tmp_path / "one", tmp_path / "two"]
+    assert run_hook(tmp_path, "started", files) == 0
+    assert [file.read_text().strip() for file in files] == ["4711", "4711"]
+
+
+def test_the_hook_refuses_a_guest_it_cannot_move(tmp_path: Path) -> None:
+    (tmp_path / "qemu").mkdir()
+    (tmp_path / "qemu" / "g1.pid").write_text("4711")
+    assert run_hook(tmp_path, "started", [tmp_path / "missing" / "cgroup.procs"]) == 1
+
+
+def test_the_hook_leaves_other_steps_of_a_guests_life_alone(tmp_path: Path) -> None:
+    assert run_hook(tmp_path, "stopped", [tmp_path / "missing" / "cgroup.procs"]) == 0
+
+
+def test_last_words_and_exit_code_tell_what_an_agent_could_not_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = tmp_path / "termination-log"
+    words.touch()
+    monkeypatch.setattr(node, "LAST_WORDS", words)
+
+    def program(_: object) -> None:
+        raise node.AgentError("the node has no interface eth7")
+
+    with pytest.raises(SystemExit) as ended:
+        node.main(program)
+    assert ended.value.code == 1
+    assert words.read_text() == "the node has no interface eth7"
+
+
+def test_a_program_that_fails_is_quoted() -> None:
+    with pytest.raises(node.AgentError, match="no such thing"):
+        node.run("sh", "-c", "echo no such thing >&2; exit 3")
+
+
+def test_waiting_ends_with_what_was_waited_for() -> None:
+    with pytest.raises(node.AgentError, match="the underlay was not there"):
+        node.wait_for("the underlay", lambda: "", 0.0)
