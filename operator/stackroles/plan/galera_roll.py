@@ -28,7 +28,8 @@ def next_to_restart(members: Sequence[RollMember], writer: str | None) -> str | 
 
     One at a time, and only while every other member is whole and none sends or receives a state.
     Among whole members the writer comes last. One that does not come up on its older template is
-    restarted first: it is what stopped the roll.
+    restarted first: it is what stopped the roll. One whose container does not run (no node, no
+    image) has nothing to disturb, so it is made anew whatever the others do.
 
     Args:
         members: all members that should exist.
@@ -37,6 +38,9 @@ def next_to_restart(members: Sequence[RollMember], writer: str | None) -> str | 
     outdated = [m for m in members if m.outdated]
     if not outdated or any(m.leaving or m.member.pod_uid is None for m in members):
         return None
+    idle = [m for m in outdated if not m.running and m.member.known is None]
+    if idle:
+        return idle[-1].member.name
     views = [m.member.view for m in members]
     whole = [m for m, view in zip(members, views, strict=True) if view and view.synced]
     if any(view and view.donor for view in views):

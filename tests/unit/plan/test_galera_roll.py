@@ -90,3 +90,14 @@ def test_a_restart_never_leaves_more_than_one_member_out(states: list[str]) -> N
     if chosen is not None:
         left = [s for n, s in enumerate(states) if f"m-{n}" != chosen]
         assert set(left) == {"whole"}
+
+
+def test_pods_that_never_ran_get_the_corrected_template_one_by_one() -> None:
+    def stuck(n: int, *, outdated: bool = True) -> RollMember:
+        member = Member(name=f"m-{n}", ordinal=n, pod_uid=f"p{n}")
+        return RollMember(member=member, outdated=outdated, running=False)
+
+    assert next_to_restart([stuck(0), stuck(1), stuck(2)], None) == "m-2"
+    assert next_to_restart([stuck(0), stuck(1), stuck(2, outdated=False)], None) == "m-1"
+    leaving = replace(stuck(2), leaving=True)
+    assert next_to_restart([stuck(0), stuck(1), leaving], None) is None
