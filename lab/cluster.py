@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from lab import binaries, kind_config, node_image, readiness, shell, store
+from lab import binaries, images, kind_config, node_image, readiness, shell, store
 from lab.engine import Engine
 from lab.paths import Paths
 
@@ -109,6 +109,7 @@ def up(paths: Paths, engine: Engine, name: str, say: Say) -> Cluster:
         say(f"{node} was stopped and is started again")
     _connect_underlay(cluster)
     readiness.wait(cluster, say)
+    load_images(cluster, images.built(engine), say)
     return cluster
 
 
@@ -134,8 +135,9 @@ def load_images(cluster: Cluster, references: Sequence[str], say: Say) -> list[s
     Raises:
         LabError: An image could not be saved or imported.
     """
+    present = {node: _node_images(cluster, node) for node in cluster.nodes}
     lacking = {
-        node: [ref for ref in references if ref not in _node_images(cluster, node)]
+        node: [reference for reference in references if reference not in present[node]]
         for node in cluster.nodes
     }
     missing = sorted({reference for references in lacking.values() for reference in references})
@@ -152,7 +154,7 @@ def load_images(cluster: Cluster, references: Sequence[str], say: Say) -> list[s
             cluster.docker("exec", node, "ctr", "--namespace=k8s.io", "images", "import", inside)
 
         with ThreadPoolExecutor(max_workers=len(lacking)) as pool:
-            list(pool.map(take, [node for node, images in lacking.items() if images]))
+            list(pool.map(take, [node for node, lacked in lacking.items() if lacked]))
     return missing
 
 

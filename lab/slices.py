@@ -121,7 +121,7 @@ def _run_steps(item: Slice, deadline: float, say: Say) -> Tally:
         if step.tests and not _has_tests(step):
             say(f"-- {step.name}: no tests yet")
             continue
-        say(f"-- {step.name}: {shell.shown(step.command[1:])}")
+        say(f"-- {step.name}: {shell.shown([Path(step.command[0]).name, *step.command[1:]])}")
         counted = _run_step(step, deadline)
         tally += counted
         if counted.failed and item.ordered:
