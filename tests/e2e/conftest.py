@@ -19,7 +19,7 @@ from tests.support.cloud import Cloud, summary
 from tests.support.measurements import Measurements
 
 # Bring-up first; what watches a cloud that nobody touches last, when the others are done with it.
-ORDER = ("bring_up", "security", "backup", "recovery", "config", "input", "idle")
+ORDER = ("bring_up", "guest", "security", "backup", "recovery", "config", "input", "idle")
 KINDS = ("cloudcontrollers", "computepools", "computenodes", "backuppolicies", "backups")
 LOG_LINES = 60
 EVENT_LINES = 40

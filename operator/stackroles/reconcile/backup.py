@@ -36,6 +36,7 @@ KEY = "password"
 MINIMUM_KEY = 8
 _APPLIED = Finding(Reason.APPLIED)
 _LOOK_AGAIN = 15.0
+_LAST_LINES = 3
 
 
 async def reconcile_backup(context: Context, resource: Object) -> None:
@@ -145,7 +146,8 @@ def _last_words(pods: list[Object]) -> tuple[str, str]:
             if state["name"] == "backup":
                 message = ended.get("message", "") or message
             if ended.get("exitCode", 0):
-                words = f"{state['name']}: {ended.get('message') or ended.get('reason', '')}"
+                said = (ended.get("message") or ended.get("reason", "")).strip().splitlines()
+                words = f"{state['name']}: {' / '.join(said[-_LAST_LINES:])}"
     return message, words.strip()
 
 
