@@ -9,6 +9,7 @@ GET  /backup    why the last backup failed; an empty line when it did not
 
 import contextlib
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,6 +47,13 @@ class Server(ThreadingHTTPServer):
         self.agent = agent
         self.backups = galera_backup.Backups(agent.settings)
         super().__init__(("", agent.settings.port), Handler)
+
+    def handle_error(  # type: ignore[explicit-override]
+        self, request: Any, client_address: Any
+    ) -> None:
+        """Say nothing of a client that hung up: a proxy's check ends by a reset."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
