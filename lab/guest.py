@@ -201,7 +201,7 @@ def _active(connection: Connection, server: str, say: Say) -> Any:
 
 def console(connection: Connection, guest: Guest) -> dict[str, str]:
     """Return what a guest said on its console, the last of each: address, instance-id, uptime."""
-    text = connection.compute.get_server_console_output(guest.id, length=500)["output"]
+    text = connection.compute.get_server_console_output(guest.id)["output"]
     return dict(SAID.findall(text.replace("\r", "")))
 
 
