@@ -48,7 +48,13 @@ class Cloud:
         return last[0]
 
     def wait_reason(
-        self, condition: str, reason: str, *, seconds: float, status: str = "False"
+        self,
+        condition: str,
+        reason: str,
+        *,
+        seconds: float,
+        status: str = "False",
+        says: str = "",
     ) -> Object:
         """Wait until a condition of this cloud has a reason, and return the condition."""
         return wait_reason(
@@ -59,6 +65,7 @@ class Cloud:
             reason,
             status=status,
             seconds=seconds,
+            says=says,
         )
 
     def members(self, role: str) -> list[str]:
@@ -66,10 +73,14 @@ class Cloud:
         return sorted(pod["metadata"]["name"] for pod in self.pods(role))
 
     def pods(self, role: str = "") -> list[Object]:
-        """Return the pods of a role, or of every role; one-shot pods of steps are left out."""
+        """Return the pods of a role, or of every role.
+
+        Left out are the one-shot pods of steps and pods on their way out.
+        """
         selector = f"{INSTANCE}={self.name},{OWNER_KIND}=CloudController"
         selector += f",app.kubernetes.io/name={role}" if role else ",app.kubernetes.io/name!=step"
-        return self.kubectl.items("pods", selector)
+        found = self.kubectl.items("pods", selector)
+        return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
 
     def exec(self, pod: str, *command: str, timeout: float = 60) -> str:
         """Run a command in a member's main container and return what it printed."""
@@ -161,7 +172,8 @@ def summary(found: Mapping[str, Any]) -> str:
     """Return every condition of a resource in one line each."""
     conditions = found.get("status", {}).get("conditions", [])
     return "\n".join(
-        f"{c["type"]} {c["status"]} {c.get("reason", "")}: {c.get('message', '')}" for c in conditions
+        f"{c['type']} {c['status']} {c.get('reason', '')}: {c.get('message', '')}"
+        for c in conditions
     )
 
 

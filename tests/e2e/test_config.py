@@ -1,0 +1,103 @@
+"""A changed option rolls one role; one a service refuses stops its roll, the old pods serving."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab.kubectl import Kubectl
+from tests.support.client import Client
+from tests.support.cloud import Cloud
+from tests.support.measurements import Measurements
+
+ROLE = "placement"
+ROLL_SECONDS = 240
+STOPPED_SECONDS = 240
+PROBES = 20
+
+
+def configure(kubectl: Kubectl, config: dict[str, Any] | None) -> None:
+    """Set spec.config of the cloud, as `kubectl edit` would."""
+    patch = [{"op": "add", "path": "/spec/config", "value": config}]
+    if config is None:
+        patch = [{"op": "remove", "path": "/spec/config"}]
+    kubectl.run("patch", "cloudcontroller", "demo", "--type=json", f"--patch={json.dumps(patch)}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def restored(cloud: Cloud) -> Iterator[None]:
+    """Leave the cloud with the configuration it had."""
+    before = cloud.resource()["spec"].get("config")
+    yield
+    if cloud.resource()["spec"].get("config") != before:
+        configure(cloud.kubectl, before)
+        cloud.wait_ready(ROLL_SECONDS)
+
+
+def with_debug(cloud: Cloud, value: str) -> dict[str, Any]:
+    """Return the cloud's configuration with placement's DEFAULT.debug."""
+    config: dict[str, Any] = dict(cloud.resource()["spec"].get("config", {}))
+    return {**config, ROLE: {"DEFAULT": {"debug": value}}}
+
+
+def serving(client: Client) -> list[int]:
+    """Return the status of a number of calls of placement, through its Service."""
+    urls = [f"http://demo-placement:8778/?call={number}" for number in range(PROBES)]
+    return [answer["status"] for answer in client.ask({}, urls).values()]
+
+
+def test_a_changed_option_rolls_only_the_role_it_touches(
+    cloud: Cloud, client: Client, measurements: Measurements
+) -> None:
+    cloud.wait_ready()
+    before = cloud.identities()
+    started = time.monotonic()
+    configure(cloud.kubectl, with_debug(cloud, "true"))
+    cloud.wait_ready(ROLL_SECONDS)
+    after = cloud.identities()
+    assert not before.pop(ROLE).keys() & after.pop(ROLE).keys(), "the role was not rolled"
+    assert after == before
+    for pod in cloud.members(ROLE):
+        assert "debug = true" in cloud.exec(pod, "cat", "/etc/placement/placement.conf")
+    assert set(serving(client)) == {200}
+    measurements.record("roll of one role", seconds=time.monotonic() - started)
+
+
+def test_a_value_the_service_refuses_stops_the_roll_and_the_old_pods_serve(
+    cloud: Cloud, client: Client, measurements: Measurements
+) -> None:
+    cloud.wait_ready()
+    before = cloud.identities()
+    started = time.monotonic()
+    configure(cloud.kubectl, with_debug(cloud, "perhaps"))
+    said = cloud.wait_reason("Progressing", "Crashing", seconds=STOPPED_SECONDS, says="perhaps")
+    told = time.monotonic() - started
+    assert f"Role {ROLE}" in said["message"]
+    assert "perhaps" in said["message"], "the service's own words are missing"
+    assert "Traceback" not in said["message"]
+    now = cloud.identities()
+    assert before[ROLE].items() <= now[ROLE].items(), "an old pod is gone"
+    assert len(now[ROLE]) > len(before[ROLE]), "no new pod was tried"
+    assert {r: p for r, p in now.items() if r != ROLE} == {
+        r: p for r, p in before.items() if r != ROLE
+    }
+    assert set(serving(client)) == {200}
+    assert cloud.resource()["status"]["conditions"], "the cloud lost its status"
+    available = cloud.wait_reason(
+        "Available", "MinimumReplicasAvailable", status="True", seconds=STOPPED_SECONDS
+    )
+    assert available["status"] == "True"
+    measurements.record("roll stopped by a refused value", told_after_seconds=told)
+
+
+def test_restoring_the_spec_undoes_it(cloud: Cloud, client: Client) -> None:
+    before = cloud.identities()
+    configure(cloud.kubectl, with_debug(cloud, "true"))
+    cloud.wait_ready(ROLL_SECONDS)
+    after = cloud.identities()
+    kept = before.pop(ROLE).items() & after.pop(ROLE).items()
+    assert len(kept) == 2, "the pods that served all along were replaced"
+    assert after == before
+    assert set(serving(client)) == {200}
