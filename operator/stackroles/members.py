@@ -66,6 +66,7 @@ def parse_report(answer: Any) -> Report | None:
             failed_joins=int(answer.get("failedJoins", 0)),
             non_primary_seconds=int(answer.get("nonPrimarySeconds", 0)),
             address=str(answer.get("address", "")),
+            failure=str(answer.get("failure", "")),
         )
     except (KeyError, TypeError, ValueError):
         return None

@@ -87,6 +87,9 @@ def mariadbd(control: Path) -> int:
     }
     with (control / "started").open("a") as file:
         file.write(json.dumps(found) + "\n")
+    if (control / "refuse").exists():
+        sys.stdout.write((control / "refuse").read_text() + "\n")
+        return 7
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(
         target=serve, args=(control, (control / "socket-path").read_text()), daemon=True

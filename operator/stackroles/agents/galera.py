@@ -110,6 +110,7 @@ class Agent:
         self._server: Server | None = None
         self._primary = time.monotonic()
         self._failed_joins = 0
+        self._failure = ""
         self._said = ""
 
     # -- what others see -------------------------------------------------------------------------
@@ -132,6 +133,7 @@ class Agent:
             "address": self.settings.address,
             "creating": self.volume.creating,
             "failedJoins": self._failed_joins,
+            "failure": self._failure,
             "nonPrimarySeconds": round(alone) if wsrep and not wsrep.primary else 0,
             "wsrep": wsrep.as_json() if wsrep else None,
             **state,
@@ -166,12 +168,12 @@ class Agent:
 
     def _recover(self) -> Position:
         attempt = uuid.uuid4().hex
-        self._enter("Recovering", attempt=attempt, position=None, mode=None, error="")
+        self._enter("Recovering", attempt=attempt, position=None, mode=None)
         self.volume.forget_view()
         began = time.monotonic()
         position = self.volume.position(self.settings.recovery_command())
         say(f"Attempt {attempt}: position {position} after {time.monotonic() - began:.1f} s")
-        self._enter("Waiting", position=position.as_json(), error=position.error)
+        self._enter("Waiting", position=position.as_json())
         return position
 
     def _await_decision(self, position: Position) -> Decision | None:
@@ -212,8 +214,9 @@ class Agent:
             self.volume.record_obeyed({"attempt": decision.attempt, "epoch": decision.epoch})
             command = self._command(decision, position)
         except (OSError, subprocess.SubprocessError) as error:
-            say(f"Cannot start: {error}")
-            self._enter("Recovering", error=f"The server was not started: {error}")
+            self._failure = f"The server was not started: {error}"
+            say(self._failure)
+            self._enter("Recovering")
             self.stopping.wait(1)
             return False
         self.settings.socket.unlink(missing_ok=True)
@@ -231,11 +234,13 @@ class Agent:
         if decision.mode == "bootstrap":
             self.volume.allow_bootstrap()
             command.append("--wsrep-new-cluster")
-        elif position.empty or position.transfer or position.prepared or decision.full:
+        elif position.uuid is None or decision.full:
+            # A joiner that names no position is sent everything.
             if position.empty:
                 self.volume.clear()
                 self.volume.end_creation()
-            self.volume.forget_position()
+            if decision.full and position.uuid is not None:
+                self.volume.forget_position()
             return [*command, f"--wsrep-sst-method={decision.transfer}"]
         start = f"--wsrep-start-position={position.uuid}:{position.seqno}"
         return [*command, start, f"--wsrep-sst-method={decision.transfer}"]
@@ -251,14 +256,17 @@ class Agent:
             galera_process.reap({self._server.pid})
             why, patience = watch.look()
             if why is not None:
-                say(f"Stopping the server: {why}")
-                self._enter("Stopping", error=why)
+                self._failure = f"The server was stopped: {why}"
+                say(self._failure)
+                self._enter("Stopping")
                 self._server.stop(patience)
                 break
         else:
-            say(f"The server ended by itself with {code}")
-        if decision.mode == "join":
-            self._failed_joins = 0 if watch.was_synced else self._failed_joins + 1
+            words = "; ".join(self._server.last_words) or "it logged no error"
+            self._failure = f"The server ended by itself with {code}: {words}"[:1000]
+            say(self._failure)
+        if decision.mode == "join" and not watch.was_synced:
+            self._failed_joins += 1
 
     def _stop_gracefully(self) -> None:
         """Let the proxies move the clients away, then stop the server."""
@@ -288,6 +296,11 @@ class Agent:
                 self._primary = time.monotonic()
             if self._state["phase"] != "Stopping":
                 self._state = {**self._state, "phase": phase, "activity": activity}
+
+    def joined(self) -> None:
+        """Forget failures: the server is a whole member."""
+        self._failed_joins = 0
+        self._failure = ""
 
     def recovery_wanted(self) -> bool:
         """Return whether the operator asks this running attempt to stop and report anew."""
@@ -322,6 +335,8 @@ class Watch:
         phase = "Running" if wsrep is not None or self.was_synced else "Starting"
         self._agent.seen(wsrep, phase, self._activity(wsrep))
         if wsrep is not None and wsrep.synced:
+            if not self.was_synced:
+                self._agent.joined()
             self.was_synced = True
             self._complete(wsrep)
         if self._agent.recovery_wanted():

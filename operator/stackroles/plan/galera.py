@@ -72,16 +72,17 @@ def _join(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
     refused = [words for member in waiting if (words := _unfit(member, views, facts))]
     fit = [member for member in waiting if not _unfit(member, views, facts)]
     busy = _busy(members, epoch)
+    failures = _failures(members)
     if fit and busy is None:
         joiner = fit[0]
-        words = f"{joiner.name} joins {_names(views)}."
+        words = f"{joiner.name} joins {_names(views)}.{failures}"
         decisions = {joiner.name: _joining(joiner, facts, epoch)}
         return Outcome(verdict=Verdict.JOINING, message=words, facts=facts, decisions=decisions)
     if refused and busy is None:
         return Outcome(verdict=Verdict.MEMBER_AHEAD, message=" ".join(refused), facts=facts)
     missing = [member.name for member in members if member.name not in views]
     words = busy or f"{', '.join(missing)}: not yet synced; {_names(views)} serve."
-    return Outcome(verdict=Verdict.JOINING, message=words, facts=facts)
+    return Outcome(verdict=Verdict.JOINING, message=words + failures, facts=facts)
 
 
 def _noted(members: Sequence[Member], views: Mapping[str, View], facts: Facts) -> Facts:
@@ -149,6 +150,16 @@ def _busy(members: Sequence[Member], epoch: int) -> str | None:
         ):
             return f"{member.name} was told to join."
     return None
+
+
+def _failures(members: Sequence[Member]) -> str:
+    """Return the words of members whose joins came to nothing, to be added to a sentence."""
+    found = [
+        f" {m.name} has failed {m.known.failed_joins} times: {m.known.failure}"
+        for m in members
+        if m.known and m.known.failed_joins and m.known.failure
+    ]
+    return "".join(found)
 
 
 def _haunted(member: Member, members: Sequence[Member]) -> bool:

@@ -109,6 +109,7 @@ class Report:
         failed_joins: joins in a row that came to nothing.
         non_primary_seconds: for how long its server has been without a component.
         address: where it is.
+        failure: why its server ended last, in its own words; empty once it is synced again.
     """
 
     pod_uid: str
@@ -123,6 +124,7 @@ class Report:
     failed_joins: int = 0
     non_primary_seconds: int = field(default=0, compare=False)
     address: str = ""
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

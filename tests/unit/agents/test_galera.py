@@ -293,6 +293,20 @@ def test_a_joiner_without_progress_is_started_over(tmp_path: Path) -> None:
         member.stop()
 
 
+def test_a_server_that_refuses_to_start_is_quoted(member: Member) -> None:
+    with_data(member)
+    (member.control / "refuse").write_text("2026-01-01 0 [ERROR] unknown variable 'x=1'")
+    member.start()
+    report = member.waiting()
+    assert report["failure"] == ""
+    member.tell(attempt=report["attempt"], mode="join")
+
+    again = until(lambda: r if (r := member.report()).get("failure") else None)
+
+    assert "unknown variable 'x=1'" in again["failure"]
+    until(lambda: member.report()["failedJoins"] == 1)
+
+
 def test_a_running_member_reports_anew_when_asked(member: Member) -> None:
     with_data(member)
     member.start()

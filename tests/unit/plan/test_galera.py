@@ -330,6 +330,14 @@ def test_a_joiner_that_fails_again_and_again_gets_the_data_as_a_whole() -> None:
     assert joins(JOINS_BEFORE_FULL).full
 
 
+def test_a_member_whose_server_refuses_to_start_is_quoted() -> None:
+    failing = at(2, 5, failed_joins=2, failure="unknown variable 'x=1'")
+
+    outcome = decide([synced(0, size=2), synced(1, size=2), failing], FORMED, 1)
+
+    assert "m-2 has failed 2 times: unknown variable 'x=1'" in outcome.message
+
+
 def test_facts_follow_what_is_synced() -> None:
     new = [synced(0), synced(1), replace(synced(2), report=None)]
     grown = decide(new, Facts(), 1).facts
