@@ -31,6 +31,9 @@ def everything(paths: Paths, say: Callable[[str], None]) -> None:
     if not node_image.is_published(node.result()):
         filled = store.for_nodes(paths, running, node.result())
         say(f"image store {filled.name}")
+    if running.own:
+        for name in images.prune(running, images.plan()):
+            say(f"removed {name}, an image of an earlier checkout")
 
 
 def guest(paths: Paths, running: Engine) -> Path:

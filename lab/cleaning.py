@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from lab import cluster, engine, shell
 from lab.engine import Engine
@@ -27,15 +28,31 @@ def clean(paths: Paths, *, caches: bool) -> Iterator[str]:
         yield from _networks(running)
         if engine.down(paths):
             yield "the project's own docker engine stopped"
+    if engine.own_pid(paths) is not None:
+        raise LabError(
+            "the project's own docker engine runs and does not answer",
+            remedy="stop it (its pid is in docker/dockerd.pid of the cache) and clean again",
+        )
+    for folder in (paths.run, paths.docker):
+        _unmount(folder)
     if paths.run.exists():
         shutil.rmtree(paths.run)
     if caches and paths.cache.exists():
-        if engine.own_pid(paths) is not None:
-            raise LabError(
-                "the project's own docker engine still runs", remedy="run `make clean` again"
-            )
         shutil.rmtree(paths.cache)
         yield f"{paths.cache} removed"
+
+
+def mounts_below(mountinfo: str, folder: Path) -> list[str]:
+    """Return what is mounted below a folder, the innermost first, from /proc/self/mountinfo."""
+    targets = [line.split()[4].replace("\\040", " ") for line in mountinfo.splitlines()]
+    found = [target for target in targets if target.startswith(f"{folder}/")]
+    return sorted(found, key=len, reverse=True)
+
+
+def _unmount(folder: Path) -> None:
+    """Unmount what an engine that ended left behind: network namespaces, layers of containers."""
+    for target in mounts_below(Path("/proc/self/mountinfo").read_text(), folder):
+        shell.output(["umount", target])
 
 
 def _clusters(paths: Paths, running: Engine) -> Iterator[str]:

@@ -197,8 +197,8 @@ def _stores(cluster: Cluster, image: str, say: Say) -> dict[str, Path]:
     filled = store.for_nodes(cluster.paths, cluster.engine, image)
     say(f"image store {filled.name}")
     folders = {node: cluster.directory / "nodes" / node for node in cluster.nodes}
-    for folder in folders.values():
-        store.link(filled, folder)
+    with ThreadPoolExecutor(max_workers=len(folders)) as pool:
+        list(pool.map(lambda folder: store.link(filled, folder), folders.values()))
     return folders
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lab import shell
@@ -47,6 +48,18 @@ def image_ids(engine: Engine, tags: Sequence[str]) -> dict[str, str]:
         ["docker", "image", "inspect", "--format", "{{.Id}}", *tags], env=engine.env
     ).split()
     return dict(zip(tags, listed, strict=True))
+
+
+def listed(engine: Engine, prefix: str, now: datetime | None = None) -> dict[str, float]:
+    """Return the engine's images whose name starts with ``prefix``: name -> age in days."""
+    command = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}\t{{.CreatedAt}}"]
+    found = {}
+    for line in shell.output(command, env=engine.env).splitlines():
+        name, created = line.split("\t")
+        if name.startswith(f"{prefix}/"):
+            made = datetime.strptime(" ".join(created.split()[:3]), "%Y-%m-%d %H:%M:%S %z")
+            found[name] = ((now or datetime.now(UTC)) - made).total_seconds() / 86400
+    return found
 
 
 def can_have(engine: Engine, tag: str) -> bool:

@@ -35,6 +35,7 @@ OPERATOR_INPUTS = (
     "operator",
 )
 PARENT = re.compile(r"^FROM \$\{REGISTRY\}/([a-z0-9-]+):\$\{TAG\}$", re.MULTILINE)
+BY_CONTENT = re.compile(r":[0-9a-f]{16}$")
 BUILDERS = 2
 
 Say = Callable[[str], None]
@@ -123,6 +124,33 @@ def build(paths: Paths, engine: Engine, say: Say) -> dict[str, Image]:
                 done.add(item.name)
                 say(f"built {item.name} ({len(done)}/{len(planned)})")
     return planned
+
+
+def prune(engine: Engine, planned: Mapping[str, Image], days: int = 3) -> list[str]:
+    """Remove images of earlier checkouts from the project's own engine; return their names.
+
+    What a container uses stays, and so does everything younger than ``days``.
+    """
+    command = ["docker", "image", "prune", "--force", "--filter", f"until={days * 24}h"]
+    shell.output(command, env=engine.env)
+    stale = stale_tags(docker.listed(engine, PREFIX), planned, days)
+    return [tag for tag in stale if shell.succeeds(["docker", "image", "rm", tag], env=engine.env)]
+
+
+def stale_tags(listed: Mapping[str, float], planned: Mapping[str, Image], days: int) -> list[str]:
+    """Return the tags by content of earlier checkouts.
+
+    Args:
+        listed: Image name -> its age in days.
+        planned: This checkout's images.
+        days: How old an image must be.
+    """
+    kept = {item.reference for item in planned.values()}
+    return sorted(
+        name
+        for name, age in listed.items()
+        if name not in kept and age > days and BY_CONTENT.search(name)
+    )
 
 
 def _build(

@@ -31,7 +31,7 @@ until ctr version >/dev/null 2>&1; do
 done
 status=0
 [ $# -eq 0 ] || ctr -n k8s.io images rm --sync "$@" || status=$?
-ctr -n k8s.io images import - || status=$?
+[ -z "$IMPORT" ] || ctr -n k8s.io images import - || status=$?
 kill $pid; wait $pid
 exit $status
 """
@@ -124,13 +124,18 @@ def _fill(
         "--volume",
         mount,
     ]
+    command += ["--env", f"IMPORT={'yes' if add else ''}"]
     command += ["--entrypoint", "sh", runtime, "-c", FILL, "fill", *remove]
     with log.open("ab") as sink:
-        source = subprocess.Popen(
-            ["docker", "save", *add], stdout=subprocess.PIPE, stderr=sink, env=env
-        )
-        taker = subprocess.run(
-            command, stdin=source.stdout, stdout=sink, stderr=sink, env=env, check=False
-        )
-        if source.wait() or taker.returncode:
-            raise LabError("the images could not be unpacked for the nodes", remedy=f"read {log}")
+        if not add:
+            done = subprocess.run(command, stdout=sink, stderr=sink, env=env, check=False)
+            failed = done.returncode != 0
+        else:
+            save = ["docker", "save", *add]
+            source = subprocess.Popen(save, stdout=subprocess.PIPE, stderr=sink, env=env)
+            taker = subprocess.run(
+                command, stdin=source.stdout, stdout=sink, stderr=sink, env=env, check=False
+            )
+            failed = source.wait() != 0 or taker.returncode != 0
+    if failed:
+        raise LabError("the images could not be unpacked for the nodes", remedy=f"read {log}")

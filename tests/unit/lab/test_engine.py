@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import engine, tools
+from lab import cleaning, engine, tools
 from lab.errors import LabError
 from lab.paths import Paths
 
@@ -59,3 +59,12 @@ def test_disabled_source_files_are_not_read(tmp_path: Path) -> None:
     (folder / "debian.sources").write_text(DEB822)
     (folder / "other.sources.disabled").write_text(SECURITY)
     assert tools.apt_sources(tmp_path) == [DEB822]
+
+
+def test_mounts_are_removed_from_the_innermost_and_only_below_the_folder() -> None:
+    info = "\n".join(
+        f"1 2 0:1 / {target} rw - ext4 /dev/x rw"
+        for target in ("/", "/run/a", "/run/a/docker/netns/1", "/run/a/docker", "/run/ab/c")
+    )
+    found = cleaning.mounts_below(info, Path("/run/a"))
+    assert found == ["/run/a/docker/netns/1", "/run/a/docker"]

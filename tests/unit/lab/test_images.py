@@ -68,3 +68,12 @@ def test_this_checkouts_images_all_have_an_order() -> None:
     planned = images.plan()
     assert planned["base"].parent is None
     assert {"mariadb", "keystone", "nova-compute", "operator"} <= set(planned)
+
+
+def test_only_old_images_that_are_named_by_content_and_not_planned_are_stale(
+    checkout: Path,
+) -> None:
+    planned = images.plan(checkout)
+    old, young = "localhost/stackroles/base:0123456789abcdef", "localhost/stackroles/x:" + "0" * 16
+    listed = {old: 4.0, young: 2.0, planned["base"].reference: 9.0, "localhost/stackroles/x:1": 9.0}
+    assert images.stale_tags(listed, planned, days=3) == [old]
