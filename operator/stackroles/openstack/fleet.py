@@ -77,15 +77,19 @@ def read_hosts(connection: "Connection", names: Collection[str]) -> tuple[Host, 
     return tuple(hosts)
 
 
-def close_hosts(connection: "Connection", names: Collection[str], reason: str) -> tuple[Host, ...]:
-    """Keep new guests from hosts that shall leave; return what is on them afterwards.
+def close_hosts(connection: "Connection", names: Collection[str], reason: str) -> dict[str, int]:
+    """Keep new guests from hosts that shall leave; return how many are on each afterwards.
 
     Only our own word is taken back by `open_hosts`: a host that a person disabled stays as it is.
     """
     for service in list_services(connection, COMPUTE):
         if service.host in names and service.enabled:
             set_enabled(connection, service.id, False, reason)
-    return read_hosts(connection, names)
+    return {
+        host: count
+        for host, count in Counter(guest.host for guest in list_guests(connection)).items()
+        if host in names
+    }
 
 
 def open_hosts(connection: "Connection", names: Collection[str], reason: str) -> tuple[str, ...]:

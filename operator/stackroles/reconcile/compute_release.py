@@ -95,7 +95,7 @@ async def release(
         What holds it up or is still under way, None when all of them have left.
     """
     try:
-        hosts = await access.call(
+        guests = await access.call(
             "Closing compute hosts", close_hosts, tuple(names), closing_reason(pool)
         )
     except CloudError as error:
@@ -104,7 +104,6 @@ async def release(
             resource,
             f"The cloud cannot be asked for guests on {', '.join(sorted(names))}: {error}.",
         )
-    guests = {host.name: host.guests for host in hosts if host.guests}
     empty = set(names) - guests.keys()
     finding = await _send_away(context, resource, pool, access, empty)
     if guests:
