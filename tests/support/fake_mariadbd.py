@@ -96,6 +96,9 @@ def mariadbd(control: Path) -> int:
     ).start()
     while True:
         time.sleep(0.05)
+        if (control / "chatter").exists():
+            sys.stdout.write(time.strftime((control / "chatter").read_text()) + "\n")
+            sys.stdout.flush()
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ joiner needs a primary component, a state transfer destroys the old data before 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stackroles.agents import galera as agent
+from stackroles.agents import galera_decision as agent
 from stackroles.agents.galera_volume import Position as AgentPosition
 from stackroles.plan.galera import decide
 from stackroles.plan.galera_model import (

@@ -10,7 +10,6 @@ recovery is finished: a position that was true before the last start must never 
 """
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -18,82 +17,18 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from stackroles.agents import galera_http, galera_process, galera_sql
+from stackroles.agents.galera_decision import Decision, parse_decision, refusal
 from stackroles.agents.galera_peers import may_rejoin, pull
 from stackroles.agents.galera_process import Server, Wsrep
 from stackroles.agents.galera_settings import Settings, read_annotation
 from stackroles.agents.galera_volume import Position, Volume
+from stackroles.agents.galera_watch import STOP_SECONDS, Watch, say
 
 _TICK = 0.1
-_SAMPLE_SECONDS = 0.5
-_STOP_SECONDS = 240.0
-_GIVE_UP_SECONDS = 15.0
 _PEER_SECONDS = 2.0
-_START_MODES = ("create", "bootstrap", "join")
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What the operator decided for one attempt of one member.
-
-    Attributes:
-        attempt: the attempt it is for.
-        epoch: the deciding operator's term; terms only grow.
-        mode: create, bootstrap, join, or recover (stop, if need be, and report anew).
-        uuid, seqno: the position it was made on.
-        transfer: how a full transfer is done (a wsrep_sst_method).
-        full: discard the own position, so that the join is a full transfer.
-    """
-
-    attempt: str
-    epoch: int
-    mode: str
-    uuid: str | None = None
-    seqno: int = -1
-    transfer: str = "mariabackup"
-    full: bool = False
-
-
-def parse_decision(text: str) -> Decision | None:
-    """Return the decision in an annotation's value, or None when there is no valid one."""
-    try:
-        found = json.loads(text)
-        decision = Decision(
-            attempt=str(found["attempt"]),
-            epoch=int(found["epoch"]),
-            mode=str(found["mode"]),
-            uuid=found.get("uuid"),
-            seqno=int(found.get("seqno", -1)),
-            transfer=str(found.get("transfer", "mariabackup")),
-            full=bool(found.get("full", False)),
-        )
-    except (ValueError, KeyError, TypeError):
-        return None
-    known = decision.mode in (*_START_MODES, "recover")
-    return decision if known and decision.transfer in ("mariabackup", "rsync") else None
-
-
-def refusal(
-    decision: Decision, attempt: str, position: Position, obeyed: Mapping[str, Any]
-) -> str | None:
-    """Return why a waiting member must not obey a decision, or None when it must."""
-    if decision.attempt != attempt:
-        return "it is for another attempt"
-    if obeyed.get("attempt") == attempt:
-        return "it was obeyed before"
-    if decision.epoch < int(obeyed.get("epoch", 0)):
-        return "a later operator has decided since"
-    if decision.mode == "create" and not position.empty:
-        return "the volume is not empty"
-    if decision.mode == "bootstrap" and (
-        position.uuid is None or (decision.uuid, decision.seqno) != (position.uuid, position.seqno)
-    ):
-        return "it was made for another position"
-    return None
 
 
 class Agent:
@@ -248,7 +183,7 @@ class Agent:
     def _watch(self, decision: Decision) -> None:
         """Follow the running server until it ends or must be ended."""
         assert self._server is not None  # noqa: S101 - called after _start
-        watch = Watch(self, self._server, decision)
+        watch = Watch(self, self._server)
         while (code := self._server.exit_code()) is None:
             if self.stopping.wait(_TICK):
                 self._stop_gracefully()
@@ -276,7 +211,7 @@ class Agent:
         with contextlib.suppress(OSError, galera_sql.SqlError):
             while time.monotonic() < deadline and self._server.clients() > 0:
                 time.sleep(_TICK)
-        code = self._server.stop(_STOP_SECONDS)
+        code = self._server.stop(STOP_SECONDS)
         say(f"The server was stopped: {code}")
 
     def _end(self) -> None:
@@ -311,104 +246,6 @@ class Agent:
         if words != self._said:
             self._said = words
             say(words)
-
-
-class Watch:
-    """Judges a running server: does a start make progress, is a member lost for good."""
-
-    def __init__(self, agent: Agent, server: Server, decision: Decision) -> None:
-        self._agent, self._server, self._decision = agent, server, decision
-        self._sampled = 0.0
-        self._measure: tuple[int, int] = (0, 0)
-        self._progress = time.monotonic()
-        self._measured = 0.0
-        self._account_made = not agent.settings.operator_password
-        self.was_synced = False
-
-    def look(self) -> tuple[str | None, float]:
-        """Return why the server must be stopped now (None: it must not), and with what patience."""
-        now = time.monotonic()
-        if now - self._sampled < _SAMPLE_SECONDS:
-            return None, 0
-        self._sampled = now
-        wsrep = self._server.sample()
-        phase = "Running" if wsrep is not None or self.was_synced else "Starting"
-        self._agent.seen(wsrep, phase, self._activity(wsrep))
-        if wsrep is not None and wsrep.synced:
-            if not self.was_synced:
-                self._agent.joined()
-            self.was_synced = True
-            self._complete(wsrep)
-        if self._agent.recovery_wanted():
-            return "the operator asks for a new report of the position", _STOP_SECONDS
-        if self._server.given_up:
-            return "it says that only a new start helps", _GIVE_UP_SECONDS
-        if self.was_synced:
-            return self._lost(wsrep)
-        return self._stuck(now)
-
-    def _activity(self, wsrep: Wsrep | None) -> str | None:
-        if wsrep is not None and (wsrep.synced or wsrep.state == galera_process.DONOR):
-            return "Donor" if wsrep.state == galera_process.DONOR else None
-        if self.was_synced:
-            return None
-        return "SST" if galera_process.running(b"wsrep_sst_") else "Joining"
-
-    def _complete(self, wsrep: Wsrep) -> None:
-        """Finish a first start: the operator's account, then the mark that the database is made."""
-        if self._account_made and not self._agent.volume.creating:
-            return
-        try:
-            if not self._account_made:
-                ensure_operator(self._server, self._agent.settings)
-                self._account_made = True
-            self._agent.volume.end_creation()
-        except (OSError, galera_sql.SqlError) as error:
-            say(f"The operator's account could not be made, trying again: {error}")
-        else:
-            say(f"Synced at {wsrep.uuid}:{wsrep.committed} with {wsrep.size} members")
-
-    def _lost(self, wsrep: Wsrep | None) -> tuple[str | None, float]:
-        """A member that was synced comes back by itself, unless it left the group for good."""
-        if wsrep is not None and not wsrep.connected and wsrep.comment == "Inconsistent":
-            return "it was found inconsistent and left the group", _GIVE_UP_SECONDS
-        return None, 0
-
-    def _stuck(self, now: float) -> tuple[str | None, float]:
-        """A start may take as long as it needs, as long as log or data move."""
-        if now - self._measured < 2:
-            return None, 0
-        self._measured = now
-        measure = (self._server.lines, self._agent.volume.size())
-        if measure != self._measure:
-            self._measure, self._progress = measure, now
-        if now - self._progress > self._agent.settings.join_seconds:
-            quiet = self._agent.settings.join_seconds
-            return f"neither its log nor its data moved for {quiet:.0f} s", _GIVE_UP_SECONDS
-        return None, 0
-
-
-def ensure_operator(server: Server, settings: Settings) -> None:
-    """Make the account through which databases and accounts are set up; idempotent.
-
-    SQL carries the password's hash only. Raises OSError or SqlError.
-    """
-    account = f"{galera_sql.literal(settings.operator_user)}@'%'"
-    stored = galera_sql.native_hash(settings.operator_password)
-    rows = server.query(
-        "SELECT JSON_VALUE(priv, '$.authentication_string') FROM mysql.global_priv"  # noqa: S608
-        f" WHERE user = {galera_sql.literal(settings.operator_user)} AND host = '%'"
-    )
-    if rows and rows[0][0] == stored:
-        return
-    server.query(f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY PASSWORD '{stored}'")
-    server.query(f"ALTER USER {account} IDENTIFIED BY PASSWORD '{stored}'")
-    server.query(f"GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION")
-
-
-def say(words: str) -> None:
-    """Write one line to the container's log."""
-    print(f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime())}Z agent: {words}", flush=True)
 
 
 def main() -> int:

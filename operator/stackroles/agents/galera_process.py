@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -20,6 +21,8 @@ _SET_CHILD_SUBREAPER = 36
 _SQL_SECONDS = 1.0
 # Logged by Galera when a joiner has given up and only a new start helps; the server stays up.
 _GIVEN_UP = ("node restart required", "Will never receive state. Need to abort")
+# When a line was logged: one that only repeats another is no sign of progress.
+_TIMES = re.compile(r"^\d{4}-\d\d-\d\d +\d+:\d\d:\d\d \d+ |\(\d{8} [0-9:.]+\)$")
 _STATUS = (
     "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status', 'wsrep_connected',"
     " 'wsrep_ready', 'wsrep_local_state', 'wsrep_local_state_comment', 'wsrep_cluster_size',"
@@ -125,7 +128,7 @@ class Server:
         self._socket, self._user = socket, user
         self._session: galera_sql.Connection | None = None
         self._lock = threading.Lock()
-        self.lines = 0
+        self.news: set[int] = set()
         self.given_up = False
         self.last_words: list[str] = []
         self._process = subprocess.Popen(
@@ -144,7 +147,7 @@ class Server:
         for raw in self._process.stdout:
             line = raw.decode(errors="replace").rstrip("\n")
             print(line, flush=True)
-            self.lines += 1
+            self.news.add(hash(_TIMES.sub("", line)))
             self.given_up |= any(words in line for words in _GIVEN_UP)
             if "[ERROR]" in line:
                 self.last_words = [*self.last_words[-4:], line[:300]]
@@ -178,6 +181,10 @@ class Server:
             return parse_status(galera_sql.pairs(self.query(_STATUS)))
         except (OSError, galera_sql.SqlError):
             return None
+
+    def transfer_effort(self) -> int:
+        """Return the processor time that programs started by the server have used, in ticks."""
+        return sum(ticks for pid, ticks in _session(self.pid).items() if pid != self.pid)
 
     def clients(self) -> int:
         """Return how many sessions came over the network; raises OSError or SqlError."""
@@ -239,14 +246,14 @@ def reap(children: set[int]) -> None:
             os.waitpid(found.si_pid, os.WNOHANG)
 
 
-def _session(leader: int) -> list[int]:
-    """Return the live processes of a session."""
-    found = []
+def _session(leader: int) -> dict[int, int]:
+    """Return the live processes of a session with the processor time each has used, in ticks."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             fields = path.read_text().rpartition(")")[2].split()
             if int(fields[3]) == leader and fields[0] != "Z":
-                found.append(int(path.parent.name))
+                found[int(path.parent.name)] = int(fields[11]) + int(fields[12])
     return found
 
 

@@ -273,6 +273,7 @@ def test_a_volume_keeps_its_id_and_what_it_obeyed_when_the_agent_is_started_agai
 def test_a_joiner_without_progress_is_started_over(tmp_path: Path) -> None:
     member = Member(tmp_path, GALERA_JOIN_SECONDS="1")
     with_data(member)
+    (member.control / "chatter").write_text("2026-01-01 %H:%M:%S 0 [Note] WSREP: still here")
     try:
         member.start()
         report = member.waiting()
