@@ -99,7 +99,13 @@ def up(paths: Paths) -> Engine:
     paths.docker.mkdir(parents=True, exist_ok=True)
     with _lock(paths.docker / "lock"):
         tools.ensure(tools.PROGRAMS, paths.docker / "apt.log")
-        engine = find(paths)  # the package may have started one, or another command just did
+        engine = find(paths)  # another command may just have started it
+        if engine is None and own_pid(paths) is not None:
+            raise LabError(
+                "the project's own docker engine runs and does not answer",
+                detail=shell.tail(_log(paths).read_text(errors="replace")),
+                remedy="`python -m lab docker down`, then again",
+            )
         return engine or _start(paths)
 
 
@@ -139,6 +145,8 @@ def own_pid(paths: Paths) -> int | None:
 
 def _start(paths: Paths) -> Engine:
     paths.run.mkdir(parents=True, exist_ok=True)
+    # one left by a crash may name a process of somebody else's by now, and dockerd would refuse
+    (paths.docker / "dockerd.pid").unlink(missing_ok=True)
     restricted = not has_capability(Path("/proc/self/status").read_text(), CAP_SYS_RESOURCE)
     if restricted:
         wrapper = paths.docker / "runc-restricted"

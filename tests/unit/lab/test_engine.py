@@ -1,5 +1,6 @@
 """Decisions about the docker engine and the packages it needs."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,27 @@ def test_mounts_are_removed_from_the_innermost_and_only_below_the_folder() -> No
     )
     found = cleaning.mounts_below(info, Path("/run/a"))
     assert found == ["/run/a/docker/netns/1", "/run/a/docker"]
+
+
+def test_packages_start_no_daemon_and_leave_no_policy(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    with tools.no_services_started(policy):
+        assert policy.read_text().endswith("exit 101\n")
+        assert policy.stat().st_mode & 0o111
+    assert not policy.exists()
+
+
+def test_a_policy_of_the_machines_own_stays(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("own")
+    with tools.no_services_started(policy):
+        assert policy.read_text() == "own"
+    assert policy.read_text() == "own"
+
+
+def test_a_pid_file_of_another_process_is_not_believed(tmp_path: Path) -> None:
+    paths = Paths(cache=tmp_path)
+    paths.docker.mkdir()
+    assert engine.own_pid(paths) is None
+    (paths.docker / "dockerd.pid").write_text(str(os.getpid()))
+    assert engine.own_pid(paths) is None
