@@ -23,6 +23,7 @@ class RoleState:
         desired: members wanted.
         ready: members that are ready.
         updated: members of the current template.
+        surplus: members beyond those wanted: of an older template, until their successors serve.
         current: whether its controller has seen the current template.
         problem: what holds it up and does not go away by itself.
         done: whether those that need it may start.
@@ -34,6 +35,7 @@ class RoleState:
     desired: int
     ready: int = 0
     updated: int = 0
+    surplus: int = 0
     current: bool = False
     problem: Finding | None = None
     done: bool = False
@@ -41,18 +43,24 @@ class RoleState:
 
     @property
     def complete(self) -> bool:
-        """Whether all members run the current template and are ready."""
+        """Whether all members run the current template and are ready, and none else is left.
+
+        While one is, a ready member may be an old one that stands in for a new one.
+        """
         return (
             self.present
             and self.current
             and self.updated >= self.desired
             and self.ready >= self.desired
+            and not self.surplus
         )
 
     @property
     def rolling(self) -> bool:
         """Whether members of an older template are being replaced."""
-        return self.present and (not self.current or self.updated < self.desired)
+        return self.present and (
+            not self.current or self.updated < self.desired or self.surplus > 0
+        )
 
 
 def observe_role(
@@ -74,11 +82,13 @@ def observe_role(
     if workload is None:
         return RoleState(name=role.name, present=False, desired=desired)
     status = workload.get("status", {})
+    surplus = 0
     if role.workload is Workload.DAEMON_SET:
         desired = status.get("desiredNumberScheduled", 0)
         ready, updated = status.get("numberReady", 0), status.get("updatedNumberScheduled", 0)
     else:
         ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
+        surplus = max(0, status.get("replicas", 0) - desired)
     generation = workload["metadata"].get("generation", 0)
     current = status.get("observedGeneration", 0) >= generation
     needed = role.minimum_ready if role.minimum_ready is not None else desired
@@ -89,6 +99,7 @@ def observe_role(
         desired=desired,
         ready=ready,
         updated=updated,
+        surplus=surplus,
         current=current,
         problem=first_finding(pods, now) or _refused(workload),
         done=current and ready >= min(needed, desired) and desired > 0,
