@@ -1,0 +1,307 @@
+"""What bad input gets: a condition with a stable reason and what to change; nothing is disturbed.
+
+What the API server itself refuses is in tests/apiserver. Two CloudControllers of one member a role,
+most of which may run nowhere, stand for all cases that need one of their own.
+"""
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from lab import install
+from lab.install import Site
+from lab.kubectl import Kubectl, Object
+from stackroles.roles import registry
+from tests.support.cloud import Cloud, wait_gone, wait_reason
+from tests.support.full_volume import FullVolume
+
+API = "stackroles.io/v1alpha1"
+GROUP = "stackroles.io"
+BROUGHT, PLACED = "e2e-brought", "e2e-placed"
+POOL, SECOND_POOL = "e2e-pool", "e2e-second"
+POLICY, KEY = "e2e-policy", "e2e-key"
+FULL = "e2e-full"
+NOWHERE = {"nodeSelector": {"e2e.example.com/node": "nowhere"}}
+TOLD_SECONDS = 150
+BACKUP_SECONDS = 240
+GONE_SECONDS = 150
+
+
+def resource(kind: str, name: str, spec: Mapping[str, Any]) -> Object:
+    """Return a resource of the project's."""
+    return {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
+
+
+def small_cloud(name: str, mariadb: Mapping[str, Any], **spec: Any) -> Object:
+    """Return a CloudController of which every role but the database may run nowhere."""
+    roles = {
+        role.name: {"placement": NOWHERE} | ({"clustering": {"replicas": 1}} if role.odd else {})
+        for role in registry.CONTROLLER_ROLES
+    }
+    roles["mariadb"] = {"clustering": {"replicas": 1}, **mariadb}
+    return resource("CloudController", name, {"roles": roles, **spec})
+
+
+def policy(claim: str) -> Object:
+    """Return a BackupPolicy of the demo cloud that never runs by itself."""
+    spec = {
+        "controller": "demo", "schedule": "0 3 * * *", "suspend": True, "encryptionSecret": KEY,
+        "repository": {"volume": {"claimName": claim}},
+    }  # fmt: skip
+    return resource("BackupPolicy", POLICY, spec)
+
+
+def secret(name: str, **data: str) -> Object:
+    """Return a Secret as a user makes it."""
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+
+
+def children(kubectl: Kubectl, cloud: str, *kinds: str) -> list[str]:
+    """Return what there is of a cloud's children of some kinds."""
+    selector = f"app.kubernetes.io/instance={cloud}"
+    return [
+        f"{kind}/{item['metadata']['name']}"
+        for kind in kinds
+        for item in kubectl.items(kind, selector)
+    ]
+
+
+@pytest.fixture(scope="module")
+def full_volume(site: Site, kubectl: Kubectl) -> FullVolume:
+    """A volume too small for a backup; made by the test that uses it."""
+    return FullVolume(site.cluster, kubectl, FULL)
+
+
+def tidy(kubectl: Kubectl, full_volume: FullVolume) -> None:
+    """Remove everything these tests make."""
+    for kind in ("backups", "backuppolicies", "computepools", "cloudcontrollers"):
+        plural = f"{kind}.{GROUP}"
+        for item in kubectl.items(plural):
+            name = item["metadata"]["name"]
+            ours = name in {POLICY, POOL, SECOND_POOL, BROUGHT, PLACED} or (
+                kind == "backups" and item["spec"]["policy"] == POLICY
+            )
+            if ours:
+                kubectl.run("delete", plural, name, "--ignore-not-found", "--wait=false")
+                wait_gone(kubectl, plural, name, GONE_SECONDS)
+    for cloud in (BROUGHT, PLACED):
+        selector = f"app.kubernetes.io/instance={cloud}"
+        kubectl.run("delete", "secrets,pvc,configmaps", "-l", selector, "--wait=false")
+        kubectl.run("delete", "configmap", f"{cloud}-state", "--ignore-not-found")
+    for name in (KEY, BROUGHT):
+        kubectl.run("delete", "secret", name, "--ignore-not-found")
+    full_volume.remove()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def undisturbed(
+    kubectl: Kubectl, cloud: Cloud, full_volume: FullVolume
+) -> Iterator[dict[str, dict[str, str]]]:
+    """The demo cloud's pods before all of it; the end of the file compares."""
+    tidy(kubectl, full_volume)
+    cloud.wait_ready()
+    yield cloud.identities()
+    tidy(kubectl, full_volume)
+
+
+class TestCredentials:
+    """spec.credentials names a Secret of the user's."""
+
+    def test_a_secret_that_does_not_exist(self, kubectl: Kubectl) -> None:
+        kubectl.apply(
+            small_cloud(
+                BROUGHT,
+                {"placement": NOWHERE},
+                credentials={"glance": BROUGHT},
+                storageClassName="no-such-class",
+            )
+        )
+        said = self.wait(kubectl, "CredentialsMissing", "does not exist")
+        assert f"spec.credentials.glance: Secret {BROUGHT}" in said["message"]
+        assert children(kubectl, BROUGHT, "statefulsets", "deployments", "pods") == []
+
+    def test_a_secret_without_a_key(self, kubectl: Kubectl) -> None:
+        kubectl.apply(secret(BROUGHT, **{"service-password": "a-good-password"}))
+        said = self.wait(kubectl, "CredentialsMissing", "has no")
+        assert "database-password" in said["message"]
+
+    def test_a_value_that_cannot_be_used(self, kubectl: Kubectl) -> None:
+        bad = "unusable password\n"
+        kubectl.apply(
+            secret(BROUGHT, **{"service-password": "a-good-password", "database-password": bad})
+        )
+        said = self.wait(kubectl, "CredentialsInvalid", "database-password")
+        assert "unusable" not in said["message"], "the message holds the password"
+
+    def test_a_secret_put_right_is_taken(self, kubectl: Kubectl) -> None:
+        good = {"service-password": "a-good-password", "database-password": "another-password"}
+        kubectl.apply(secret(BROUGHT, **good))
+        wait_reason(
+            kubectl, "cloudcontroller", BROUGHT, "Reconciled", "Applied",
+            status="True", seconds=TOLD_SECONDS,
+        )  # fmt: skip
+
+    def test_a_storage_class_that_does_not_exist(self, kubectl: Kubectl) -> None:
+        said = wait_reason(
+            kubectl, "cloudcontroller", BROUGHT, "Progressing", "StorageClassMissing",
+            seconds=TOLD_SECONDS, says="no-such-class",
+        )  # fmt: skip
+        assert "Create the class" in said["message"]
+
+    @staticmethod
+    def wait(kubectl: Kubectl, reason: str, says: str) -> Object:
+        return wait_reason(
+            kubectl, "cloudcontroller", BROUGHT, "Reconciled", reason,
+            seconds=TOLD_SECONDS, says=says,
+        )  # fmt: skip
+
+
+class TestPlacementAndPool:
+    """A pool before its controller; roles that fit nowhere; an image that is nowhere; the end."""
+
+    def test_a_pool_waits_for_a_controller_that_does_not_exist(self, kubectl: Kubectl) -> None:
+        spec = {"controller": PLACED, "nodeSelector": NOWHERE["nodeSelector"]}
+        kubectl.apply(resource("ComputePool", POOL, spec))
+        said = wait_reason(
+            kubectl, "computepool", POOL, "Reconciled", "ControllerMissing",
+            seconds=TOLD_SECONDS, says=PLACED,
+        )  # fmt: skip
+        assert "apply it" in said["message"]
+
+    def test_the_pool_proceeds_when_its_controller_exists(self, kubectl: Kubectl) -> None:
+        kubectl.apply(small_cloud(PLACED, {"placement": NOWHERE}))
+        wait_reason(
+            kubectl, "computepool", POOL, "Reconciled", "Applied",
+            status="True", seconds=TOLD_SECONDS,
+        )  # fmt: skip
+        wait_reason(
+            kubectl, "computepool", POOL, "Progressing", "WaitingForController",
+            status="True", seconds=TOLD_SECONDS, says=PLACED,
+        )  # fmt: skip
+
+    def test_a_node_selector_that_matches_nothing(self, kubectl: Kubectl) -> None:
+        said = wait_reason(
+            kubectl, "cloudcontroller", PLACED, "Progressing", "Unschedulable",
+            seconds=TOLD_SECONDS,
+        )  # fmt: skip
+        assert "Role mariadb" in said["message"]
+        assert "fits no node" in said["message"]
+        assert "Change the role's placement" in said["message"]
+
+    def test_an_image_that_cannot_be_pulled(self, kubectl: Kubectl) -> None:
+        image = "localhost/absent/mariadb:none"
+        kubectl.apply(small_cloud(PLACED, {"image": image}))
+        said = wait_reason(
+            kubectl, "cloudcontroller", PLACED, "Progressing", "ImagePullFailed",
+            seconds=TOLD_SECONDS, says=image,
+        )  # fmt: skip
+        assert "Correct spec.images or the role's image" in said["message"]
+
+    def test_a_controller_that_a_pool_uses_is_not_deleted(self, kubectl: Kubectl) -> None:
+        before = children(kubectl, PLACED, "statefulsets", "deployments", "services")
+        kubectl.run("delete", "cloudcontroller", PLACED, "--wait=false")
+        said = wait_reason(
+            kubectl, "cloudcontroller", PLACED, "Reconciled", "DeletionBlocked",
+            seconds=TOLD_SECONDS, says=POOL,
+        )  # fmt: skip
+        assert "Nothing is removed until they are deleted" in said["message"]
+        assert children(kubectl, PLACED, "statefulsets", "deployments", "services") == before
+
+    def test_it_goes_when_its_pool_has_gone_and_secrets_and_volumes_stay(
+        self, kubectl: Kubectl
+    ) -> None:
+        kubectl.run("delete", "computepool", POOL, "--wait=false")
+        wait_gone(kubectl, "computepool", POOL, GONE_SECONDS)
+        wait_gone(kubectl, "cloudcontroller", PLACED, GONE_SECONDS)
+        kept = children(kubectl, PLACED, "secrets", "pvc")
+        assert f"secrets/{PLACED}-admin" in kept
+        assert any(name.startswith("pvc/") for name in kept)
+        kubectl.wait(
+            "the end of its workloads",
+            lambda: (
+                not (left := children(kubectl, PLACED, "statefulsets", "deployments")),
+                ", ".join(left),
+            ),
+            seconds=GONE_SECONDS,
+        )
+
+
+def test_two_pools_on_one_node(kubectl: Kubectl, cloud: Cloud) -> None:
+    first = kubectl.get("computepool", "compute")
+    assert first is not None
+    before = {item["metadata"]["uid"] for item in kubectl.items("computenodes")}
+    selector = first["spec"]["nodeSelector"]
+    kubectl.apply(
+        resource("ComputePool", SECOND_POOL, {"controller": "demo", "nodeSelector": selector})
+    )
+    said = wait_reason(
+        kubectl, "computepool", SECOND_POOL, "Reconciled", "NodeClaimed", seconds=TOLD_SECONDS
+    )
+    assert "belongs to ComputePool compute" in said["message"]
+    kubectl.run("delete", "computepool", SECOND_POOL, "--wait=false")
+    wait_gone(kubectl, "computepool", SECOND_POOL, GONE_SECONDS)
+    assert {item["metadata"]["uid"] for item in kubectl.items("computenodes")} == before
+
+
+class TestEncryptionSecret:
+    """A policy's key is missing, unusable, or not that of the repository."""
+
+    def test_it_does_not_exist(self, kubectl: Kubectl) -> None:
+        kubectl.apply(policy("nightly-repository"))
+        said = self.wait(kubectl, "EncryptionSecretMissing")
+        assert f"Secret {KEY} does not exist" in said["message"]
+
+    def test_it_has_no_password(self, kubectl: Kubectl) -> None:
+        kubectl.apply(secret(KEY, passphrase="a-good-password"))
+        said = self.wait(kubectl, "EncryptionSecretInvalid")
+        assert "no key password" in said["message"]
+
+    def test_the_repository_was_made_with_another_one(self, site: Site, kubectl: Kubectl) -> None:
+        kubectl.apply(secret(KEY, password=secrets.token_hex(16)))
+        wait_reason(
+            kubectl, "backuppolicy", POLICY, "Reconciled", "Applied",
+            status="True", seconds=TOLD_SECONDS,
+        )  # fmt: skip
+        failed = self.run(kubectl, "WrongEncryptionKey")
+        assert failed["status"].get("verified") is not True
+
+    def test_the_repository_is_as_good_as_before(self, site: Site) -> None:
+        name = f"e2e-after-wrong-key-{int(time.time())}"
+        found = install.backup(site, name, lambda _: None)
+        site.cloud.run("delete", "backup", name, "--wait=false")
+        assert found["status"]["verified"] is True
+
+    def test_a_full_volume(self, kubectl: Kubectl, full_volume: FullVolume) -> None:
+        full_volume.make()
+        kubectl.run("delete", "backuppolicy", POLICY)
+        kubectl.apply(policy(FULL))
+        failed = self.run(kubectl, "RepositoryFull")
+        assert failed["status"].get("verified") is not True
+        assert full_volume.used_percent() > 90
+
+    @staticmethod
+    def wait(kubectl: Kubectl, reason: str) -> Object:
+        return wait_reason(
+            kubectl, "backuppolicy", POLICY, "Reconciled", reason, seconds=TOLD_SECONDS
+        )
+
+    @staticmethod
+    def run(kubectl: Kubectl, reason: str) -> Object:
+        """Run a Backup of the policy and wait until it failed for a reason; return it."""
+        name = f"e2e-{reason.lower()}-{int(time.time())}"
+        kubectl.apply(resource("Backup", name, {"policy": POLICY}))
+        said = wait_reason(kubectl, "backup", name, "Complete", reason, seconds=BACKUP_SECONDS)
+        assert said["message"]
+        found = kubectl.get("backup", name)
+        assert found is not None
+        return found
+
+
+def test_nothing_that_ran_was_disturbed(
+    cloud: Cloud, undisturbed: dict[str, dict[str, str]]
+) -> None:
+    cloud.wait_ready()
+    assert cloud.identities() == undisturbed
