@@ -36,10 +36,10 @@ type: $(VENV)/.made ## static types
 	$(RUN) mypy
 
 generate: $(VENV)/.made ## write what is generated: CRDs, RBAC, install.yaml, docs/api.md
-	$(RUN) stackroles.codegen
+	@$(RUN) lab bin > /dev/null && eval "$$($(RUN) lab env)" && $(RUN) stackroles.codegen
 
 verify: $(VENV)/.made ## fail when a generated file is stale
-	$(RUN) stackroles.codegen --check
+	@$(RUN) lab bin > /dev/null && eval "$$($(RUN) lab env)" && $(RUN) stackroles.codegen --check
 
 unit: $(VENV)/.made ## unit tests
 	$(RUN) pytest tests/unit -n 2 -q

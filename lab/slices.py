@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from lab import budgets, shell
+from lab import binaries, budgets, shell
 from lab.budgets import Outcome, Tally
-from lab.paths import REPOSITORY
+from lab.paths import REPOSITORY, Paths
 
 REPORTS = REPOSITORY / "build" / "test"
 GRACE_SECONDS = 60
@@ -149,9 +149,10 @@ def _run_step(step: Step, deadline: float) -> Tally:
 
 def _wait(command: Sequence[str], deadline: float) -> int:
     """Run a command until its end or the deadline, when it is interrupted, then killed."""
-    process = subprocess.Popen(
-        command, cwd=REPOSITORY, env=shell.environment(), start_new_session=True
-    )
+    environment = shell.environment()
+    folders = [str(folder) for folder in binaries.search_path(Paths.from_environment())]
+    environment["PATH"] = os.pathsep.join([*folders, environment["PATH"]])
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, start_new_session=True)
     try:
         return process.wait(timeout=max(deadline - time.monotonic(), 1))
     except subprocess.TimeoutExpired:

@@ -160,6 +160,7 @@ def test_paused_leader_that_wakes_ends_without_a_write(
     start("two").ready()
     one.process.send_signal(signal.SIGSTOP)
     until(lambda: holder(admin) == "two", 30, "two leads")
+    settle(plane)  # what the new leader has to do is not what the old one does when it wakes
     since = len(plane.audit_events())
 
     one.process.send_signal(signal.SIGCONT)
