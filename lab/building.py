@@ -9,13 +9,17 @@ from pathlib import Path
 from lab import engine, images, node_image, shell, store
 from lab.artifacts import Store
 from lab.engine import Engine
+from lab.images import Image
 from lab.paths import Paths
 
 GUEST_FILES = ("vmlinuz", "initrd", "disk.raw", "versions")
 
 
-def everything(paths: Paths, say: Callable[[str], None]) -> None:
+def everything(paths: Paths, say: Callable[[str], None]) -> dict[str, Image]:
     """Build programs and node image beside the role images, then unpack the images for the nodes.
+
+    Returns:
+        Every image of this checkout by its short name.
 
     Raises:
         LabError: A build failed.
@@ -26,14 +30,15 @@ def everything(paths: Paths, say: Callable[[str], None]) -> None:
         node = pool.submit(node_image.obtain, paths, running)
         roles = pool.submit(images.build, paths, running, say)
         say(f"node image {node.result()}")
-        roles.result()
+        planned = roles.result()
     guest(paths, running)
     if not node_image.is_published(node.result()):
         filled = store.for_nodes(paths, running, node.result())
         say(f"image store {filled.name}")
     if running.own:
-        for name in images.prune(running, images.plan()):
+        for name in images.prune(running, planned):
             say(f"removed {name}, an image of an earlier checkout")
+    return planned
 
 
 def guest(paths: Paths, running: Engine) -> Path:

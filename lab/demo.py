@@ -49,8 +49,8 @@ class Demo:
         say(f"docker answers at {self.docker.host}")
 
     def build(self, say: Say) -> None:
-        """Build the images that changed."""
-        self.planned = images.build(self.paths, self._engine, say)
+        """Build what changed of programs, node image and images, side by side."""
+        self.planned = building.everything(self.paths, say)
 
     def cluster(self, say: Say) -> None:
         """Bring three nodes up, the images on each."""
