@@ -53,11 +53,6 @@ class FullVolume:
             f"rm -rf {self.folder} {self.folder}.image"
         )
 
-    def used_percent(self) -> int:
-        """Return how full it is."""
-        text = self._on_node(f"df --output=pcent {self.folder} | tail -n 1")
-        return int(text.strip().rstrip("%"))
-
     def _on_node(self, script: str) -> str:
         return self.cluster.docker("exec", self.node, "sh", "-euc", script)
 
