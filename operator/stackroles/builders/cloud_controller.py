@@ -11,7 +11,7 @@ from stackroles.builders.rendering import Rendering, files_of, render_role
 from stackroles.builders.service import build_service
 from stackroles.builders.workload import build_workload
 from stackroles.config.owner import Owner
-from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
+from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step, Workload
 
 
 def build_role(owner: Owner, role: RoleDefinition) -> list[Manifest]:
@@ -24,7 +24,9 @@ def build_role(owner: Owner, role: RoleDefinition) -> list[Manifest]:
     policy = build_network_policy(owner, role)
     if policy:
         children.append(policy)
-    children.append(build_pdb(owner, role))
+    # The disruption controller cannot count a DaemonSet's pods, and a drain leaves them alone.
+    if role.workload is not Workload.DAEMON_SET:
+        children.append(build_pdb(owner, role))
     children.append(build_workload(owner, role, rendering))
     return children
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
 
@@ -226,6 +227,8 @@ class RoleDefinition:
         max_unavailable: of its disruption budget.
         roll: "RollingUpdate" or "OnDelete" (then the operator or a person decides).
         single_because: why it has one member by default, and what its loss costs.
+        shares_data: whether members would share their data under a spec; a role that asks this has
+            `replicas` members when they do and one when they do not. None: it keeps none.
         backup: what a backup of this role contains.
         headless: its Service gives every member a name and publishes unready ones.
         open_because: who reaches its published ports from outside the cloud's pods; empty when
@@ -255,6 +258,7 @@ class RoleDefinition:
     share_processes: bool = False
     fs_group: int | None = None
     single_because: str = ""
+    shares_data: Callable[[CloudControllerSpec], bool] | None = None
     open_because: str = ""
     backup: str = "nothing: it is made again from the resources"
 

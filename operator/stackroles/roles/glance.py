@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.roles import common
@@ -24,6 +25,7 @@ from stackroles.roles.definition import (
 USER = 42415
 PORT = 9292
 HOME = "/var/lib/glance"
+FILES = "file:file"
 
 _CONFIG = "/etc/glance/glance-api.conf"
 _ENV = (SecretEnv("OS_DATABASE__CONNECTION", "glance", "database-url"),)
@@ -35,7 +37,7 @@ def _render(cloud: Cloud, user: Sections) -> str:
         common.database(),
         common.authtoken(cloud, "glance", "image"),
         {
-            "DEFAULT": {"enabled_backends": "file:file"},
+            "DEFAULT": {"enabled_backends": FILES},
             "glance_store": {"default_backend": "file"},
             "file": {"filesystem_store_datadir": f"{HOME}/images/"},
             # Reserved names, which glance wants whenever it has several stores.
@@ -72,13 +74,19 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
     return {_CONFIG: _render(cloud, common.setup_options(cloud, "glance"))}
 
 
+def shares_images(spec: CloudControllerSpec) -> bool:
+    """Return whether every store is one that all members reach: none keeps files on a volume."""
+    backends = str(spec.config.get("glance", {}).get("DEFAULT", {}).get("enabled_backends", FILES))
+    return all(item.rpartition(":")[2].strip() != "file" for item in backends.split(","))
+
+
 GLANCE = RoleDefinition(
     name="glance",
     service="glance",
     open_because="clients of the API, and agents in the nodes' own network",
     image="glance",
     workload=Workload.STATEFUL_SET,
-    replicas=1,
+    replicas=2,
     files=files,
     volume=DataVolume(size="10Gi"),
     fs_group=USER,
@@ -101,6 +109,7 @@ GLANCE = RoleDefinition(
             resources=Amount(memory="224Mi", memory_limit="1Gi"),
         ),
     ),
+    shares_data=shares_images,
     single_because=(
         "images are on one volume of one node: losing that node stops uploads, and boots from "
         "images that no host has cached; with a shared store more members can serve"

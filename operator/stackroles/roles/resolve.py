@@ -63,6 +63,7 @@ def resolve_cloud(
     _check_names("credentials", spec.credentials, names)
     for name, said in spec.roles.items():
         _check_clustering(known[name], said)
+        _check_shared(known[name], spec)
     metadata = resource["metadata"]
     return Cloud(
         name=metadata["name"],
@@ -70,7 +71,8 @@ def resolve_cloud(
         uid=metadata["uid"],
         spec=spec,
         replicas={
-            role.name: spec.roles.get(role.name, RoleSpec()).clustering.replicas or role.replicas
+            role.name: spec.roles.get(role.name, RoleSpec()).clustering.replicas
+            or _default_replicas(role, spec)
             for role in known.values()
         },
         image_registry=image_registry,
@@ -92,6 +94,21 @@ def _check_names(field: str, said: Iterable[str], known: Iterable[str]) -> None:
             INVALID,
             f"spec.{field} names {', '.join(unknown)}, which does not exist. "
             f"Known are: {', '.join(sorted(known))}.",
+        )
+
+
+def _default_replicas(role: RoleDefinition, spec: CloudControllerSpec) -> int:
+    """Return a role's own number of members: one where they could not share their data."""
+    return role.replicas if role.shares_data is None or role.shares_data(spec) else 1
+
+
+def _check_shared(role: RoleDefinition, spec: CloudControllerSpec) -> None:
+    replicas = spec.roles[role.name].clustering.replicas or 1
+    if replicas > 1 and role.shares_data is not None and not role.shares_data(spec):
+        raise SpecInvalid(
+            INVALID,
+            f"spec.roles.{role.name}.clustering.replicas is {replicas}: {role.single_because}. "
+            "Configure a shared store, or set 1.",
         )
 
 

@@ -9,7 +9,8 @@ from tests.support.clouds import cloud
 
 def test_empty_spec_has_every_default() -> None:
     declared = cloud()
-    assert declared.replicas == {role.name: role.replicas for role in registry.CONTROLLER_ROLES}
+    own = {role.name: role.replicas for role in registry.CONTROLLER_ROLES}
+    assert declared.replicas == own | {"glance": 1}
     assert declared.image("keystone") == "registry.test/stackroles/keystone:1"
     assert declared.host("keystone") == "demo-keystone.ns.svc"
 
