@@ -162,12 +162,8 @@ class PoolPass:
         nodes = nodes_of(self._context, self._pool)
         if step.done:
             return set(nodes)
-        return {
-            name
-            for name, node in nodes.items()
-            if previous_status(node).state in (READY, UNAVAILABLE)
-            and previous_status(node).vcpus > 0
-        }
+        served = (READY, UNAVAILABLE)
+        return {name for name, node in nodes.items() if previous_status(node).state in served}
 
     async def _report_nodes(
         self, enrolment: Enrolment, hosts: dict[str, Any], silence: str, mapped: set[str]

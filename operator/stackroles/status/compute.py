@@ -99,7 +99,7 @@ def assess_node(
         look: when this was.
     """
     available, progressing = _node_available(observed), _node_progressing(observed, look.now)
-    state = _state(observed, available, progressing, previous)
+    state = _state(observed, available, previous)
     host = observed.host
     known = host or HostFacts(up=False, enabled=False)
     return ComputeNodeStatus(
@@ -120,15 +120,13 @@ def assess_node(
     )
 
 
-def _state(
-    observed: ObservedNode, available: Finding, progressing: Finding, previous: ComputeNodeStatus
-) -> str:
+def _state(observed: ObservedNode, available: Finding, previous: ComputeNodeStatus) -> str:
     if observed.leaving:
         return LEAVING
     if available.reason is Reason.NODES_SERVE:
         return READY
-    served = previous.vcpus > 0
-    return UNAVAILABLE if served or progressing.reason.status == "False" else ENROLLING
+    # A node that never served is still on its way, whatever holds it up.
+    return UNAVAILABLE if previous.state in (READY, UNAVAILABLE) else ENROLLING
 
 
 def _node_available(observed: ObservedNode) -> Finding:
