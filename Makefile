@@ -47,7 +47,7 @@ unit: $(VENV)/.made ## unit tests
 apiserver: $(VENV)/.made ## tests against a real API server and etcd
 	$(RUN) pytest tests/apiserver -q
 
-e2e: $(VENV)/.made ## tests on the cluster, which is brought up if it is not
+e2e: $(VENV)/.made ## tests on a cluster of their own, made anew
 	$(RUN) lab test --slice build --slice bring-up --slice e2e
 
 build: $(VENV)/.made ## programs, node image, operator and role images

@@ -68,6 +68,8 @@ STATIC = (
     _python("types", "mypy"),
     _python("generated files", "stackroles.codegen", "--check"),
 )
+CLUSTER = "stackroles-test"
+"""The tests' cluster; the demo's is another one."""
 BRING_UP = "tests/e2e/test_bring_up.py"
 SLICES = (
     Slice("build", (_python("build", "lab", "build"),)),
@@ -83,8 +85,10 @@ SLICES = (
     Slice(
         "bring-up",
         (
-            _python("cluster", "lab", "cluster", "up"),
-            _python("images", "lab", "images", "load"),
+            # A cluster of its own, new each time: a cloud that was used before proves less.
+            _python("no cluster", "lab", "cluster", "down", "--name", CLUSTER),
+            _python("cluster", "lab", "cluster", "up", "--name", CLUSTER),
+            _python("images", "lab", "images", "load", "--name", CLUSTER),
             _pytest("bring-up", BRING_UP, "-v"),
         ),
         needs=("build",),
@@ -151,6 +155,7 @@ def _wait(command: Sequence[str], deadline: float) -> int:
     """Run a command until its end or the deadline, when it is interrupted, then killed."""
     environment = shell.environment()
     folders = [str(folder) for folder in binaries.search_path(Paths.from_environment())]
+    environment.setdefault("STACKROLES_CLUSTER", CLUSTER)
     environment["PATH"] = os.pathsep.join([*folders, environment["PATH"]])
     process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, start_new_session=True)
     try:

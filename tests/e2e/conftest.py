@@ -4,7 +4,6 @@ They run on a cluster where `lab.demo.bring_up_phases` has been run: `.venv/bin/
 `STACKROLES_CLUSTER` names another cluster than the usual one.
 """
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,6 +16,7 @@ from lab.paths import Paths
 from tests.support.client import Client
 from tests.support.cloud import Cloud, summary
 from tests.support.measurements import Measurements
+from tests.support.site import cluster_name
 
 # Bring-up first; what watches a cloud that nobody touches last, when the others are done with it.
 ORDER = ("bring_up", "guest", "security", "backup", "recovery", "config", "input", "idle")
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def site() -> Site:
     """The lab's cluster with the operator on it."""
     paths = Paths.from_environment()
-    name = os.environ.get("STACKROLES_CLUSTER", "stackroles")
+    name = cluster_name()
     found = install.site(cluster.describe(paths, engine.get(paths), name))
     try:
         found.system.run("get", "deployment", RELEASE)
