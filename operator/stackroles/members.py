@@ -63,10 +63,11 @@ def parse_report(answer: Any) -> Report | None:
             view=_view(answer.get("wsrep")),
             joining=answer.get("activity") in ("SST", "Joining"),
             creating=bool(answer.get("creating")),
-            failed_joins=int(answer.get("failedJoins", 0)),
+            failed_starts=int(answer.get("failedStarts", 0)),
             non_primary_seconds=int(answer.get("nonPrimarySeconds", 0)),
             address=str(answer.get("address", "")),
             failure=str(answer.get("failure", "")),
+            resting=bool(answer.get("resting")),
         )
     except (KeyError, TypeError, ValueError):
         return None

@@ -74,6 +74,10 @@ def serve(control: Path, path: str) -> None:
 
 
 def mariadbd(control: Path) -> int:
+    if "--help" in sys.argv:
+        refused = control / "refuse-options"
+        sys.stderr.write(refused.read_text() if refused.exists() else "")
+        return int(refused.exists())
     url = (control / "report-url").read_text()
     with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - the test's own agent
         report = json.load(response)

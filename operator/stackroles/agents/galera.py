@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -29,6 +30,8 @@ from stackroles.agents.galera_watch import STOP_SECONDS, Watch, say
 
 _TICK = 0.1
 _PEER_SECONDS = 2.0
+# A joiner that fails again and again disturbs the writers each time.
+_REST_SECONDS = 60.0
 
 
 class Agent:
@@ -44,8 +47,9 @@ class Agent:
         self._wsrep: Wsrep | None = None
         self._server: Server | None = None
         self._primary = time.monotonic()
-        self._failed_joins = 0
+        self._failed_starts = 0
         self._failure = ""
+        self._rested = 0.0
         self._said = ""
 
     # -- what others see -------------------------------------------------------------------------
@@ -67,8 +71,9 @@ class Agent:
             "volumeId": self.volume_id,
             "address": self.settings.address,
             "creating": self.volume.creating,
-            "failedJoins": self._failed_joins,
+            "failedStarts": self._failed_starts,
             "failure": self._failure,
+            "resting": time.monotonic() < self._rested,
             "nonPrimarySeconds": round(alone) if wsrep and not wsrep.primary else 0,
             "wsrep": wsrep.as_json() if wsrep else None,
             **state,
@@ -97,7 +102,7 @@ class Agent:
             if not self._start(decision, position):
                 continue
             try:
-                self._watch(decision)
+                self._watch()
             finally:
                 self._end()
 
@@ -124,6 +129,7 @@ class Agent:
                     return decision
                 self._say_once(f"Refused {decision.mode} for {decision.attempt}: {why_not}")
             now = time.monotonic()
+            began = max(began, self._rested)
             if now - began > self.settings.alone_seconds and now - asked > _PEER_SECONDS:
                 asked = now
                 reports = pull(self.settings.peers)
@@ -146,11 +152,11 @@ class Agent:
         """Note the decision on the volume, then start the server; False when it cannot be noted."""
         self._enter("Starting", position=None, mode=decision.mode)
         try:
+            self._check_options()
             self.volume.record_obeyed({"attempt": decision.attempt, "epoch": decision.epoch})
             command = self._command(decision, position)
-        except (OSError, subprocess.SubprocessError) as error:
-            self._failure = f"The server was not started: {error}"
-            say(self._failure)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            self._fail(f"The server was not started: {error}")
             self._enter("Recovering")
             self.stopping.wait(1)
             return False
@@ -158,6 +164,22 @@ class Agent:
         say(f"Starting by decision {decision}")
         self._server = Server(command, str(self.settings.socket), self.settings.user)
         return True
+
+    def _check_options(self) -> None:
+        """Raise ValueError with the server's words when it would refuse its options.
+
+        A server looks at most of them only after it has joined; to leave then stops all writes
+        until the others have dropped it.
+        """
+        with tempfile.TemporaryDirectory() as nowhere:
+            settings = self.settings
+            command = [settings.server, *settings.options(), f"--datadir={nowhere}"]
+            done = subprocess.run(
+                [*command, "--verbose", "--help"], capture_output=True, text=True, check=False
+            )
+        if done.returncode != 0:
+            errors = [line for line in done.stderr.splitlines() if "[ERROR]" in line]
+            raise ValueError("; ".join(errors[:3]) or f"it refuses its options ({done.returncode})")
 
     def _command(self, decision: Decision, position: Position) -> list[str]:
         """Prepare the data for a start and return the server's command."""
@@ -180,7 +202,7 @@ class Agent:
         start = f"--wsrep-start-position={position.uuid}:{position.seqno}"
         return [*command, start, f"--wsrep-sst-method={decision.transfer}"]
 
-    def _watch(self, decision: Decision) -> None:
+    def _watch(self) -> None:
         """Follow the running server until it ends or must be ended."""
         assert self._server is not None  # noqa: S101 - called after _start
         watch = Watch(self, self._server)
@@ -191,17 +213,24 @@ class Agent:
             galera_process.reap({self._server.pid})
             why, patience = watch.look()
             if why is not None:
-                self._failure = f"The server was stopped: {why}"
-                say(self._failure)
                 self._enter("Stopping")
                 self._server.stop(patience)
                 break
         else:
             words = "; ".join(self._server.last_words) or "it logged no error"
-            self._failure = f"The server ended by itself with {code}: {words}"[:1000]
-            say(self._failure)
-        if decision.mode == "join" and not watch.was_synced:
-            self._failed_joins += 1
+            why = f"it ended by itself with {code}: {words}"
+        if watch.was_synced:
+            say(f"The server is gone: {why}")
+        else:
+            self._fail(f"The server never was synced: {why}")
+
+    def _fail(self, why: str) -> None:
+        """Note a start that came to nothing; the next join waits the longer the more there were."""
+        with self._lock:
+            self._failure = why[:1000]
+            self._failed_starts += 1
+            self._rested = time.monotonic() + min(2.0**self._failed_starts, _REST_SECONDS)
+        say(why)
 
     def _stop_gracefully(self) -> None:
         """Let the proxies move the clients away, then stop the server."""
@@ -234,7 +263,7 @@ class Agent:
 
     def joined(self) -> None:
         """Forget failures: the server is a whole member."""
-        self._failed_joins = 0
+        self._failed_starts = 0
         self._failure = ""
 
     def recovery_wanted(self) -> bool:

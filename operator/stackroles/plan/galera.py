@@ -34,7 +34,7 @@ from stackroles.plan.galera_model import (
 MERGE_SECONDS: Final = 10
 _ALIVE: Final = frozenset({"Starting", "Running", "Stopping"})
 # A joiner that failed so often by its own position gets the data as a whole.
-JOINS_BEFORE_FULL: Final = 3
+STARTS_BEFORE_FULL: Final = 3
 
 
 def decide(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
@@ -70,7 +70,8 @@ def _join(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
         )
     waiting = [member for member in members if member.position is not None]
     refused = [words for member in waiting if (words := _unfit(member, views, facts))]
-    fit = [member for member in waiting if not _unfit(member, views, facts)]
+    rested = [member for member in waiting if not (member.known and member.known.resting)]
+    fit = [member for member in rested if not _unfit(member, views, facts)]
     busy = _busy(members, epoch)
     failures = _failures(members)
     if fit and busy is None:
@@ -155,9 +156,9 @@ def _busy(members: Sequence[Member], epoch: int) -> str | None:
 def _failures(members: Sequence[Member]) -> str:
     """Return the words of members whose joins came to nothing, to be added to a sentence."""
     found = [
-        f" {m.name} has failed {m.known.failed_joins} times: {m.known.failure}"
+        f" {m.name}, start {m.known.failed_starts}: {m.known.failure}"
         for m in members
-        if m.known and m.known.failed_joins and m.known.failure
+        if m.known and m.known.failed_starts and m.known.failure
     ]
     return "".join(found)
 
@@ -184,7 +185,7 @@ def _joining(member: Member, facts: Facts, epoch: int) -> Decision:
         # rsync stops writes on the donor, but of a new and small database it is done in a second or
         # two. mariabackup blocks nobody; its script sleeps ten seconds, without an option.
         transfer="mariabackup" if facts.complete else "rsync",
-        full=bool(position.error) or report.failed_joins >= JOINS_BEFORE_FULL,
+        full=bool(position.error) or report.failed_starts >= STARTS_BEFORE_FULL,
     )
 
 

@@ -106,10 +106,11 @@ class Report:
         view: what its server sees; only while one answers.
         joining: its server is started and not synced yet.
         creating: its database is being made and has never served.
-        failed_joins: joins in a row that came to nothing.
+        failed_starts: starts in a row that came to nothing.
         non_primary_seconds: for how long its server has been without a component.
         address: where it is.
-        failure: why its server ended last, in its own words; empty once it is synced again.
+        failure: why its last start came to nothing; empty once it is synced.
+        resting: it has just failed and is not to join yet.
     """
 
     pod_uid: str
@@ -121,10 +122,11 @@ class Report:
     view: View | None = None
     joining: bool = False
     creating: bool = False
-    failed_joins: int = 0
+    failed_starts: int = 0
     non_primary_seconds: int = field(default=0, compare=False)
     address: str = ""
     failure: str = ""
+    resting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

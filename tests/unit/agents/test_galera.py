@@ -286,7 +286,7 @@ def test_a_joiner_without_progress_is_started_over(tmp_path: Path) -> None:
         )
 
         assert again["attempt"] != report["attempt"]
-        assert again["failedJoins"] == 1
+        assert again["failedStarts"] == 1
         assert again["activity"] is None
         with pytest.raises(ProcessLookupError):
             os.kill(member.starts()[0]["pid"], 0)
@@ -296,7 +296,7 @@ def test_a_joiner_without_progress_is_started_over(tmp_path: Path) -> None:
 
 def test_a_server_that_refuses_to_start_is_quoted(member: Member) -> None:
     with_data(member)
-    (member.control / "refuse").write_text("2026-01-01 0 [ERROR] unknown variable 'x=1'")
+    (member.control / "refuse").write_text("2026-01-01 0 [ERROR] disk on fire")
     member.start()
     report = member.waiting()
     assert report["failure"] == ""
@@ -304,8 +304,25 @@ def test_a_server_that_refuses_to_start_is_quoted(member: Member) -> None:
 
     again = until(lambda: r if (r := member.report()).get("failure") else None)
 
+    assert "disk on fire" in again["failure"]
+    assert again["failedStarts"] == 1
+    assert again["resting"]
+    until(lambda: not member.report()["resting"])
+
+
+def test_options_are_refused_before_a_member_joins(member: Member) -> None:
+    with_data(member)
+    (member.control / "refuse-options").write_text("[ERROR] mariadbd: unknown variable 'x=1'")
+    member.start()
+    report = member.waiting()
+    member.tell(attempt=report["attempt"], mode="join")
+
+    again = until(lambda: r if (r := member.report()).get("failure") else None)
+
     assert "unknown variable 'x=1'" in again["failure"]
-    until(lambda: member.report()["failedJoins"] == 1)
+    assert member.starts() == []
+    assert member.waiting()["position"]["seqno"] == 12
+    assert not (member.root / "volume/agent/obeyed").exists()
 
 
 def test_a_running_member_reports_anew_when_asked(member: Member) -> None:

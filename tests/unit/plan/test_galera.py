@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stackroles.plan.galera import JOINS_BEFORE_FULL, MERGE_SECONDS, decide
+from stackroles.plan.galera import MERGE_SECONDS, STARTS_BEFORE_FULL, decide
 from stackroles.plan.galera_model import (
     Bootstrap,
     Decision,
@@ -323,19 +323,27 @@ def test_the_first_members_are_filled_while_nobody_writes() -> None:
 
 def test_a_joiner_that_fails_again_and_again_gets_the_data_as_a_whole() -> None:
     def joins(failed: int) -> Decision:
-        members = [synced(0, size=2), synced(1, size=2), at(2, 5, failed_joins=failed)]
+        members = [synced(0, size=2), synced(1, size=2), at(2, 5, failed_starts=failed)]
         return decide(members, FORMED, 1).decisions["m-2"]
 
-    assert not joins(JOINS_BEFORE_FULL - 1).full
-    assert joins(JOINS_BEFORE_FULL).full
+    assert not joins(STARTS_BEFORE_FULL - 1).full
+    assert joins(STARTS_BEFORE_FULL).full
 
 
 def test_a_member_whose_server_refuses_to_start_is_quoted() -> None:
-    failing = at(2, 5, failed_joins=2, failure="unknown variable 'x=1'")
+    failing = at(2, 5, failed_starts=2, failure="unknown variable 'x=1'")
 
     outcome = decide([synced(0, size=2), synced(1, size=2), failing], FORMED, 1)
 
-    assert "m-2 has failed 2 times: unknown variable 'x=1'" in outcome.message
+    assert "m-2, start 2: unknown variable 'x=1'" in outcome.message
+
+
+def test_a_member_that_has_just_failed_does_not_keep_others_from_joining() -> None:
+    resting = at(1, 5, failed_starts=3, failure="why", resting=True)
+
+    outcome = decide([synced(0, size=1), resting, at(2, 5)], FORMED, 1)
+
+    assert told(outcome) == {"m-2": (Mode.JOIN, 5)}
 
 
 def test_facts_follow_what_is_synced() -> None:
