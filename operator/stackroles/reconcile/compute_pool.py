@@ -105,10 +105,10 @@ class PoolPass:
             await enrol(self._context, self._resource, self._pool, name)
         access = await self._cloud.access()
         hosts, silence, spoke = self._cloud.hosts()
-        discovery = self._cloud.discovery(hosts) if hosts else []
+        discovery = self._cloud.discovery(hosts)
         roles, missing = self._startable()
         records, failure = await self._apply(roles, discovery[:-1])
-        step = await self._cloud.discover(discovery) if discovery else StepState(node="")
+        step = await self._cloud.discover(discovery) if hosts else StepState(node="")
         mapped = self._mapped(step)
         if spoke or silence:
             await self._report_nodes(enrolment, hosts, silence, mapped)

@@ -296,6 +296,14 @@ async def test_a_settled_pool_is_left_alone(world: World) -> None:
     assert world.api.requests[before:] == []
 
 
+async def test_an_operator_that_was_restarted_writes_nothing(world: World) -> None:
+    await serving(world, "n1")
+    before = len(world.api.writes())
+    world.polls.seen.clear()
+    await world.settle()
+    assert world.api.writes()[before:] == []
+
+
 async def test_a_pool_waits_for_its_controller_and_proceeds(world: World) -> None:
     world.node("n1")
     world.declare()
