@@ -15,16 +15,6 @@ from stackroles.constants import LABEL_POOL
 # Agents are where guests are: no taint may take them from a node.
 EVERYWHERE = (Toleration(operator="Exists"),)
 LABEL_LIMIT = 63
-# The agent programs that compute pods use: others may change without a roll of the nodes.
-AGENTS = (
-    "__init__.py",
-    "libvirt.py",
-    "node.py",
-    "openvswitch.py",
-    "ovn_controller.py",
-    "underlay.py",
-    "virt_probe.py",
-)
 
 
 def pool_label(namespace: str, name: str) -> str:
@@ -70,8 +60,8 @@ class Pool:
 
     @property
     def agents(self) -> Mapping[str, str]:
-        """The agent programs of compute pods."""
-        return {name: self.cloud.agents[name] for name in AGENTS if name in self.cloud.agents}
+        """Sources of the agent programs by file name."""
+        return self.cloud.agents
 
     @property
     def pull_secrets(self) -> tuple[str, ...]:

@@ -97,12 +97,8 @@ NOVA_COMPUTE = RoleDefinition(
     containers=(
         Container(
             name="nova-compute",
-            command=(
-                "nova-compute",
-                "--config-file",
-                _CONFIG,
-                "--config-file",
-                _NODE_CONFIG,
+            command=compute.agent(
+                "nova_compute", "--config-file", _CONFIG, "--config-file", _NODE_CONFIG
             ),
             security=compute.node_root("plugs guests into the switch and makes their disks"),
             startup=common.tcp_established(common.BROKER_PORT, period=1, failures=300),
@@ -117,7 +113,7 @@ NOVA_COMPUTE = RoleDefinition(
                 FieldEnv("OS_VNC__SERVER_PROXYCLIENT_ADDRESS", "status.hostIP"),
             ),
             mounts=(
-                FileMount(),
+                *compute.AGENT_MOUNTS,
                 _NODE,
                 compute.NOVA_STATE,
                 compute.LIBVIRT_RUN,

@@ -3,11 +3,12 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from stackroles.agents import libvirt, node, ovn_controller, virt_probe
+from stackroles.agents import libvirt, node, nova_compute, ovn_controller, virt_probe
 from stackroles.agents.virt_probe import Verdict
 
 SETTINGS = {
@@ -202,3 +203,24 @@ def test_a_program_that_fails_is_quoted() -> None:
 def test_waiting_ends_with_what_was_waited_for() -> None:
     with pytest.raises(node.AgentError, match="the underlay was not there"):
         node.wait_for("the underlay", lambda: "", 0.0)
+
+
+def test_libvirts_event_loop_is_registered_before_nova_compute_runs(tmp_path: Path) -> None:
+    (tmp_path / "libvirt.py").write_text(
+        "def virEventRegisterDefaultImpl():\n    print('registered', flush=True)\n"
+    )
+    program = tmp_path / nova_compute.PROGRAM
+    program.write_text("#!/usr/bin/env python3\nimport sys\nprint(sys.argv[1:])\n")
+    program.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{tmp_path}:{Path(nova_compute.__file__).parents[2]}",
+    }
+    command = (sys.executable, "-m", "stackroles.agents.nova_compute", "--config-file", "x")
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["registered", "['--config-file', 'x']"]
+
+
+def test_an_image_without_nova_compute_is_named() -> None:
+    with pytest.raises(node.AgentError, match="nova-compute is not in this image"):
+        nova_compute.program(())

@@ -55,7 +55,3 @@ def test_agents_are_told_of_the_network() -> None:
     assert (told["interface"], told["physicalNetwork"]) == ("eth1", "physnet1")
     assert (told["cloud"], told["southbound"]) == ("ns/demo", "tcp:sb:6642")
     assert json.loads(pool().agent_settings("tcp:sb:6642"))["interface"] is None
-
-
-def test_a_pool_mounts_only_the_agents_of_compute_nodes() -> None:
-    assert "galera.py" not in pool().agents
