@@ -30,6 +30,7 @@ from stackroles.agents.galera_watch import STOP_SECONDS, Watch, say
 
 _TICK = 0.1
 _PEER_SECONDS = 2.0
+_OPTIONS_SECONDS = 60.0
 # A joiner that fails again and again disturbs the writers each time.
 _REST_SECONDS = 60.0
 
@@ -175,7 +176,11 @@ class Agent:
             settings = self.settings
             command = [settings.server, *settings.options(), f"--datadir={nowhere}"]
             done = subprocess.run(
-                [*command, "--verbose", "--help"], capture_output=True, text=True, check=False
+                [*command, "--verbose", "--help"],
+                capture_output=True,
+                text=True,
+                timeout=_OPTIONS_SECONDS,
+                check=False,
             )
         if done.returncode != 0:
             errors = [line for line in done.stderr.splitlines() if "[ERROR]" in line]
