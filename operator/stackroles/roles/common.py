@@ -29,6 +29,8 @@ IDENTITY_PORT = 5000
 
 # Section of a role's options that goes to its WSGI server, not to oslo.config.
 UWSGI = "uwsgi"
+# As Python writes it inside a string.
+_NEW_LINE = "\\n"
 
 NO_API_LIVENESS = (
     "the WSGI master replaces workers that die; one that waits for the database or the broker is "
@@ -177,6 +179,23 @@ def setup_options(cloud: Cloud, service: str) -> Sections:
     return {section: values for section, values in options.items() if section.endswith("database")}
 
 
+def _load(module: str) -> str:
+    """Return the line of Python by which the WSGI server loads an application.
+
+    oslo.config ends the process when it refuses a value. The server takes that for the death of a
+    worker and starts another one for ever; for a failure to load it ends, with `need-app`, and the
+    service's last words become the container's.
+    """
+    package, _, name = module.partition(":")
+    lines = (
+        "try:",
+        f" from {package} import {name} as application",
+        "except SystemExit:",
+        " raise ImportError('it ended while it was loaded') from None",
+    )
+    return f'exec("{_NEW_LINE.join(lines)}")'
+
+
 def uwsgi(module: str, port: int, overrides: Mapping[str, str | int], **extra: str | int) -> str:
     """Return the configuration of the WSGI server.
 
@@ -189,7 +208,7 @@ def uwsgi(module: str, port: int, overrides: Mapping[str, str | int], **extra: s
     options: dict[str, str | int] = {
         "plugins": "python3",
         "http-socket": f"0.0.0.0:{port}",
-        "module": module,
+        "eval": _load(module),
         "master": "true",
         "processes": 1,
         # Applications under eventlet are not safe with more.
