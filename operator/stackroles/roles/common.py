@@ -189,7 +189,8 @@ def _load(module: str) -> str:
     package, _, name = module.partition(":")
     lines = (
         "try:",
-        f" from {package} import {name} as application",
+        f" import {package} as package",
+        f" application = package.{name}",
         "except SystemExit:",
         " raise ImportError('it ended while it was loaded') from None",
     )
@@ -200,7 +201,7 @@ def uwsgi(module: str, port: int, overrides: Mapping[str, str | int], **extra: s
     """Return the configuration of the WSGI server.
 
     Args:
-        module: the application, `package.module:callable`.
+        module: the application, `package.module:callable`, or a call that returns it.
         port: where it listens.
         overrides: the user's options, which win.
         extra: options of one service; underscores stand for dashes.
