@@ -12,6 +12,7 @@ from stackroles.config.oslo import Options
 from stackroles.roles.definition import (
     Amount,
     Container,
+    Env,
     FileMount,
     Mount,
     Port,
@@ -31,6 +32,11 @@ IDENTITY_PORT = 5000
 UWSGI = "uwsgi"
 # As Python writes it inside a string.
 _NEW_LINE = "\\n"
+
+# eventlet's own resolver keeps empty answers, for ever where one came without a lifetime. After the
+# restart of its node a nova-compute did not find the brokers for seven minutes, until it was
+# killed, while other processes in its container did. The system's resolver keeps no answers.
+SYSTEM_RESOLVER = Env("EVENTLET_NO_GREENDNS", "yes")
 
 NO_API_LIVENESS = (
     "the WSGI master replaces workers that die; one that waits for the database or the broker is "

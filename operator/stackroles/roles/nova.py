@@ -21,6 +21,7 @@ from stackroles.roles.definition import (
     ServiceDefinition,
     Step,
     Task,
+    Variable,
     Workload,
 )
 
@@ -40,7 +41,8 @@ _DATABASES = (
 )
 _BROKER = SecretEnv("OS_DEFAULT__TRANSPORT_URL", "nova", "transport-url")
 _CLIENTS = common.passwords("nova", "placement", "neutron", "service_user")
-_API_ENV = (
+_API_ENV: tuple[Variable, ...] = (
+    common.SYSTEM_RESOLVER,
     *_DATABASES,
     _BROKER,
     *_CLIENTS,
@@ -197,7 +199,7 @@ def _worker_role(name: str) -> RoleDefinition:
                 startup=common.tcp_established(common.BROKER_PORT, period=1, failures=300),
                 readiness=common.tcp_established(common.BROKER_PORT, period=10, failures=3),
                 no_liveness_because=common.NO_RPC_LIVENESS,
-                env=(*_DATABASES, _BROKER, *_CLIENTS),
+                env=(common.SYSTEM_RESOLVER, *_DATABASES, _BROKER, *_CLIENTS),
                 mounts=(FileMount(), *common.scratch(HOME)),
                 resources=Amount(memory="144Mi", memory_limit="768Mi"),
             ),
@@ -236,7 +238,7 @@ NOVA_NOVNCPROXY = RoleDefinition(
             startup=Probe(port=CONSOLE_PORT, period=1, failures=300),
             readiness=Probe(port=CONSOLE_PORT, http_path="/vnc_lite.html", period=10, timeout=10),
             no_liveness_because="a restart would cut the consoles that are open",
-            env=(*_DATABASES, _BROKER, *_CLIENTS),
+            env=(common.SYSTEM_RESOLVER, *_DATABASES, _BROKER, *_CLIENTS),
             mounts=(FileMount(), *common.scratch(HOME)),
             resources=Amount(memory="112Mi", memory_limit="512Mi"),
         ),

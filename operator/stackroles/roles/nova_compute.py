@@ -106,6 +106,7 @@ NOVA_COMPUTE = RoleDefinition(
             no_liveness_because=common.NO_RPC_LIVENESS,
             env=(
                 AGENT_PATH,
+                common.SYSTEM_RESOLVER,
                 _BROKER,
                 *_CLIENTS,
                 FieldEnv("OS_DEFAULT__HOST", "spec.nodeName"),
