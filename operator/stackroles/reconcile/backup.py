@@ -8,13 +8,8 @@ from stackroles import __version__, naming
 from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupSpec, BackupStatus
 from stackroles.api.v1alpha1.common import dump
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.builders.backup import (
-    RUN,
-    Parent,
-    Run,
-    build_backup_job,
-    build_inputs,
-)
+from stackroles.builders.backup import Parent
+from stackroles.builders.backup_job import RUN, Run, build_backup_job, build_inputs
 from stackroles.config.cloud import Cloud
 from stackroles.constants import (
     LABEL_INSTANCE,

@@ -6,14 +6,8 @@ from typing import Any
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
-from stackroles.builders.backup import (
-    Parent,
-    Run,
-    build_backup_job,
-    build_cron_job,
-    build_inputs,
-    build_repository_claim,
-)
+from stackroles.builders.backup import Parent, build_cron_job, build_repository_claim
+from stackroles.builders.backup_job import Run, build_backup_job, build_inputs
 from stackroles.config.cloud import Cloud
 
 CLOUD = Cloud(
