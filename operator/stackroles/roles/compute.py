@@ -8,6 +8,7 @@ from stackroles.roles.definition import (
     AGENT_COMMAND,
     AGENT_PATH,
     AgentMount,
+    Env,
     FieldEnv,
     FileMount,
     HostMount,
@@ -17,6 +18,13 @@ from stackroles.roles.definition import (
 )
 
 SETTINGS = "/etc/stackroles/compute.json"
+# A node that boots asks for names before its proxy leads to the cluster's DNS. Whoever answers then
+# (the Internet knows no "cluster.local", for a day) is believed by resolvers that keep answers in
+# the process: eventlet's, which can be left out, and OVN's, which is told to forget.
+UNBOUND = "/etc/stackroles/unbound.conf"
+UNBOUND_CONFIG = "server:\n  cache-max-negative-ttl: 5\n  cache-max-ttl: 30\n"
+NATIVE_RESOLVER = Env("EVENTLET_NO_GREENDNS", "yes")
+FORGETFUL_RESOLVER = Env("OVS_UNBOUND_CONF", UNBOUND)
 NODE_NAME = FieldEnv("NODE_NAME", "spec.nodeName")
 NODE_ADDRESS = FieldEnv("NODE_ADDRESS", "status.hostIP")
 AGENT_ENV: tuple[Variable, ...] = (AGENT_PATH, NODE_NAME, NODE_ADDRESS)
@@ -44,3 +52,8 @@ def node_root(because: str) -> Security:
 def settings_files(pool: Pool) -> Mapping[str, str]:
     """Return the agents' settings."""
     return {SETTINGS: pool.agent_settings(ovn.south(pool.cloud))}
+
+
+def client_files(pool: Pool) -> Mapping[str, str]:
+    """Return the settings of an agent that talks to OVN's southbound database."""
+    return {**settings_files(pool), UNBOUND: UNBOUND_CONFIG}

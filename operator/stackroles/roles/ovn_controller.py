@@ -23,7 +23,7 @@ OVN_CONTROLLER = RoleDefinition(
     service="ovn",
     image="ovn",
     workload=Workload.DAEMON_SET,
-    files=pool_files(compute.settings_files),
+    files=pool_files(compute.client_files),
     host_network=True,
     grace_period=15,
     needs=("ovn-sb",),
@@ -36,7 +36,7 @@ OVN_CONTROLLER = RoleDefinition(
             readiness=Probe(command=_CONNECTED, period=15, timeout=5),
             no_liveness_because="flows stay while it is away; one that waits for OVN's database "
             "is not helped by a restart",
-            env=compute.AGENT_ENV,
+            env=(*compute.AGENT_ENV, compute.FORGETFUL_RESOLVER),
             mounts=(
                 *compute.AGENT_MOUNTS,
                 compute.SWITCH_RUN,

@@ -50,7 +50,8 @@ def files(pool: Pool) -> Mapping[str, str]:
     }
     privileged: oslo.Options = dict.fromkeys(_PRIVILEGED, helper)
     user = common.oslo_options(pool.options("ovn-metadata", "neutron"))
-    return {_CONFIG: oslo.render(common.logging(), options, privileged, user)}
+    rendered = oslo.render(common.logging(), options, privileged, user)
+    return {_CONFIG: rendered, compute.UNBOUND: compute.UNBOUND_CONFIG}
 
 
 OVN_METADATA = RoleDefinition(
@@ -72,6 +73,8 @@ OVN_METADATA = RoleDefinition(
             no_liveness_because="it ends when it breaks, and takes the proxies of all networks "
             "of the node with it",
             env=(
+                compute.NATIVE_RESOLVER,
+                compute.FORGETFUL_RESOLVER,
                 FieldEnv("OS_DEFAULT__HOST", "spec.nodeName"),
                 SecretEnv("OS_DEFAULT__METADATA_PROXY_SHARED_SECRET", "nova", "metadata-secret"),
             ),

@@ -116,3 +116,16 @@ def test_other_hosts_make_another_discovery_job() -> None:
         for hosts in ("a", "a", "b")
     }
     assert len(names) == 2
+
+
+def environment(name: str) -> dict[str, str]:
+    [container] = pod(name)["containers"]
+    return {env["name"]: env["value"] for env in container["env"] if "value" in env}
+
+
+def test_no_resolver_keeps_a_wrong_answer_from_the_time_of_boot() -> None:
+    assert environment("nova-compute")["EVENTLET_NO_GREENDNS"] == "yes"
+    assert environment("ovn-metadata")["EVENTLET_NO_GREENDNS"] == "yes"
+    for name in ("ovn-controller", "ovn-metadata"):
+        path = environment(name)["OVS_UNBOUND_CONF"]
+        assert "cache-max-negative-ttl: 5" in config(name, path)
