@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lab.install import RELEASE, SYSTEM, Site
-from lab.kubectl import Kubectl, Object, holds
+from lab.kubectl import Kubectl, Object, condition_of, holds
 from tests.support.audit import Call, writes
 from tests.support.cloud import Cloud
 from tests.support.measurements import Measurements
@@ -23,6 +23,7 @@ WINDOW = float(os.environ.get("STACKROLES_IDLE_SECONDS", "120"))
 QUIET = timedelta(seconds=20)
 QUIET_SECONDS = 180
 START_SECONDS = 120
+FIGURES_SECONDS = 90
 MEBIBYTE = 2**20
 
 
@@ -93,7 +94,11 @@ def test_a_restarted_operator_writes_nothing_to_a_settled_cloud(
 
     def look() -> tuple[bool, str]:
         found = operators(system)
-        ready = [pod["metadata"]["name"] for pod in found if holds(pod, "Ready")[0]]
+        ready = [
+            pod["metadata"]["name"]
+            for pod in found
+            if condition_of(pod, "Ready").get("status") == "True"
+        ]
         lease = system.get("lease", LEASE) or {}
         holder = lease.get("spec", {}).get("holderIdentity", "")
         fresh = holder not in before and any(name in holder for name in ready)
@@ -120,27 +125,37 @@ def operators(system: Kubectl) -> list[Object]:
 def test_memory_is_measured(
     site: Site, system: Kubectl, cloud: Cloud, measurements: Measurements
 ) -> None:
+    expected = {pod["metadata"]["name"] for pod in operators(system)}
     used: dict[tuple[str, str], int] = {}
-    for node in site.cluster.nodes:
-        summary = json.loads(
-            system.run("get", "--raw", f"/api/v1/nodes/{node}/proxy/stats/summary")
-        )
-        for pod in summary["pods"]:
-            key = (pod["podRef"]["namespace"], pod["podRef"]["name"])
-            used[key] = pod.get("memory", {}).get("workingSetBytes", 0)
+
+    def look() -> tuple[bool, str]:
+        # a node measures its pods every few seconds: one that just started has no figure yet
+        used.clear()
+        for node in site.cluster.nodes:
+            used.update(working_sets(system, node))
+        lacking = [name for name in expected if not used.get((SYSTEM, name))]
+        return not lacking, f"no figure of {', '.join(lacking)}"
+
+    system.wait("the memory of the operator's pods", look, seconds=FIGURES_SECONDS)
     clouds = [size for (namespace, _), size in used.items() if namespace == cloud.kubectl.namespace]
-    own = [size for (namespace, _), size in used.items() if namespace == SYSTEM]
-    assert len(own) == len(operators(system))
-    resident = [resident_mib(system, str(pod["metadata"]["name"])) for pod in operators(system)]
     measurements.record(
         "memory",
         pods_of_the_cloud=len(clouds),
         cloud_mib=sum(clouds) / MEBIBYTE,
-        operator_working_set_mib=max(own) / MEBIBYTE,
-        operator_resident_mib=max(resident),
+        operator_working_set_mib=max(used[SYSTEM, name] for name in expected) / MEBIBYTE,
+        operator_resident_mib=max(resident_mib(system, name) for name in expected),
     )
-    assert min(own) > 0
     assert sum(clouds) > 0
+
+
+def working_sets(kubectl: Kubectl, node: str) -> dict[tuple[str, str], int]:
+    """Return namespace and name of a node's pods -> the memory they need, bytes."""
+    path = f"/api/v1/nodes/{node}/proxy/stats/summary"
+    return {
+        (pod["podRef"]["namespace"], pod["podRef"]["name"]): pod["memory"]["workingSetBytes"]
+        for pod in json.loads(kubectl.run("get", "--raw", path))["pods"]
+        if "workingSetBytes" in pod.get("memory", {})
+    }
 
 
 def resident_mib(system: Kubectl, pod: str) -> float:
