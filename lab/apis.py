@@ -51,7 +51,7 @@ def connect(kubectl: Kubectl, cloud: str) -> Iterator[Connection]:
         for name, role, port, path in SERVICES.values():
             local = open_forwards.enter_context(forward(kubectl, f"{cloud}-{role}", port))
             options[f"{name}_endpoint_override"] = f"http://127.0.0.1:{local}{path}"
-        yield openstack.connect(
+        connection = openstack.connect(
             auth={**account["auth"], "auth_url": f"http://127.0.0.1:{identity}/v3"},
             region_name=account["region_name"],
             api_timeout=REQUEST_SECONDS,
@@ -59,6 +59,8 @@ def connect(kubectl: Kubectl, cloud: str) -> Iterator[Connection]:
             load_envvars=False,
             **options,
         )
+        open_forwards.callback(connection.close)
+        yield connection
 
 
 def administrator(kubectl: Kubectl, cloud: str) -> dict[str, dict[str, str]]:

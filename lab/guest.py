@@ -71,8 +71,9 @@ def _upload(connection: Connection, name: str, file: Path, form: str, **boot: An
         if found.status == "active" and same and named:
             return str(found.id)
         connection.image.delete_image(found.id)
+    # The SDK opens a file that it is given by name and never closes it.
     made = connection.image.create_image(
-        name=name, filename=str(file), disk_format=form, container_format=container,
+        name=name, data=file.read_bytes(), disk_format=form, container_format=container,
         visibility="public", wait=True, timeout=120, validate_checksum=False, **boot,
     )  # fmt: skip
     return str(made.id)
