@@ -11,13 +11,8 @@ from lab.install import Site
 from lab.kubectl import Kubectl, Object
 from lab.outside import ping
 
-# openstacksdk warns of deprecated calls that its own code makes, and leaves the files it uploads to
-# the collector to close.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+# openstacksdk warns of deprecated calls that its own code makes.
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
 AGENT_SECONDS = 240
 POOL = "compute"
