@@ -84,12 +84,15 @@ def client(cloud: Cloud) -> Iterator[Client]:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Show the cluster's side of a failure beside the test's."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     if not report.failed:
         return
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, LabError):
+        report.sections.append(("what was seen", error.render()))
     found = getattr(item, "funcargs", {}).get("site")
     if isinstance(found, Site):
         for title, tell in _tellers(found).items():
