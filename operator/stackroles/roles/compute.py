@@ -23,7 +23,6 @@ SETTINGS = "/etc/stackroles/compute.json"
 # the process: eventlet's, which can be left out, and OVN's, which is told to forget.
 UNBOUND = "/etc/stackroles/unbound.conf"
 UNBOUND_CONFIG = "server:\n  cache-max-negative-ttl: 5\n  cache-max-ttl: 30\n"
-NATIVE_RESOLVER = Env("EVENTLET_NO_GREENDNS", "yes")
 FORGETFUL_RESOLVER = Env("OVS_UNBOUND_CONF", UNBOUND)
 NODE_NAME = FieldEnv("NODE_NAME", "spec.nodeName")
 NODE_ADDRESS = FieldEnv("NODE_ADDRESS", "status.hostIP")

@@ -106,7 +106,6 @@ NOVA_COMPUTE = RoleDefinition(
             no_liveness_because=common.NO_RPC_LIVENESS,
             env=(
                 AGENT_PATH,
-                compute.NATIVE_RESOLVER,
                 common.SYSTEM_RESOLVER,
                 _BROKER,
                 *_CLIENTS,

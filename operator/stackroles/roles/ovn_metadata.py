@@ -73,7 +73,7 @@ OVN_METADATA = RoleDefinition(
             no_liveness_because="it ends when it breaks, and takes the proxies of all networks "
             "of the node with it",
             env=(
-                compute.NATIVE_RESOLVER,
+                common.SYSTEM_RESOLVER,
                 compute.FORGETFUL_RESOLVER,
                 FieldEnv("OS_DEFAULT__HOST", "spec.nodeName"),
                 SecretEnv("OS_DEFAULT__METADATA_PROXY_SHARED_SECRET", "nova", "metadata-secret"),

@@ -162,6 +162,16 @@ def test_role_keeps_the_policies(role: RoleDefinition) -> None:
     assert not role.headless or role.workload is Workload.STATEFUL_SET
 
 
+@pytest.mark.parametrize(
+    "role", [*registry.CONTROLLER_ROLES, *registry.COMPUTE_ROLES], ids=lambda r: r.name
+)
+def test_no_variable_is_given_twice(role: RoleDefinition) -> None:
+    """Server-side apply refuses a list with two items of one name."""
+    for container in (*role.init, *role.containers):
+        names = [variable.name for variable in container.env]
+        assert sorted(names) == sorted(set(names))
+
+
 @pytest.mark.parametrize("step", [s for _, s in STEPS.values()], ids=lambda s: s.name)
 def test_step_says_what_to_do_when_it_fails(step: Step) -> None:
     assert step.advice
