@@ -102,10 +102,18 @@ def start(plane: ControlPlane, tmp_path: Path) -> Iterator[Callable[[str], Repli
         replica.process.wait()
 
 
+CLOUDS = f"{GROUP}/namespaces/{WATCHED_NAMESPACE}/cloudcontrollers"
+
+
 @pytest.fixture(autouse=True)
-def no_lease(admin: ApiClient) -> None:
-    """Let each test begin without a leader."""
+def clean_start(admin: ApiClient) -> None:
+    """Let each test begin without a leader, and without clouds that other tests left to work on."""
     admin.call("DELETE", LEASE)
+    for cloud in admin.get(CLOUDS).must()["items"]:
+        path = f"{CLOUDS}/{cloud['metadata']['name']}"
+        admin.merge(path, {"metadata": {"finalizers": None}}).must()
+        admin.call("DELETE", path)
+    assert admin.get(CLOUDS).must()["items"] == []
 
 
 def holder(admin: ApiClient) -> str:
