@@ -25,6 +25,7 @@ from stackroles.roles.mariadb import AGENT_PORT
 from stackroles.status.backup import conditions_of_run, finding_of, is_finished, with_outcome
 from stackroles.status.conditions import Finding
 from stackroles.status.outcome import Outcome, read_outcome
+from stackroles.status.pod import is_ready
 
 Object = dict[str, Any]
 KEY = "password"
@@ -187,10 +188,7 @@ def _members(context: Context, cloud: Cloud) -> tuple[Member, ...]:
         Member(
             name=pod["metadata"]["name"],
             address=pod.get("status", {}).get("podIP", ""),
-            ready=any(
-                condition["type"] == "Ready" and condition["status"] == "True"
-                for condition in pod.get("status", {}).get("conditions", [])
-            ),
+            ready=is_ready(pod),
         )
         for pod in context.cluster.list("Pod", cloud.namespace, labels)
     )
