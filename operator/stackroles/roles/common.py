@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.config.oslo import Options
+from stackroles.roles import resolvers
 from stackroles.roles.definition import (
     Amount,
     Container,
-    Env,
     FileMount,
     Mount,
     Port,
@@ -32,11 +32,6 @@ IDENTITY_PORT = 5000
 UWSGI = "uwsgi"
 # As Python writes it inside a string.
 _NEW_LINE = "\\n"
-
-# eventlet's own resolver keeps empty answers, for ever where one came without a lifetime. After the
-# restart of its node a nova-compute did not find the brokers for seven minutes, until it was
-# killed, while other processes in its container did. The system's resolver keeps no answers.
-SYSTEM_RESOLVER = Env("EVENTLET_NO_GREENDNS", "yes")
 
 NO_API_LIVENESS = (
     "the WSGI master replaces workers that die; one that waits for the database or the broker is "
@@ -311,7 +306,7 @@ def api_container(
         no_liveness_because=NO_API_LIVENESS,
         # Endpoints are withdrawn while the server still answers.
         pre_stop=("sleep", "3"),
-        env=tuple(env),
+        env=(resolvers.SYSTEM, *env),
         mounts=(FileMount(), *mounts),
         resources=resources,
     )

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 
 from stackroles.config.pool import Pool
-from stackroles.roles import ovn
+from stackroles.roles import ovn, resolvers
 from stackroles.roles.definition import (
     AGENT_COMMAND,
     AGENT_PATH,
     AgentMount,
-    Env,
     FieldEnv,
     FileMount,
     HostMount,
@@ -18,12 +17,6 @@ from stackroles.roles.definition import (
 )
 
 SETTINGS = "/etc/stackroles/compute.json"
-# A node that boots asks for names before its proxy leads to the cluster's DNS. Whoever answers then
-# (the Internet knows no "cluster.local", for a day) is believed by resolvers that keep answers in
-# the process: eventlet's, which can be left out, and OVN's, which is told to forget.
-UNBOUND = "/etc/stackroles/unbound.conf"
-UNBOUND_CONFIG = "server:\n  cache-max-negative-ttl: 5\n  cache-max-ttl: 30\n"
-FORGETFUL_RESOLVER = Env("OVS_UNBOUND_CONF", UNBOUND)
 NODE_NAME = FieldEnv("NODE_NAME", "spec.nodeName")
 NODE_ADDRESS = FieldEnv("NODE_ADDRESS", "status.hostIP")
 AGENT_ENV: tuple[Variable, ...] = (AGENT_PATH, NODE_NAME, NODE_ADDRESS)
@@ -55,4 +48,4 @@ def settings_files(pool: Pool) -> Mapping[str, str]:
 
 def client_files(pool: Pool) -> Mapping[str, str]:
     """Return the settings of an agent that talks to OVN's southbound database."""
-    return {**settings_files(pool), UNBOUND: UNBOUND_CONFIG}
+    return {**settings_files(pool), **resolvers.FORGETFUL_FILES}

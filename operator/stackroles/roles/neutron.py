@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
-from stackroles.roles import common, ovn
+from stackroles.roles import common, ovn, resolvers
 from stackroles.roles.definition import (
     Amount,
     Catalogue,
@@ -84,6 +84,7 @@ def api_files(cloud: Cloud) -> Mapping[str, str]:
     options = cloud.options("neutron-api", "neutron")
     overrides = options.get(common.UWSGI, {})
     return {
+        **resolvers.FORGETFUL_FILES,
         _CONFIG: _render(cloud, "neutron-api", common.oslo_options(options)),
         "/etc/neutron/uwsgi.ini": common.uwsgi(
             "neutron.wsgi.api:application",
@@ -98,7 +99,7 @@ def api_files(cloud: Cloud) -> Mapping[str, str]:
 def _files(role: str) -> Files:
     def files(cloud: Cloud) -> Mapping[str, str]:
         user = common.oslo_options(cloud.options(role, "neutron"))
-        return {_CONFIG: _render(cloud, role, user)}
+        return {**resolvers.FORGETFUL_FILES, _CONFIG: _render(cloud, role, user)}
 
     return files
 
@@ -125,7 +126,7 @@ NEUTRON_API = RoleDefinition(
             health="/healthcheck",
             user=USER,
             ini="/etc/neutron/uwsgi.ini",
-            env=(*_ENV, Env("OS_NEUTRON_CONFIG_FILES", "neutron.conf")),
+            env=(resolvers.FORGETFUL, *_ENV, Env("OS_NEUTRON_CONFIG_FILES", "neutron.conf")),
             mounts=common.scratch(HOME),
             resources=Amount(memory="176Mi", memory_limit="1Gi"),
         ),
@@ -154,7 +155,7 @@ def _worker_role(name: str, program: str, readiness: Probe, because: str) -> Rol
                 startup=replace(readiness, period=1, failures=300),
                 readiness=readiness,
                 no_liveness_because=common.NO_RPC_LIVENESS,
-                env=_ENV,
+                env=(resolvers.SYSTEM, resolvers.FORGETFUL, *_ENV),
                 mounts=(FileMount(), *common.scratch(HOME)),
                 resources=Amount(memory="144Mi", memory_limit="768Mi"),
             ),

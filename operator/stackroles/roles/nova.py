@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud
 from stackroles.config.oslo import Options
-from stackroles.roles import common
+from stackroles.roles import common, resolvers
 from stackroles.roles.definition import (
     Amount,
     Catalogue,
@@ -42,7 +42,6 @@ _DATABASES = (
 _BROKER = SecretEnv("OS_DEFAULT__TRANSPORT_URL", "nova", "transport-url")
 _CLIENTS = common.passwords("nova", "placement", "neutron", "service_user")
 _API_ENV: tuple[Variable, ...] = (
-    common.SYSTEM_RESOLVER,
     *_DATABASES,
     _BROKER,
     *_CLIENTS,
@@ -199,7 +198,7 @@ def _worker_role(name: str) -> RoleDefinition:
                 startup=common.tcp_established(common.BROKER_PORT, period=1, failures=300),
                 readiness=common.tcp_established(common.BROKER_PORT, period=10, failures=3),
                 no_liveness_because=common.NO_RPC_LIVENESS,
-                env=(common.SYSTEM_RESOLVER, *_DATABASES, _BROKER, *_CLIENTS),
+                env=(resolvers.SYSTEM, *_DATABASES, _BROKER, *_CLIENTS),
                 mounts=(FileMount(), *common.scratch(HOME)),
                 resources=Amount(memory="144Mi", memory_limit="768Mi"),
             ),
@@ -238,7 +237,7 @@ NOVA_NOVNCPROXY = RoleDefinition(
             startup=Probe(port=CONSOLE_PORT, period=1, failures=300),
             readiness=Probe(port=CONSOLE_PORT, http_path="/vnc_lite.html", period=10, timeout=10),
             no_liveness_because="a restart would cut the consoles that are open",
-            env=(common.SYSTEM_RESOLVER, *_DATABASES, _BROKER, *_CLIENTS),
+            env=(resolvers.SYSTEM, *_DATABASES, _BROKER, *_CLIENTS),
             mounts=(FileMount(), *common.scratch(HOME)),
             resources=Amount(memory="112Mi", memory_limit="512Mi"),
         ),

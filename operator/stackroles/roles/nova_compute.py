@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from stackroles.config import oslo
 from stackroles.config.pool import Pool, pool_files
-from stackroles.roles import common, compute, nova
+from stackroles.roles import common, compute, nova, resolvers
 from stackroles.roles.definition import (
     AGENT_PATH,
     Amount,
@@ -106,7 +106,7 @@ NOVA_COMPUTE = RoleDefinition(
             no_liveness_because=common.NO_RPC_LIVENESS,
             env=(
                 AGENT_PATH,
-                common.SYSTEM_RESOLVER,
+                resolvers.SYSTEM,
                 _BROKER,
                 *_CLIENTS,
                 FieldEnv("OS_DEFAULT__HOST", "spec.nodeName"),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stackroles.config.cloud import Cloud
+from stackroles.roles import resolvers
 from stackroles.roles.common import scratch, tcp_established
 from stackroles.roles.definition import (
     AGENT_COMMAND,
@@ -112,7 +113,7 @@ def south(cloud: Cloud) -> str:
 
 def _files(database: Database) -> Files:
     def files(cloud: Cloud) -> Mapping[str, str]:
-        return {_SETTINGS: database.settings(cloud)}
+        return {_SETTINGS: database.settings(cloud), **resolvers.FORGETFUL_FILES}
 
     return files
 
@@ -120,6 +121,7 @@ def _files(database: Database) -> Files:
 def northd_files(cloud: Cloud) -> Mapping[str, str]:
     """Return ovn-northd's start script: it takes its databases as arguments only."""
     return {
+        **resolvers.FORGETFUL_FILES,
         _NORTHD: " \\\n  ".join(
             (
                 "exec ovn-northd",
@@ -167,7 +169,7 @@ def _database_role(database: Database) -> RoleDefinition:
                 no_liveness_because=(
                     "a member without a majority waits for the others; restarting it helps none"
                 ),
-                env=(AGENT_PATH, FieldEnv("POD_NAME", "metadata.name")),
+                env=(AGENT_PATH, resolvers.FORGETFUL, FieldEnv("POD_NAME", "metadata.name")),
                 mounts=(FileMount(), AgentMount(), DataMount(HOME), *scratch(RUN)),
                 resources=Amount(cpu="20m", memory="32Mi", memory_limit="512Mi"),
             ),
@@ -198,6 +200,7 @@ OVN_NORTHD = RoleDefinition(
             no_liveness_because="it reconnects by itself, and a lock elects the one that works",
             # Left to SIGTERM it sometimes ends by a segmentation fault (25.03.0).
             pre_stop=("ovs-appctl", "-t", f"{RUN}/ovn-northd.ctl", "exit"),
+            env=(resolvers.FORGETFUL,),
             mounts=(FileMount(), *scratch(RUN)),
             resources=Amount(cpu="20m", memory="24Mi", memory_limit="512Mi"),
         ),

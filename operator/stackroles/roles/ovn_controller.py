@@ -1,7 +1,7 @@
 """ovn-controller: turns OVN's logical networks into flows of the node's switch."""
 
 from stackroles.config.pool import pool_files
-from stackroles.roles import compute
+from stackroles.roles import compute, resolvers
 from stackroles.roles.definition import (
     Amount,
     Container,
@@ -36,7 +36,7 @@ OVN_CONTROLLER = RoleDefinition(
             readiness=Probe(command=_CONNECTED, period=15, timeout=5),
             no_liveness_because="flows stay while it is away; one that waits for OVN's database "
             "is not helped by a restart",
-            env=(*compute.AGENT_ENV, compute.FORGETFUL_RESOLVER),
+            env=(*compute.AGENT_ENV, resolvers.FORGETFUL),
             mounts=(
                 *compute.AGENT_MOUNTS,
                 compute.SWITCH_RUN,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from stackroles.config import oslo
 from stackroles.config.pool import Pool, pool_files
-from stackroles.roles import common, compute, neutron, nova, ovn
+from stackroles.roles import common, compute, neutron, nova, ovn, resolvers
 from stackroles.roles.definition import (
     Amount,
     Container,
@@ -51,7 +51,7 @@ def files(pool: Pool) -> Mapping[str, str]:
     privileged: oslo.Options = dict.fromkeys(_PRIVILEGED, helper)
     user = common.oslo_options(pool.options("ovn-metadata", "neutron"))
     rendered = oslo.render(common.logging(), options, privileged, user)
-    return {_CONFIG: rendered, compute.UNBOUND: compute.UNBOUND_CONFIG}
+    return {_CONFIG: rendered, **resolvers.FORGETFUL_FILES}
 
 
 OVN_METADATA = RoleDefinition(
@@ -73,8 +73,8 @@ OVN_METADATA = RoleDefinition(
             no_liveness_because="it ends when it breaks, and takes the proxies of all networks "
             "of the node with it",
             env=(
-                common.SYSTEM_RESOLVER,
-                compute.FORGETFUL_RESOLVER,
+                resolvers.SYSTEM,
+                resolvers.FORGETFUL,
                 FieldEnv("OS_DEFAULT__HOST", "spec.nodeName"),
                 SecretEnv("OS_DEFAULT__METADATA_PROXY_SHARED_SECRET", "nova", "metadata-secret"),
             ),
