@@ -6,7 +6,7 @@ NAME ?= stackroles
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint type generate verify unit apiserver e2e build images cluster clean requirements
+.PHONY: help venv demo test lint type generate verify unit apiserver e2e long build images cluster clean requirements
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ venv: $(VENV)/.made ## make the Python environment in .venv
 demo: $(VENV)/.made ## from nothing to a cloud that runs a guest, with a live view
 	@$(RUN) lab demo --name $(NAME)
 
-test: $(VENV)/.made ## every test slice within its budget: build, unit and apiserver, bring-up, e2e
+test: $(VENV)/.made ## every test slice within its budget: build, unit and apiserver, bring-up, e2e, one long case
 	@$(RUN) lab test
 
 lint: $(VENV)/.made ## style of Python and Go, and the direction of imports
@@ -49,6 +49,10 @@ apiserver: $(VENV)/.made ## tests against a real API server and etcd
 
 e2e: $(VENV)/.made ## tests on a cluster of their own, made anew
 	$(RUN) lab test --slice build --slice bring-up --slice e2e
+
+long: $(VENV)/.made ## every long case on the tests' cluster, made anew; writes docs/long-cases.md
+	$(RUN) lab test --slice build --slice bring-up
+	$(RUN) lab long
 
 build: $(VENV)/.made ## programs, node image, operator and role images
 	@$(RUN) lab build

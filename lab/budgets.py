@@ -58,8 +58,32 @@ class Outcome:
         return self.seconds is not None and not self.over and self.tally.failed == 0
 
 
-def load(file: Path = FILE) -> dict[str, float]:
-    """Return slice name -> seconds.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may take, in seconds.
+
+    Attributes:
+        slices: Slice name -> its budget.
+        total: Budget of all of them from empty caches.
+        total_warm: Budget of all of them with warm caches.
+        warm_build: A run whose build slice took less than this found its caches warm.
+    """
+
+    slices: Mapping[str, float]
+    total: float
+    total_warm: float
+    warm_build: float
+
+    def of(self, outcomes: Sequence[Outcome]) -> float:
+        """Return what all slices of a run together may take."""
+        warm = any(
+            item.name == "build" and (item.seconds or 0) < self.warm_build for item in outcomes
+        )
+        return self.total_warm if warm else self.total
+
+
+def load(file: Path = FILE) -> Limits:
+    """Return the budgets that a file holds in minutes.
 
     Raises:
         LabError: The file's slices need more than its total.
@@ -72,22 +96,42 @@ def load(file: Path = FILE) -> dict[str, float]:
             f"more than the total of {content['total']:g}",
             remedy="make a slice smaller",
         )
-    return {name: value * 60 for name, value in minutes.items()}
+    return Limits(
+        {name: value * 60 for name, value in minutes.items()},
+        content["total"] * 60,
+        content["total_warm"] * 60,
+        content["warm_build"] * 60,
+    )
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
-    """Return the table slice / seconds / budget / result as text."""
+def good(outcomes: Sequence[Outcome], limit: float) -> bool:
+    """Tell whether every slice was good and all of them together kept within the limit."""
+    return all(item.good for item in outcomes) and _taken(outcomes) <= limit
+
+
+def table(outcomes: Sequence[Outcome], limit: float) -> str:
+    """Return the table slice / seconds / budget / result as text.
+
+    Args:
+        outcomes: What became of each slice.
+        limit: What all of them together may take, in seconds.
+    """
     rows = [("slice", "seconds", "budget", "result")]
     for item in outcomes:
         seconds = "-" if item.seconds is None else f"{item.seconds:.0f}"
         rows.append((item.name, seconds, f"{item.budget:.0f}", _result(item)))
-    taken = sum(item.seconds or 0 for item in outcomes)
-    rows.append(("all", f"{taken:.0f}", f"{sum(item.budget for item in outcomes):.0f}", ""))
+    taken = _taken(outcomes)
+    over = "over its budget" if taken > limit else ""
+    rows.append(("all", f"{taken:.0f}", f"{limit:.0f}", over))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip()
         for row in rows
     )
+
+
+def _taken(outcomes: Sequence[Outcome]) -> float:
+    return sum(item.seconds or 0 for item in outcomes)
 
 
 def _result(item: Outcome) -> str:

@@ -7,13 +7,26 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from lab import binaries, budgets, building, cleaning, cluster, engine, images, requirements, slices
+from lab import (
+    binaries,
+    budgets,
+    building,
+    cleaning,
+    cluster,
+    engine,
+    images,
+    requirements,
+    rotation,
+    slices,
+)
 from lab.errors import LabError
 from lab.paths import Paths
 
@@ -123,17 +136,47 @@ def run_tests(
     chosen: Annotated[list[str] | None, typer.Option("--slice", help="Run only this one.")] = None,
 ) -> None:
     """Run the test slices, print what each took of its budget, and fail when one failed."""
-    unknown = set(chosen or ()) - {item.name for item in slices.SLICES}
+    known = slices.every()
+    unknown = set(chosen or ()) - {item.name for item in known}
     if unknown:
         raise LabError(
             f"no slice {', '.join(sorted(unknown))}",
-            remedy=f"choose of {', '.join(item.name for item in slices.SLICES)}",
+            remedy=f"choose of {', '.join(item.name for item in known)}",
         )
-    wanted = [item for item in slices.SLICES if not chosen or item.name in chosen]
-    outcomes = slices.run(wanted, typer.echo)
-    typer.echo(f"\n{budgets.table(outcomes)}\n")
+    wanted = [item for item in known if not chosen or item.name in chosen]
+    _report(slices.run(wanted, typer.echo))
+
+
+@app.command("long")
+def run_long(
+    cases: Annotated[list[str] | None, typer.Option("--case", help="Run only this one.")] = None,
+) -> None:
+    """Run the long cases on the cluster that is up and write their results into the docs."""
+    known = rotation.cases()
+    unknown = set(cases or ()) - known.keys()
+    if unknown:
+        raise LabError(
+            f"no case {', '.join(sorted(unknown))}", remedy=f"choose of {', '.join(known)}"
+        )
+    commit = rotation.shown_commit()
+    outcomes = []
+    for case in cases or known:
+        (outcome,) = slices.run([slices.long_slice(case)], typer.echo)
+        ended = rotation.LastRun(
+            f"{datetime.now(UTC):%Y-%m-%d}", commit, outcome.seconds or 0, outcome.tally.render()
+        )
+        text = rotation.RECORD.read_text()
+        rotation.RECORD.write_text(rotation.recorded(text, case, known[case], ended))
+        outcomes.append(replace(outcome, name=case))
+    _report(outcomes)
+
+
+def _report(outcomes: Sequence[budgets.Outcome]) -> None:
+    """Print the table and the counts, and end with a failure where something failed."""
+    limit = budgets.load().of(outcomes)
+    typer.echo(f"\n{budgets.table(outcomes, limit)}\n")
     typer.echo(sum((item.tally for item in outcomes), budgets.Tally()).render())
-    if not all(item.good for item in outcomes):
+    if not budgets.good(outcomes, limit):
         raise typer.Exit(1)
 
 

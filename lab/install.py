@@ -34,6 +34,16 @@ class Site:
     cluster: Cluster
     helm: Path
 
+    def run_helm(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run helm in the operator's namespace and return what it printed.
+
+        Raises:
+            LabError: it failed; the detail is what it said.
+        """
+        place = ("--kubeconfig", str(self.cluster.kubeconfig), "--namespace", SYSTEM)
+        command = [str(self.helm), *arguments, *place]
+        return shell.output(command, stdin=stdin, timeout=CHART_SECONDS)
+
     @property
     def system(self) -> Kubectl:
         """Return kubectl in the operator's namespace."""
@@ -66,10 +76,14 @@ def chart_values(planned: Mapping[str, Image]) -> Object:
 def chart(target: Site, planned: Mapping[str, Image], say: Say) -> None:
     """Install or upgrade the operator and wait until both replicas are ready."""
     say("helm upgrade --install")
-    command = [str(target.helm), "upgrade", "--install", RELEASE, str(CHART)]
-    command += ["--kubeconfig", str(target.cluster.kubeconfig), "--namespace", SYSTEM]
-    command += ["--create-namespace", "--values", "-"]
-    shell.output(command, stdin=json.dumps(chart_values(planned)), timeout=CHART_SECONDS)
+    values = json.dumps(chart_values(planned))
+    flags = ("--create-namespace", "--values", "-")
+    target.run_helm("upgrade", "--install", RELEASE, str(CHART), *flags, stdin=values)
+    wait_operator(target, say)
+
+
+def wait_operator(target: Site, say: Say) -> None:
+    """Wait until every replica of the operator is ready and of its newest specification."""
 
     def look() -> tuple[bool, str]:
         found = target.system.get("deployment", RELEASE) or {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from lab import binaries, budgets, shell
+from lab import binaries, budgets, rotation, shell
 from lab.budgets import Outcome, Tally
 from lab.paths import REPOSITORY, Paths
 
@@ -71,6 +71,7 @@ STATIC = (
 CLUSTER = "stackroles-test"
 """The tests' cluster; the demo's is another one."""
 BRING_UP = "tests/e2e/test_bring_up.py"
+LONG = str(rotation.FOLDER.relative_to(REPOSITORY))
 SLICES = (
     Slice("build", (_python("build", "lab", "build"),)),
     Slice(
@@ -96,15 +97,26 @@ SLICES = (
     ),
     Slice(
         "e2e",
-        (_pytest("e2e", "tests/e2e", f"--ignore={BRING_UP}", "-v"),),
+        (_pytest("e2e", "tests/e2e", f"--ignore={BRING_UP}", f"--ignore={LONG}", "-v"),),
         needs=("build", "bring-up"),
     ),
 )
 
 
+def long_slice(case: str) -> Slice:
+    """Return the slice of one long case."""
+    step = _pytest(f"long {case}", rotation.path(case), "-v")
+    return Slice("long", (step,), needs=("build", "bring-up"))
+
+
+def every() -> tuple[Slice, ...]:
+    """Return the slices of this checkout's `make test`, in order."""
+    return (*SLICES, long_slice(rotation.chosen(rotation.commit(), list(rotation.cases()))))
+
+
 def run(chosen: Iterable[Slice], say: Say) -> list[Outcome]:
     """Run slices one after the other and return what became of each."""
-    allowed = budgets.load()
+    allowed = budgets.load().slices
     outcomes: list[Outcome] = []
     for item in chosen:
         failed = {outcome.name for outcome in outcomes if not outcome.good}

@@ -7,19 +7,25 @@ They run on a cluster where `lab.demo.bring_up_phases` has been run: `.venv/bin/
 from collections.abc import Callable, Iterator
 
 import pytest
+from openstack.connection import Connection
 
-from lab import cluster, engine, install
+from lab import apis, cluster, engine, install
 from lab.errors import LabError
+from lab.guest import Guest
 from lab.install import RELEASE, Site
 from lab.kubectl import Kubectl
 from lab.paths import Paths
 from tests.support.client import Client
 from tests.support.cloud import Cloud, summary
+from tests.support.guests import boot
 from tests.support.measurements import Measurements
 from tests.support.site import cluster_name
 
 # Bring-up first; what watches a cloud that nobody touches last, when the others are done with it.
-ORDER = ("bring_up", "guest", "security", "backup", "recovery", "config", "input", "idle")
+ORDER = (
+    "bring_up", "guest", "security", "flows", "backup", "recovery", "config", "input",
+    "installation", "idle",
+)  # fmt: skip
 KINDS = ("cloudcontrollers", "computepools", "computenodes", "backuppolicies", "backups")
 LOG_LINES = 60
 EVENT_LINES = 40
@@ -81,6 +87,19 @@ def client(cloud: Cloud) -> Iterator[Client]:
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def connection(site: Site) -> Iterator[Connection]:
+    """The cloud's APIs, as its administrator."""
+    with apis.connect(site.cloud, "demo") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def booted(site: Site, connection: Connection) -> Guest:
+    """The demo's guest, ACTIVE."""
+    return boot(site, connection)
 
 
 @pytest.hookimpl(hookwrapper=True)

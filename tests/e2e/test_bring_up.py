@@ -10,7 +10,10 @@ from lab import cluster, engine, images, install
 from lab.demo import Demo, bring_up_phases
 from lab.kubectl import condition_of
 from lab.paths import Paths
+from tests.support.cloud import wait_reason
 from tests.support.site import cluster_name
+
+TOLD_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +28,27 @@ def say(console: Console, phase: str) -> Callable[[str], None]:
     return lambda text: console.print(f"{phase}: {text}", markup=False, highlight=False)
 
 
-@pytest.mark.parametrize("number", range(4), ids=["operator", "samples", "controllers", "compute"])
-def test_each_phase_comes_true(demo: Demo, number: int) -> None:
+def run_phase(demo: Demo, number: int) -> None:
     phase = bring_up_phases(demo)[number]
     phase.run(say(Console(), phase.name))
+
+
+def test_the_operator_is_installed(demo: Demo) -> None:
+    run_phase(demo, 0)
+
+
+def test_a_pool_that_was_applied_before_its_controller_waits(demo: Demo) -> None:
+    demo.site.cloud.apply(install.SAMPLES / "pool.yaml")
+
+    wait_reason(
+        demo.site.cloud, "computepool", "compute", "Reconciled", "ControllerMissing",
+        seconds=TOLD_SECONDS, says="demo",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [1, 2, 3], ids=["samples", "controllers", "compute"])
+def test_each_phase_comes_true(demo: Demo, number: int) -> None:
+    run_phase(demo, number)
 
 
 def test_the_resource_itself_says_how_long_it_took(demo: Demo) -> None:

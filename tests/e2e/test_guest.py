@@ -1,11 +1,9 @@
 """A guest: what it says, who reaches it, and that it outlives the agents of its node."""
 
-from collections.abc import Iterator
-
 import pytest
 from openstack.connection import Connection
 
-from lab import apis, building, guest, kind_config
+from lab import guest
 from lab.guest import Guest
 from lab.install import Site
 from lab.kubectl import Kubectl, Object
@@ -16,19 +14,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
 AGENT_SECONDS = 240
 POOL = "compute"
-
-
-@pytest.fixture(scope="module")
-def connection(site: Site) -> Iterator[Connection]:
-    with apis.connect(site.cloud, "demo") as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def booted(site: Site, connection: Connection) -> Guest:
-    cluster = site.cluster
-    files = building.guest(cluster.paths, cluster.engine)
-    return guest.ensure_guest(connection, files, kind_config.underlay_prefix(cluster.name))
 
 
 def test_its_console_shows_the_address_and_the_instance_id(

@@ -1,4 +1,4 @@
-"""A small evaluator of NetworkPolicies over the rendered objects: who reaches whom."""
+"""Who reaches whom, by the policies that are rendered; recorded flows are in the e2e tests."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import pytest
 from stackroles.builders.cloud_controller import build_roles, build_step
 from stackroles.constants import LABEL_NAME
 from stackroles.roles import registry
+from tests.support import policies
 from tests.support.clouds import cloud
 
 Object = dict[str, Any]
@@ -28,31 +29,13 @@ PODS: dict[str, Labels] = {
 }
 OPERATOR = {LABEL_NAME: "stackroles"}
 STRANGER = {LABEL_NAME: "web", "app.kubernetes.io/part-of": "shop"}
-# What a selector sees of a program in a node's own network: nothing.
 NODE = None
-
-
-def selects(selector: Object, labels: Labels) -> bool:
-    wanted: Labels = selector.get("matchLabels", {})
-    return wanted.items() <= labels.items()
 
 
 def may_reach(source: Labels | None, namespace: str, role: str, port: int) -> bool:
     """Tell whether the policies let a source reach a port of a role's pods."""
-    policies = [p for p in POLICIES if selects(p["spec"]["podSelector"], PODS[role])]
-    if not policies:
-        return True
-    rules = [rule for policy in policies for rule in policy["spec"]["ingress"]]
-    return any(
-        any(entry["port"] == port for entry in rule["ports"])
-        and ("from" not in rule or any(_peer(peer, source, namespace) for peer in rule["from"]))
-        for rule in rules
-    )
-
-
-def _peer(peer: Object, source: Labels | None, namespace: str) -> bool:
-    inside = "namespaceSelector" in peer or namespace == CLOUD.namespace
-    return source is not None and inside and selects(peer["podSelector"], source)
+    client = policies.NODE if source is None else policies.Pod(namespace, source)
+    return policies.may_reach(POLICIES, client, policies.Pod(CLOUD.namespace, PODS[role]), port)
 
 
 # Flows that the roles' own configuration asks for: who connects where.
@@ -111,4 +94,4 @@ def test_pods_of_another_namespace_with_the_clouds_label_are_strangers() -> None
 
 @pytest.mark.parametrize("role", [r.name for r in registry.CONTROLLER_ROLES])
 def test_every_role_has_a_policy(role: str) -> None:
-    assert any(selects(p["spec"]["podSelector"], PODS[role]) for p in POLICIES)
+    assert any(policies.selects(p["spec"]["podSelector"], PODS[role]) for p in POLICIES)

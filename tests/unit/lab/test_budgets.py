@@ -10,7 +10,7 @@ from lab.errors import LabError
 
 
 def test_every_slice_has_a_budget_within_the_total() -> None:
-    assert set(budgets.load()) == {item.name for item in slices.SLICES}
+    assert set(budgets.load().slices) == {item.name for item in slices.every()}
 
 
 def test_slices_that_need_more_than_the_total_are_refused(tmp_path: Path) -> None:
@@ -38,14 +38,31 @@ def test_the_table_names_what_was_over_and_what_did_not_run() -> None:
         [
             Outcome("build", 100.4, 60, Tally(passed=1)),
             Outcome("e2e", None, 600, Tally(failed=1)),
-        ]
+        ],
+        limit=90,
     )
     assert text.splitlines() == [
         "slice  seconds  budget  result",
         "build      100      60  1 passed, 0 failed, over its budget",
         "e2e          -     600  not run: a slice it needs failed",
-        "all        100     660",
+        "all        100      90  over its budget",
     ]
+
+
+@pytest.mark.parametrize(
+    ("build_seconds", "limit"), [(299, 45 * 60), (301, 70 * 60), (None, 45 * 60)]
+)
+def test_a_run_with_a_fast_build_has_the_budget_of_warm_caches(
+    build_seconds: float | None, limit: float
+) -> None:
+    outcomes = [Outcome("build", build_seconds, 1320, Tally(passed=1))]
+    assert budgets.load().of(outcomes) == limit
+
+
+def test_slices_that_are_good_one_by_one_may_take_too_long_together() -> None:
+    outcomes = [Outcome(name, 50, 60, Tally(passed=1)) for name in ("a", "b")]
+    assert budgets.good(outcomes, 100)
+    assert not budgets.good(outcomes, 99)
 
 
 def test_counts_come_from_pytests_report() -> None:
@@ -56,6 +73,6 @@ def test_counts_come_from_pytests_report() -> None:
 
 def test_every_slice_needs_only_earlier_ones() -> None:
     seen: set[str] = set()
-    for item in slices.SLICES:
+    for item in slices.every():
         assert seen.issuperset(item.needs)
         seen.add(item.name)

@@ -1,0 +1,94 @@
+"""Every connection seen in the cloud is one that the NetworkPolicies let through.
+
+No engine enforces them here: connections are recorded on the nodes and asked of an evaluator.
+"""
+
+from lab.install import NAMESPACE, RELEASE, SYSTEM, Site
+from lab.kubectl import Kubectl, Object
+from tests.support.cloud import Cloud
+from tests.support.flows import Flow, record
+from tests.support.policies import NODE, Pod, may_reach
+
+NAME = "app.kubernetes.io/name"
+SEEN_SECONDS = 180
+# Who must have been seen connecting, so that what was recorded is the cloud and not a quiet moment.
+EXPECTED = {
+    ("mariadb", "mariadb", 4567),
+    ("haproxy", "mariadb", 3306),
+    (RELEASE, "mariadb", 9300),
+    ("keystone", "haproxy", 3306),
+    ("nova-conductor", "rabbitmq", 5672),
+    ("keystone", "memcached", 11211),
+    ("ovn-northd", "ovn-sb", 6642),
+    ("a node", "rabbitmq", 5672),
+    ("a node", "ovn-sb", 6642),
+}
+
+
+class Addresses:
+    """Which pod or node has which address."""
+
+    def __init__(self, pods: list[Object]) -> None:
+        self.pods: dict[str, Object] = {}
+        self.host_of: dict[str, str] = {}
+        for pod in pods:
+            address, host = pod["status"].get("podIP"), pod["status"].get("hostIP", "")
+            if address and not pod["spec"].get("hostNetwork"):
+                self.pods[address] = pod
+                self.host_of[address] = host
+
+    def peer(self, address: str) -> Pod | None:
+        """Return the pod at an address as selectors see it, NODE where there is none."""
+        pod = self.pods.get(address)
+        return _seen(pod) if pod else NODE
+
+    def name(self, address: str) -> str:
+        """Return the role of the pod at an address."""
+        pod = self.pods.get(address)
+        return pod["metadata"].get("labels", {}).get(NAME, "?") if pod else "a node"
+
+    def in_cloud(self, address: str) -> bool:
+        """Tell whether an address is a pod's in the namespace of clouds."""
+        pod = self.pods.get(address)
+        return pod is not None and pod["metadata"]["namespace"] == NAMESPACE
+
+    def server(self, flow: Flow) -> Pod:
+        """Return the pod that a flow reached."""
+        return _seen(self.pods[flow.target])
+
+    def is_own_node(self, flow: Flow) -> bool:
+        """Tell whether a flow comes from the server's own node, which policies never stop."""
+        return flow.source == self.host_of[flow.target]
+
+
+def _seen(pod: Object) -> Pod:
+    return Pod(pod["metadata"]["namespace"], pod["metadata"].get("labels", {}))
+
+
+def addresses(kubectl: Kubectl) -> Addresses:
+    """Return the addresses of all pods that run or have just ended."""
+    found = [pod for name in (NAMESPACE, SYSTEM) for pod in kubectl.within(name).items("pods")]
+    return Addresses([pod for pod in found if pod["status"].get("phase") == "Running"])
+
+
+def test_every_recorded_connection_is_let_through(
+    site: Site, cloud: Cloud, kubectl: Kubectl
+) -> None:
+    cloud.wait_ready()
+    known = addresses(kubectl)
+    policies = kubectl.items("networkpolicies")
+    flows: set[Flow] = set()
+
+    def look() -> tuple[bool, str]:
+        flows.update(record(site.cluster))
+        seen = {(known.name(flow.source), known.name(flow.target), flow.port) for flow in flows}
+        return seen >= EXPECTED, f"not seen yet: {sorted(EXPECTED - seen)}"
+
+    kubectl.wait("the cloud's usual connections", look, seconds=SEEN_SECONDS)
+    stopped = [
+        f"{known.name(flow.source)} {flow.source} -> {known.name(flow.target)} port {flow.port}"
+        for flow in flows
+        if known.in_cloud(flow.target) and not known.is_own_node(flow)
+        if not may_reach(policies, known.peer(flow.source), known.server(flow), flow.port)
+    ]
+    assert not stopped, "\n".join(sorted(stopped))

@@ -1,0 +1,88 @@
+"""The operator's installation: the chart's own check, and the manifest in the chart's place."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab import images, install
+from lab.install import RELEASE, SYSTEM, Site
+from lab.kubectl import Kubectl, Object, silent
+from lab.paths import REPOSITORY
+from tests.support.cloud import Cloud, wait_gone, wait_reason
+
+MANIFEST = REPOSITORY / "manifests" / "install.yaml"
+KEPT = ("CustomResourceDefinition", "Namespace")
+PROBE = "e2e-manifest"
+TOLD_SECONDS = 90
+GONE_SECONDS = 120
+
+
+def with_images_of_this_checkout(documents: list[Any]) -> list[Any]:
+    """Return the manifest as a user of another registry writes it: only images are others."""
+    values = install.chart_values(images.plan())
+    (deployment,) = (found for found in documents if found["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    container["image"] = f"{values['image']['registry']}/operator:{values['image']['tag']}"
+    given = {
+        "STACKROLES_IMAGE_REGISTRY": values["roleImages"]["registry"],
+        "STACKROLES_IMAGE_TAGS": json.dumps(values["roleImages"]["tags"]),
+    }
+    for variable in container["env"]:
+        if variable["name"] in given:
+            variable["value"] = given.pop(variable["name"])
+    assert not given, f"the manifest has no {', '.join(given)}"
+    return documents
+
+
+def remove(site: Site, documents: list[Object]) -> None:
+    """Remove what the manifest made, but for what holds clouds."""
+    for found in documents:
+        if found["kind"] not in KEPT:
+            namespace = found["metadata"].get("namespace", SYSTEM)
+            kubectl = install.kubectl(site.cluster, namespace)
+            kubectl.run("delete", found["kind"], found["metadata"]["name"], "--ignore-not-found")
+
+
+@pytest.fixture
+def manifest(site: Site) -> Iterator[list[Object]]:
+    """The manifest's objects; the chart is there again afterwards."""
+    documents = [found for found in yaml.safe_load_all(MANIFEST.read_text()) if found]
+    yield with_images_of_this_checkout(documents)
+    remove(site, documents)
+    install.chart(site, images.plan(), silent)
+
+
+def test_the_charts_own_check_passes(site: Site) -> None:
+    said = site.run_helm("test", RELEASE)
+    assert "Phase:          Succeeded" in said, said
+
+
+def test_without_the_chart_clouds_stay_and_the_manifest_takes_over(
+    site: Site, cloud: Cloud, kubectl: Kubectl, manifest: list[Object], tmp_path: Path
+) -> None:
+    before = cloud.identities()
+    uid = cloud.resource()["metadata"]["uid"]
+    site.run_helm("uninstall", RELEASE, "--wait")
+    assert site.system.items("deployments") == []
+    assert cloud.resource()["metadata"]["uid"] == uid
+
+    file = tmp_path / "install.yaml"
+    file.write_text(yaml.safe_dump_all(manifest))
+    kubectl.run("apply", "-f", str(file))
+    install.wait_operator(site, silent)
+    # A resource of its own shows that it reads and writes with the rights of the manifest.
+    spec = {"controller": "nowhere", "nodeSelector": {"e2e.example.com/node": "nowhere"}}
+    pool = {"apiVersion": "stackroles.io/v1alpha1", "kind": "ComputePool",
+            "metadata": {"name": PROBE}, "spec": spec}  # fmt: skip
+    kubectl.apply(pool)
+    wait_reason(
+        kubectl, "computepool", PROBE, "Reconciled", "ControllerMissing", seconds=TOLD_SECONDS
+    )
+    kubectl.run("delete", "computepool", PROBE, "--wait=false")
+    wait_gone(kubectl, "computepool", PROBE, GONE_SECONDS)
+    cloud.wait_ready()
+    assert cloud.identities() == before

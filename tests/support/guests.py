@@ -1,0 +1,28 @@
+"""The demo's guest as tests use it."""
+
+from openstack.connection import Connection
+
+from lab import apis, building, guest, kind_config
+from lab.guest import Guest
+from lab.install import Site
+
+
+def boot(site: Site, connection: Connection) -> Guest:
+    """Return the demo's guest, ACTIVE, made where it is missing."""
+    cluster = site.cluster
+    files = building.guest(cluster.paths, cluster.engine)
+    return guest.ensure_guest(connection, files, kind_config.underlay_prefix(cluster.name))
+
+
+def hear(site: Site, booted: Guest) -> dict[str, str]:
+    """Return the guest's words when it is who it should be and answers a ping from outside.
+
+    It asks by a connection of its own: one from before a restart is of no use after it.
+
+    Raises:
+        LabError: it was not so in time.
+    """
+    with apis.connect(site.cloud, "demo") as connection:
+        said = guest.wait_console(connection, booted)
+    guest.wait_ping(booted)
+    return said
