@@ -25,6 +25,14 @@ def pool_label(namespace: str, name: str) -> str:
     return f"{value[: LABEL_LIMIT - 9].rstrip('.-')}-{naming.digest(value, 8)}"
 
 
+def is_label_of(value: str, namespace: str) -> bool:
+    """Tell whether a node label can be that of a pool in a namespace."""
+    prefix = f"{namespace}."
+    if len(prefix) > LABEL_LIMIT - 9:  # cut by pool_label for every name
+        prefix = prefix[: LABEL_LIMIT - 9].rstrip(".-")
+    return value.startswith(prefix)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """A ComputePool and the cloud it belongs to.

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from stackroles.constants import LABEL_POOL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
@@ -35,12 +37,14 @@ class Candidate:
         name: its name.
         labels: all its labels.
         claimed: the value of the operator's label on it, empty for none.
+        foreign: whether that label is of a namespace whose pools cannot be seen.
         ready: whether its kubelet reports it as ready.
     """
 
     name: str
     labels: Mapping[str, str]
     claimed: str = ""
+    foreign: bool = False
     ready: bool = True
 
 
@@ -72,11 +76,12 @@ def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candida
     """Return what a pool does with each node.
 
     A node belongs to one pool: the one whose label it carries, else the oldest that selects it. A
-    label of a pool that is gone binds nobody.
+    label of a pool that is gone binds nobody; one whose pool cannot be seen binds, for it may well
+    exist.
 
     Args:
         pool: the pool.
-        others: all other pools, of all namespaces.
+        others: all other pools, of all namespaces that are watched.
         nodes: all nodes.
     """
     rivals = tuple(others)
@@ -90,6 +95,11 @@ def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candida
                 leaving.append(node.name)
         elif mine:
             members.append(node.name)
+        elif node.foreign:
+            refused[node.name] = (
+                f"{node.claimed} of a namespace that is not watched here (if there is no such "
+                f"pool, remove the node's label {LABEL_POOL})"
+            )
         elif holder := owners.get(node.claimed) or _older(pool, rivals, node):
             refused[node.name] = holder.name
         elif node.ready:

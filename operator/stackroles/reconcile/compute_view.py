@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from stackroles.api.v1alpha1.common import dump
 from stackroles.api.v1alpha1.compute import ComputePoolSpec, ComputePoolStatus
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.config.pool import Pool, pool_label
+from stackroles.config.pool import Pool, is_label_of, pool_label
 from stackroles.constants import LABEL_POOL
 from stackroles.errors import SpecInvalid
 from stackroles.plan.enrolment import Candidate, Claim
@@ -57,6 +57,7 @@ def candidates(context: Context) -> list[Candidate]:
             name=node["metadata"]["name"],
             labels=node["metadata"].get("labels", {}),
             claimed=node["metadata"].get("labels", {}).get(LABEL_POOL, ""),
+            foreign=_is_foreign(context, node["metadata"].get("labels", {}).get(LABEL_POOL, "")),
             ready=any(
                 condition["type"] == "Ready" and condition["status"] == "True"
                 for condition in node.get("status", {}).get("conditions") or ()
@@ -65,6 +66,11 @@ def candidates(context: Context) -> list[Candidate]:
         for node in context.cluster.list("Node")
         if not node["metadata"].get("deletionTimestamp")
     ]
+
+
+def _is_foreign(context: Context, label: str) -> bool:
+    watched = context.settings.namespaces
+    return bool(label and watched) and not any(is_label_of(label, name) for name in watched)
 
 
 def pool_of(context: Context, resource: Object, spec: ComputePoolSpec, controller: Object) -> Pool:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stackroles.api.v1alpha1.compute import ComputePoolSpec
-from stackroles.config.pool import Pool, pool_label
+from stackroles.config.pool import Pool, is_label_of, pool_label
 from stackroles.constants import LABEL_POOL
 from tests.support.clouds import cloud
 
@@ -33,6 +33,14 @@ def test_the_label_of_any_pool_is_a_valid_label_value(namespace: str, name: str)
 @given(st.tuples(NAMES, NAMES), st.tuples(NAMES, NAMES))
 def test_two_pools_never_share_a_label(one: tuple[str, str], other: tuple[str, str]) -> None:
     assert (pool_label(*one) == pool_label(*other)) is (one == other)
+
+
+@given(NAMES, NAMES, NAMES)
+def test_a_label_is_known_by_its_namespace(namespace: str, name: str, other: str) -> None:
+    value = pool_label(namespace, name)
+    assert is_label_of(value, namespace)
+    if namespace[:50] != other[:50]:
+        assert not is_label_of(value, other)
 
 
 def test_agents_run_where_the_operators_own_label_is_whatever_the_taints() -> None:

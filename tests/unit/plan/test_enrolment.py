@@ -60,6 +60,13 @@ def test_a_label_of_a_pool_that_is_gone_binds_nobody() -> None:
     assert plan_enrolment(claim(), [], [node(claimed="ns.gone")]).enrol == ("n1",)
 
 
+def test_a_label_of_a_namespace_that_is_not_watched_binds() -> None:
+    stolen = Candidate(name="n1", labels=SELECTOR, claimed="b.q", foreign=True)
+    plan = plan_enrolment(claim(), [], [stolen])
+    assert plan.enrol == ()
+    assert plan.refused["n1"].startswith("b.q of a namespace that is not watched")
+
+
 def test_a_pool_that_is_deleted_gives_all_its_nodes_back_and_takes_none() -> None:
     nodes = [node(claimed="ns.a"), node("n2")]
     plan = plan_enrolment(claim(deleting=True), [], nodes)

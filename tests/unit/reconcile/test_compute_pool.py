@@ -316,6 +316,20 @@ async def test_a_pool_waits_for_its_controller_and_proceeds(world: World) -> Non
     assert world.condition("Ready")[0] == "True"
 
 
+async def test_a_node_of_another_installations_pool_is_left_to_it(world: World) -> None:
+    world.context = replace(world.context, settings=Settings(namespaces=("ns",)))
+    world.controller()
+    world.node("n1", **SELECTOR, **{LABEL_POOL: "other.pool"})
+    world.declare()
+    await world.settle()
+    node = world.cluster.get("Node", "", "n1")
+    assert node is not None
+    assert node["metadata"]["labels"][LABEL_POOL] == "other.pool"
+    status, reason, message = world.condition("Reconciled")
+    assert (status, reason) == ("False", "NodeClaimed")
+    assert "other.pool of a namespace that is not watched here" in message
+
+
 async def test_agents_wait_for_the_roles_they_need(world: World) -> None:
     world.controller(roles=[{"name": "ovn-sb", "ready": 3}, {"name": "nova-conductor", "ready": 0}])
     world.node("n1")
