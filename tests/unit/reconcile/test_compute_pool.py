@@ -319,7 +319,11 @@ async def test_a_pool_waits_for_its_controller_and_proceeds(world: World) -> Non
 async def test_a_node_of_another_installations_pool_is_left_to_it(world: World) -> None:
     world.context = replace(world.context, settings=Settings(namespaces=("ns",)))
     world.controller()
-    world.node("n1", **SELECTOR, **{LABEL_POOL: "other.pool"})
+    world.node("n1")
+    theirs = copy.deepcopy(world.api.get("nodes", "", "n1"))
+    assert theirs is not None
+    theirs["metadata"]["labels"][LABEL_POOL] = "other.pool"
+    world.store(theirs)
     world.declare()
     await world.settle()
     node = world.cluster.get("Node", "", "n1")
