@@ -224,7 +224,8 @@ class Agent:
         else:
             words = "; ".join(self._server.last_words) or "it logged no error"
             why = f"it ended by itself with {code}: {words}"
-        if watch.was_synced:
+        # A stop that was asked for says nothing against the member.
+        if watch.was_synced or watch.stop_wanted:
             say(f"The server is gone: {why}")
         else:
             self._fail(f"The server never was synced: {why}")

@@ -46,6 +46,7 @@ class Watch:
         self._measured = 0.0
         self._account_made = not agent.settings.operator_password
         self.was_synced = False
+        self.stop_wanted = False
 
     def look(self) -> tuple[str | None, float]:
         """Return why the server must be stopped now (None: it must not), and with what patience."""
@@ -62,6 +63,7 @@ class Watch:
             self.was_synced = True
             self._complete(wsrep)
         if self._agent.recovery_wanted():
+            self.stop_wanted = True
             return "the operator asks for a new report of the position", STOP_SECONDS
         if self._server.given_up:
             return "it says that only a new start helps", _GIVE_UP_SECONDS

@@ -37,11 +37,20 @@ class Verdict(StrEnum):
     VOLUME_LOST = "GaleraVolumeLost"
     BEHIND = "GaleraBehindRecord"
     UNUSABLE = "GaleraPositionUnknown"
+    STATE_UNREADABLE = "GaleraStateUnreadable"
 
     @property
     def needs_person(self) -> bool:
         """Whether only a person can say how to go on."""
         return self in _FOR_A_PERSON
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether a member may get a new template meanwhile.
+
+        A position that cannot be recovered may be an option's fault: its correction must arrive.
+        """
+        return not self.needs_person or self is Verdict.UNUSABLE
 
 
 _FOR_A_PERSON: Final = frozenset(
@@ -51,6 +60,7 @@ _FOR_A_PERSON: Final = frozenset(
         Verdict.VOLUME_LOST,
         Verdict.BEHIND,
         Verdict.UNUSABLE,
+        Verdict.STATE_UNREADABLE,
     }
 )
 

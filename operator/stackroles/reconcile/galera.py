@@ -1,5 +1,6 @@
 """Database cluster: observe the members, decide, record, look again, and only then tell them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -86,11 +87,12 @@ async def reconcile_galera(
         ClusterError: the Kubernetes API refused or did not answer.
     """
     galera = _Galera(context, owner, cloud, network or Network())
-    outcome, members = await galera.advance()
-    writer = await galera.writer()
+    (outcome, members), writer = await asyncio.gather(galera.look(), galera.writer())
+    restart = galera.next_to_restart(members, writer) if outcome.verdict.may_restart else None
+    await galera.tell(outcome, leaving=restart["metadata"]["name"] if restart else None)
     galera.keep_looking(outcome)
-    if not outcome.verdict.needs_person:
-        await galera.roll(members, writer)
+    if restart is not None:
+        await galera.restart(restart)
     return GaleraResult(
         ready=outcome.verdict is Verdict.SYNCED,
         primary=any(member.view for member in members),
@@ -112,8 +114,8 @@ class _Galera:
         self._network = network
         self._workload = cloud.workload(DATABASE)
 
-    async def advance(self) -> tuple[Outcome, Sequence[Member]]:
-        """Decide and, where there is something to tell, record it and tell it."""
+    async def look(self) -> tuple[Outcome, Sequence[Member]]:
+        """Decide, and record what follows."""
         members = await self._observe()
         epoch = self._context.epoch()
         try:
@@ -122,17 +124,24 @@ class _Galera:
             if outcome.facts != facts:
                 await record_facts(self._cluster, self._cloud, facts, outcome.facts)
         except StateUnreadable as error:
-            words = str(error)
-            return Outcome(verdict=Verdict.UNUSABLE, message=words, facts=Facts()), members
-        if outcome.decisions:
-            await self._tell(outcome)
+            unreadable = Verdict.STATE_UNREADABLE
+            return Outcome(verdict=unreadable, message=str(error), facts=Facts()), members
         return outcome, members
 
-    async def _tell(self, outcome: Outcome) -> None:
-        """Publish what still follows from a second look at all members."""
+    async def tell(self, outcome: Outcome, leaving: str | None) -> None:
+        """Publish what still follows from a second look at all members.
+
+        Args:
+            outcome: what was decided and recorded.
+            leaving: a member whose pod is restarted instead.
+        """
+        if not outcome.decisions.keys() - {leaving}:
+            return
         again = decide(await self._observe(), outcome.facts, self._context.epoch())
         pods = self._pods(DATABASE)
         for name, decision in outcome.decisions.items():
+            if name == leaving:
+                continue
             if again.decisions.get(name) != decision:
                 log.info("The members have changed since the decision", member=name)
                 self._context.enqueue(ref_of(self._owner), _RETRY_SECONDS)
@@ -165,27 +174,29 @@ class _Galera:
             return None
         return naming.pod(self._workload, found.pop() - 1)
 
-    async def roll(self, members: Sequence[Member], writer: str | None) -> None:
-        """Restart the next member whose template is not the present one, if that is safe now."""
-        name, namespace = self._workload, self._cloud.namespace
-        workload = self._cluster.get("StatefulSet", namespace, name)
+    def next_to_restart(self, members: Sequence[Member], writer: str | None) -> Object | None:
+        """Return the pod of the next member that needs the present template, if that is safe."""
+        workload = self._cluster.get("StatefulSet", self._cloud.namespace, self._workload)
         if workload is None:
-            return
+            return None
         status = workload.get("status", {})
         if status.get("observedGeneration") != workload["metadata"].get("generation"):
-            return
+            return None
         revision, pods = status.get("updateRevision"), self._pods(DATABASE)
         chosen = next_to_restart(
             [_roll_member(member, pods.get(member.name), revision) for member in members], writer
         )
-        if chosen is None:
-            return
+        return pods[chosen] if chosen else None
+
+    async def restart(self, pod: Object) -> None:
+        """Delete a member's pod, so that it is made again by the present template."""
+        name = pod["metadata"]["name"]
         try:
-            await self._cluster.delete(pods[chosen])
+            await self._cluster.delete(pod)
         except Conflict as error:
-            raise NotReady(f"Pod {chosen} changed before its restart", _RETRY_SECONDS) from error
-        log.info("Restarting a database member for its new template", member=chosen)
-        words = f"Restarting {chosen} for its new template."
+            raise NotReady(f"Pod {name} changed before its restart", _RETRY_SECONDS) from error
+        log.info("Restarting a database member for its new template", member=name)
+        words = f"Restarting {name} for its new template."
         await self._cluster.event(self._owner, "Normal", "GaleraRoll", words)
 
     def keep_looking(self, outcome: Outcome) -> None:

@@ -335,7 +335,9 @@ def test_a_running_member_reports_anew_when_asked(member: Member) -> None:
 
     member.tell(attempt=report["attempt"], mode="recover")
 
-    assert member.waiting()["attempt"] != report["attempt"]
+    again = member.waiting()
+    assert again["attempt"] != report["attempt"]
+    assert again["failedStarts"] == 0
 
 
 def test_a_server_that_hangs_is_unknown_not_serving(member: Member) -> None:

@@ -380,6 +380,51 @@ async def test_a_new_template_reaches_one_member_at_a_time_the_writer_last(world
     assert len(world.api.writes()) == before
 
 
+async def test_a_member_that_cannot_start_is_made_anew_instead_of_told_to_start(
+    world: World,
+) -> None:
+    stateful_set(world)
+    for n in range(3):
+        world.pod("mariadb", n, labels={"controller-revision-hash": "old"})
+        world.say(n, position=Position(empty=True))
+    world.say(0, position=Position(empty=True), failed_starts=2, failure="unknown variable 'x=1'")
+
+    await world.reconcile()
+
+    assert world.api.get("pods", "ns", "demo-mariadb-0") is None
+    assert world.told(1) is world.told(2) is None
+
+
+async def test_a_correction_reaches_a_member_whose_position_cannot_be_recovered(
+    world: World,
+) -> None:
+    stateful_set(world)
+    for n in range(3):
+        world.pod("mariadb", n, labels={"controller-revision-hash": "old"})
+        world.say(n, position=Position(error="unknown variable 'x=1'"))
+
+    result = await world.reconcile()
+
+    assert result.verdict is Verdict.UNUSABLE
+    assert world.api.get("pods", "ns", "demo-mariadb-0") is None
+
+
+async def test_nobody_is_restarted_while_the_state_cannot_be_read(world: World) -> None:
+    stateful_set(world)
+    world.record(Facts())
+    stored = world.api.get("configmaps", "ns", "demo-state")
+    assert stored is not None
+    world.cluster.cache.upsert(world.api.put({**stored, "data": {KEY: "{"}}))
+    for n in range(3):
+        world.pod("mariadb", n, labels={"controller-revision-hash": "old"})
+        world.sync(n)
+
+    result = await world.reconcile()
+
+    assert result.verdict is Verdict.STATE_UNREADABLE
+    assert all(world.api.get("pods", "ns", f"demo-mariadb-{n}") for n in range(3))
+
+
 def test_what_is_recorded_is_read_back() -> None:
     decision = Decision(attempt="a", epoch=3, mode=Mode.CREATE, full=True)
     record = Bootstrap(member="m", pod_uid="p", volume_id="v", decision=decision)
