@@ -13,6 +13,7 @@ class Claim:
     Attributes:
         name: "<namespace>/<name>", for messages.
         label: the value of the operator's node label for it.
+        uid: its identity.
         selector: the user's labels that choose nodes.
         created: when it was created; the older pool wins a node that nobody has yet.
         deleting: whether it is going; it takes no more nodes.
@@ -20,6 +21,7 @@ class Claim:
 
     name: str
     label: str
+    uid: str
     selector: Mapping[str, str]
     created: str = ""
     deleting: bool = False
@@ -39,6 +41,7 @@ class Candidate:
         claimed: the value of the operator's label on it, empty for none.
         foreign: whether that label is of a namespace whose pools cannot be seen.
         ready: whether its kubelet reports it as ready.
+        enrolled: pools with a ComputeNode for it: "<namespace>/<name>" by the pool's identity.
     """
 
     name: str
@@ -46,6 +49,11 @@ class Candidate:
     claimed: str = ""
     foreign: bool = False
     ready: bool = True
+    enrolled: Mapping[str, str] = field(default_factory=dict)
+
+    def held_beside(self, pool: Claim) -> str:
+        """Return the name of another pool that has not let go of it, empty for none."""
+        return next((name for uid, name in self.enrolled.items() if uid != pool.uid), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +66,7 @@ class Enrolment:
         waiting: nodes it selects that are not ready yet.
         leaving: nodes it has and does not select any more.
         refused: nodes it selects that another pool has, with that pool's name.
+        releasing: nodes it will take when the named pool has let go of them.
     """
 
     members: tuple[str, ...] = ()
@@ -65,11 +74,13 @@ class Enrolment:
     waiting: tuple[str, ...] = ()
     leaving: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    releasing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def selected(self) -> int:
         """How many nodes the user's labels choose."""
-        return len(self.members) + len(self.enrol) + len(self.waiting) + len(self.refused)
+        groups = (self.members, self.enrol, self.waiting, self.refused, self.releasing)
+        return sum(len(group) for group in groups)
 
 
 def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candidate]) -> Enrolment:
@@ -77,7 +88,8 @@ def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candida
 
     A node belongs to one pool: the one whose label it carries, else the oldest that selects it. A
     label of a pool that is gone binds nobody; one whose pool cannot be seen binds, for it may well
-    exist.
+    exist. The label goes before the cloud has released the host; until then the node's ComputeNode
+    holds it for the pool that it leaves.
 
     Args:
         pool: the pool.
@@ -85,9 +97,9 @@ def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candida
         nodes: all nodes.
     """
     rivals = tuple(others)
-    owners = {rival.label: rival for rival in rivals}
     members, enrol, waiting, leaving = [], [], [], []
     refused: dict[str, str] = {}
+    releasing: dict[str, str] = {}
     for node in sorted(nodes, key=lambda node: node.name):
         mine = node.claimed == pool.label
         if not pool.selects(node) or pool.deleting:
@@ -95,13 +107,10 @@ def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candida
                 leaving.append(node.name)
         elif mine:
             members.append(node.name)
-        elif node.foreign:
-            refused[node.name] = (
-                f"{node.claimed} of a namespace that is not watched here (if there is no such "
-                f"pool, remove the node's label {LABEL_POOL})"
-            )
-        elif holder := owners.get(node.claimed) or _older(pool, rivals, node):
-            refused[node.name] = holder.name
+        elif holder := _holder(pool, rivals, node):
+            refused[node.name] = holder
+        elif former := node.held_beside(pool):
+            releasing[node.name] = former
         elif node.ready:
             enrol.append(node.name)
         else:
@@ -112,7 +121,20 @@ def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candida
         waiting=tuple(waiting),
         leaving=tuple(leaving),
         refused=refused,
+        releasing=releasing,
     )
+
+
+def _holder(pool: Claim, rivals: Iterable[Claim], node: Candidate) -> str:
+    """Return the name of the pool that a node belongs to before this one, empty for none."""
+    if node.foreign:
+        return (
+            f"{node.claimed} of a namespace that is not watched here (if there is no such pool, "
+            f"remove the node's label {LABEL_POOL})"
+        )
+    owner = next((rival for rival in rivals if rival.label == node.claimed), None)
+    before = owner or _older(pool, rivals, node)
+    return before.name if before else ""
 
 
 def _older(pool: Claim, rivals: Iterable[Claim], node: Candidate) -> Claim | None:

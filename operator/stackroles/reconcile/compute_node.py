@@ -10,7 +10,7 @@ from stackroles.api.v1alpha1.compute import ComputeNodeStatus
 from stackroles.builders.metadata import labels, owner_reference
 from stackroles.config.pool import Pool
 from stackroles.constants import GROUP_VERSION, LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_POOL
-from stackroles.errors import Conflict
+from stackroles.errors import NotReady
 from stackroles.reconcile.context import Context
 from stackroles.roles import nova_compute, registry
 from stackroles.status.compute import Look, ObservedNode, assess_node, read_report
@@ -45,15 +45,15 @@ def nodes_of(context: Context, pool: Pool) -> dict[str, Object]:
 
 
 async def enrol(context: Context, resource: Object, pool: Pool, name: str) -> None:
-    """Make a node's ComputeNode and let the pool's agents onto it.
+    """See that a node has its ComputeNode and lets the pool's agents onto it.
 
     Raises:
-        Conflict: a ComputeNode of an earlier pool is still there.
+        NotReady: the ComputeNode of another pool came first.
     """
     found = await context.cluster.create_once(build_compute_node(pool, name), resource)
     references = found["metadata"].get("ownerReferences") or ()
     if all(reference["uid"] != pool.uid for reference in references):
-        raise Conflict(f"ComputeNode {name} of another pool is still there", 409)
+        raise NotReady(f"ComputeNode {name} of another pool was just made", delay=1.0)
     node = context.cluster.get("Node", "", name)
     if node is not None:
         await context.cluster.label_node(node, {LABEL_POOL: pool.label})

@@ -101,7 +101,7 @@ class PoolPass:
         enrolment = plan_enrolment(
             *claims(self._context, self._resource), candidates(self._context)
         )
-        for name in enrolment.enrol:
+        for name in (*enrolment.members, *enrolment.enrol):
             await enrol(self._context, self._resource, self._pool, name)
         access = await self._cloud.access()
         hosts, silence, spoke = self._cloud.hosts()
@@ -234,6 +234,7 @@ class PoolPass:
             pending=(*enrolment.enrol, *enrolment.waiting),
             leaving=enrolment.leaving,
             refused=enrolment.refused,
+            releasing=enrolment.releasing,
         )
         status = assess_pool(
             selection,

@@ -44,6 +44,7 @@ def _claim(resource: Object) -> Claim:
     return Claim(
         name=f"{metadata['namespace']}/{metadata['name']}",
         label=pool_label(metadata["namespace"], metadata["name"]),
+        uid=metadata["uid"],
         selector=(resource.get("spec") or {}).get("nodeSelector") or {},
         created=metadata.get("creationTimestamp", ""),
         deleting=bool(metadata.get("deletionTimestamp")),
@@ -52,6 +53,11 @@ def _claim(resource: Object) -> Claim:
 
 def candidates(context: Context) -> list[Candidate]:
     """Return all nodes as the plan sees them."""
+    enrolled: dict[str, dict[str, str]] = {}
+    for found in context.cluster.list("ComputeNode"):
+        pool = f"{found['metadata']['namespace']}/{found['spec']['pool']}"
+        for reference in found["metadata"].get("ownerReferences") or ():
+            enrolled.setdefault(found["spec"]["nodeName"], {})[reference["uid"]] = pool
     return [
         Candidate(
             name=node["metadata"]["name"],
@@ -62,6 +68,7 @@ def candidates(context: Context) -> list[Candidate]:
                 condition["type"] == "Ready" and condition["status"] == "True"
                 for condition in node.get("status", {}).get("conditions") or ()
             ),
+            enrolled=enrolled.get(node["metadata"]["name"], {}),
         )
         for node in context.cluster.list("Node")
         if not node["metadata"].get("deletionTimestamp")

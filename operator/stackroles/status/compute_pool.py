@@ -21,12 +21,14 @@ class Selection:
         pending: nodes that are to be taken, or will be when they are ready.
         leaving: nodes that are to leave.
         refused: nodes that another pool has, with that pool's name.
+        releasing: nodes that it gets when the named pool has let go of them.
     """
 
     selected: int
     pending: tuple[str, ...] = ()
     leaving: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    releasing: Mapping[str, str] = field(default_factory=dict)
 
 
 def assess_pool(
@@ -49,9 +51,8 @@ def assess_pool(
         look: when this was.
     """
     ready = sorted(name for name, status in nodes.items() if status.state == READY)
-    unhealthy = sorted(
-        {name for name, status in nodes.items() if status.state != READY} | {*selection.pending}
-    )
+    unserving = {name for name, status in nodes.items() if status.state != READY}
+    unhealthy = sorted({*unserving, *selection.pending, *selection.releasing})
     available = _pool_available(selection, ready, unhealthy)
     if reconciled.reason.status == "True" and selection.refused:
         reconciled = _claimed(selection.refused)
@@ -118,6 +119,8 @@ def _pool_progressing(selection: Selection, nodes: Mapping[str, ComputeNodeStatu
     held = _held_up(nodes)
     if held is not None:
         return held
+    if selection.releasing:
+        return Finding(Reason.ENROLLING, _releasing(selection.releasing))
     if selection.leaving:
         return Finding(
             Reason.LEAVING,
@@ -137,6 +140,14 @@ def _held_up(nodes: Mapping[str, ComputeNodeStatus]) -> Finding | None:
             if condition.type == "Progressing" and condition.status == "False" and not finished:
                 return Finding(reason_of(condition.reason), f"Node {name}: {condition.message}")
     return None
+
+
+def _releasing(releasing: Mapping[str, str]) -> str:
+    pools = ", ".join(sorted(set(releasing.values())))
+    return (
+        f"{_names(sorted(releasing))} are taken when they have left ComputePool {pools}, whose "
+        "conditions say what holds them there."
+    )
 
 
 def _claimed(refused: Mapping[str, str]) -> Finding:

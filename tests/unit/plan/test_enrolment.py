@@ -10,14 +10,23 @@ def claim(name: str = "ns/a", **changes: object) -> Claim:
     values = {
         "name": name,
         "label": name.replace("/", "."),
+        "uid": name,
         "selector": SELECTOR,
         "created": "2026-01-01T00:00:00Z",
     }
     return Claim(**(values | changes))  # type: ignore[arg-type]
 
 
-def node(name: str = "n1", claimed: str = "", ready: bool = True, **labels: str) -> Candidate:
-    return Candidate(name=name, labels=labels or SELECTOR, claimed=claimed, ready=ready)
+def node(
+    name: str = "n1", claimed: str = "", ready: bool = True, enrolled: str = "", **labels: str
+) -> Candidate:
+    return Candidate(
+        name=name,
+        labels=labels or SELECTOR,
+        claimed=claimed,
+        ready=ready,
+        enrolled={enrolled: enrolled} if enrolled else {},
+    )
 
 
 def test_a_ready_node_with_the_labels_is_taken() -> None:
@@ -78,6 +87,21 @@ def test_a_pool_that_is_deleted_does_not_stand_before_another() -> None:
     assert plan_enrolment(young, [claim(deleting=True)], [node()]).enrol == ("n1",)
 
 
+def test_a_node_that_another_pool_has_not_let_go_of_is_waited_for() -> None:
+    plan = plan_enrolment(claim(), [claim("ns/b")], [node(enrolled="ns/b"), node("n2")])
+    assert (plan.enrol, plan.releasing) == (("n2",), {"n1": "ns/b"})
+    assert plan.selected == 2
+
+
+def test_a_node_of_an_earlier_pool_of_the_same_name_is_waited_for() -> None:
+    plan = plan_enrolment(claim(uid="new"), [], [node(enrolled="ns/a")])
+    assert (plan.enrol, plan.releasing) == ((), {"n1": "ns/a"})
+
+
+def test_a_node_whose_own_compute_node_is_there_is_taken_up_again() -> None:
+    assert plan_enrolment(claim(), [], [node(enrolled="ns/a")]).enrol == ("n1",)
+
+
 POOLS = ("ns/a", "ns/b", "ns/c")
 FLEETS = st.lists(
     st.builds(
@@ -98,6 +122,7 @@ CLAIMS = st.tuples(
             Claim,
             name=st.just(name),
             label=st.just(name.replace("/", ".")),
+            uid=st.just(name),
             selector=st.dictionaries(
                 st.sampled_from(["x", "y", "z"]), st.sampled_from(["1", "2"]), min_size=1
             ),

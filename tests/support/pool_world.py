@@ -1,0 +1,279 @@
+"""ComputePools on a small API server; the kubelet and the cloud are played by the test."""
+
+import copy
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from stackroles.constants import LABEL_NAME, LABEL_POOL
+from stackroles.errors import OperatorError
+from stackroles.kube.cache import Cache
+from stackroles.kube.cluster import Cluster
+from stackroles.kube.kinds import KINDS, ObjectRef
+from stackroles.openstack.fleet import Host
+from stackroles.reconcile.compute_pool import reconcile_compute_pool
+from stackroles.reconcile.context import Context, Observation
+from stackroles.roles import registry
+from stackroles.settings import Settings
+from tests.support.fake_api import FakeApi, client_of, fake_api
+from tests.support.objects import custom
+
+Object = dict[str, Any]
+SELECTOR = {"compute": "yes"}
+ALL_ROLES = [{"name": r.name, "ready": 1} for r in registry.CONTROLLER_ROLES]
+
+
+@dataclass
+class Time:
+    at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+
+@dataclass
+class Polls:
+    clock: Time
+    calls: dict[str, Callable[[], Awaitable[Any]]] = field(default_factory=dict)
+    seen: dict[str, Observation] = field(default_factory=dict)
+
+    def ensure(self, name: str, call: Callable[[], Awaitable[Any]], **_: Any) -> None:
+        self.calls[name] = call
+
+    def latest(self, name: str) -> Observation | None:
+        return self.seen.get(name)
+
+    def forget(self, prefix: str) -> None:
+        for known in (self.calls, self.seen):
+            for name in [name for name in known if name.startswith(prefix)]:
+                del known[name]
+
+    def refresh(self, prefix: str) -> None:
+        pass
+
+    async def tick(self) -> None:
+        for name, call in self.calls.items():
+            before = self.seen.get(name, Observation(None, "", 0.0))
+            try:
+                self.seen[name] = Observation(await call(), "", self.clock.monotonic())
+            except OperatorError as error:
+                self.seen[name] = replace(before, error=str(error))
+
+
+@dataclass
+class Nova:
+    """The cloud: hosts by name, and what was done to them."""
+
+    hosts: dict[str, Host] = field(default_factory=dict)
+    done: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    failure: OperatorError | None = None
+    refusal: OperatorError | None = None
+
+    def access(self, *_: Any) -> "Nova":
+        return self
+
+    async def call(self, _: str, work: Callable[..., Any], *arguments: Any, **__: Any) -> Any:
+        if self.failure:
+            raise self.failure
+        return getattr(self, work.__name__)(*arguments)
+
+    def read_hosts(self, names: tuple[str, ...]) -> tuple[Host, ...]:
+        return tuple(host for name, host in sorted(self.hosts.items()) if name in names)
+
+    def close_hosts(self, names: tuple[str, ...], reason: str) -> dict[str, int]:
+        self.done.append(("close", tuple(sorted(names))))
+        for name in {*names} & self.hosts.keys():
+            self.hosts[name] = replace(self.hosts[name], enabled=False, reason=reason)
+        return {n: h.guests for n, h in self.hosts.items() if n in names and h.guests}
+
+    def open_hosts(self, names: tuple[str, ...], reason: str) -> tuple[str, ...]:
+        opened = [n for n in names if n in self.hosts and self.hosts[n].reason == reason]
+        for name in opened:
+            self.hosts[name] = replace(self.hosts[name], enabled=True, reason="")
+        self.done.append(("open", tuple(sorted(opened))))
+        return tuple(opened)
+
+    def remove_hosts(self, names: list[str]) -> tuple[str, ...]:
+        self.done.append(("remove", tuple(sorted(names))))
+        if self.refusal:
+            raise self.refusal
+        return tuple(f"service of {n}" for n in names if self.hosts.pop(n, None))
+
+    def ensure_zone(self, zone: str, names: tuple[str, ...]) -> tuple[str, ...]:
+        self.done.append((f"zone {zone}", tuple(sorted(names))))
+        return ()
+
+
+@dataclass
+class World:
+    api: FakeApi
+    cluster: Cluster
+    context: Context
+    clock: Time
+    polls: Polls
+    nova: Nova
+
+    def store(self, obj: Object) -> None:
+        self.cluster.cache.upsert(self.api.put(obj))
+
+    def controller(self, roles: list[Object] | None = None) -> None:
+        status = {"roles": ALL_ROLES if roles is None else roles}
+        self.store({**custom(), "status": status})
+        data = {"password": "c2VjcmV0"}
+        self.store(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "demo-admin", "namespace": "ns"},
+                "data": data,
+            }
+        )
+
+    def node(self, name: str, ready: bool = True, **labels: str) -> None:
+        known = self.api.get("nodes", "", name)
+        kept = {k: v for k, v in (known or {}).get("metadata", {}).get("labels", {}).items()
+                if k == LABEL_POOL}  # fmt: skip
+        conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+        metadata = {**(known or {}).get("metadata", {}), "name": name}
+        metadata["labels"] = {**(labels or SELECTOR), **kept}
+        self.store(
+            {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": metadata,
+                "status": {"conditions": conditions},
+            }
+        )
+
+    def declare(self, name: str = "pool", **spec: Any) -> None:
+        said = {"controller": "demo", "nodeSelector": SELECTOR, **spec}
+        known = self.api.get("computepools", "ns", name)
+        base = copy.deepcopy(known) or custom(name, "ComputePool")
+        self.store({**base, "spec": said})
+
+    def delete(self, name: str = "pool") -> None:
+        known = copy.deepcopy(self.api.get("computepools", "ns", name))
+        assert known is not None
+        known["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        self.store(known)
+
+    def pool(self, name: str = "pool") -> Object:
+        found = self.cluster.get("ComputePool", "ns", name)
+        assert found is not None
+        return found
+
+    async def reconcile(self, name: str = "pool") -> None:
+        await reconcile_compute_pool(self.context, self.pool(name))
+
+    async def settle(self, *names: str) -> None:
+        for _ in range(6):
+            for name in names or ("pool",):
+                await self.reconcile(name)
+            self.finish()
+            await self.polls.tick()
+        for name in names or ("pool",):
+            await self.reconcile(name)
+
+    def finish(self) -> None:
+        """Let every Job end well, and forget what the server has deleted."""
+        for kind in ("Job", "ComputeNode"):
+            for obj in self.cluster.list(kind, "ns"):
+                stored = self.api.get(KINDS[kind].plural, "ns", obj["metadata"]["name"])
+                if stored is None:
+                    self.cluster.cache.remove(obj)
+                elif kind == "Job":
+                    done = {"conditions": [{"type": "Complete", "status": "True"}]}
+                    self.store({**copy.deepcopy(stored), "status": done})
+
+    def serve(self, *names: str, pool: str = "pool") -> None:
+        """Let all agents of nodes be ready, and nova know the hosts."""
+        for name in names:
+            self.nova.hosts[name] = Host(
+                name=name, service=f"s-{name}", up=True, enabled=True, vcpus=4, memory_mib=1024
+            )
+            for role in registry.COMPUTE_ROLES:
+                self.pod(name, role.name, pool)
+
+    def pod(self, node: str, role: str, pool: str = "pool") -> None:
+        labels = {
+            "app.kubernetes.io/instance": pool,
+            "stackroles.io/owner-kind": "ComputePool",
+            LABEL_NAME: role,
+        }
+        report = '{"virtType": "qemu", "virtReason": "no kvm", "computeId": "c", "hostUuid": "h"}'
+        ended = {"terminated": {"exitCode": 0, "message": report}}
+        self.store(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {
+                    "name": f"{pool}-{role}-{node}",
+                    "namespace": "ns",
+                    "labels": labels,
+                    "ownerReferences": [{"kind": "DaemonSet", "name": role, "uid": role}],
+                },
+                "spec": {"nodeName": node},
+                "status": {
+                    "phase": "Running",
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                    "initContainerStatuses": [{"name": "virt-probe", "state": ended}]
+                    if role == "nova-compute"
+                    else [],
+                },
+            }
+        )
+
+    def stop(self, node: str) -> None:
+        for pod in self.cluster.list("Pod", "ns"):
+            if pod["spec"]["nodeName"] == node:
+                self.api.remove("pods", "ns", pod["metadata"]["name"])
+                self.cluster.cache.remove(pod)
+
+    def labelled(self) -> list[str]:
+        nodes = self.cluster.list("Node")
+        return [n["metadata"]["name"] for n in nodes if LABEL_POOL in n["metadata"]["labels"]]
+
+    def condition(self, kind: str, name: str = "pool") -> tuple[str, str, str]:
+        found = next(c for c in self.pool(name)["status"]["conditions"] if c["type"] == kind)
+        return found["status"], found["reason"], found["message"]
+
+    def daemon_sets(self) -> set[str]:
+        found = self.cluster.list("DaemonSet", "ns")
+        return {o["metadata"]["labels"][LABEL_NAME] for o in found}
+
+
+@asynccontextmanager
+async def pool_world() -> AsyncIterator[World]:
+    """Serve an empty world."""
+    async with fake_api() as api, client_of(api) as client:
+        clock, nova = Time(), Nova()
+        polls = Polls(clock)
+        enqueued: list[ObjectRef] = []
+        cluster = Cluster(client, Cache(), lambda: 10.0, now=clock.now)
+        context = Context(
+            cluster=cluster,
+            poller=polls,
+            clock=clock,
+            random=Random(7),
+            settings=Settings(image_registry="r"),
+            openstack=nova,
+            enqueue=lambda ref, delay=0.0: enqueued.append(ref),
+            epoch=lambda: 1,
+        )
+        yield World(api, cluster, context, clock, polls, nova)
+
+
+async def serving(world: World, *names: str) -> None:
+    """Bring up pool "pool" with nodes that serve."""
+    world.controller()
+    for name in names:
+        world.node(name)
+    world.declare()
+    world.serve(*names)
+    await world.settle()
