@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+from stackroles import naming
 from stackroles.config.cloud import Cloud
 from stackroles.config.oslo import render
 from stackroles.roles.common import DATABASE_PORT, scratch
@@ -37,6 +38,8 @@ DATA = "/var/lib/mysql"
 OPTIONS = "/etc/stackroles/my.cnf"
 ACCOUNTS = "/etc/stackroles/accounts.json"
 OPERATOR_USER = "stackroles"
+# Galera sends it in a field of this size; a member with a longer one is never let in.
+_CLUSTER_NAME = 32
 _PROVIDER = "wsrep_provider_options"
 
 
@@ -109,7 +112,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         "log_bin_trust_function_creators": 1,
         "wsrep_on": "ON",
         "wsrep_provider": "/usr/lib/galera/libgalera_smm.so",
-        "wsrep_cluster_name": cloud.name,
+        "wsrep_cluster_name": naming.child(cloud.name, limit=_CLUSTER_NAME),
         "wsrep_cluster_address": f"gcomm://{addresses}",
         "wsrep_slave_threads": 2,
         "wsrep_sst_method": "mariabackup",
