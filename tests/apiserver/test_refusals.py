@@ -104,6 +104,11 @@ def test_a_missing_required_field_is_refused_by_name(
             {"config": {"nova": {"DEFAULT": {"list": ["a"]}}}},
             "spec.config.nova.DEFAULT.list",
         ),
+        (
+            "CloudController",
+            {"config": {"nova": {"DEFAULT": {"debug": "true\n[database]"}}}},
+            "spec.config.nova.DEFAULT.debug",
+        ),
         ("ComputePool", {"nodeSelector": {}}, "spec.nodeSelector"),
         ("ComputePool", {"virtType": "xen"}, "spec.virtType"),
         ("ComputePool", {"network": {"interface": "a/b"}}, "spec.network.interface"),

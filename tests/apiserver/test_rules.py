@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from stackroles.roles import registry
 from tests.apiserver.specs import all_rules, build, objects_path
 from tests.support.apiclient import ApiClient
 
-COMPUTE = next((role.name for role in registry.COMPUTE_ROLES), "libvirt")
+COMPUTE = "nova-compute"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +69,49 @@ CASES = (
     ),
     Case(
         kind="CloudController",
-        words="unknown role or service;",
+        words="unknown role or service with options;",
         good={"config": {"nova": {"DEFAULT": {"debug": "true"}}}},
         bad={"config": {"nove": {"DEFAULT": {"debug": "true"}}}},
+    ),
+    Case(
+        kind="CloudController",
+        words="unknown role or service with options;",
+        good={"config": {"haproxy": {"global": {"maxconn": 100}}}},
+        bad={"config": {"ovn": {"global": {"maxconn": 100}}}},
+    ),
+    *(
+        Case(
+            kind="CloudController",
+            words=f"{name} takes only the section {', '.join(sections)}",
+            good={"config": {name: {section: {"x": 1} for section in sections}}},
+            bad={"config": {name: {"other": {"x": 1}}}},
+        )
+        for name, sections in (
+            ("rabbitmq", ("rabbitmq",)),
+            ("memcached", ("memcached",)),
+            ("haproxy", ("global", "defaults")),
+        )
+    ),
+    Case(
+        kind="CloudController",
+        words="takes no section uwsgi",
+        good={"config": {"nova": {"uwsgi": {"processes": 2}}}},
+        bad={"config": {"nova-conductor": {"uwsgi": {"processes": 2}}}},
+    ),
+    Case(
+        kind="ComputePool",
+        words="takes no section uwsgi",
+        bad={"config": {"nova-compute": {"uwsgi": {"processes": 2}}}},
+    ),
+    *(
+        Case(
+            kind=kind,
+            words="passwords and keys are no options",
+            good={"config": {name: {"libvirt": {"inject_password": "true"}}}},
+            bad={"config": {name: {"DEFAULT": {option: "x"}}}},
+        )
+        for kind, name in (("CloudController", "nova"), ("ComputePool", "nova-compute"))
+        for option in ("transport_url", "connection", "s3_store_secret_key", "admin_password")
     ),
     Case(
         kind="CloudController",
@@ -112,7 +151,7 @@ CASES = (
     ),
     Case(
         kind="ComputePool",
-        words="unknown compute role or service;",
+        words="unknown compute role or service with options;",
         good={"config": {COMPUTE: {"libvirt": {"cpu_mode": "none"}}}},
         bad={"config": {"keystone": {"DEFAULT": {"debug": "true"}}}},
     ),

@@ -7,6 +7,7 @@ from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.codegen.cel import member_of
 from stackroles.codegen.keys import KeySet
 from stackroles.roles import registry
+from stackroles.roles.accepts import Sections
 from stackroles.roles.definition import RoleDefinition
 
 
@@ -15,19 +16,16 @@ def role_key_sets() -> dict[str, KeySet]:
     services = tuple(service.name for service in registry.SERVICES)
     controller = tuple(role.name for role in registry.CONTROLLER_ROLES)
     compute = tuple(role.name for role in registry.COMPUTE_ROLES)
-    compute_services = (role.service for role in registry.COMPUTE_ROLES)
     return {
         "controller-roles": KeySet(
             noun="role",
             names=controller,
             validations=tuple(clustering_rules(registry.CONTROLLER_ROLES)),
         ),
-        "controller-config": KeySet(noun="role or service", names=_unique(services, controller)),
+        "controller-config": config_keys("role or service", registry.CONTROLLER_ROLES),
         "services": KeySet(noun="service", names=services),
         "compute-roles": KeySet(noun="compute role", names=compute),
-        "compute-config": KeySet(
-            noun="compute role or service", names=_unique(compute_services, compute)
-        ),
+        "compute-config": config_keys("compute role or service", registry.COMPUTE_ROLES),
     }
 
 
@@ -57,5 +55,24 @@ def clustering_rules(roles: Iterable[RoleDefinition]) -> list[Mapping[str, Any]]
     return rules
 
 
-def _unique(*groups: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for group in groups for name in group))
+def config_keys(noun: str, roles: tuple[RoleDefinition, ...]) -> KeySet:
+    """Return the names that take options, with rules on their sections."""
+    accepted = {n: takes for n, takes in registry.accepted(roles).items() if not takes.nothing}
+    limited: dict[Sections, list[str]] = {}
+    for name, takes in accepted.items():
+        if takes.names:
+            limited.setdefault(takes, []).append(name)
+    return KeySet(
+        noun=f"{noun} with options",
+        names=tuple(accepted),
+        validations=tuple(_section_rule(takes, names) for takes, names in limited.items()),
+    )
+
+
+def _section_rule(takes: Sections, names: list[str]) -> Mapping[str, str]:
+    test = member_of("s", takes.names)
+    return {
+        "rule": f"self.all(k, !({member_of('k', names)}) || "
+        f"self[k].all(s, {f'!({test})' if takes.others else test}))",
+        "message": takes.words(", ".join(names)),
+    }

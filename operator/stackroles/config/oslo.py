@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 Value = str | int | bool | Sequence[str]
 Options = Mapping[str, Mapping[str, Value]]
 
+_QUOTES = ('"', "'")
+
 
 def merge(*layers: Options) -> dict[str, dict[str, Value]]:
     """Return layers laid over each other, later ones winning option by option."""
@@ -29,6 +31,13 @@ def render(*layers: Options) -> str:
 def _text(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | str):
-        return str(value)
-    return ",".join(value)
+    return _quoted(str(value) if isinstance(value, int | str) else ",".join(value))
+
+
+def _quoted(text: str) -> str:
+    """Return a value as its reader gives it back: it strips spaces and one pair of quotes.
+
+    MariaDB, whose files have the same form, also takes a bare "#" for the start of a comment.
+    """
+    is_bare = text == text.strip() and text[:1] not in _QUOTES and "#" not in text
+    return text if is_bare else f'"{text}"'

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.config.oslo import Options
 from stackroles.roles import resolvers
+from stackroles.roles.accepts import UWSGI
 from stackroles.roles.definition import (
     Amount,
     Container,
@@ -28,8 +29,6 @@ BROKER_PORT = 5672
 CACHE_PORT = 11211
 IDENTITY_PORT = 5000
 
-# Section of a role's options that goes to its WSGI server, not to oslo.config.
-UWSGI = "uwsgi"
 # As Python writes it inside a string.
 _NEW_LINE = "\\n"
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
+from stackroles.roles.accepts import NOTHING, Sections
 
 Files = Callable[[Cloud], Mapping[str, str]]
 
@@ -222,6 +223,7 @@ class RoleDefinition:
         minimum_ready: members that satisfy those who need this role; None means all.
         needs: roles and steps that must be done before it is first started.
         files: renders path -> content from the cloud.
+        options: sections of `spec.config` it takes; others are refused.
         parallel: start and stop all members at once (StatefulSet).
         grace_period: seconds from SIGTERM to SIGKILL.
         max_unavailable: of its disruption budget.
@@ -246,6 +248,7 @@ class RoleDefinition:
     minimum_ready: int | None = None
     needs: tuple[str, ...] = ()
     files: Files | None = None
+    options: Sections = NOTHING
     init: tuple[Container, ...] = ()
     volume: DataVolume | None = None
     parallel: bool = True

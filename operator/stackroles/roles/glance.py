@@ -6,6 +6,7 @@ from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.roles import common
+from stackroles.roles.accepts import ANY, UWSGI
 from stackroles.roles.definition import (
     Amount,
     Catalogue,
@@ -54,7 +55,7 @@ def _render(cloud: Cloud, user: Sections) -> str:
 def files(cloud: Cloud) -> Mapping[str, str]:
     """Return the API's files."""
     options = cloud.options("glance", "glance")
-    overrides = options.get(common.UWSGI, {})
+    overrides = options.get(UWSGI, {})
     return {
         _CONFIG: _render(cloud, common.oslo_options(options)),
         "/etc/glance/uwsgi.ini": common.uwsgi(
@@ -88,6 +89,7 @@ GLANCE = RoleDefinition(
     workload=Workload.STATEFUL_SET,
     replicas=2,
     files=files,
+    options=ANY,
     volume=DataVolume(size="10Gi"),
     fs_group=USER,
     grace_period=600,

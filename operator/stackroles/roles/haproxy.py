@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from stackroles.config.cloud import Cloud
+from stackroles.roles.accepts import Sections
 from stackroles.roles.common import DATABASE_PORT, scratch
 from stackroles.roles.definition import (
     Amount,
@@ -27,26 +28,30 @@ PEER_PORT = 10000
 # Where this proxy reaches the peer of an ordinal; see _peer.
 _RELAY_PORT = 10100
 
+# Keywords with what follows them; a user's win.
+_SECTIONS: Mapping[str, Mapping[str, str | int]] = {
+    "global": {
+        "log": "stdout format raw local0 notice",
+        "maxconn": 8000,
+        "stats socket": "/run/haproxy/admin.sock mode 600 level admin",
+        "stats timeout": "30s",
+    },
+    "defaults": {
+        "log": "global",
+        "mode": "tcp",
+        "option tcp-smart-connect": "",
+        "option clitcpka": "",
+        "option srvtcpka": "",
+        "option redispatch": 1,
+        "retries": 3,
+        "timeout connect": "2s",
+        "timeout check": "2s",
+        "timeout client": "3600s",
+        "timeout server": "3600s",
+    },
+}
+
 _HEAD = f"""\
-global
-  log stdout format raw local0 notice
-  maxconn 8000
-  stats socket /run/haproxy/admin.sock mode 600 level admin
-  stats timeout 30s
-
-defaults
-  log global
-  mode tcp
-  option tcp-smart-connect
-  option clitcpka
-  option srvtcpka
-  option redispatch 1
-  retries 3
-  timeout connect 2s
-  timeout check 2s
-  timeout client 3600s
-  timeout server 3600s
-
 resolvers cluster
   parse-resolv-conf
   resolve_retries 2
@@ -99,7 +104,18 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         peer, relay = _peer(ordinal, name, host)
         peers += peer
         relays += relay
-    return {OPTIONS: "\n".join([_HEAD, *peers, "", *relays, _BACKEND.rstrip("\n"), *servers, ""])}
+    options = _sections(cloud.options(NAME, NAME))
+    head = [*options, _HEAD]
+    return {OPTIONS: "\n".join([*head, *peers, "", *relays, _BACKEND.rstrip("\n"), *servers, ""])}
+
+
+def _sections(user: Mapping[str, Mapping[str, str | int]]) -> list[str]:
+    """Return the lines of the first sections, the user's options laid over ours."""
+    lines: list[str] = []
+    for section, ours in _SECTIONS.items():
+        options = {**ours, **user.get(section, {})}
+        lines += [section, *(f"  {name} {value}".rstrip() for name, value in options.items()), ""]
+    return lines
 
 
 def _peer(ordinal: int, name: str, host: str) -> tuple[list[str], list[str]]:
@@ -135,6 +151,7 @@ HAPROXY = RoleDefinition(
     replicas=2,
     headless=True,
     files=files,
+    options=Sections(tuple(_SECTIONS)),
     grace_period=30,
     containers=(
         Container(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.roles import common
+from stackroles.roles.accepts import ANY, UWSGI
 from stackroles.roles.definition import (
     Amount,
     Catalogue,
@@ -70,7 +71,7 @@ def _render(cloud: Cloud, user: Sections) -> str:
 def files(cloud: Cloud) -> Mapping[str, str]:
     """Return the API's files."""
     options = cloud.options("keystone", "keystone")
-    overrides = options.get(common.UWSGI, {})
+    overrides = options.get(UWSGI, {})
     return {
         _CONFIG: _render(cloud, common.oslo_options(options)),
         "/etc/keystone/uwsgi.ini": common.uwsgi("keystone.wsgi.api:application", PORT, overrides),
@@ -108,6 +109,7 @@ KEYSTONE = RoleDefinition(
     image="keystone",
     workload=Workload.DEPLOYMENT,
     files=files,
+    options=ANY,
     fs_group=USER,
     grace_period=75,
     # It touches the database only when it is asked something, so it starts while that is made.

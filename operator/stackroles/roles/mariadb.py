@@ -7,6 +7,7 @@ from functools import partial
 from stackroles import naming
 from stackroles.config.cloud import Cloud
 from stackroles.config.oslo import render
+from stackroles.roles.accepts import ANY
 from stackroles.roles.common import DATABASE_PORT, scratch
 from stackroles.roles.definition import (
     AGENT_COMMAND,
@@ -195,6 +196,7 @@ MARIADB = RoleDefinition(
     volume=DataVolume(size="10Gi"),
     fs_group=USER,
     files=files,
+    options=ANY,
     containers=(
         Container(
             name=NAME,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.roles import common, ovn, resolvers
+from stackroles.roles.accepts import ANY, NO_WSGI, UWSGI
 from stackroles.roles.definition import (
     Amount,
     Catalogue,
@@ -82,7 +83,7 @@ def _render(cloud: Cloud, role: str, user: Sections) -> str:
 def api_files(cloud: Cloud) -> Mapping[str, str]:
     """Return the API's files."""
     options = cloud.options("neutron-api", "neutron")
-    overrides = options.get(common.UWSGI, {})
+    overrides = options.get(UWSGI, {})
     return {
         **resolvers.FORGETFUL_FILES,
         _CONFIG: _render(cloud, "neutron-api", common.oslo_options(options)),
@@ -116,6 +117,7 @@ NEUTRON_API = RoleDefinition(
     image="neutron",
     workload=Workload.DEPLOYMENT,
     files=api_files,
+    options=ANY,
     fs_group=USER,
     grace_period=75,
     needs=("neutron/setup", "rabbitmq", "ovn-nb", "ovn-sb"),
@@ -143,6 +145,7 @@ def _worker_role(name: str, program: str, readiness: Probe, because: str) -> Rol
         workload=Workload.DEPLOYMENT,
         replicas=1,
         files=_files(name),
+        options=NO_WSGI,
         fs_group=USER,
         grace_period=75,
         needs=("neutron/setup", "rabbitmq", "ovn-nb", "ovn-sb"),

@@ -6,6 +6,7 @@ from stackroles.config import oslo
 from stackroles.config.cloud import Cloud
 from stackroles.config.oslo import Options
 from stackroles.roles import common, resolvers
+from stackroles.roles.accepts import ANY, NO_WSGI, UWSGI
 from stackroles.roles.definition import (
     Amount,
     Catalogue,
@@ -95,7 +96,7 @@ def _api_files(role: str, module: str, port: int) -> Files:
     def files(cloud: Cloud) -> Mapping[str, str]:
         # The service records of all members are one: names of a Deployment's pods would pile up.
         extra = {"DEFAULT": {"host": cloud.workload(role)}}
-        overrides = cloud.options(role, "nova").get(common.UWSGI, {})
+        overrides = cloud.options(role, "nova").get(UWSGI, {})
         return {
             _CONFIG: _render(cloud, role, extra),
             "/etc/nova/uwsgi.ini": common.uwsgi(module, port, overrides),
@@ -159,6 +160,7 @@ def _api_role(name: str, module: str, port: int, memory: str) -> RoleDefinition:
         image="nova",
         workload=Workload.DEPLOYMENT,
         files=_api_files(name, module, port),
+        options=ANY,
         fs_group=USER,
         grace_period=75,
         # It registers itself in cell1's database when it loads.
@@ -187,6 +189,7 @@ def _worker_role(name: str) -> RoleDefinition:
         # Its queues and its service record carry the pod's name.
         workload=Workload.STATEFUL_SET,
         files=_files(name),
+        options=NO_WSGI,
         fs_group=USER,
         grace_period=75,
         needs=("nova/setup", "rabbitmq"),
@@ -224,6 +227,7 @@ NOVA_NOVNCPROXY = RoleDefinition(
     image="nova",
     workload=Workload.DEPLOYMENT,
     files=_files("nova-novncproxy", _CONSOLE_OPTIONS),
+    options=NO_WSGI,
     fs_group=USER,
     grace_period=30,
     # It asks the database when a console is opened.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from stackroles.config import oslo
 from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import common, compute, nova, resolvers
+from stackroles.roles.accepts import NO_WSGI
 from stackroles.roles.definition import (
     AGENT_PATH,
     Amount,
@@ -74,6 +75,7 @@ NOVA_COMPUTE = RoleDefinition(
     image="nova-compute",
     workload=Workload.DAEMON_SET,
     files=pool_files(files),
+    options=NO_WSGI,
     host_network=True,
     grace_period=75,
     needs=("nova-conductor", "nova-api", "placement", "keystone"),

@@ -130,7 +130,7 @@ def northd_files(cloud: Cloud) -> Mapping[str, str]:
                 f"--unixctl={RUN}/ovn-northd.ctl",
                 "-vconsole:info -vsyslog:off -vfile:off\n",
             )
-        )
+        ),
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from stackroles.config import oslo
 from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import common, compute, neutron, nova, ovn, resolvers
+from stackroles.roles.accepts import NO_WSGI
 from stackroles.roles.definition import (
     Amount,
     Container,
@@ -60,6 +61,7 @@ OVN_METADATA = RoleDefinition(
     image="neutron",
     workload=Workload.DAEMON_SET,
     files=pool_files(files),
+    options=NO_WSGI,
     host_network=True,
     grace_period=15,
     needs=("ovn-sb",),

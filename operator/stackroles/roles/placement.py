@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.roles import common
+from stackroles.roles.accepts import ANY, UWSGI
 from stackroles.roles.definition import (
     Amount,
     Catalogue,
@@ -39,7 +40,7 @@ def _render(cloud: Cloud, user: Sections) -> str:
 def files(cloud: Cloud) -> Mapping[str, str]:
     """Return the API's files."""
     options = cloud.options("placement", "placement")
-    overrides = options.get(common.UWSGI, {})
+    overrides = options.get(UWSGI, {})
     return {
         _CONFIG: _render(cloud, common.oslo_options(options)),
         "/etc/placement/uwsgi.ini": common.uwsgi("placement.wsgi.api:application", PORT, overrides),
@@ -58,6 +59,7 @@ PLACEMENT = RoleDefinition(
     image="placement",
     workload=Workload.DEPLOYMENT,
     files=files,
+    options=ANY,
     fs_group=USER,
     grace_period=75,
     # It writes its standard traits and resource classes when it loads.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stackroles.config.cloud import Cloud
+from stackroles.roles.accepts import Sections
 from stackroles.roles.common import BROKER_PORT, scratch
 from stackroles.roles.definition import (
     Amount,
@@ -131,6 +132,7 @@ RABBITMQ = RoleDefinition(
     # All of them: a quorum queue gets as many members as there are brokers when it is declared.
     minimum_ready=None,
     files=files,
+    options=Sections(("rabbitmq",)),
     volume=DataVolume(size="2Gi"),
     fs_group=USER,
     grace_period=120,

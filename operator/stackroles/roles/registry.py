@@ -17,6 +17,7 @@ from stackroles.roles import (
     placement,
     rabbitmq,
 )
+from stackroles.roles.accepts import Sections, by_name
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
 
 _CLIENTS: tuple[ServiceDefinition, ...] = (
@@ -75,3 +76,8 @@ def role(name: str) -> RoleDefinition:
 def steps() -> dict[str, tuple[ServiceDefinition, Step]]:
     """Return all steps by their name in the graph, "<service>/<step>"."""
     return {f"{s.name}/{step.name}": (s, step) for s in SERVICES for step in s.steps}
+
+
+def accepted(roles: tuple[RoleDefinition, ...]) -> dict[str, Sections]:
+    """Return what each role, and each of their services, takes of `spec.config`."""
+    return by_name((role.service, role.name, role.options) for role in roles)

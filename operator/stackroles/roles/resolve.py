@@ -9,6 +9,7 @@ from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSp
 from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
 from stackroles.errors import SpecInvalid
+from stackroles.roles.accepts import by_name
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition
 
 INVALID = "SpecInvalid"
@@ -59,7 +60,7 @@ def resolve_cloud(
     known = {role.name: role for role in roles}
     names = {service.name for service in services}
     _check_names("roles", spec.roles, known.keys())
-    _check_names("config", spec.config, known.keys() | names)
+    _check_config(spec, known.values())
     _check_names("credentials", spec.credentials, names)
     for name, said in spec.roles.items():
         _check_clustering(known[name], said)
@@ -88,13 +89,27 @@ def model_of(role: RoleDefinition, cloud: Cloud) -> ClusteringModel:
 
 
 def _check_names(field: str, said: Iterable[str], known: Iterable[str]) -> None:
-    unknown = sorted(set(said) - set(known))
+    known = set(known)
+    unknown = sorted(set(said) - known)
     if unknown:
         raise SpecInvalid(
             INVALID,
             f"spec.{field} names {', '.join(unknown)}, which does not exist. "
             f"Known are: {', '.join(sorted(known))}.",
         )
+
+
+def _check_config(spec: CloudControllerSpec, roles: Iterable[RoleDefinition]) -> None:
+    accepted = by_name((role.service, role.name, role.options) for role in roles)
+    _check_names("config", spec.config, (n for n, takes in accepted.items() if not takes.nothing))
+    for name, sections in spec.config.items():
+        bad = sorted(section for section in sections if section not in accepted[name])
+        if bad:
+            raise SpecInvalid(
+                INVALID,
+                f"spec.config.{name} has the section {', '.join(bad)}: "
+                f"{accepted[name].words(name)}. Move or remove it.",
+            )
 
 
 def _default_replicas(role: RoleDefinition, spec: CloudControllerSpec) -> int:

@@ -10,7 +10,6 @@ from stackroles.api.v1alpha1.common import (
     Children,
     ClusteringModel,
     Conditions,
-    ConfigSections,
     DeletionPolicy,
     Model,
     Name,
@@ -19,6 +18,7 @@ from stackroles.api.v1alpha1.common import (
     Storage,
     list_map,
 )
+from stackroles.api.v1alpha1.options import ConfigSections
 
 
 class Clustering(Model):
@@ -88,7 +88,7 @@ class CloudControllerSpec(Model):
     )
     config: Annotated[
         dict[str, ConfigSections],
-        Field(max_length=64, json_schema_extra={"x-stackroles-keys": "controller-config"}),
+        Field(max_length=32, json_schema_extra={"x-stackroles-keys": "controller-config"}),
     ] = Field(
         default_factory=dict,
         description="Options by role or service, section and option; a role's own win.",

@@ -95,30 +95,6 @@ class Storage(Model):
     )
 
 
-# Options keep their oslo names; a boolean is written as a quoted string ("true"), since a
-# structural schema knows "integer or string" but not "scalar".
-ConfigSections = Annotated[
-    dict[
-        Annotated[str, Field(max_length=64)],
-        Annotated[
-            dict[
-                Annotated[str, Field(max_length=64)],
-                Annotated[
-                    int | str,
-                    # As a schema keyword only: pydantic would measure integers as well.
-                    Field(
-                        description="The option's value; booleans are quoted.",
-                        json_schema_extra={"maxLength": 4096},
-                    ),
-                ],
-            ],
-            Field(max_length=128, description="Options of one section."),
-        ],
-    ],
-    Field(max_length=64, description="Sections of one role's or service's configuration."),
-]
-
-
 class Condition(Model):
     """A condition as Kubernetes knows it."""
 

@@ -9,13 +9,13 @@ from stackroles.api.v1alpha1.common import (
     ATOMIC,
     Children,
     Conditions,
-    ConfigSections,
     DeletionPolicy,
     LabelMap,
     Model,
     Name,
     Resources,
 )
+from stackroles.api.v1alpha1.options import ConfigSections
 
 Interface = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[A-Za-z0-9_.@-]+$")]
 
