@@ -27,6 +27,7 @@ from stackroles.roles.definition import (
 DATABASE_PORT = 3306
 BROKER_PORT = 5672
 CACHE_PORT = 11211
+BROKERS = "/etc/stackroles/brokers"
 IDENTITY_PORT = 5000
 
 # As Python writes it inside a string.
@@ -56,6 +57,15 @@ def transport_url(cloud: Cloud, user: str, password: str) -> str:
     account = f"{user}:{quote(password, safe='')}"
     brokers = ",".join(f"{account}@{host}:{BROKER_PORT}" for host in cloud.members("rabbitmq"))
     return f"rabbit://{brokers}/{user}"
+
+
+def broker_files(cloud: Cloud) -> dict[str, str]:
+    """Return a file that names the brokers.
+
+    A process takes their URL from its environment when it starts, and nothing of its pod changes
+    with the Secret. With this among its files a pod is replaced when there are other brokers.
+    """
+    return {BROKERS: "".join(f"{host}\n" for host in cloud.members("rabbitmq"))}
 
 
 def identity_url(cloud: Cloud) -> str:

@@ -86,6 +86,7 @@ def api_files(cloud: Cloud) -> Mapping[str, str]:
     overrides = options.get(UWSGI, {})
     return {
         **resolvers.FORGETFUL_FILES,
+        **common.broker_files(cloud),
         _CONFIG: _render(cloud, "neutron-api", common.oslo_options(options)),
         "/etc/neutron/uwsgi.ini": common.uwsgi(
             "neutron.wsgi.api:application",
@@ -100,7 +101,11 @@ def api_files(cloud: Cloud) -> Mapping[str, str]:
 def _files(role: str) -> Files:
     def files(cloud: Cloud) -> Mapping[str, str]:
         user = common.oslo_options(cloud.options(role, "neutron"))
-        return {**resolvers.FORGETFUL_FILES, _CONFIG: _render(cloud, role, user)}
+        return {
+            **resolvers.FORGETFUL_FILES,
+            **common.broker_files(cloud),
+            _CONFIG: _render(cloud, role, user),
+        }
 
     return files
 

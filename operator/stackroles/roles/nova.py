@@ -42,6 +42,13 @@ _DATABASES = (
 )
 _BROKER = SecretEnv("OS_DEFAULT__TRANSPORT_URL", "nova", "transport-url")
 _CLIENTS = common.passwords("nova", "placement", "neutron", "service_user")
+
+_ACCOUNT = "{scheme}://{username}:{password}@{hostname}:{port}"
+# The form of cell1's URLs, filled by each process from its own (nova/objects/cell_mapping.py). nova
+# splits a URL at its first colon and its last "@", so that with several brokers the password is all
+# that lies between, the other brokers included: the whole URL comes back whatever their number.
+# nova's numbered variables would fail every process that knows of fewer brokers than the table.
+CELL_URL = f"{_ACCOUNT}/{{path}}"
 _API_ENV: tuple[Variable, ...] = (
     *_DATABASES,
     _BROKER,
@@ -98,6 +105,7 @@ def _api_files(role: str, module: str, port: int) -> Files:
         extra = {"DEFAULT": {"host": cloud.workload(role)}}
         overrides = cloud.options(role, "nova").get(UWSGI, {})
         return {
+            **common.broker_files(cloud),
             _CONFIG: _render(cloud, role, extra),
             "/etc/nova/uwsgi.ini": common.uwsgi(module, port, overrides),
         }
@@ -107,21 +115,9 @@ def _api_files(role: str, module: str, port: int) -> Files:
 
 def _files(role: str, extra: Options | None = None) -> Files:
     def files(cloud: Cloud) -> Mapping[str, str]:
-        return {_CONFIG: _render(cloud, role, extra or {})}
+        return {**common.broker_files(cloud), _CONFIG: _render(cloud, role, extra or {})}
 
     return files
-
-
-def transport_template(brokers: int) -> str:
-    """Return the form of cell1's transport URL, filled by each process from its own.
-
-    Variables are numbered when there are several brokers (nova/objects/cell_mapping.py).
-    """
-    numbers: list[str | int] = [""] if brokers == 1 else list(range(1, brokers + 1))
-    hosts = ",".join(
-        f"{{username{n}}}:{{password{n}}}@{{hostname{n}}}:{{port{n}}}" for n in numbers
-    )
-    return f"{{scheme}}://{hosts}/{{path}}"
 
 
 def setup_files(cloud: Cloud) -> Mapping[str, str]:
@@ -130,17 +126,16 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
     The table of cells gets templates, so that it holds no password and a changed one needs no
     update of it.
     """
-    account = "{scheme}://{username}:{password}@{hostname}:{port}"
     cell = " \\\n  ".join(
         (
             "--name cell1",
-            f"--database_connection '{account}/{{path}}'",
-            f"--transport-url '{transport_template(cloud.replicas['rabbitmq'])}'",
+            f"--database_connection '{CELL_URL}'",
+            f"--transport-url '{CELL_URL}'",
         )
     )
     # create_cell does not notice a cell1 that is there when it holds templates: it makes a second.
     script = f"""\
-nova-manage cell_v2 map_cell0 --database_connection '{account}/nova_cell0'
+nova-manage cell_v2 map_cell0 --database_connection '{_ACCOUNT}/nova_cell0'
 cells=$(nova-manage cell_v2 list_cells)
 uuid=$(echo "$cells" | awk '$2 == "cell1" {{ print $4 }}')
 if [ -z "$uuid" ]; then

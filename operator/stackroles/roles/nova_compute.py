@@ -66,7 +66,7 @@ def files(pool: Pool) -> Mapping[str, str]:
         privileged,
         common.oslo_options(pool.options("nova-compute", "nova")),
     )
-    return {**compute.settings_files(pool), _CONFIG: rendered}
+    return {**compute.settings_files(pool), **common.broker_files(cloud), _CONFIG: rendered}
 
 
 NOVA_COMPUTE = RoleDefinition(

@@ -1,5 +1,6 @@
 """What holds for the agents of compute nodes, which run outside what control-plane pods may."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from stackroles.config.pool import Pool
 from stackroles.constants import LABEL_POOL
 from stackroles.roles import nova_compute, registry
 from stackroles.roles.definition import Container, RoleDefinition
+from tests.support.clouds import cloud
 from tests.unit.config.test_pool import pool
 
 Object = dict[str, Any]
@@ -129,3 +131,10 @@ def test_no_resolver_keeps_a_wrong_answer_from_the_time_of_boot() -> None:
     for name in ("ovn-controller", "ovn-metadata"):
         path = environment(name)["OVS_UNBOUND_CONF"]
         assert "cache-max-negative-ttl: 5" in config(name, path)
+
+
+def test_nova_compute_is_replaced_when_there_are_other_brokers() -> None:
+    one = cloud(roles={"rabbitmq": {"clustering": {"replicas": 1}}})
+    other = replace(pool(), cloud=one)
+    before, after = (daemon_set("nova-compute", p)["spec"]["template"] for p in (pool(), other))
+    assert before["metadata"]["annotations"] != after["metadata"]["annotations"]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlparse
 
 import pytest
 
@@ -242,25 +243,52 @@ def test_urls_escape_passwords_and_name_every_broker() -> None:
 
 
 def fill(template: str, url: str) -> str:
-    """Fill a template as nova does: numbered variables for several brokers, plain ones for one."""
-    scheme, rest = url.split("://")
-    netloc, path = rest.split("/")
-    values = {"scheme": scheme, "path": path}
-    brokers = netloc.split(",")
-    for number, broker in enumerate(brokers, start=1):
-        account, host = broker.split("@")
-        suffix = str(number) if len(brokers) > 1 else ""
-        keys = ("username", "password", "hostname", "port")
-        parts = (*account.split(":"), *host.split(":"))
-        values |= {f"{key}{suffix}": part for key, part in zip(keys, parts, strict=True)}
+    """Fill a template as nova does (nova/objects/cell_mapping.py, CellMapping._format_url)."""
+    default = urlparse(url)
+    values: dict[str, str | int | None] = {
+        "username": default.username,
+        "password": default.password,
+        "hostname": default.hostname,
+        "port": default.port,
+        "scheme": default.scheme,
+        "path": default.path.lstrip("/"),
+    }
+    if "," in default.netloc:
+        for number, broker in enumerate(default.netloc.split(","), start=1):
+            account, host = broker.split("@", 1)
+            keys = ("username", "password", "hostname", "port")
+            parts = (*account.split(":", 1), *host.split(":", 1))
+            values |= {f"{key}{number}": part for key, part in zip(keys, parts, strict=True)}
     return template.format(**values)
 
 
 @pytest.mark.parametrize("brokers", [1, 3, 5])
-def test_cell_template_gives_the_transport_url_back(brokers: int) -> None:
+def test_cell_template_gives_every_transport_url_back(brokers: int) -> None:
     declared = cloud(roles={"rabbitmq": {"clustering": {"replicas": brokers}}})
-    url = common.transport_url(declared, "nova", "secret")
-    assert fill(nova.transport_template(brokers), url) == url
+    url = common.transport_url(declared, "nova", "se/c@r:et")
+    assert fill(nova.CELL_URL, url) == url
+
+
+def test_the_table_of_cells_does_not_depend_on_the_number_of_brokers() -> None:
+    one = cloud(roles={"rabbitmq": {"clustering": {"replicas": 1}}})
+    assert nova.setup_files(one) == nova.setup_files(cloud())
+
+
+def uses_broker(role: RoleDefinition) -> bool:
+    return any(
+        isinstance(env, SecretEnv) and env.key == "transport-url"
+        for container in role.containers
+        for env in container.env
+    )
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda r: r.name)
+def test_pods_that_use_the_broker_are_replaced_when_there_are_other_brokers(
+    role: RoleDefinition,
+) -> None:
+    one = cloud(roles={"rabbitmq": {"clustering": {"replicas": 1}}})
+    changes = role.files is not None and role.files(one) != role.files(cloud())
+    assert changes == (uses_broker(role) or role.name == "rabbitmq")
 
 
 def test_definitions_hold_each_account_with_its_own_virtual_host() -> None:

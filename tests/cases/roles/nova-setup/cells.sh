@@ -4,8 +4,8 @@ uuid=$(echo "$cells" | awk '$2 == "cell1" { print $4 }')
 if [ -z "$uuid" ]; then
   exec nova-manage cell_v2 create_cell --verbose --name cell1 \
   --database_connection '{scheme}://{username}:{password}@{hostname}:{port}/{path}' \
-  --transport-url '{scheme}://{username1}:{password1}@{hostname1}:{port1},{username2}:{password2}@{hostname2}:{port2},{username3}:{password3}@{hostname3}:{port3}/{path}'
+  --transport-url '{scheme}://{username}:{password}@{hostname}:{port}/{path}'
 fi
 exec nova-manage cell_v2 update_cell --cell_uuid "$uuid" --name cell1 \
   --database_connection '{scheme}://{username}:{password}@{hostname}:{port}/{path}' \
-  --transport-url '{scheme}://{username1}:{password1}@{hostname1}:{port1},{username2}:{password2}@{hostname2}:{port2},{username3}:{password3}@{hostname3}:{port3}/{path}'
+  --transport-url '{scheme}://{username}:{password}@{hostname}:{port}/{path}'
