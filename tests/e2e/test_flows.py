@@ -15,7 +15,7 @@ SEEN_SECONDS = 180
 EXPECTED = {
     ("mariadb", "mariadb", 4567),
     ("haproxy", "mariadb", 3306),
-    (RELEASE, "mariadb", 9300),
+    (RELEASE, "nova-api", 8774),
     ("keystone", "haproxy", 3306),
     ("nova-conductor", "rabbitmq", 5672),
     ("keystone", "memcached", 11211),
