@@ -3,6 +3,8 @@
 No engine enforces them here: connections are recorded on the nodes and asked of an evaluator.
 """
 
+import ipaddress
+
 from lab.install import NAMESPACE, RELEASE, SYSTEM, Site
 from lab.kubectl import Kubectl, Object
 from tests.support.cloud import Cloud
@@ -28,14 +30,16 @@ EXPECTED = {
 class Addresses:
     """Which pod or node has which address."""
 
-    def __init__(self, pods: list[Object]) -> None:
-        self.pods: dict[str, Object] = {}
-        self.host_of: dict[str, str] = {}
-        for pod in pods:
-            address, host = pod["status"].get("podIP"), pod["status"].get("hostIP", "")
-            if address and not pod["spec"].get("hostNetwork"):
-                self.pods[address] = pod
-                self.host_of[address] = host
+    def __init__(self, pods: list[Object], nodes: list[Object]) -> None:
+        self.pods: dict[str, Object] = {
+            pod["status"]["podIP"]: pod
+            for pod in pods
+            if pod["status"].get("podIP") and not pod["spec"].get("hostNetwork")
+        }
+        self.ranges = {
+            node["metadata"]["name"]: ipaddress.ip_network(node["spec"]["podCIDR"])
+            for node in nodes
+        }
 
     def peer(self, address: str) -> Pod | None:
         """Return the pod at an address as selectors see it, NODE where there is none."""
@@ -57,8 +61,15 @@ class Addresses:
         return _seen(self.pods[flow.target])
 
     def is_own_node(self, flow: Flow) -> bool:
-        """Tell whether a flow comes from the server's own node, which policies never stop."""
-        return flow.source == self.host_of[flow.target]
+        """Tell whether a flow comes from the server's own node, which policies never stop.
+
+        A node speaks to its pods from its address, or from the one it has in their range.
+        """
+        server = self.pods[flow.target]
+        if flow.source == server["status"]["hostIP"]:
+            return True
+        near = ipaddress.ip_address(flow.source) in self.ranges[server["spec"]["nodeName"]]
+        return near and flow.source not in self.pods
 
 
 def _seen(pod: Object) -> Pod:
@@ -66,9 +77,10 @@ def _seen(pod: Object) -> Pod:
 
 
 def addresses(kubectl: Kubectl) -> Addresses:
-    """Return the addresses of all pods that run or have just ended."""
+    """Return the addresses of all pods that run."""
     found = [pod for name in (NAMESPACE, SYSTEM) for pod in kubectl.within(name).items("pods")]
-    return Addresses([pod for pod in found if pod["status"].get("phase") == "Running"])
+    running = [pod for pod in found if pod["status"].get("phase") == "Running"]
+    return Addresses(running, kubectl.items("nodes"))
 
 
 def test_every_recorded_connection_is_let_through(
