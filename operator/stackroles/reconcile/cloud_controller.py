@@ -35,14 +35,13 @@ from stackroles.reconcile.steps import Steps
 from stackroles.reconcile.teardown import reconcile_teardown
 from stackroles.roles import registry
 from stackroles.status.cloud_controller import (
-    DATABASE,
-    DatabaseState,
     Look,
     ObservedCloud,
     assess_cloud,
     refuse,
 )
 from stackroles.status.conditions import Finding
+from stackroles.status.database import DATABASE, DatabaseState
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -182,9 +181,8 @@ class CloudPass:
         return DatabaseState(
             writer=found.writer,
             message="" if found.ready else found.message,
-            problem=Finding(Reason.DATABASE_BLOCKED, f"{found.verdict}: {found.message}")
-            if found.verdict.needs_person
-            else None,
+            blocked=f"{found.verdict}: {found.message}" if found.verdict.needs_person else "",
+            failing=found.failing,
         )
 
     async def _report(

@@ -15,6 +15,7 @@ from stackroles.errors import Conflict, NotReady
 from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.members import pull_reports, pull_writers
 from stackroles.plan.galera import decide
+from stackroles.plan.galera_members import STARTS_THAT_TELL, failures
 from stackroles.plan.galera_model import Decision, Facts, Member, Mode, Outcome, Report, Verdict
 from stackroles.plan.galera_roll import RollMember, next_to_restart
 from stackroles.reconcile.context import Context
@@ -51,6 +52,7 @@ class GaleraResult:
         verdict: one word, the reason of a condition; `verdict.needs_person` for one that stops.
         message: the same as a sentence, with what to do.
         members: phase of each member, by pod name ("Unknown" without an answer).
+        failing: what members said whose servers did not start again and again; empty without any.
     """
 
     ready: bool
@@ -59,6 +61,7 @@ class GaleraResult:
     verdict: Verdict
     message: str
     members: Mapping[str, str]
+    failing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ async def reconcile_galera(
         verdict=outcome.verdict,
         message=outcome.message,
         members={member.name: _phase(member) for member in members},
+        failing=failures(members, STARTS_THAT_TELL),
     )
 
 

@@ -15,27 +15,12 @@ from stackroles.config.cloud import Cloud
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition
 from stackroles.roles.resolve import model_of
 from stackroles.status.conditions import Finding, build_condition, kstatus, summarise
+from stackroles.status.database import DATABASE, DatabaseState
 from stackroles.status.phases import update_phases
 from stackroles.status.role import RoleState
 from stackroles.status.step import StepState
 
-DATABASE = "mariadb"
 _NAMED = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseState:
-    """What the database cluster's own reconcile found.
-
-    Attributes:
-        writer: the member that clients write to.
-        message: how the cluster stands, empty when all members are synced.
-        problem: why it waits for a person.
-    """
-
-    writer: str | None = None
-    message: str = ""
-    problem: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

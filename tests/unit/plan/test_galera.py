@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from stackroles.plan.galera import MERGE_SECONDS, STARTS_BEFORE_FULL, decide
+from stackroles.plan.galera import decide
+from stackroles.plan.galera_form import MERGE_SECONDS
+from stackroles.plan.galera_join import STARTS_BEFORE_FULL
+from stackroles.plan.galera_members import STARTS_THAT_TELL, failures
 from stackroles.plan.galera_model import (
     Bootstrap,
     Decision,
@@ -254,6 +257,28 @@ def test_a_hanging_server_is_not_taken_for_a_stopped_one() -> None:
     hanging = member(2, phase=Phase.RUNNING)
 
     assert not decide([at(0, 5), at(1, 5), hanging], FORMED, 1).decisions
+
+
+def test_a_first_start_that_fails_is_quoted() -> None:
+    failing = empty(0, failed_starts=1, failure="unknown variable 'x=1'")
+
+    outcome = decide([failing, empty(1), empty(2)], Facts(), 1)
+
+    assert told(outcome) == {"m-0": (Mode.CREATE, -1)}
+    assert outcome.message.endswith("m-0, start 1: unknown variable 'x=1'")
+    assert failures([failing, empty(1)], STARTS_THAT_TELL) == ""
+
+
+def test_a_member_that_fails_to_form_the_cluster_again_and_again_rests_between_its_starts() -> None:
+    resting = empty(0, failed_starts=2, failure="why", resting=True)
+
+    outcome = decide([resting, empty(1), empty(2)], Facts(), 1)
+    assert not outcome.decisions
+    assert outcome.facts == Facts()
+    assert "m-0, start 2: why" in outcome.message
+
+    rested = empty(0, failed_starts=2, failure="why")
+    assert told(decide([rested, empty(1), empty(2)], Facts(), 1)) == {"m-0": (Mode.CREATE, -1)}
 
 
 # -- joining ---------------------------------------------------------------------------------------

@@ -389,8 +389,9 @@ async def test_a_member_that_cannot_start_is_made_anew_instead_of_told_to_start(
         world.say(n, position=Position(empty=True))
     world.say(0, position=Position(empty=True), failed_starts=2, failure="unknown variable 'x=1'")
 
-    await world.reconcile()
+    result = await world.reconcile()
 
+    assert result.failing == " demo-mariadb-0, start 2: unknown variable 'x=1'"
     assert world.api.get("pods", "ns", "demo-mariadb-0") is None
     assert world.told(1) is world.told(2) is None
 

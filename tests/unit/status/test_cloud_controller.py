@@ -8,13 +8,13 @@ from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.roles import registry
 from stackroles.status.cloud_controller import (
-    DatabaseState,
     Look,
     ObservedCloud,
     assess_cloud,
     refuse,
 )
 from stackroles.status.conditions import Finding
+from stackroles.status.database import DatabaseState
 from stackroles.status.role import RoleState
 from stackroles.status.step import StepState
 from tests.support.clouds import cloud
@@ -131,11 +131,28 @@ def test_lost_member_is_recovering_not_rolling() -> None:
 def test_database_that_waits_for_a_person_comes_first() -> None:
     found = replace(
         observed(),
-        database=DatabaseState(problem=Finding(Reason.DATABASE_BLOCKED, "two histories")),
+        database=DatabaseState(blocked="two histories", failing=" m-0"),
     )
     ready = of(assess(found), "Ready")
     assert ready.reason == "DatabaseBlocked"
     assert "two histories" in ready.message
+
+
+def test_database_that_fails_to_start_again_and_again_is_quoted() -> None:
+    failing = replace(well("mariadb"), updated=2, ready=2)
+    found = replace(
+        observed(mariadb=failing),
+        database=DatabaseState(failing=" m-2, start 2: unknown variable 'x=1'"),
+    )
+    status = assess(found)
+    progressing = of(status, "Progressing")
+    assert (progressing.status, progressing.reason) == ("False", "Crashing")
+    assert "Role mariadb" in progressing.message
+    assert "m-2, start 2: unknown variable 'x=1'" in progressing.message
+    assert "spec.config.mariadb" in progressing.message
+    assert of(status, "Stalled").status == "True"
+    assert of(status, "Ready").reason == "Crashing"
+    assert of(status, "Available").status == "True"
 
 
 def test_refused_child_is_what_ready_repeats() -> None:
