@@ -40,6 +40,7 @@ class FakeCloud:
         self.aggregates: list[Object] = []
         self.hypervisors: list[Object] = []
         self.servers: list[Object] = []
+        self.migrations: list[Object] = []
         self.providers: dict[str, Object] = {}
         for name in ("admin", "service", "member"):
             self.add("roles", name=name)
@@ -152,6 +153,7 @@ class FakeCloud:
             (r"/v2.1/os-aggregates/(\d+)/action", self._aggregate_action),
             (r"/v2.1/os-hypervisors/detail", self._hypervisors),
             (r"/v2.1/servers/detail", self._servers),
+            (r"/v2.1/os-migrations", self._migrations),
         ]
         for pattern, handle in routes:
             if match := re.fullmatch(pattern, path):
@@ -219,15 +221,20 @@ class FakeCloud:
             "servers": [s for s in self.servers if host in (None, s["OS-EXT-SRV-ATTR:host"])]
         }
 
+    def _migrations(self, _method: str, query: Object, _body: Object) -> Answer:
+        ends = ("source_compute", "dest_compute")
+        found = [m for m in self.migrations if query["host"] in [m[end] for end in ends]]
+        return 200, {"migrations": found}
+
     def _placement(self, path: str) -> Answer:
         if path in ("", "/"):
             links = [{"rel": "self", "href": ""}]
             version = {"id": "v1.0", "max_version": "1.39", "min_version": "1.0", "links": links}
             return 200, {"versions": [version | {"status": "CURRENT"}]}
-        match = re.fullmatch(r"/resource_providers/([\w-]+)/(inventories|usages)", path)
+        match = re.fullmatch(r"/resource_providers/([\w-]+)/(inventories|usages|allocations)", path)
         if match is None or match[1] not in self.providers:
             return 404, error("No resource provider found", 404)
-        return 200, {match[2]: self.providers[match[1]][match[2]]}
+        return 200, {match[2]: self.providers[match[1]].get(match[2], {})}
 
 
 def hidden(stored: Object) -> Object:
@@ -265,6 +272,18 @@ def server(name: str, host: str) -> Object:
         "OS-EXT-SRV-ATTR:host": host,
         "OS-EXT-SRV-ATTR:instance_name": f"instance-{name}",
         "OS-EXT-STS:task_state": None,
+    }
+
+
+def migration(source: str, target: str, status: str) -> Object:
+    """Return a move of a guest as nova shows it."""
+    return {
+        "id": 1,
+        "uuid": "migration",
+        "migration_type": "resize",
+        "source_compute": source,
+        "dest_compute": target,
+        "status": status,
     }
 
 

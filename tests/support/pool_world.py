@@ -13,7 +13,7 @@ from stackroles.errors import OperatorError
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import KINDS, ObjectRef
-from stackroles.openstack.fleet import Host
+from stackroles.openstack.fleet import Host, Occupancy
 from stackroles.reconcile.compute_pool import reconcile_compute_pool
 from stackroles.reconcile.context import Context, Observation
 from stackroles.roles import registry
@@ -71,6 +71,7 @@ class Nova:
     """The cloud: hosts by name, and what was done to them."""
 
     hosts: dict[str, Host] = field(default_factory=dict)
+    claims: dict[str, int] = field(default_factory=dict)
     done: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     failure: OperatorError | None = None
     refusal: OperatorError | None = None
@@ -86,11 +87,17 @@ class Nova:
     def read_hosts(self, names: tuple[str, ...]) -> tuple[Host, ...]:
         return tuple(host for name, host in sorted(self.hosts.items()) if name in names)
 
-    def close_hosts(self, names: tuple[str, ...], reason: str) -> dict[str, int]:
+    def close_hosts(self, names: tuple[str, ...], reason: str) -> dict[str, Occupancy]:
         self.done.append(("close", tuple(sorted(names))))
         for name in {*names} & self.hosts.keys():
             self.hosts[name] = replace(self.hosts[name], enabled=False, reason=reason)
-        return {n: h.guests for n, h in self.hosts.items() if n in names and h.guests}
+        return {
+            name: Occupancy(
+                guests=self.hosts[name].guests if name in self.hosts else 0,
+                claims=self.claims.get(name, 0),
+            )
+            for name in names
+        }
 
     def open_hosts(self, names: tuple[str, ...], reason: str) -> tuple[str, ...]:
         opened = [n for n in names if n in self.hosts and self.hosts[n].reason == reason]

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stackroles.openstack.servers import list_guests
+from stackroles.openstack.servers import count_migrations, list_guests
 from stackroles.openstack.services import (
     COMPUTE,
     Capacity,
@@ -13,6 +13,7 @@ from stackroles.openstack.services import (
     list_hypervisors,
     list_services,
     read_capacity,
+    read_claims,
     set_enabled,
 )
 
@@ -77,19 +78,63 @@ def read_hosts(connection: "Connection", names: Collection[str]) -> tuple[Host, 
     return tuple(hosts)
 
 
-def close_hosts(connection: "Connection", names: Collection[str], reason: str) -> dict[str, int]:
-    """Keep new guests from hosts that shall leave; return how many are on each afterwards.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occupancy:
+    """What still needs a host.
+
+    Attributes:
+        guests: servers on it, in any state.
+        migrations: moves from or to it that have not ended.
+        claims: others with resources of it in placement, such as servers about to be built there.
+    """
+
+    guests: int = 0
+    migrations: int = 0
+    claims: int = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing needs the host."""
+        return self == Occupancy()
+
+    @property
+    def words(self) -> str:
+        """What is there, as people say it."""
+        said = (
+            (self.guests, "guest", "guests"),
+            (self.migrations, "unfinished migration", "unfinished migrations"),
+            (self.claims, "claim in placement", "claims in placement"),
+        )
+        return ", ".join(f"{n} {one if n == 1 else more}" for n, one, more in said if n)
+
+
+def close_hosts(
+    connection: "Connection", names: Collection[str], reason: str
+) -> dict[str, Occupancy]:
+    """Keep new guests from hosts that shall leave; return what needs each of them afterwards.
 
     Only our own word is taken back by `open_hosts`: a host that a person disabled stays as it is.
     """
-    for service in list_services(connection, COMPUTE):
-        if service.host in names and service.enabled:
+    services = [s for s in list_services(connection, COMPUTE) if s.host in names]
+    for service in services:
+        if service.enabled:
             set_enabled(connection, service.id, False, reason)
-    return {
-        host: count
-        for host, count in Counter(guest.host for guest in list_guests(connection)).items()
-        if host in names
-    }
+    # What a dead host's guests claimed stays in placement after they were evacuated.
+    up = {service.host for service in services if service.up}
+    hypervisors = {h.host: h.id for h in list_hypervisors(connection) if h.host in up}
+    guests: dict[str, set[str]] = {}
+    for guest in list_guests(connection):
+        guests.setdefault(guest.host, set()).add(guest.id)
+    found = {}
+    for name in sorted(names):
+        mine, provider = guests.get(name, set()), hypervisors.get(name)
+        claims = read_claims(connection, provider) if provider else frozenset()
+        found[name] = Occupancy(
+            guests=len(mine),
+            migrations=count_migrations(connection, name),
+            claims=len(claims - mine),
+        )
+    return found
 
 
 def open_hosts(connection: "Connection", names: Collection[str], reason: str) -> tuple[str, ...]:

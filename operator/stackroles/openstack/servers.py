@@ -1,10 +1,13 @@
-"""Guests, as nova knows them."""
+"""Guests and their moves, as nova knows them."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
+
+# A migration in any other state still needs the hosts it names; a resize that nobody confirmed too.
+_ENDED = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +48,9 @@ def list_guests(connection: "Connection", host: str | None = None) -> tuple[Gues
         )
         for found in connection.compute.servers(details=True, all_projects=True, **query)
     )
+
+
+def count_migrations(connection: "Connection", host: str) -> int:
+    """Return how many moves from or to a host have not ended."""
+    found = connection.compute.migrations(host=host)
+    return sum(1 for migration in found if migration.status not in _ENDED)

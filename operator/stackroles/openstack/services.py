@@ -155,6 +155,17 @@ def read_capacity(connection: "Connection", hypervisor: str) -> Capacity:
     )
 
 
+def read_claims(connection: "Connection", hypervisor: str) -> frozenset[str]:
+    """Return who has resources of a hypervisor: ids of servers, built or not, and of migrations."""
+    from openstack.exceptions import raise_from_response  # noqa: PLC0415 - see access
+
+    response = connection.placement.get(f"/resource_providers/{hypervisor}/allocations")
+    if response.status_code == 404:
+        return frozenset()
+    raise_from_response(response)
+    return frozenset(response.json()["allocations"])
+
+
 def _total(inventories: Mapping[str, object], resource: str) -> int:
     inventory = inventories.get(resource)
     return int(inventory["total"]) if isinstance(inventory, dict) else 0

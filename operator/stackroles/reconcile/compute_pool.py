@@ -198,6 +198,7 @@ class PoolPass:
         trouble = self._cloud.keep_zone(access, kept & mapped)
         leaving = {*enrolment.leaving, *nodes.keys()} - kept
         if not leaving:
+            compute_release.stay(self._context, self._resource)
             return trouble
         held = await compute_release.release(
             self._context, self._resource, self._pool, access, leaving
@@ -211,6 +212,7 @@ class PoolPass:
             log.warning("Hosts that stay after all could not be opened", error=str(error))
             return
         log.info("Opened compute hosts", nodes=opened)
+        compute_release.stay(self._context, self._resource)
         self._context.poller.refresh(f"{ref_of(self._resource)}/hosts")
 
     async def _report(

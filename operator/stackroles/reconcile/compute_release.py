@@ -1,6 +1,7 @@
 """How nodes leave a pool: closed to new guests, empty, agents gone, then out of the cloud."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -10,12 +11,12 @@ from stackroles.config.pool import Pool, pool_label
 from stackroles.constants import FINALIZER, LABEL_POOL
 from stackroles.errors import CloudError
 from stackroles.kube.kinds import ref_of
-from stackroles.openstack.access import CloudAccess
+from stackroles.openstack.access import DEADLINE, CloudAccess
 from stackroles.openstack.fleet import close_hosts, open_hosts, remove_hosts
 from stackroles.reconcile.compute_cloud import PoolCloud
 from stackroles.reconcile.compute_node import nodes_of, pods_by_node
 from stackroles.reconcile.compute_view import refuse
-from stackroles.reconcile.context import Context
+from stackroles.reconcile.context import Context, Observation
 from stackroles.status.conditions import Finding
 
 Object = dict[str, Any]
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN = 10.0
 _SOON = 2.0
+_BETWEEN_LOOKS = 5.0
 
 
 def closing_reason(pool: Pool) -> str:
@@ -82,7 +84,7 @@ async def release(
     access: CloudAccess,
     names: Collection[str],
 ) -> Finding | None:
-    """Take nodes out of a pool, as far as guests allow.
+    """Take nodes out of a pool, as far as what is on them allows.
 
     Args:
         context: the operator's context.
@@ -94,28 +96,89 @@ async def release(
     Returns:
         What holds it up or is still under way, None when all of them have left.
     """
-    try:
-        guests = await access.call(
-            "Closing compute hosts", close_hosts, tuple(names), closing_reason(pool)
+    seen = _watch(context, resource, pool, access, names)
+    if seen is not None and seen.error:
+        where = ", ".join(sorted(names))
+        return _blocked(
+            context, resource, f"The cloud cannot be asked for guests on {where}: {seen.error}."
         )
-    except CloudError as error:
+    closed: Closed = seen.value if seen is not None else Closed()
+    finding = await _send_away(context, resource, pool, access, closed.free & {*names})
+    occupied = {name: words for name, words in closed.occupied.items() if name in names}
+    if occupied:
+        where = "; ".join(f"{name}: {words}" for name, words in sorted(occupied.items())[:5])
         return _blocked(
             context,
             resource,
-            f"The cloud cannot be asked for guests on {', '.join(sorted(names))}: {error}.",
+            f"{len(occupied)} hosts are still needed ({where}). Move or delete the guests, confirm "
+            "or revert resizes; the hosts take no new ones.",
         )
-    empty = set(names) - guests.keys()
-    finding = await _send_away(context, resource, pool, access, empty)
-    if guests:
-        count = sum(guests.values())
-        where = ", ".join(f"{name} ({number})" for name, number in sorted(guests.items())[:5])
-        return _blocked(
-            context,
-            resource,
-            f"{count} guests are still on {where}. Move or delete them; their hosts take no new "
-            "ones.",
-        )
+    looked_at = sorted(set(names) - closed.free)
+    if looked_at:
+        words = f"{', '.join(looked_at)} take no new guests; what is on them is looked at twice."
+        return Finding(Reason.DELETING, words)
     return finding
+
+
+@dataclass(frozen=True)
+class Closed:
+    """Hosts that take no new guests, as last looked at.
+
+    Attributes:
+        occupied: what still needs each of them, in words.
+        empty: hosts that nothing needs.
+        free: hosts that nothing needed at the look before, either.
+    """
+
+    occupied: Mapping[str, str] = field(default_factory=dict)
+    empty: frozenset[str] = frozenset()
+    free: frozenset[str] = frozenset()
+
+
+def _watch(
+    context: Context,
+    resource: Object,
+    pool: Pool,
+    access: CloudAccess,
+    names: Collection[str],
+) -> Observation | None:
+    """Have hosts closed and looked at; return what was seen last.
+
+    A guest on its way when its host was closed shows up only a little later, hence two looks.
+    """
+    poll, wanted = _poll(resource), tuple(sorted(names))
+
+    async def look() -> Closed:
+        found = await access.call(
+            "Closing compute hosts", close_hosts, wanted, closing_reason(pool)
+        )
+        before = context.poller.latest(poll)
+        again = before is not None and before.value is not None and not before.error
+        empty = frozenset(name for name, occupancy in found.items() if occupancy.empty)
+        return Closed(
+            occupied={n: o.words for n, o in found.items() if not o.empty},
+            empty=empty,
+            free=empty & before.value.empty if before is not None and again else frozenset(),
+        )
+
+    context.poller.ensure(
+        poll,
+        look,
+        interval=_BETWEEN_LOOKS,
+        deadline=DEADLINE,
+        notify=ref_of(resource),
+        target=f"{pool.cloud.uid}/compute",
+    )
+    return context.poller.latest(poll)
+
+
+def stay(context: Context, resource: Object) -> None:
+    """Forget what was seen of hosts that were to leave: none is, or one stays after all."""
+    context.poller.forget(_poll(resource))
+
+
+def _poll(resource: Object) -> str:
+    return f"{ref_of(resource)}/leaving"
 
 
 async def _send_away(

@@ -1,6 +1,8 @@
+import pytest
+
 from stackroles.openstack.access import CloudAccess
-from stackroles.openstack.fleet import close_hosts, open_hosts, read_hosts
-from tests.support.fake_openstack import FakeCloud, compute_service, server
+from stackroles.openstack.fleet import Occupancy, close_hosts, open_hosts, read_hosts
+from tests.support.fake_openstack import FakeCloud, compute_service, migration, server
 
 REASON = "leaves ComputePool ns/pool"
 
@@ -47,11 +49,48 @@ async def test_closing_disables_only_open_hosts_and_counts_their_guests(
         compute_service("n3"),
     ]
     cloud.servers = [server("a", "n1"), server("b", "n3")]
-    assert await access.call("closing", close_hosts, ("n1", "n2"), REASON) == {"n1": 1}
+    found = await access.call("closing", close_hosts, ("n1", "n2"), REASON)
+    assert found == {"n1": Occupancy(guests=1), "n2": Occupancy()}
+    assert [occupancy.empty for occupancy in found.values()] == [False, True]
     reasons = {s["host"]: s.get("disabled_reason") for s in cloud.compute_services}
     assert reasons["n1"] == REASON
     assert reasons["n2"] == "disk check"
     assert not reasons["n3"]
+
+
+@pytest.mark.parametrize(
+    ("status", "moves"),
+    [("running", 1), ("finished", 1), ("accepted", 1), ("confirmed", 0), ("error", 0)],
+)
+async def test_a_move_that_has_not_ended_needs_both_its_hosts(
+    cloud: FakeCloud, access: CloudAccess, status: str, moves: int
+) -> None:
+    cloud.compute_services = [compute_service("n1"), compute_service("n2")]
+    cloud.migrations = [migration("n1", "n2", status)]
+    found = await access.call("closing", close_hosts, ("n1", "n2"), REASON)
+    assert found == {name: Occupancy(migrations=moves) for name in ("n1", "n2")}
+
+
+async def test_a_build_that_nova_has_not_handed_over_yet_is_seen_in_placement(
+    cloud: FakeCloud, access: CloudAccess
+) -> None:
+    cloud.compute_services = [compute_service("n1")]
+    cloud.hypervisors = [hypervisor("n1")]
+    cloud.servers = [server("a", "n1")]
+    cloud.providers["provider-n1"] = {"allocations": {"server-a": {}, "server-b": {}}}
+    found = await access.call("closing", close_hosts, ("n1",), REASON)
+    assert found["n1"] == Occupancy(guests=1, claims=1)
+    assert found["n1"].words == "1 guest, 1 claim in placement"
+
+
+async def test_what_evacuated_guests_left_in_placement_does_not_hold_a_dead_host(
+    cloud: FakeCloud, access: CloudAccess
+) -> None:
+    cloud.compute_services = [compute_service("n1", state="down")]
+    cloud.hypervisors = [hypervisor("n1")]
+    cloud.providers["provider-n1"] = {"allocations": {"server-moved": {}}}
+    found = await access.call("closing", close_hosts, ("n1",), REASON)
+    assert found["n1"].empty
 
 
 async def test_opening_takes_back_only_the_pools_own_word(

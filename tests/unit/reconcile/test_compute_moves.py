@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stackroles.errors import CloudError
+from stackroles.errors import CloudError, CloudUnavailable
 from tests.support.pool_world import World, pool_world, serving
 
 
@@ -38,6 +38,43 @@ async def test_a_node_that_the_cloud_keeps_does_not_hold_up_its_new_pool(world: 
     assert node is not None
     assert node["spec"]["pool"] == "second"
     assert world.condition("Ready", "second")[0] == "True"
+
+
+async def test_agents_stay_until_two_looks_found_nothing_on_their_host(world: World) -> None:
+    await serving(world, "n1")
+    world.node("n1", other="label")
+    await world.reconcile()
+    await world.polls.tick()
+    await world.reconcile()
+    assert world.nova.hosts["n1"].enabled is False
+    assert world.labelled() == ["n1"], "a build may have been on its way at the first look"
+    world.nova.claims["n1"] = 1
+    await world.settle()
+    assert "n1: 1 claim in placement" in world.condition("Progressing")[2]
+    assert world.labelled() == ["n1"]
+    world.nova.claims.clear()
+    await world.polls.tick()
+    await world.reconcile()
+    assert world.labelled() == ["n1"]
+    await world.polls.tick()
+    await world.reconcile()
+    assert world.labelled() == []
+
+
+async def test_a_look_that_failed_does_not_count(world: World) -> None:
+    await serving(world, "n1")
+    world.node("n1", other="label")
+    await world.reconcile()
+    await world.polls.tick()
+    world.nova.failure = CloudUnavailable("no answer within 60 s")
+    await world.polls.tick()
+    world.nova.failure = None
+    await world.polls.tick()
+    await world.reconcile()
+    assert world.labelled() == ["n1"]
+    await world.polls.tick()
+    await world.reconcile()
+    assert world.labelled() == []
 
 
 async def test_a_compute_node_that_was_deleted_is_made_again(world: World) -> None:

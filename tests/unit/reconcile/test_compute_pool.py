@@ -180,7 +180,7 @@ async def test_a_node_with_guests_leaves_only_when_they_are_gone(world: World) -
     world.node("n1", other="label")
     await world.settle()
     assert "n1" in world.labelled()
-    assert "2 guests are still on n1" in world.condition("Progressing")[2]
+    assert "1 hosts are still needed (n1: 2 guests)" in world.condition("Progressing")[2]
     assert world.nova.hosts["n1"].enabled is False
     world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], guests=0)
     await world.settle()
@@ -230,7 +230,7 @@ async def test_deletion_is_blocked_while_there_are_guests(world: World) -> None:
 async def test_deletion_takes_agents_away_then_hosts_then_the_pool(world: World) -> None:
     await serving(world, "n1")
     world.delete()
-    await world.reconcile()
+    await world.settle()
     assert world.labelled() == []
     assert FINALIZER in world.pool()["metadata"]["finalizers"]
     world.stop("n1")
