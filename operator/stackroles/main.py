@@ -144,13 +144,10 @@ class Operator:
 
     def vitals(self) -> health.Vitals:
         """Return what health is judged by, now."""
-        since = self.leadership.since
-        led = boottime() - since if since is not None else 0.0
         return health.Vitals(
             watch_ages=self.ages.ages(),
             answer_age=time.monotonic() - self.client.last_answer,
-            # Keys wait as long as another replica leads; that says nothing of our workers.
-            longest_wait=min(self.queue.longest_wait(), led),
+            longest_wait=self.queue.longest_wait(),
             longest_run=self.queue.longest_run(),
             working=self.leadership.leading,
             synced=self.synced,
@@ -224,7 +221,7 @@ class Operator:
         self.metrics.leads(self.settings.lease, leading=True)
         while not self.synced:  # noqa: ASYNC110 - once, at start
             await asyncio.sleep(0.1)
-        self.feed.everything()
+        self.feed.begin()
         await self.dispatcher.run()
 
 

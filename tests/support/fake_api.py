@@ -20,6 +20,8 @@ from stackroles.kube.client import KubeClient
 from stackroles.kube.kinds import KINDS, Kind
 
 Object = dict[str, Any]
+# kopf waits until the API tells of namespaces.
+_SERVED = (*KINDS.values(), Kind("Namespace", "v1", "namespaces", namespaced=False, watched=False))
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -120,7 +122,7 @@ class FakeApi:
             self._uids += 1
             metadata["uid"] = f"uid-{self._uids}"
             metadata["creationTimestamp"] = "2026-01-01T00:00:00Z"
-        if kind.own or "apps" in kind.api_version or "batch" in kind.api_version:
+        if kind.own or kind.group in ("apps", "batch", "networking.k8s.io"):
             generation = old["metadata"]["generation"] if old else 0
             changed = old is None or old.get("spec") != obj.get("spec")
             metadata["generation"] = generation + (1 if changed else 0)
@@ -309,7 +311,7 @@ def _parse(path: str) -> tuple[Kind, str, str, str] | None:
     if rest[:1] == ["namespaces"] and len(rest) > 2:
         namespace, rest = rest[1], rest[2:]
     plural, name, sub = (*rest, "", "", "")[:3]
-    for kind in KINDS.values():
+    for kind in _SERVED:
         if kind.plural == plural and kind.api_version == version:
             return kind, namespace, name, sub
     return None
@@ -317,7 +319,7 @@ def _parse(path: str) -> tuple[Kind, str, str, str] | None:
 
 def _discovery(path: str) -> Object | None:
     groups: dict[str, set[str]] = defaultdict(set)
-    for kind in KINDS.values():
+    for kind in _SERVED:
         groups[kind.group].add(kind.version)
     parts = path.strip("/").split("/")
     if parts == ["api"]:
@@ -341,7 +343,7 @@ def _discovery(path: str) -> Object | None:
                 "namespaced": kind.namespaced,
                 "verbs": ["get", "list", "watch", "create", "patch", "delete"],
             }
-            for kind in KINDS.values()
+            for kind in _SERVED
             if kind.api_version == version
         ]
     }

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import structlog
 
+from stackroles.engine.feed import PASS
 from stackroles.engine.metrics import Metrics
 from stackroles.engine.queue import WorkQueue
 from stackroles.errors import (
@@ -72,8 +73,12 @@ class Dispatcher:
             self._queue.forget(key)
             return
         started = self._monotonic()
-        with structlog.contextvars.bound_contextvars(resource=str(key)):
-            result = await self._attempt(key, reconcile, resource)
+        token = PASS.set(key)
+        try:
+            with structlog.contextvars.bound_contextvars(resource=str(key)):
+                result = await self._attempt(key, reconcile, resource)
+        finally:
+            PASS.reset(token)
         self._metrics.reconciled(key.kind, result, self._monotonic() - started)
 
     async def _attempt(self, key: ObjectRef, reconcile: Reconcile, resource: Object) -> str:

@@ -1,7 +1,8 @@
 """From what was seen in the cluster to the cache and to the keys that must be looked at."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND
 from stackroles.engine.queue import WorkQueue
@@ -16,6 +17,9 @@ Watcher = Callable[[Object, Cache], Iterable[ObjectRef]]
 
 Watchers = Mapping[str, tuple[Watcher, ...]]
 """Watchers by the kind they watch, besides the parent that labels name."""
+
+PASS: Final[ContextVar[ObjectRef | None]] = ContextVar("PASS", default=None)
+"""The key whose pass the present task is part of."""
 
 
 def parent_of(obj: Object) -> ObjectRef | None:
@@ -39,51 +43,54 @@ def keys_of(obj: Object, cache: Cache, watchers: Watchers) -> set[ObjectRef]:
 
 
 class Feed:
-    """Takes in what watches and lists report, in any order and as often as they like."""
+    """Takes in what watches and lists report, in any order and as often as they like.
+
+    Keys come from the cache's news, which the operator's own writes are too: what a pass writes
+    wakes everything it concerns but the key of that pass, which knows, and would wake itself for
+    ever.
+    """
 
     def __init__(self, cluster: Cluster, queue: WorkQueue, watchers: Watchers) -> None:
         self._cluster = cluster
         self._cache = cluster.cache
         self._queue = queue
         self._watchers = watchers
+        self._begun = False
+        self._cache.follow(self._take)
+
+    def begin(self) -> None:
+        """Enqueue from now on, and every custom resource once; before, nobody takes keys."""
+        self._begun = True
+        self.everything()
 
     def changed(self, obj: Object) -> None:
         """Take in an object that exists; the keys of both its old and new state are enqueued."""
-        ref = ref_of(obj)
-        before = self._cache.get(*ref)
-        if not self._cache.upsert(obj):
-            return
-        self._enqueue([known for known in (before, self._cache.get(*ref)) if known is not None])
+        self._cache.upsert(obj)
 
     def deleted(self, obj: Object) -> None:
         """Take in that an object is gone."""
-        known = self._cache.get(*ref_of(obj))
-        if self._cache.remove(obj) and known is not None:
-            self.gone(known)
-
-    def gone(self, known: Object) -> None:
-        """Enqueue what cares about an object that has left the cache."""
-        if known["kind"] in OWN_KINDS:
-            self._cluster.forget(known)
-        self._enqueue([known])
+        self._cache.remove(obj)
 
     def listed(self, kind: str, namespace: str, items: Iterable[Object], version: int) -> int:
         """Take in a complete list; return how many objects the watch had missed."""
-        news = self._cache.replace(kind, namespace, items, version)
-        for obj in news:
-            if self._cache.get(*ref_of(obj)) is obj:
-                self._enqueue([obj])
-            else:
-                self.gone(obj)
-        return len(news)
+        return self._cache.replace(kind, namespace, items, version)
 
     def everything(self) -> None:
         """Enqueue every custom resource, behind what is waiting already."""
+        if not self._begun:
+            return
         for kind in OWN_KINDS:
             for obj in self._cache.list(kind):
                 self._queue.add(ref_of(obj), low=True)
 
-    def _enqueue(self, objects: Iterable[Object]) -> None:
-        for obj in objects:
+    def _take(self, before: Object | None, after: Object | None) -> None:
+        if before is not None and after is None and before["kind"] in OWN_KINDS:
+            self._cluster.forget(before)
+        if not self._begun:
+            return
+        for obj in (before, after):
+            if obj is None:
+                continue
             for key in sorted(keys_of(obj, self._cache, self._watchers)):
-                self._queue.add(key)
+                if key != PASS.get():
+                    self._queue.add(key)

@@ -90,13 +90,12 @@ def decide(seen: Sighting | None, me: str, *, leading: bool, now: float) -> Move
 
 
 class Leadership:
-    """Whether this process leads, since when and until when."""
+    """Whether this process leads, and until when."""
 
     def __init__(self, boottime: Callable[[], float]) -> None:
         self._boottime = boottime
         self._until = -float("inf")
         self._lost = False
-        self.since: float | None = None
         self.epoch = 0
         self.started = asyncio.Event()
 
@@ -119,7 +118,6 @@ class Leadership:
     def renewed(self, sent: float, epoch: int) -> None:
         """Note a renewal whose request was sent at `sent`."""
         self._until = sent + RENEW_SECONDS
-        self.since = sent if self.since is None else self.since
         self.epoch = epoch
         self.started.set()
 

@@ -112,6 +112,10 @@ class WorkQueue:
         if key in self._again:
             self.add(key, low=self._again.pop(key))
 
+    def is_idle(self) -> bool:
+        """Tell whether no key waits for a worker, for its time or for the end of its pass."""
+        return not (self._high or self._low or self._due or self._active)
+
     def depth(self) -> int:
         """Return how many keys are ready and wait."""
         return len(self._high) + len(self._low)

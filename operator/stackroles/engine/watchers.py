@@ -34,6 +34,14 @@ def controller_of_pool(obj: Object, _: Cache) -> Iterable[ObjectRef]:
     return [ObjectRef("CloudController", obj["metadata"]["namespace"], name)] if name else []
 
 
+def rivals_of_pool(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
+    """Return all other pools: what one selects, takes or gives back with its end, another may want.
+
+    Nodes have no namespace, so neither has this.
+    """
+    return [ref for pool in cache.list("ComputePool") if (ref := ref_of(pool)) != ref_of(obj)]
+
+
 def runs_of_policy(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
     """Return the Backups of a policy."""
     return _naming("Backup", "policy", cache, obj)
@@ -52,7 +60,7 @@ def pools_of_node(_: Object, cache: Cache) -> Iterable[ObjectRef]:
 
 WATCHERS: Watchers = {
     "CloudController": (users_of_controller,),
-    "ComputePool": (controller_of_pool,),
+    "ComputePool": (controller_of_pool, rivals_of_pool),
     "BackupPolicy": (runs_of_policy,),
     "Backup": (policy_of_run,),
     "Node": (pools_of_node,),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND
@@ -11,6 +11,8 @@ from stackroles.kube.kinds import OWN_KINDS, ObjectRef, kind_of, ref_of, uid_of,
 
 Object = dict[str, Any]
 Objects = list[Object]
+Listener = Callable[[Object | None, Object | None], None]
+"""Told of each difference: the object before (None: new) and after (None: gone), both trimmed."""
 
 _TOMBSTONES: Final = 4096
 _METADATA: Final = (
@@ -98,6 +100,11 @@ class Cache:
         self._by_owner: dict[str, set[ObjectRef]] = defaultdict(set)
         self._by_label: dict[tuple[str, str, str], set[ObjectRef]] = defaultdict(set)
         self._deleted: OrderedDict[str, int] = OrderedDict()
+        self._listener: Listener = lambda _before, _after: None
+
+    def follow(self, listener: Listener) -> None:
+        """Tell a listener of all news from now on, whoever brings it: watch, list or own write."""
+        self._listener = listener
 
     def upsert(self, obj: Object) -> bool:
         """Store an object unless something as new is known; tell whether it was news.
@@ -118,7 +125,10 @@ class Cache:
         self._objects[ref.kind][ref.namespace, ref.name] = trimmed = trim(obj)
         for index, key in self._keys(trimmed):
             index[key].add(ref)
-        return known is None or not _is_same(known, trimmed)
+        news = known is None or not _is_same(known, trimmed)
+        if news:
+            self._listener(known, trimmed)
+        return news
 
     def remove(self, obj: Object) -> bool:
         """Forget an object that was deleted; tell whether it was known."""
@@ -131,9 +141,10 @@ class Cache:
         if known is None or (uid and uid_of(known) != uid):
             return False
         self._drop(ref)
+        self._listener(known, None)
         return True
 
-    def replace(self, kind: str, namespace: str, listed: Iterable[Object], version: int) -> Objects:
+    def replace(self, kind: str, namespace: str, listed: Iterable[Object], version: int) -> int:
         """Take a complete list of one kind as the truth at `version`.
 
         Args:
@@ -143,20 +154,16 @@ class Cache:
             version: the list's resourceVersion; objects that are newer in the cache stay.
 
         Returns:
-            The objects that were news or are gone (the latter as last known), for enqueueing.
+            How many objects were news or are gone.
         """
-        seen: set[tuple[str, str]] = set()
-        news: Objects = []
+        seen: set[ObjectRef] = set()
+        news = 0
         for obj in listed:
-            ref = ref_of(obj)
-            seen.add((ref.namespace, ref.name))
-            if self.upsert(obj):
-                news.append(self._objects[kind][ref.namespace, ref.name])
+            seen.add(ref_of(obj))
+            news += self.upsert(obj)
         for obj in self.list(kind, namespace):
-            ref = ref_of(obj)
-            if (ref.namespace, ref.name) not in seen and version_of(obj) <= version:
-                self.remove(obj)
-                news.append(obj)
+            if ref_of(obj) not in seen and version_of(obj) <= version:
+                news += self.remove(obj)
         return news
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:

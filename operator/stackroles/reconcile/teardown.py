@@ -14,9 +14,6 @@ from stackroles.status.conditions import Finding
 
 Object = dict[str, Any]
 
-# A pool that goes does not wake its controller by itself.
-_LOOK_AGAIN = 10.0
-
 
 async def reconcile_teardown(
     context: Context, resource: Object, previous: CloudControllerStatus, look: Look
@@ -38,8 +35,7 @@ async def reconcile_teardown(
             f"{FINALIZER} from this resource.",
         )
         await context.cluster.patch_status(resource, dump(refuse(finding, previous, look)))
-        context.enqueue(ref_of(resource), _LOOK_AGAIN)
-        return
+        return  # the end of a pool wakes its controller
     if (resource.get("spec") or {}).get("deletionPolicy") == DeletionPolicy.DELETE:
         await _delete_kept(context, resource)
     context.poller.forget(f"{ref_of(resource)}/")

@@ -1,10 +1,12 @@
 from collections.abc import Iterable
+from contextvars import copy_context
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from stackroles.engine.feed import Feed, Watcher
+from stackroles.engine.feed import PASS, Feed, Watcher
 from stackroles.engine.queue import WorkQueue
+from stackroles.engine.watchers import WATCHERS
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import ObjectRef
@@ -21,7 +23,16 @@ def feed(**watchers: tuple[Watcher, ...]) -> tuple[Feed, WorkQueue]:
         lambda: 1.0,
         now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
     )
-    return Feed(cluster, queue, watchers), queue
+    made = Feed(cluster, queue, watchers)
+    made.begin()
+    return made, queue
+
+
+def write(made: Feed, key: ObjectRef, obj: dict[str, Any]) -> None:
+    """Keep an answer as Writer does, in the pass of a key."""
+    context = copy_context()
+    context.run(PASS.set, key)
+    context.run(made._cache.upsert, obj)
 
 
 def drain(queue: WorkQueue) -> list[ObjectRef]:
@@ -101,3 +112,64 @@ def test_label_of_a_foreign_kind_names_no_parent() -> None:
     made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels(kind="Elsewhere")))
 
     assert drain(queue) == []
+
+
+def test_write_of_a_pass_wakes_all_but_its_own_key() -> None:
+    made, queue = feed(**WATCHERS)
+    made.changed(stored(custom("daily", kind="BackupPolicy"), 1, uid="p"))
+    drain(queue)
+    backup = custom("run", kind="Backup", policy="daily")
+
+    write(made, ObjectRef("BackupPolicy", "ns", "daily"), stored(backup, 2, uid="b"))
+
+    assert drain(queue) == [ObjectRef("Backup", "ns", "run")]
+    made.changed(stored(backup, 2, uid="b"))
+    assert drain(queue) == [], "the watch's event of the same version is no news"
+
+
+def test_verified_backup_wakes_its_policy() -> None:
+    made, queue = feed(**WATCHERS)
+    backup = custom("run", kind="Backup", policy="daily")
+    made.changed(stored(backup, 1, uid="b"))
+    drain(queue)
+
+    verified = stored({**backup, "status": {"verified": True}}, 2, uid="b")
+    write(made, ObjectRef("Backup", "ns", "run"), verified)
+
+    assert drain(queue) == [ObjectRef("BackupPolicy", "ns", "daily")]
+
+
+def test_status_of_a_controller_wakes_its_pools() -> None:
+    made, queue = feed(**WATCHERS)
+    made.changed(stored(custom("pool", kind="ComputePool", controller="demo"), 1, uid="p"))
+    made.changed(stored(custom(), 2))
+    drain(queue)
+
+    write(made, DEMO, stored({**custom(), "status": {"roles": []}}, 3))
+
+    assert drain(queue) == [ObjectRef("ComputePool", "ns", "pool")]
+
+
+def test_end_of_a_pool_wakes_rivals_in_all_namespaces() -> None:
+    made, queue = feed(**WATCHERS)
+    made.changed(stored(custom("one", kind="ComputePool"), 1, uid="1"))
+    other = stored(custom("two", kind="ComputePool"), 2, uid="2", namespace="elsewhere")
+    made.changed(other)
+    drain(queue)
+
+    made.deleted(stored(custom("one", kind="ComputePool"), 3, uid="1"))
+
+    assert ObjectRef("ComputePool", "elsewhere", "two") in drain(queue)
+
+
+def test_nothing_is_enqueued_before_somebody_takes_keys() -> None:
+    made, queue = feed()
+    idle = Feed(made._cluster, queue, {})
+    drain(queue)
+
+    idle.changed(stored(custom(), 1))
+    idle.everything()
+
+    assert drain(queue) == []
+    idle.begin()
+    assert drain(queue) == [DEMO]

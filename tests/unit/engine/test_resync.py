@@ -26,9 +26,11 @@ async def world(
         now = datetime(2026, 1, 1, tzinfo=UTC)
         cluster = Cluster(client, Cache(), lambda: 1.0, now=lambda: now)
         queue = WorkQueue(lambda: 0.0, Random(1))
+        feed = Feed(cluster, queue, {})
+        feed.begin()
         made = Resync(
             client,
-            Feed(cluster, queue, {}),
+            feed,
             kinds=[KINDS["CloudController"], KINDS["Node"]],
             namespaces=namespaces,
             shortest=1.0,

@@ -55,6 +55,14 @@ async def reconcile(context: Context, resource: Object) -> None:
         manifest["metadata"] = {**manifest["metadata"], "ownerReferences": owned_by(resource)}
     records = await context.cluster.apply_children(resource, manifests)
     await context.cluster.patch_status(resource, {"children": [r.to_dict() for r in records]})
+    if resource["spec"].get("backup"):
+        run = custom(f"{name}-run", "Backup", policy=name)
+        await context.cluster.create_once(run, resource)
+
+
+async def finish(context: Context, resource: Object) -> None:
+    """Be done with a Backup at once."""
+    await context.cluster.patch_status(resource, {"verified": True})
 
 
 @asynccontextmanager
@@ -64,7 +72,7 @@ async def running(api: FakeApi, **settings: Any) -> AsyncIterator[Run]:
             Settings(namespaces=("ns",), pod_name="me", health_port=0, **settings),
             client,
             Metrics(),
-            reconcilers={"CloudController": reconcile},
+            reconcilers={"CloudController": reconcile, "Backup": finish},
             watchers={},
         )
         stop = asyncio.Event()
@@ -91,6 +99,23 @@ async def test_resource_gets_its_children_and_a_second_look_writes_nothing() -> 
         assert api.writes()[before:] == []
         assert "finalizers" not in (api.get("cloudcontrollers", "ns", "demo") or {})["metadata"]
         assert "annotations" not in (api.get("cloudcontrollers", "ns", "demo") or {})["metadata"]
+
+
+async def test_what_a_pass_creates_is_reconciled_and_then_nothing_more_happens() -> None:
+    async with fake_api() as api, running(api) as run:
+        api.put(custom(backup=True))
+        await run.settled()
+
+        def is_verified() -> bool:
+            made = api.get("backups", "ns", "demo-run")
+            return bool(made and made.get("status", {}).get("verified"))
+
+        await run.until(is_verified, "the Backup that the pass made was reconciled")
+        await run.until(run.operator.queue.is_idle, "no key waits or is worked on")
+        adds = run.operator.queue.adds
+        await asyncio.sleep(0.5)  # watches have told all by then
+
+        assert run.operator.queue.adds == adds
 
 
 async def test_restart_on_a_settled_cluster_writes_nothing() -> None:

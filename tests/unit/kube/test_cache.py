@@ -129,6 +129,8 @@ def test_full_list_finds_what_was_missed() -> None:
     cache.upsert(stored(config_map("gone"), 2, uid="2"))
     cache.upsert(stored(config_map("newer-than-list"), 9, uid="3"))
 
+    told: list[tuple[str, bool]] = []
+    cache.follow(lambda old, new: told.append(((new or old or {})["metadata"]["name"], bool(new))))
     news = cache.replace(
         "ConfigMap",
         "ns",
@@ -136,7 +138,7 @@ def test_full_list_finds_what_was_missed() -> None:
         5,
     )
 
-    assert sorted(obj["metadata"]["name"] for obj in news) == ["gone", "new"]
+    assert (news, told) == (2, [("new", True), ("gone", False)])
     names = [obj["metadata"]["name"] for obj in cache.list("ConfigMap")]
     assert names == ["new", "newer-than-list", "stays"]
 
@@ -145,7 +147,7 @@ def test_full_list_of_one_namespace_leaves_others_alone() -> None:
     cache = Cache()
     cache.upsert(stored(config_map("a"), 1, uid="1", namespace="other"))
 
-    assert cache.replace("ConfigMap", "ns", [], 5) == []
+    assert cache.replace("ConfigMap", "ns", [], 5) == 0
 
 
 @given(st.permutations([(1, "one"), (2, "two"), (3, "three"), (3, "three")]))
