@@ -104,6 +104,12 @@ def children(owner: Object) -> list[Object]:
             owner, "PodDisruptionBudget", "pdb", spec={"selector": selector, "maxUnavailable": 1}
         ),
         manifest(owner, "PersistentVolumeClaim", "pvc", spec=claim["spec"]),
+        manifest(
+            owner,
+            "NetworkPolicy",
+            "policy",
+            spec={"podSelector": selector, "policyTypes": ["Ingress"], "ingress": [{}]},
+        ),
     ]
 
 
@@ -262,7 +268,7 @@ async def test_prune_takes_children_and_spares_records_of_work(
 
     assert {ref.kind for ref in gone} == {
         "StatefulSet", "Deployment", "DaemonSet", "Service", "ConfigMap", "Secret", "CronJob",
-        "PodDisruptionBudget",
+        "PodDisruptionBudget", "NetworkPolicy",
     }  # fmt: skip
     left = {obj["kind"] for obj in cluster.owned(owner)}
     assert {"Job", "PersistentVolumeClaim"} <= left

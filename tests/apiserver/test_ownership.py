@@ -22,7 +22,6 @@ def child(name: str, owner: dict[str, Any]) -> dict[str, Any]:
         "name": owner["metadata"]["name"],
         "uid": owner["metadata"]["uid"],
         "controller": True,
-        "blockOwnerDeletion": True,
     }
     return {
         "apiVersion": "v1",

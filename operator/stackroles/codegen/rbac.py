@@ -70,7 +70,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         scope=Scope.WORKLOADS,
         group=API_GROUP,
-        resources=("cloudcontrollers", "computepools", "backuppolicies"),
+        resources=("cloudcontrollers", "computepools"),
         verbs=("patch",),
         why="finalizers, where teardown has an order; a spec is never written",
     ),
@@ -78,7 +78,7 @@ RULES: Final[tuple[Rule, ...]] = (
         scope=Scope.WORKLOADS,
         group=API_GROUP,
         resources=("computenodes", "backups"),
-        verbs=("create", "patch", "delete"),
+        verbs=("create", "delete"),
         why="it makes a ComputeNode for each node and removes Backups beyond keepLast",
     ),
     Rule(
@@ -87,13 +87,6 @@ RULES: Final[tuple[Rule, ...]] = (
         resources=tuple(f"{plural}/status" for plural in _PLURALS),
         verbs=("patch",),
         why="what it observed",
-    ),
-    Rule(
-        scope=Scope.WORKLOADS,
-        group=API_GROUP,
-        resources=tuple(f"{plural}/finalizers" for plural in _PLURALS),
-        verbs=("update",),
-        why="owner references that block deletion, where admission asks for this right",
     ),
     Rule(
         scope=Scope.WORKLOADS,
@@ -134,8 +127,8 @@ RULES: Final[tuple[Rule, ...]] = (
         scope=Scope.WORKLOADS,
         group="networking.k8s.io",
         resources=("networkpolicies",),
-        verbs=("get", "create", "patch", "delete"),
-        why="who may reach which role",
+        verbs=_OWN,
+        why="who may reach which role; one that was changed or deleted is put back",
     ),
     Rule(
         scope=Scope.WORKLOADS,
@@ -153,16 +146,9 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         scope=Scope.WORKLOADS,
-        group="",
-        resources=("serviceaccounts",),
-        verbs=_READ,
-        why="followed as kube/kinds.py says; none is made yet",
-    ),
-    Rule(
-        scope=Scope.WORKLOADS,
         group="events.k8s.io",
         resources=("events",),
-        verbs=("create", "patch"),
+        verbs=("create",),
         why="transitions are told as Events",
     ),
     Rule(
@@ -198,8 +184,8 @@ RULES: Final[tuple[Rule, ...]] = (
         scope=Scope.CLUSTER,
         group="storage.k8s.io",
         resources=("storageclasses",),
-        verbs=("get", "list"),
-        why="a storage class that does not exist is told before a volume waits for it",
+        verbs=("get",),
+        why="a volume that waits for a storage class that does not exist says so",
     ),
 )
 

@@ -109,11 +109,6 @@ def is_settled(
     return "spec" in manifest and contains(seen.get("spec"), manifest["spec"])
 
 
-def is_record_enough(digest: str, record: ChildRecord | None) -> bool:
-    """Tell whether the record alone says that a child of a kind we do not watch is applied."""
-    return record is not None and record.hash == digest and bool(record.uid)
-
-
 def _owned_metadata(manifest: Object) -> Object:
     metadata = manifest["metadata"]
     keys = ("labels", "annotations", "ownerReferences", "finalizers")

@@ -17,7 +17,6 @@ from stackroles.constants import (
 from stackroles.errors import ClusterError, Conflict, NotReady, OperatorError
 from stackroles.kube.apply import (
     ChildRecord,
-    is_record_enough,
     is_same_status,
     is_settled,
     manifest_hash,
@@ -40,13 +39,12 @@ _LATE: Final = frozenset({"StatefulSet", "Deployment", "DaemonSet", "Job", "Cron
 # Deleted when no longer wanted, also when no record names them. Jobs are records of what was done,
 # volumes hold what cannot be made again: those only go by an explicit delete.
 _PRUNED: Final = frozenset(
-    {"StatefulSet", "Deployment", "DaemonSet", "Service", "PodDisruptionBudget", "CronJob"}
+    {"StatefulSet", "Deployment", "DaemonSet", "CronJob"}
+    | {"Service", "PodDisruptionBudget", "NetworkPolicy"}
 )
 # Deleted when `status.children` names them: among the others are generated passwords and the facts
 # that data depends on.
-_RECORDED_ONLY: Final = frozenset(
-    {"Secret", "ConfigMap", "ServiceAccount", "Role", "RoleBinding", "NetworkPolicy"}
-)
+_RECORDED_ONLY: Final = frozenset({"Secret", "ConfigMap"})
 
 
 class Cluster(Reader):
@@ -124,10 +122,7 @@ class Cluster(Reader):
     ) -> ChildRecord | None:
         ref, digest = ref_of(manifest), manifest_hash(manifest)
         seen = self.get(*ref)
-        if not kind_of(ref.kind).watched:
-            if is_record_enough(digest, record):
-                return record
-        elif is_settled(manifest, digest, record, seen):
+        if is_settled(manifest, digest, record, seen):
             return record
         if seen is None and record is None:
             seen = await self.read(*ref)
@@ -144,8 +139,8 @@ class Cluster(Reader):
     ) -> tuple[ObjectRef, ...]:
         """Delete the owner's children that are no longer wanted.
 
-        Workloads, Services and budgets with a reference to the owner go, and Secrets, ConfigMaps,
-        accounts and rights that `status.children` names; never Jobs, volumes or custom resources.
+        Workloads, Services, budgets and network policies with a reference to the owner go, and
+        Secrets and ConfigMaps that `status.children` names; never Jobs, volumes or our resources.
 
         Args:
             owner: the custom resource.
@@ -162,8 +157,7 @@ class Cluster(Reader):
         for ref, record in recorded.items():
             if ref.kind not in _PRUNED | _RECORDED_ONLY or ref in kept:
                 continue
-            watched = kind_of(ref.kind).watched
-            obj = self.get(*ref) if watched else await self.read(*ref)
+            obj = self.get(*ref)
             if obj is not None and uid_of(obj) == record.uid:
                 candidates[ref] = obj
         gone = [r for r, obj in candidates.items()

@@ -90,15 +90,11 @@ _CHILDREN: Final = (
     Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets"),
     Kind("PersistentVolumeClaim", "v1", "persistentvolumeclaims"),
     Kind("Pod", "v1", "pods"),
-    Kind("ServiceAccount", "v1", "serviceaccounts"),
+    Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
 )
 _OTHERS: Final = (
     Kind("Node", "v1", "nodes", namespaced=False, selector=""),
-    Kind("Role", "rbac.authorization.k8s.io/v1", "roles", watched=False),
-    Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings", watched=False),
-    Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", watched=False),
     Kind("Lease", "coordination.k8s.io/v1", "leases", watched=False),
-    Kind("Namespace", "v1", "namespaces", namespaced=False, watched=False, selector=""),
     Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", False, False, ""),
     Kind("Event", "events.k8s.io/v1", "events", watched=False, selector=""),
 )

@@ -139,6 +139,30 @@ async def test_foreign_change_is_put_right() -> None:
         assert made["spec"]["replicas"] == 1
 
 
+async def test_network_policy_that_was_changed_or_deleted_is_put_back() -> None:
+    async with world() as w:
+        policy = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "demo-p", "ownerReferences": owned_by(w.owner())},
+            "spec": {"podSelector": {"a": "b"}, "policyTypes": ["Ingress"]},
+        }
+        await apply_and_record(w, [policy])
+        there = w.api.get("networkpolicies", "ns", "demo-p")
+        assert there is not None
+        w.see({**there, "spec": {**there["spec"], "podSelector": {"a": "theirs"}}})
+
+        await apply_and_record(w, [policy])
+
+        put_back = w.api.get("networkpolicies", "ns", "demo-p")
+        assert put_back is not None
+        assert put_back["spec"]["podSelector"] == {"a": "b"}
+        w.api.remove("networkpolicies", "ns", "demo-p")
+        w.cluster.cache.remove(put_back)
+        await apply_and_record(w, [policy])
+        assert w.api.get("networkpolicies", "ns", "demo-p") is not None
+
+
 async def test_one_refused_child_does_not_stop_the_others() -> None:
     async with world() as w:
         w.api.faults.append(Fault("PATCH", "configmaps/demo-c", 422))
