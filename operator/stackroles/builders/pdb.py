@@ -9,8 +9,9 @@ def build_pdb(owner: Owner, role: RoleDefinition) -> Manifest:
     """Return the role's disruption budget.
 
     Its selector names the role, which no Job pod carries. A pod that is not healthy may always be
-    evicted: otherwise a drain would wait for it for ever.
+    evicted, since a drain would wait for it for ever, unless its role says why it must stay.
     """
+    unhealthy = "IfHealthyBudget" if role.keep_unready_because else "AlwaysAllow"
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
@@ -20,6 +21,6 @@ def build_pdb(owner: Owner, role: RoleDefinition) -> Manifest:
         "spec": {
             "maxUnavailable": role.max_unavailable,
             "selector": {"matchLabels": selector(owner, role.name)},
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "unhealthyPodEvictionPolicy": unhealthy,
         },
     }

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from stackroles.api.v1alpha1.common import DeletionPolicy
 from stackroles.builders.metadata import Manifest, labels, metadata, owner_reference, selector
 from stackroles.builders.pod import build_pod_template
 from stackroles.builders.rendering import Rendering
@@ -24,14 +23,17 @@ def build_workload(owner: Owner, role: RoleDefinition, rendering: Rendering) -> 
 
 
 def build_stateful_set(owner: Owner, role: RoleDefinition, rendering: Rendering) -> Manifest:
-    """Return a StatefulSet; its volumes outlive it unless `deletionPolicy` is Delete."""
-    deleted = "Delete" if owner.deletion_policy is DeletionPolicy.DELETE else "Retain"
+    """Return a StatefulSet; its volumes outlive it.
+
+    Also with `deletionPolicy: Delete`: they go with the resource, in its teardown. A StatefulSet
+    alone may be deleted to be made again, and must never take the data along.
+    """
     spec: dict[str, Any] = {
         "replicas": owner.members_of(role.name),
         "serviceName": owner.workload(role.name),
         "podManagementPolicy": "Parallel" if role.parallel else "OrderedReady",
         "updateStrategy": {"type": role.roll},
-        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": deleted, "whenScaled": "Retain"},
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
     }
     if role.volume:
         spec["volumeClaimTemplates"] = [build_claim_template(owner, role)]

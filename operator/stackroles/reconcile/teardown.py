@@ -55,10 +55,14 @@ def users_of(context: Context, resource: Object) -> list[str]:
 
 
 async def _delete_kept(context: Context, resource: Object) -> None:
-    """Delete what was made under a policy of Retain and so has no owner reference."""
+    """Delete what has no owner reference to the resource, so that nothing keeps it.
+
+    StatefulSets first: while they are there, their controller makes a claim anew that is deleted.
+    """
     namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
     labels = {LABEL_INSTANCE: name, LABEL_OWNER_KIND: "CloudController"}
     kept = [
+        *context.cluster.list("StatefulSet", namespace, labels),
         *context.cluster.list("Secret", namespace, labels),
         *context.cluster.list("PersistentVolumeClaim", namespace, labels),
     ]

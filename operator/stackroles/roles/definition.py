@@ -227,6 +227,8 @@ class RoleDefinition:
         parallel: start and stop all members at once (StatefulSet).
         grace_period: seconds from SIGTERM to SIGKILL.
         max_unavailable: of its disruption budget.
+        keep_unready_because: why a member that is not ready may not be evicted while too few are;
+            empty when it may.
         roll: "RollingUpdate" or "OnDelete" (then the operator or a person decides).
         single_because: why it has one member by default, and what its loss costs.
         shares_data: whether members would share their data under a spec; a role that asks this has
@@ -255,6 +257,7 @@ class RoleDefinition:
     headless: bool = False
     grace_period: int = 30
     max_unavailable: int = 1
+    keep_unready_because: str = ""
     roll: str = "RollingUpdate"
     host_network: bool = False
     host_pid: bool = False

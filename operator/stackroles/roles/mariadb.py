@@ -193,6 +193,10 @@ MARIADB = RoleDefinition(
     # state transfer: a rolling update knows nothing of transfers.
     roll="OnDelete",
     grace_period=300,
+    keep_unready_because=(
+        "one that receives a state is not ready yet: to cut it off while too few members serve "
+        "leaves the only whole copy of the data alone for longer"
+    ),
     volume=DataVolume(size="10Gi"),
     fs_group=USER,
     files=files,

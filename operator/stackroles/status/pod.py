@@ -123,13 +123,19 @@ def _assess_scheduling(pod: str, status: Object, now: datetime) -> Finding | Non
     )
 
 
+# With its StatefulSet a pending claim's class can be changed; pods that run are not touched.
+_ANEW = (
+    "delete the role's StatefulSet with kubectl delete --cascade=orphan, and its pending claims: "
+    "their class cannot change. They are made again; volumes that exist stay as they are."
+)
+
+
 def storage_class_missing(what: str, name: str) -> Finding:
     """Return the finding that a storage class does not exist."""
     return Finding(
         Reason.STORAGE_CLASS_MISSING,
         f"{what}: storage class {name} does not exist. Create it; or name another one in "
-        "spec.storageClassName or in the role's storage, and delete the role's StatefulSet and its "
-        "pending claims, whose class cannot change.",
+        f"spec.storageClassName or in the role's storage, and {_ANEW}",
     )
 
 
@@ -138,8 +144,7 @@ def default_class_missing(what: str) -> Finding:
     return Finding(
         Reason.STORAGE_CLASS_MISSING,
         f"{what} names no storage class, and the cluster has no default one. Mark a class as the "
-        "default; or name one in spec.storageClassName or in the role's storage, and delete the "
-        "role's StatefulSet and its pending claims, whose class cannot change.",
+        f"default; or name one in spec.storageClassName or in the role's storage, and {_ANEW}",
     )
 
 

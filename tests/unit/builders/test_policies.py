@@ -153,7 +153,14 @@ def test_budget_selects_its_role_and_no_job(budget: Object) -> None:
         and wanted <= item["spec"]["template"]["metadata"]["labels"].items()
     }
     assert selected == {budget["metadata"]["name"]}
-    assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+@pytest.mark.parametrize("budget", of_kind("PodDisruptionBudget"))
+def test_a_member_that_is_not_ready_is_evicted_unless_its_role_says_why_not(budget: Object) -> None:
+    role = registry.role(budget["metadata"]["labels"][LABEL_NAME])
+    kept = budget["spec"]["unhealthyPodEvictionPolicy"] == "IfHealthyBudget"
+    assert kept is bool(role.keep_unready_because)
+    assert kept is (role.name == "mariadb")
 
 
 @pytest.mark.parametrize("service", of_kind("Service"))

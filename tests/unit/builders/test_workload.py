@@ -42,13 +42,13 @@ def test_deployment_takes_no_pod_away_before_its_successor_is_ready() -> None:
     assert rolling == {"maxUnavailable": 0, "maxSurge": 1}
 
 
-def test_volumes_stay_unless_the_policy_says_delete() -> None:
+def test_volumes_outlive_their_stateful_set_whatever_the_policy_says() -> None:
     def when_deleted(**spec: Any) -> str:
         made = child("mariadb", "StatefulSet", **spec)
         return str(made["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"])
 
     assert when_deleted() == "Retain"
-    assert when_deleted(deletionPolicy="Delete") == "Delete"
+    assert when_deleted(deletionPolicy="Delete") == "Retain"
 
 
 def test_role_storage_class_wins_over_the_clouds() -> None:

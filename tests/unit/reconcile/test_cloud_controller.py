@@ -439,8 +439,25 @@ async def test_delete_policy_takes_secrets_made_under_retain(world: World) -> No
     doomed = copy.deepcopy(world.resource)
     doomed["metadata"]["deletionTimestamp"] = "2026-01-01T01:00:00Z"
     world.cluster.cache.upsert(world.api.put(doomed))
+    database = next(s for s in world.all("StatefulSet") if s["metadata"]["name"] == "demo-mariadb")
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": "data-demo-mariadb-0",
+            "namespace": "ns",
+            "labels": database["metadata"]["labels"],
+        },
+        "spec": {},
+    }
+    world.cluster.cache.upsert(world.api.put(claim))
     await world.reconcile()
     assert world.api.get("secrets", "ns", "demo-nova-credentials") is None
+    assert world.api.get("persistentvolumeclaims", "ns", "data-demo-mariadb-0") is None
+    deleted = [path for method, path in world.api.writes() if method == "DELETE"]
+    kinds = [path.split("/")[-2] for path in deleted]
+    assert "statefulsets" in kinds
+    assert "statefulsets" not in kinds[kinds.index("persistentvolumeclaims") :]
 
 
 async def test_no_secret_value_reaches_status_or_configuration(world: World) -> None:

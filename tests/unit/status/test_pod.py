@@ -3,7 +3,13 @@ from typing import Any
 
 import pytest
 
-from stackroles.status.pod import assess_pod, failed_words
+from stackroles.status.conditions import Finding
+from stackroles.status.pod import (
+    assess_pod,
+    default_class_missing,
+    failed_words,
+    storage_class_missing,
+)
 
 Object = dict[str, Any]
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -113,6 +119,12 @@ def test_volume_that_does_not_come_is_told_apart(words: str, reason: str) -> Non
     finding = assess_pod(pod(conditions=(unscheduled(words, ago(minutes=1)),)), NOW)
     assert finding is not None
     assert finding.reason == reason
+
+
+@pytest.mark.parametrize("finding", [storage_class_missing("x", "y"), default_class_missing("x")])
+def test_advice_about_a_storage_class_leaves_members_that_run_alone(finding: Finding) -> None:
+    assert finding.reason == "StorageClassMissing"
+    assert "--cascade=orphan" in finding.message
 
 
 def test_pod_that_runs_for_long_without_getting_ready_is_told() -> None:
