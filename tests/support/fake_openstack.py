@@ -206,6 +206,9 @@ class FakeCloud:
             return 404, error(f"Compute host {host} could not be found.", 404)
         if any(s["OS-EXT-SRV-ATTR:host"] == host for s in self.servers):
             return 409, error(f"Host {host} has instances in another availability zone.", 409)
+        taken = [a for a in self.aggregates if host in a["hosts"] and a["metadata"]]
+        if action == "add_host" and taken:
+            return 409, error(f"Host {host} already in an availability zone.", 409)
         if action == "add_host":
             found["hosts"].append(host)
         else:

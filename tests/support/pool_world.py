@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from stackroles.constants import LABEL_NAME, LABEL_POOL
-from stackroles.errors import OperatorError
+from stackroles.errors import CloudError, OperatorError
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import KINDS, ObjectRef
@@ -112,8 +112,17 @@ class Nova:
             raise self.refusal
         return tuple(f"service of {n}" for n in names if self.hosts.pop(n, None))
 
-    def ensure_zone(self, zone: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    def keep_zone(self, zone: str | None, names: tuple[str, ...]) -> tuple[str, ...]:
         self.done.append((f"zone {zone}", tuple(sorted(names))))
+        wanted, stay = zone or "nova", []
+        for name in names:
+            host = self.hosts[name]
+            if host.zone != wanted and host.guests and host.zone != "nova":
+                stay.append(f"{name} stays in zone {host.zone} while it has guests")
+            else:
+                self.hosts[name] = replace(host, zone=wanted)
+        if stay:
+            raise CloudError("; ".join(stay))
         return ()
 
 
@@ -202,7 +211,13 @@ class World:
         """Let all agents of nodes be ready, and nova know the hosts."""
         for name in names:
             self.nova.hosts[name] = Host(
-                name=name, service=f"s-{name}", up=True, enabled=True, vcpus=4, memory_mib=1024
+                name=name,
+                service=f"s-{name}",
+                up=True,
+                enabled=True,
+                vcpus=4,
+                memory_mib=1024,
+                zone="nova",
             )
             for role in registry.COMPUTE_ROLES:
                 self.pod(name, role.name, pool)

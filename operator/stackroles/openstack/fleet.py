@@ -34,6 +34,7 @@ class Host:
         vcpus: virtual CPUs, 0 while it is not known to placement.
         memory_mib: memory.
         guests: guests on it, of all projects.
+        zone: its availability zone; nova's default for one that is in none.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Host:
     vcpus: int = 0
     memory_mib: int = 0
     guests: int = 0
+    zone: str = ""
 
 
 def read_hosts(connection: "Connection", names: Collection[str]) -> tuple[Host, ...]:
@@ -73,6 +75,7 @@ def read_hosts(connection: "Connection", names: Collection[str]) -> tuple[Host, 
                 vcpus=capacity.vcpus,
                 memory_mib=capacity.memory_mib,
                 guests=guests[service.host],
+                zone=service.zone,
             )
         )
     return tuple(hosts)

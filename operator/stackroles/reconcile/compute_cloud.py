@@ -12,7 +12,7 @@ from stackroles.config.pool import Pool
 from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import CloudAccess
-from stackroles.openstack.aggregates import ensure_zone
+from stackroles.openstack.aggregates import keep_zone
 from stackroles.openstack.fleet import Host, read_hosts
 from stackroles.plan.credentials import ADMIN, ADMIN_PASSWORD
 from stackroles.reconcile.context import Context
@@ -103,33 +103,44 @@ class PoolCloud:
             self._context.enqueue(self._ref, max(1.0, (state.retry_at - now).total_seconds()))
         return state
 
-    def keep_zone(self, access: CloudAccess, names: Collection[str]) -> Finding | None:
-        """Have the hosts put into the pool's zone; return why that is refused, None when not."""
-        zone, hosts = self._pool.spec.availability_zone, tuple(sorted(names))
-        name = f"{self._ref}/zone"
-        if zone is None or not hosts:
-            self._context.poller.forget(name)
-            return None
+    def keep_zone(
+        self, access: CloudAccess, names: Collection[str], former: str | None
+    ) -> tuple[Finding | None, bool]:
+        """Have the hosts put into the pool's zone, or out of the one it had.
 
-        async def ensure() -> tuple[str, ...]:
-            changes = await access.call("Filling the zone", ensure_zone, zone, hosts)
+        Args:
+            access: the cloud.
+            names: the hosts.
+            former: the zone they were put into so far, None for none.
+
+        Returns:
+            Why that is refused, None when it is not; and whether all is done.
+        """
+        zone, hosts = self._pool.spec.availability_zone, tuple(sorted(names))
+        name, result = f"{self._ref}/zone", (zone, *hosts)
+        if (zone or former) is None or not hosts:
+            self._context.poller.forget(name)
+            return None, False
+
+        async def keep() -> tuple[str | None, ...]:
+            changes = await access.call("Filling the zone", keep_zone, zone, hosts)
             if changes:
                 log.info("Changed the zone", changes=changes)
-            return (zone, *hosts)
+            return result
 
         seen = self._context.poller.latest(name)
-        done = seen is not None and seen.value == (zone, *hosts) and not seen.error
+        done = seen is not None and seen.value == result and not seen.error
         self._context.poller.ensure(
             name,
-            ensure,
+            keep,
             interval=_ZONE_SETTLED if done else _SOON,
             deadline=_DEADLINE,
             notify=self._ref,
             target=f"{self._pool.cloud.uid}/zone/{self._pool.name}",
         )
         if seen is not None and seen.error:
-            return Finding(Reason.ZONE_REFUSED, f"Availability zone {zone}: {seen.error}")
-        return None
+            return Finding(Reason.ZONE_REFUSED, f"Availability zone {zone}: {seen.error}"), False
+        return None, done
 
     def _step_labels(self) -> dict[str, str]:
         return {
@@ -150,6 +161,7 @@ def facts(host: Host | None) -> HostFacts | None:
         vcpus=host.vcpus,
         memory_mib=host.memory_mib,
         guests=host.guests,
+        zone=host.zone,
     )
 
 

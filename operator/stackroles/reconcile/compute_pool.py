@@ -1,6 +1,6 @@
 """ComputePool: chooses nodes, runs agents on them, and says how they stand."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -14,6 +14,7 @@ from stackroles.errors import CloudError, ClusterError, SpecInvalid
 from stackroles.kube.apply import ChildRecord
 from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.openstack.access import CloudAccess
+from stackroles.openstack.fleet import Host
 from stackroles.plan.config_maps import kept_config_maps
 from stackroles.plan.enrolment import Enrolment, plan_enrolment
 from stackroles.reconcile import compute_release
@@ -95,6 +96,7 @@ class PoolPass:
         self._pool = pool
         self._controller = controller
         self._cloud = PoolCloud(context, resource, pool)
+        self._zone = pool.spec.availability_zone or previous(resource).availability_zone
 
     async def run(self) -> None:
         """Choose nodes, apply agents, ask the cloud, and say how it stands."""
@@ -178,6 +180,7 @@ class PoolPass:
                 mapped=name in mapped,
                 leaving=name not in kept,
                 silence=silence,
+                zone=self._pool.spec.availability_zone,
             )
             await report_node(self._context, node, observed)
 
@@ -195,7 +198,7 @@ class PoolPass:
         reason = compute_release.closing_reason(self._pool)
         if any(hosts[n].reason == reason and not hosts[n].enabled for n in kept & hosts.keys()):
             await self._take_back(access, kept)
-        trouble = self._cloud.keep_zone(access, kept & mapped)
+        trouble = self._place(access, {name: hosts.get(name) for name in kept & mapped})
         leaving = {*enrolment.leaving, *nodes.keys()} - kept
         if not leaving:
             compute_release.stay(self._context, self._resource)
@@ -204,6 +207,16 @@ class PoolPass:
             self._context, self._resource, self._pool, access, leaving
         )
         return Finding(Reason.LEAVING, held.message) if held else trouble
+
+    def _place(self, access: CloudAccess, hosts: Mapping[str, Host | None]) -> Finding | None:
+        """Have hosts put into the pool's zone, or out of the one it had; return what refuses it."""
+        zone = self._pool.spec.availability_zone
+        trouble, done = self._cloud.keep_zone(access, hosts, self._zone)
+        if done:
+            self._zone = zone
+            if zone and any(host and host.zone != zone for host in hosts.values()):
+                self._context.poller.refresh(f"{ref_of(self._resource)}/hosts")
+        return trouble
 
     async def _take_back(self, access: CloudAccess, kept: Iterable[str]) -> None:
         try:
@@ -246,7 +259,7 @@ class PoolPass:
             previous=previous(self._resource),
             look=look(self._context, self._resource),
         )
-        written = dump(status)
+        written = dump(status.model_copy(update={"availability_zone": self._zone}))
         if records is not None:
             written["children"] = [record.to_dict() for record in records]
         await self._context.cluster.patch_status(self._resource, written)

@@ -32,6 +32,7 @@ class HostFacts:
     vcpus: int = 0
     memory_mib: int = 0
     guests: int = 0
+    zone: str = ""
 
     @property
     def words(self) -> str:
@@ -51,6 +52,7 @@ class ObservedNode:
         mapped: whether the scheduler knows the host.
         leaving: whether it shall leave the pool.
         silence: why the cloud could not be asked, empty when it could.
+        zone: the availability zone that it must be in, None for any.
     """
 
     host: HostFacts | None
@@ -59,6 +61,7 @@ class ObservedNode:
     mapped: bool
     leaving: bool = False
     silence: str = ""
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +137,13 @@ def _node_available(observed: ObservedNode) -> Finding:
         return Finding(
             Reason.NODES_UNAVAILABLE, f"The cloud cannot be asked for it: {observed.silence}"
         )
-    trouble = _host_trouble(observed.host, mapped=observed.mapped)
+    trouble = _host_trouble(observed.host, observed.zone, mapped=observed.mapped)
     if trouble:
         return Finding(Reason.NODES_UNAVAILABLE, trouble)
     return Finding(Reason.NODES_SERVE, "The scheduler may place guests on it.")
 
 
-def _host_trouble(host: HostFacts | None, *, mapped: bool) -> str:
+def _host_trouble(host: HostFacts | None, zone: str | None, *, mapped: bool) -> str:
     if host is None:
         return "nova does not know the host yet."
     if not host.up:
@@ -149,6 +152,8 @@ def _host_trouble(host: HostFacts | None, *, mapped: bool) -> str:
         return f"The service is disabled in nova: {host.reason or 'no reason was given'}."
     if not mapped:
         return "The host is not mapped into its cell yet."
+    if zone not in (None, host.zone):
+        return f"The host is in availability zone {host.zone or '(none)'}, not in {zone} yet."
     return "" if host.vcpus else "Placement does not know its resources yet."
 
 

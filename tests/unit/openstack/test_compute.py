@@ -2,7 +2,7 @@ import pytest
 
 from stackroles.errors import CloudError
 from stackroles.openstack.access import CloudAccess
-from stackroles.openstack.aggregates import ensure_zone, leave_zones
+from stackroles.openstack.aggregates import keep_zone
 from stackroles.openstack.servers import list_guests
 from stackroles.openstack.services import (
     Capacity,
@@ -63,25 +63,53 @@ async def test_zone_gets_its_aggregate_and_hosts_once(
     cloud: FakeCloud, access: CloudAccess
 ) -> None:
     cloud.compute_services = [compute_service("n1"), compute_service("n2")]
-    changes = await access.call("zoning", ensure_zone, "az1", ["n1", "n2"])
+    changes = await access.call("zoning", keep_zone, "az1", ["n1", "n2"])
     assert changes == (
         "created aggregate az1",
         "added host n1 to zone az1",
         "added host n2 to zone az1",
     )
-    assert await access.call("zoning", ensure_zone, "az1", ["n1"]) == ()
+    assert await access.call("zoning", keep_zone, "az1", ["n1"]) == ()
     assert cloud.aggregates[0]["hosts"] == ["n1", "n2"]
 
 
 async def test_host_leaves_its_zone(cloud: FakeCloud, access: CloudAccess) -> None:
     cloud.compute_services = [compute_service("n1")]
-    await access.call("zoning", ensure_zone, "az1", ["n1"])
-    assert await access.call("leaving", leave_zones, "n1") == ("removed host n1 from zone az1",)
-    assert await access.call("leaving", leave_zones, "n1") == ()
+    await access.call("zoning", keep_zone, "az1", ["n1"])
+    left = await access.call("zoning", keep_zone, None, ["n1"])
+    assert left == ("removed host n1 from zone az1",)
+    assert await access.call("zoning", keep_zone, None, ["n1"]) == ()
+
+
+async def test_host_goes_from_one_zone_to_another(cloud: FakeCloud, access: CloudAccess) -> None:
+    cloud.compute_services = [compute_service("n1")]
+    await access.call("zoning", keep_zone, "az1", ["n1"])
+    await access.call("zoning", keep_zone, "az2", ["n1"])
+    assert [(a["name"], a["hosts"]) for a in cloud.aggregates] == [("az1", []), ("az2", ["n1"])]
+
+
+async def test_aggregates_that_are_no_zones_keep_their_hosts(
+    cloud: FakeCloud, access: CloudAccess
+) -> None:
+    cloud.compute_services = [compute_service("n1")]
+    fast = {"id": 7, "name": "fast", "availability_zone": None, "hosts": ["n1"], "metadata": {}}
+    cloud.aggregates = [fast]
+    await access.call("zoning", keep_zone, "az1", ["n1"])
+    await access.call("zoning", keep_zone, None, ["n1"])
+    assert fast["hosts"] == ["n1"]
+
+
+async def test_host_with_guests_holds_up_no_other(cloud: FakeCloud, access: CloudAccess) -> None:
+    cloud.compute_services = [compute_service("n1"), compute_service("n2")]
+    await access.call("zoning", keep_zone, "az1", ["n1", "n2"])
+    cloud.servers = [server("a", "n1")]
+    with pytest.raises(CloudError, match=r"n1 stays in zone az1 while it has guests \(1\)"):
+        await access.call("zoning", keep_zone, "az2", ["n1", "n2"])
+    assert [(a["name"], a["hosts"]) for a in cloud.aggregates] == [("az1", ["n1"]), ("az2", ["n2"])]
 
 
 async def test_zone_without_hosts_is_not_made(cloud: FakeCloud, access: CloudAccess) -> None:
-    assert await access.call("zoning", ensure_zone, "az1", []) == ()
+    assert await access.call("zoning", keep_zone, "az1", []) == ()
     assert not cloud.aggregates
 
 
@@ -89,18 +117,18 @@ async def test_aggregate_of_another_zone_is_not_taken(
     cloud: FakeCloud, access: CloudAccess
 ) -> None:
     cloud.compute_services = [compute_service("n1")]
-    await access.call("zoning", ensure_zone, "az1", ["n1"])
+    await access.call("zoning", keep_zone, "az1", ["n1"])
     cloud.aggregates[0]["availability_zone"] = "other"
     cloud.aggregates[0]["metadata"] = {"availability_zone": "other"}
     with pytest.raises(CloudError, match="belongs to the availability zone other"):
-        await access.call("zoning", ensure_zone, "az1", ["n1"])
+        await access.call("zoning", keep_zone, "az1", ["n1"])
 
 
 async def test_host_with_guests_stays_where_it_is(cloud: FakeCloud, access: CloudAccess) -> None:
     cloud.compute_services = [compute_service("n1")]
     cloud.servers = [server("a", "n1")]
     with pytest.raises(CloudError, match="has instances"):
-        await access.call("zoning", ensure_zone, "az1", ["n1"])
+        await access.call("zoning", keep_zone, "az1", ["n1"])
 
 
 async def test_capacity_is_what_placement_counts(cloud: FakeCloud, access: CloudAccess) -> None:

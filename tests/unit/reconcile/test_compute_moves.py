@@ -1,6 +1,7 @@
 """Nodes that change pools, lose their ComputeNode or their Node, on a small API server."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -87,3 +88,63 @@ async def test_a_compute_node_that_was_deleted_is_made_again(world: World) -> No
     assert node is not None
     assert node["status"]["state"] == "Ready"
     assert world.condition("Ready")[0] == "True"
+
+
+async def in_zone(world: World, zone: str) -> None:
+    world.controller()
+    world.node("n1")
+    world.declare(availabilityZone=zone)
+    world.serve("n1")
+    await world.settle()
+    assert world.nova.hosts["n1"].zone == zone
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_a_host_serves_only_when_it_is_in_its_zone(world: World) -> None:
+    world.controller()
+    world.node("n1")
+    world.declare(availabilityZone="left")
+    world.serve("n1")
+    await world.settle()
+    world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], zone="nova")
+    world.polls.calls.pop("ComputePool/ns/pool/zone")
+    await world.polls.tick()
+    await world.reconcile()
+    node = world.cluster.get("ComputeNode", "ns", "n1")
+    assert node is not None
+    assert node["status"]["state"] == "Unavailable"
+    said = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")
+    assert "availability zone nova, not in left" in said
+
+
+async def test_a_host_without_guests_follows_its_pool_into_another_zone(world: World) -> None:
+    await in_zone(world, "left")
+    world.declare(availabilityZone="right")
+    await world.settle()
+    assert world.nova.hosts["n1"].zone == "right"
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_a_host_with_guests_stays_in_its_zone_until_they_are_gone(world: World) -> None:
+    await in_zone(world, "left")
+    world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], guests=1)
+    world.declare(availabilityZone="right")
+    await world.settle()
+    _, reason, message = world.condition("Ready")
+    assert reason == "ZoneRefused"
+    assert "n1 stays in zone left while it has guests" in message
+    world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], guests=0)
+    await world.settle()
+    assert world.nova.hosts["n1"].zone == "right"
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_hosts_of_a_pool_that_gives_up_its_zone_leave_it_once(world: World) -> None:
+    await in_zone(world, "left")
+    world.declare()
+    await world.settle()
+    assert world.nova.hosts["n1"].zone == "nova"
+    assert "availabilityZone" not in world.pool()["status"]
+    done = len(world.nova.done)
+    await world.settle()
+    assert world.nova.done[done:] == [], "a zone that a person chooses now is theirs"

@@ -83,7 +83,8 @@ class ComputePoolSpec(Model):
         min_length=1,
         max_length=255,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
-        description="Availability zone of the pool's hosts.",
+        description="Availability zone of the pool's hosts; a host goes to another, or to none, "
+        "when it has no guests.",
         json_schema_extra={
             "x-kubernetes-validations": [
                 {
@@ -126,6 +127,9 @@ class ComputePoolStatus(Model):
         max_length=50,
         description="At most 50 nodes that do not serve.",
         json_schema_extra=ATOMIC,
+    )
+    availability_zone: str | None = Field(
+        None, max_length=255, description="Zone that hosts were put into; kept until they left it."
     )
     children: Children = Field((), description="Children as last applied.")
 
