@@ -26,6 +26,8 @@ LABEL_POOL: Final = f"compute.{API_GROUP}/pool"
 ANNOTATION_CONFIG_HASH: Final = f"{API_GROUP}/config-hash"
 # Names of the ConfigMaps a pod reads, comma-separated: they stay while such a pod lives.
 ANNOTATION_CONFIG_MAPS: Final = f"{API_GROUP}/config-maps"
+# Names of the values of a Secret that exist once: one of these that is missing is lost.
+ANNOTATION_KEYS: Final = f"{API_GROUP}/keys"
 ANNOTATION_GALERA_DECISION: Final = f"{API_GROUP}/galera-decision"
 ANNOTATION_PAUSED: Final = f"{API_GROUP}/paused"
 FINALIZER: Final = f"{API_GROUP}/teardown"

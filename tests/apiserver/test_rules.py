@@ -115,9 +115,15 @@ CASES = (
     ),
     Case(
         kind="CloudController",
-        words="unknown service;",
-        good={"credentials": {"nova": "mine"}},
+        words="unknown service with credentials;",
+        good={"credentials": {"nova": "mine", "mariadb": "mine", "admin": "mine"}},
         bad={"credentials": {"nova-api": "mine"}},
+    ),
+    Case(
+        kind="CloudController",
+        words="unknown service with credentials;",
+        good={"credentials": {"rabbitmq": "mine"}},
+        bad={"credentials": {"memcached": "mine"}},
     ),
     Case(
         kind="CloudController",

@@ -63,7 +63,9 @@ def _env(owner: Owner, env: Env | FieldEnv | SecretEnv) -> Manifest:
         case FieldEnv():
             return {"name": env.name, "valueFrom": {"fieldRef": {"fieldPath": env.field_path}}}
         case SecretEnv():
-            ref = {"name": secret_name(owner.cloud_name, env.service), "key": env.key}
+            ref: Manifest = {"name": secret_name(owner.cloud_name, env.service), "key": env.key}
+            if env.optional:
+                ref["optional"] = True
             return {"name": env.name, "valueFrom": {"secretKeyRef": ref}}
 
 

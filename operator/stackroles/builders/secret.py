@@ -1,13 +1,16 @@
 """Secrets."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from stackroles.builders.metadata import Manifest, labels, metadata
 from stackroles.config.owner import Owner
+from stackroles.constants import ANNOTATION_KEYS
 
 
-def build_secret(owner: Owner, name: str, service: str, data: Mapping[str, str]) -> Manifest:
+def build_secret(
+    owner: Owner, name: str, service: str, data: Mapping[str, str], kept: Iterable[str] = ()
+) -> Manifest:
     """Return a Secret that outlives its owner unless `deletionPolicy` is Delete.
 
     Args:
@@ -15,11 +18,15 @@ def build_secret(owner: Owner, name: str, service: str, data: Mapping[str, str])
         name: the Secret's name.
         service: the service it belongs to, for its labels.
         data: values as text.
+        kept: names of the values that exist nowhere else, written beside them.
     """
+    made = metadata(owner, name, labels(owner, service, service), keep=True)
+    if names := sorted(kept):
+        made["annotations"] = {ANNOTATION_KEYS: ",".join(names)}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
-        "metadata": metadata(owner, name, labels(owner, service, service), keep=True),
+        "metadata": made,
         "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
     }

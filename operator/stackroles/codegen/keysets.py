@@ -13,7 +13,6 @@ from stackroles.roles.definition import RoleDefinition
 
 def role_key_sets() -> dict[str, KeySet]:
     """Return the key sets that models name by `x-stackroles-keys`."""
-    services = tuple(service.name for service in registry.SERVICES)
     controller = tuple(role.name for role in registry.CONTROLLER_ROLES)
     compute = tuple(role.name for role in registry.COMPUTE_ROLES)
     return {
@@ -23,7 +22,9 @@ def role_key_sets() -> dict[str, KeySet]:
             validations=tuple(clustering_rules(registry.CONTROLLER_ROLES)),
         ),
         "controller-config": config_keys("role or service", registry.CONTROLLER_ROLES),
-        "services": KeySet(noun="service", names=services),
+        "credentials": KeySet(
+            noun="service with credentials", names=tuple(s.name for s in registry.CREDENTIALS)
+        ),
         "compute-roles": KeySet(noun="compute role", names=compute),
         "compute-config": config_keys("compute role or service", registry.COMPUTE_ROLES),
     }

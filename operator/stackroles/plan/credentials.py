@@ -6,12 +6,9 @@ What exists is never changed: only values that are missing are drawn. What follo
 
 import base64
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 
-from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
-from stackroles.errors import SpecInvalid
 from stackroles.roles import rabbitmq
 from stackroles.roles.common import database_url, identity_url, transport_url
 from stackroles.roles.definition import ServiceDefinition
@@ -25,9 +22,8 @@ SERVICE_PASSWORD = "service-password"  # noqa: S105
 TRANSPORT_URL = "transport-url"
 ADMIN = "admin"
 ADMIN_PASSWORD = "password"  # noqa: S105
-
-# Letters that need no escaping in a URL, in SQL, in oslo.config (which expands "$") or in a shell.
-_PASSWORD = re.compile(r"[A-Za-z0-9._~-]{8,128}")
+# A key repository has at least a staged and a primary key.
+RING_KEYS = ("0", "1")
 
 
 def password(random: Randomness) -> str:
@@ -50,38 +46,20 @@ def drawn_keys(service: ServiceDefinition) -> tuple[str, ...]:
     return (*account_keys(service), *service.secrets)
 
 
-def check_brought(
-    service: ServiceDefinition, secret: str, brought: Mapping[str, str] | None
-) -> dict[str, str]:
-    """Return the values of a user's Secret that a service takes.
+def lost_keys(
+    wanted: Iterable[str], known: Mapping[str, str], recorded: Set[str] | None
+) -> tuple[str, ...]:
+    """Return the values that were there once and are gone: they must not be drawn anew.
 
     Args:
-        service: the service.
-        secret: the Secret's name, for messages.
-        brought: its decoded data, None when it does not exist.
-
-    Raises:
-        SpecInvalid: the Secret or a key is missing, or a value cannot be used.
+        wanted: names of the values that exist once.
+        known: values that exist.
+        recorded: names that were noted when the Secret was last made, None where nothing was: then
+            all that is wanted was there. A name that is not among them is new in this version.
     """
-    needed = account_keys(service)
-    missing = [key for key in needed if key not in (brought or {})]
-    if brought is None or missing:
-        what = f"has no {', '.join(missing)}" if brought is not None else "does not exist"
-        raise SpecInvalid(
-            Reason.CREDENTIALS_MISSING,
-            f"spec.credentials.{service.name}: Secret {secret} {what}. Make it with the keys "
-            f"{', '.join(needed) or ', '.join(service.secrets) or 'it shall have'}.",
-        )
-    taken = {key: value for key, value in brought.items() if key in drawn_keys(service)}
-    bad = sorted(key for key, value in taken.items() if not _PASSWORD.fullmatch(value))
-    if bad:
-        raise SpecInvalid(
-            Reason.CREDENTIALS_INVALID,
-            f"spec.credentials.{service.name}: Secret {secret} holds values that cannot be used in "
-            f"{', '.join(bad)}. A password has 8 to 128 letters, digits or the signs . _ ~ - "
-            "and no line end.",
-        )
-    return taken
+    return tuple(
+        key for key in wanted if not known.get(key) and (recorded is None or key in recorded)
+    )
 
 
 def service_secret(
@@ -99,6 +77,7 @@ def service_secret(
         random: source of what is missing.
     """
     data = {key: known.get(key) or password(random) for key in drawn_keys(service)}
+    data |= {key: known[key] for key in service.external if key in known}
     for connection in service.connections:
         data[connection.key] = database_url(
             cloud, service.name, data[DATABASE_PASSWORD], connection.database
@@ -112,7 +91,7 @@ def keyring(known: Mapping[str, str], random: Randomness) -> dict[str, str]:
     """Return a key repository as it is, or a first one: "0" is staged, "1" is the primary key."""
     if known:
         return dict(known)
-    return {name: base64.urlsafe_b64encode(random(32)).decode() for name in ("0", "1")}
+    return {name: base64.urlsafe_b64encode(random(32)).decode() for name in RING_KEYS}
 
 
 def admin_secret(cloud: Cloud, known: Mapping[str, str], random: Randomness) -> dict[str, str]:

@@ -103,6 +103,7 @@ class SecretEnv:
     name: str
     service: str
     key: str
+    optional: bool = False
 
 
 Variable = Env | FieldEnv | SecretEnv
@@ -339,6 +340,8 @@ class ServiceDefinition:
         identity: whether it has a user in keystone.
         secrets: names of random values.
         keyrings: Secrets `<cloud>-<name>-<keyring>` with two fernet keys, named "0" and "1".
+        external: values of somebody else's (an object store's), which only a user can bring.
+        external_for: whether a spec asks for them.
     """
 
     name: str
@@ -349,4 +352,12 @@ class ServiceDefinition:
     identity: bool = False
     secrets: tuple[str, ...] = ()
     keyrings: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
+    external_for: Callable[[CloudControllerSpec], bool] | None = None
     steps: tuple[Step, ...] = ()
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether it has passwords or keys, which a user may bring."""
+        own = (self.databases, self.broker, self.identity, self.secrets, self.keyrings)
+        return any(own) or bool(self.external)

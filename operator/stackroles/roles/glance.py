@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
+from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
+from stackroles.errors import SpecInvalid
 from stackroles.roles import common
 from stackroles.roles.accepts import ANY, UWSGI
 from stackroles.roles.definition import (
@@ -13,6 +15,8 @@ from stackroles.roles.definition import (
     Connection,
     DataMount,
     DataVolume,
+    Env,
+    FieldEnv,
     FileMount,
     RoleDefinition,
     SecretEnv,
@@ -30,6 +34,18 @@ FILES = "file:file"
 
 _CONFIG = "/etc/glance/glance-api.conf"
 _ENV = (SecretEnv("OS_DATABASE__CONNECTION", "glance", "database-url"),)
+# The store whose keys come through the environment, whose variables carry its name.
+_OBJECT_STORE = "s3"
+_ACCESS_KEY, _SECRET_KEY = "s3-access-key", "s3-secret-key"
+_STORE_ENV = (
+    SecretEnv("OS_S3__S3_STORE_ACCESS_KEY", "glance", _ACCESS_KEY, optional=True),
+    SecretEnv("OS_S3__S3_STORE_SECRET_KEY", "glance", _SECRET_KEY, optional=True),
+)
+# What is staged on one member for an import is fetched from there by the others.
+_SELF = (
+    FieldEnv("POD_IP", "status.podIP"),
+    Env("OS_DEFAULT__WORKER_SELF_REFERENCE_URL", f"http://$(POD_IP):{PORT}"),
+)
 
 
 def _render(cloud: Cloud, user: Sections) -> str:
@@ -75,10 +91,33 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
     return {_CONFIG: _render(cloud, common.setup_options(cloud, "glance"))}
 
 
+def _stores(spec: CloudControllerSpec) -> list[tuple[str, str]]:
+    """Return name and type of each store."""
+    said = str(spec.config.get("glance", {}).get("DEFAULT", {}).get("enabled_backends", FILES))
+    stores = [item.strip().rpartition(":") for item in said.split(",")]
+    return [(name, kind) for name, _, kind in stores]
+
+
 def shares_images(spec: CloudControllerSpec) -> bool:
     """Return whether every store is one that all members reach: none keeps files on a volume."""
-    backends = str(spec.config.get("glance", {}).get("DEFAULT", {}).get("enabled_backends", FILES))
-    return all(item.rpartition(":")[2].strip() != "file" for item in backends.split(","))
+    return all(kind != "file" for _, kind in _stores(spec))
+
+
+def uses_object_store(spec: CloudControllerSpec) -> bool:
+    """Return whether a store is one of objects, whose keys must be brought.
+
+    Raises:
+        SpecInvalid: such a store has another name than the one its keys are passed by.
+    """
+    names = [name for name, kind in _stores(spec) if kind == "s3"]
+    if any(name != _OBJECT_STORE for name in names):
+        raise SpecInvalid(
+            Reason.SPEC_INVALID,
+            "spec.config.glance.DEFAULT.enabled_backends: the store of type s3 must be called "
+            f"{_OBJECT_STORE}, since its keys are passed by that name. Write s3:s3, and its "
+            "options in the section s3.",
+        )
+    return bool(names)
 
 
 GLANCE = RoleDefinition(
@@ -104,6 +143,8 @@ GLANCE = RoleDefinition(
             ini="/etc/glance/uwsgi.ini",
             env=(
                 *_ENV,
+                *_STORE_ENV,
+                *_SELF,
                 *common.passwords("glance", "keystone_authtoken"),
                 common.token_cache_key("glance"),
             ),
@@ -126,6 +167,8 @@ SERVICE = ServiceDefinition(
     catalogue=Catalogue(type="image", name="glance", role="glance", port=PORT),
     identity=True,
     secrets=("token-cache-key",),
+    external=(_ACCESS_KEY, _SECRET_KEY),
+    external_for=uses_object_store,
     steps=(
         Step(
             name="setup",

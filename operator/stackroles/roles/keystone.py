@@ -129,6 +129,9 @@ KEYSTONE = RoleDefinition(
     backup="its database; both key Secrets, without which credentials cannot be read",
 )
 
+# Not a service, but brought and kept like the passwords of one.
+ADMINISTRATOR = ServiceDefinition(name=ADMIN, secrets=("password",))
+
 SERVICE = ServiceDefinition(
     name="keystone",
     databases=("keystone",),

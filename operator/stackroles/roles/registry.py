@@ -34,6 +34,11 @@ _CLIENTS: tuple[ServiceDefinition, ...] = (
 
 # In the order in which they are shown to a person.
 SERVICES: tuple[ServiceDefinition, ...] = (mariadb.service(_CLIENTS), *_CLIENTS)
+# Those whose passwords and keys `spec.credentials` may bring.
+CREDENTIALS: tuple[ServiceDefinition, ...] = (
+    *(service for service in SERVICES if service.has_credentials),
+    keystone.ADMINISTRATOR,
+)
 CONTROLLER_ROLES: tuple[RoleDefinition, ...] = (
     mariadb.MARIADB,
     haproxy.HAPROXY,

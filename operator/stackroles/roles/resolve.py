@@ -9,6 +9,7 @@ from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSp
 from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
 from stackroles.errors import SpecInvalid
+from stackroles.roles import keystone
 from stackroles.roles.accepts import by_name
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition
 
@@ -58,9 +59,10 @@ def resolve_cloud(
     """
     spec = parse_spec(resource)
     known = {role.name: role for role in roles}
-    names = {service.name for service in services}
+    brought = (*services, keystone.ADMINISTRATOR)
     _check_names("roles", spec.roles, known.keys())
     _check_config(spec, known.values())
+    names = [service.name for service in brought if service.has_credentials]
     _check_names("credentials", spec.credentials, names)
     for name, said in spec.roles.items():
         _check_clustering(known[name], said)

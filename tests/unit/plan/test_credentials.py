@@ -3,10 +3,8 @@ import json
 import os
 from urllib.parse import urlsplit
 
-import pytest
 import yaml
 
-from stackroles.errors import SpecInvalid
 from stackroles.plan import credentials
 from stackroles.roles import registry
 from stackroles.roles.definition import Connection, ServiceDefinition
@@ -100,44 +98,16 @@ def test_administrators_secret_is_a_clouds_yaml() -> None:
     assert credentials.admin_secret(cloud(region="north"), data, os.urandom) == data
 
 
-def test_brought_passwords_win_over_drawn_ones() -> None:
-    brought = {
-        "database-password": "chosen-by-the-user",
-        "broker-password": "another.one",
-        "service-password": "a~third_one",
-        "note": "ignored: what it is for",
-    }
-    taken = credentials.check_brought(SERVICE, "mine", brought)
-    data = credentials.service_secret(cloud(), SERVICE, taken, counted())
-    assert data["database-password"] == "chosen-by-the-user"
-    assert "chosen-by-the-user" in data["database-url"]
-    assert "note" not in data
+def test_a_value_that_was_there_is_lost_and_one_that_is_new_is_drawn() -> None:
+    wanted = credentials.drawn_keys(SERVICE)
+    values = dict.fromkeys(wanted, "value")
+    assert credentials.lost_keys(wanted, values, None) == ()
+    del values["broker-password"], values["metadata-secret"]
+    recorded = frozenset(wanted) - {"metadata-secret"}
+    assert credentials.lost_keys(wanted, values, recorded) == ("broker-password",)
+    assert credentials.lost_keys(wanted, values, None) == ("broker-password", "metadata-secret")
+    assert credentials.lost_keys(wanted, {}, frozenset()) == ()
 
 
-@pytest.mark.parametrize(
-    ("brought", "words"),
-    [
-        (None, "does not exist"),
-        ({"database-password": "x" * 12}, "broker-password, service-password"),
-    ],
-)
-def test_missing_secret_is_named_with_its_keys(brought: dict[str, str] | None, words: str) -> None:
-    with pytest.raises(SpecInvalid) as caught:
-        credentials.check_brought(SERVICE, "mine", brought)
-    assert caught.value.reason == "CredentialsMissing"
-    assert "mine" in caught.value.message
-    assert words in caught.value.message
-
-
-@pytest.mark.parametrize(
-    "value", ["", "short", "with space in it", "new-line\n", "quo'te-quote", "$dollars$"]
-)
-def test_password_that_cannot_be_used_is_refused_without_being_quoted(value: str) -> None:
-    brought = dict.fromkeys(credentials.account_keys(SERVICE), "long-enough") | {
-        "broker-password": value
-    }
-    with pytest.raises(SpecInvalid) as caught:
-        credentials.check_brought(SERVICE, "mine", brought)
-    assert caught.value.reason == "CredentialsInvalid"
-    assert "broker-password" in caught.value.message
-    assert not value or value not in caught.value.message
+def test_a_value_that_was_emptied_is_lost() -> None:
+    assert credentials.lost_keys(("a",), {"a": ""}, None) == ("a",)

@@ -95,11 +95,15 @@ class CloudControllerSpec(Model):
     )
     credentials: Annotated[
         dict[str, Name],
-        Field(max_length=32, json_schema_extra={"x-stackroles-keys": "services"}),
+        Field(max_length=32, json_schema_extra={"x-stackroles-keys": "credentials"}),
     ] = Field(
         default_factory=dict,
-        description="Secrets of the user's with a service's passwords, in place of generated ones: "
-        "keys database-password, broker-password and service-password, as the service needs them.",
+        description="Secrets of the user's with passwords and keys in place of generated ones, by "
+        "service, or admin for the administrator's (key password). Keys database-password, "
+        "broker-password and service-password, as the service needs them: all or none of them. "
+        "Further keys are those of the Secret that the operator makes (erlang-cookie), keystone's "
+        "keys as fernet-keys.0, credential-keys.0 and so on, and glance's s3-access-key and "
+        "s3-secret-key. What a Secret does not hold is generated.",
     )
     images: ImageSource = Field(
         default_factory=ImageSource, description="Where role images come from."
