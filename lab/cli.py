@@ -73,7 +73,7 @@ def cluster_up(name: Name = "stackroles") -> None:
 def cluster_down(name: Name = "stackroles") -> None:
     """Remove the cluster; its volumes are gone with it."""
     paths = Paths.from_environment()
-    gone = cluster.down(cluster.describe(paths, engine.get(paths), name))
+    gone = cluster.down(paths, engine.get(paths), name)
     typer.echo(f"cluster {name} removed" if gone else f"there is no cluster {name}")
 
 

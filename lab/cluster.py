@@ -5,32 +5,43 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from lab import binaries, images, kind_config, node_image, readiness, shell, store
+from lab import (
+    binaries,
+    images,
+    kind_config,
+    leftovers,
+    node_image,
+    readiness,
+    shell,
+    store,
+)
 from lab.engine import Engine
 from lab.paths import Paths
 
 LABEL = "dev.stackroles.lab"
-"""On every docker network the lab makes: `clean` removes what carries it and nothing else."""
+"""On every docker network the lab makes; its value is the cache directory, for `clean`."""
 NETWORK = "stackroles"
+CONFIG = "kind.yaml"
+"""What kind was asked for, below the folder of every cluster that was made."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One cluster and the programs to reach it."""
+    """One cluster and the programs to reach it; looking at its containers needs none of them."""
 
     name: str
     paths: Paths
     engine: Engine
-    programs: dict[str, Path]
+    programs: dict[str, Path] = field(default_factory=dict)
 
     @property
     def directory(self) -> Path:
@@ -41,6 +52,11 @@ class Cluster:
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self.directory / "kubeconfig"
+
+    @property
+    def made(self) -> Path:
+        """The file that says that the cluster was made to its end."""
+        return self.directory / "made"
 
     @property
     def network(self) -> str:
@@ -98,23 +114,47 @@ def up(paths: Paths, engine: Engine, name: str, say: Say) -> Cluster:
     say(f"node image {image}")
     cluster = describe(paths, engine, name)
     found = containers(cluster)
-    if set(found) != set(cluster.nodes):
-        if found:
-            say(f"only {', '.join(sorted(found))} of the nodes are there: making the cluster anew")
-            _delete(cluster)
+    if fault := unusable(found, cluster.nodes, made=cluster.made.exists()):
+        say(f"{fault}: making the cluster anew")
+        _delete(cluster)
         _create(cluster, image, say)
         say("kind made the nodes")
+        found = {}
     for node in [node for node, state in found.items() if state != "running"]:
         cluster.docker("start", node)
         say(f"{node} was stopped and is started again")
-    _connect_underlay(cluster)
+    if found:
+        cluster.kind(
+            "export", "kubeconfig", "--name", name, "--kubeconfig", str(cluster.kubeconfig)
+        )
+    _connect_underlay(cluster, say)
     readiness.wait(cluster, say)
     load_images(cluster, images.built(engine), say)
     return cluster
 
 
-def down(cluster: Cluster) -> bool:
-    """Remove a cluster with its underlay network; return whether there was one."""
+def unusable(found: Collection[str], nodes: Collection[str], *, made: bool) -> str:
+    """Return why a cluster cannot be completed but must be made, empty where it can.
+
+    Args:
+        found: The node containers there are.
+        nodes: Those it should have.
+        made: Whether making it came to its end.
+    """
+    if not found:
+        return "there is no cluster yet"
+    if set(found) != set(nodes):
+        return f"only {', '.join(sorted(found))} of the nodes are there"
+    return "" if made else "making the cluster was interrupted"
+
+
+def down(paths: Paths, engine: Engine, name: str) -> bool:
+    """Remove a cluster with its underlay network; return whether there was one.
+
+    Raises:
+        LabError: A container or the network could not be removed.
+    """
+    cluster = Cluster(name, paths, engine)
     found = bool(containers(cluster))
     _delete(cluster)
     return found
@@ -172,7 +212,7 @@ def _create(cluster: Cluster, image: str, say: Say) -> None:
     (directory / "audit-policy.yaml").write_text(yaml.safe_dump(kind_config.AUDIT_POLICY))
     published = node_image.is_published(image)
     stores = {} if published else _stores(cluster, image, say)
-    config = directory / "kind.yaml"
+    config = directory / CONFIG
     config.write_text(
         kind_config.render(cluster.name, directory=directory, images=shared, stores=stores)
     )
@@ -190,6 +230,7 @@ def _create(cluster: Cluster, image: str, say: Say) -> None:
     cluster.kind(*command, "--kubeconfig", str(cluster.kubeconfig), "--retain")
     taint = "node-role.kubernetes.io/control-plane:NoSchedule-"
     cluster.kubectl("taint", "node", cluster.nodes[0], taint)
+    cluster.made.touch()
 
 
 def _stores(cluster: Cluster, image: str, say: Say) -> dict[str, Path]:
@@ -203,15 +244,16 @@ def _stores(cluster: Cluster, image: str, say: Say) -> dict[str, Path]:
 
 
 def _delete(cluster: Cluster) -> None:
-    cluster.directory.mkdir(parents=True, exist_ok=True)
-    cluster.kind(
-        "delete", "cluster", "--name", cluster.name, "--kubeconfig", str(cluster.kubeconfig)
-    )
+    """Remove containers, files and network of a cluster; measurements and kind's log stay."""
+    if found := containers(cluster):
+        cluster.docker("rm", "--force", "--volumes", *found)
     shutil.rmtree(cluster.directory / "nodes", ignore_errors=True)
-    for audit in (cluster.directory / "audit").glob("*.log"):
-        audit.unlink()
+    for file in (*(cluster.directory / "audit").glob("*.log"), cluster.made, cluster.kubeconfig):
+        file.unlink(missing_ok=True)
     if underlay(cluster.name) in _networks(cluster):
         cluster.docker("network", "rm", underlay(cluster.name))
+    # by this file `clean` knows that there is something to remove
+    (cluster.directory / CONFIG).unlink(missing_ok=True)
 
 
 def underlay(name: str) -> str:
@@ -228,12 +270,15 @@ def _networks(cluster: Cluster) -> list[str]:
 
 def _ensure_network(cluster: Cluster, name: str, *options: str) -> None:
     if name not in _networks(cluster):
-        cluster.docker("network", "create", "--label", LABEL, *options, name)
+        label = f"{LABEL}={cluster.paths.cache}"
+        cluster.docker("network", "create", "--label", label, *options, name)
 
 
-def _connect_underlay(cluster: Cluster) -> None:
+def _connect_underlay(cluster: Cluster, say: Say) -> None:
     """Connect every node to the underlay as eth1, at an address that stays the same."""
     prefix, network = kind_config.underlay_prefix(cluster.name), underlay(cluster.name)
+    for bridge in leftovers.free_address(f"{prefix}.1", cluster.engine.host):
+        say(f"removed {bridge}, left on {prefix}.1 by an engine that is gone")
     _ensure_network(cluster, network, f"--subnet={prefix}.0/24", f"--gateway={prefix}.1")
     for node, address in kind_config.underlay_addresses(cluster.name).items():
         joined = cluster.docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", node)

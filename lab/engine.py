@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import shell, tools
-from lab.errors import LabError
+from lab import leftovers, shell, tools
+from lab.errors import LAB, LabError
 from lab.paths import REPOSITORY, Paths
 
 CAP_SYS_RESOURCE = 24
@@ -37,11 +37,19 @@ class Engine:
 
 def find(paths: Paths) -> Engine | None:
     """Return the engine that answers: the project's own, else the one the environment names."""
-    own = Engine(f"unix://{paths.docker_socket}", own=True)
-    if paths.docker_socket.exists() and answers(own.host):
-        return own
-    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    return Engine(host, own=False) if host != own.host and answers(host) else None
+    return find_own(paths) or find_machines(paths)
+
+
+def find_own(paths: Paths) -> Engine | None:
+    """Return the project's own engine of this cache directory, if it answers."""
+    own = _own(paths)
+    return own if own_pid(paths) is not None and answers(own.host) else None
+
+
+def find_machines(paths: Paths) -> Engine | None:
+    """Return the engine that the environment names or this machine runs, if it answers."""
+    host = os.environ.get("DOCKER_HOST", leftovers.USUAL_HOST)
+    return Engine(host, own=False) if host != _own(paths).host and answers(host) else None
 
 
 def get(paths: Paths) -> Engine:
@@ -52,8 +60,13 @@ def get(paths: Paths) -> Engine:
     """
     engine = find(paths)
     if engine is None:
-        raise LabError("no docker engine answers", remedy="run `python -m lab docker up`")
+        raise LabError("no docker engine answers", remedy=f"run `{LAB} docker up`")
     return engine
+
+
+def has_data(paths: Paths) -> bool:
+    """Say whether the project's own engine was ever started here."""
+    return _data(paths).exists()
 
 
 def answers(host: str) -> bool:
@@ -74,8 +87,8 @@ def dockerd_arguments(paths: Paths, *, restricted: bool) -> list[str]:
     arguments = [
         "dockerd",
         f"--host=unix://{paths.docker_socket}",
-        f"--data-root={paths.docker / 'data'}",
-        f"--exec-root={paths.run / 'docker'}",
+        f"--data-root={_data(paths)}",
+        f"--exec-root={paths.docker_exec}",
         f"--pidfile={paths.docker / 'dockerd.pid'}",
         "--storage-driver=overlay2",
     ]
@@ -90,23 +103,22 @@ def dockerd_arguments(paths: Paths, *, restricted: bool) -> list[str]:
 def up(paths: Paths) -> Engine:
     """Return a docker engine that answers, starting the project's own where there is none.
 
+    The Debian packages that builds need are installed in either case.
+
     Raises:
-        LabError: Its packages could not be installed or it did not start.
+        LabError: The packages could not be installed or the engine did not start.
     """
-    engine = find(paths)
-    if engine is not None:
-        return engine
     paths.docker.mkdir(parents=True, exist_ok=True)
     with _lock(paths.docker / "lock"):
-        tools.ensure(tools.PROGRAMS, paths.docker / "apt.log")
-        engine = find(paths)  # another command may just have started it
+        tools.ensure(tools.needed(engine_answers=find(paths) is not None), paths.docker / "apt.log")
+        engine = find(paths)  # the program that asks it may just have been installed
         if engine is None and own_pid(paths) is not None:
             raise LabError(
                 "the project's own docker engine runs and does not answer",
                 detail=shell.tail(_log(paths).read_text(errors="replace")),
-                remedy="`python -m lab docker down`, then again",
+                remedy=f"`{LAB} docker down`, then again",
             )
-        return engine or _start(paths)
+        return engine or start(paths)
 
 
 def down(paths: Paths) -> bool:
@@ -143,10 +155,13 @@ def own_pid(paths: Paths) -> int | None:
     return pid if f"--pidfile={file}".encode() in command else None
 
 
-def _start(paths: Paths) -> Engine:
-    paths.run.mkdir(parents=True, exist_ok=True)
-    # one left by a crash may name a process of somebody else's by now, and dockerd would refuse
-    (paths.docker / "dockerd.pid").unlink(missing_ok=True)
+def start(paths: Paths) -> Engine:
+    """Start the project's own engine, which does not run.
+
+    Raises:
+        LabError: It did not start.
+    """
+    _make_room(paths)
     restricted = not has_capability(Path("/proc/self/status").read_text(), CAP_SYS_RESOURCE)
     if restricted:
         wrapper = paths.docker / "runc-restricted"
@@ -162,7 +177,7 @@ def _start(paths: Paths) -> Engine:
             start_new_session=True,
             cwd="/",
         )
-    engine = Engine(f"unix://{paths.docker_socket}", own=True)
+    engine = _own(paths)
     deadline = time.monotonic() + START_SECONDS
     while not answers(engine.host):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -173,6 +188,33 @@ def _start(paths: Paths) -> Engine:
             )
         time.sleep(0.2)
     return engine
+
+
+def _make_room(paths: Paths) -> None:
+    """Remove what an engine of this cache directory that was killed has left.
+
+    Raises:
+        LabError: An engine that is not ours answers at the socket.
+    """
+    if answers(_own(paths).host):
+        raise LabError(
+            f"another docker engine answers at {paths.docker_socket}",
+            remedy="stop it: its process names that socket on its command line",
+        )
+    paths.run.mkdir(parents=True, exist_ok=True)
+    # one left by a crash may name a process of somebody else's by now, and dockerd would refuse
+    (paths.docker / "dockerd.pid").unlink(missing_ok=True)
+    # where its containerd outlived it, the new engine takes over what runs and ends it in order
+    if not leftovers.running_in(paths.docker_exec, leftovers.command_lines()):
+        leftovers.unmount(paths.run, paths.docker)
+
+
+def _data(paths: Paths) -> Path:
+    return paths.docker / "data"
+
+
+def _own(paths: Paths) -> Engine:
+    return Engine(f"unix://{paths.docker_socket}", own=True)
 
 
 def _log(paths: Paths) -> Path:

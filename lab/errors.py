@@ -1,6 +1,9 @@
-"""The one error that a user of ``python -m lab`` is shown."""
+"""The one error that a user of the lab is shown."""
 
 from __future__ import annotations
+
+LAB = ".venv/bin/python -m lab"
+"""How the lab is called, as messages say it."""
 
 
 class LabError(Exception):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+RUN = Path("/run/stackroles")
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The directories of one user's lab."""
+    """The directories of one user's lab; everything follows from its cache directory."""
 
     cache: Path
-    run: Path = Path("/run/stackroles")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Paths:
@@ -26,6 +28,19 @@ class Paths:
         return cls(cache=Path(base) / "stackroles")
 
     @property
+    def run(self) -> Path:
+        """Sockets and mounts of the project's own docker engine: each cache has its own engine.
+
+        Another cache than root's usual one is named by a hash: a socket's path has at most 107
+        characters.
+        """
+        usual = Path(pwd.getpwuid(0).pw_dir) / ".cache" / "stackroles"
+        cache = self.cache.resolve()
+        if cache == usual.resolve():
+            return RUN
+        return RUN.with_name(f"{RUN.name}-{hashlib.sha256(os.fsencode(cache)).hexdigest()[:8]}")
+
+    @property
     def docker(self) -> Path:
         """Data, log and pid file of the project's own docker engine."""
         return self.cache / "docker"
@@ -34,6 +49,11 @@ class Paths:
     def docker_socket(self) -> Path:
         """The socket of the project's own docker engine."""
         return self.run / "docker.sock"
+
+    @property
+    def docker_exec(self) -> Path:
+        """State of the project's own docker engine while it runs: its containerd, namespaces."""
+        return self.run / "docker"
 
     @property
     def artifacts(self) -> Path:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab.errors import LabError
+from lab.errors import LAB, LabError
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TAIL_LINES = 25
@@ -54,7 +54,7 @@ def output(
     except FileNotFoundError as error:
         raise LabError(
             f"{command[0]} is not on this machine",
-            remedy="install it; `python -m lab docker up` brings Debian's",
+            remedy=f"install it; `{LAB} docker up` brings Debian's",
         ) from error
     except subprocess.TimeoutExpired as error:
         raise LabError(f"`{shown(command)}` did not end in {timeout:.0f} s") from error
@@ -97,7 +97,7 @@ def logged(
         except FileNotFoundError as error:
             raise LabError(
                 f"{command[0]} is not on this machine",
-                remedy="install it; `python -m lab docker up` brings Debian's",
+                remedy=f"install it; `{LAB} docker up` brings Debian's",
             ) from error
     if done.returncode != 0:
         with log.open("rb") as written:

@@ -23,11 +23,17 @@ PROGRAMS = {
     "mkfs.ext4": ("e2fsprogs",),
 }
 """Program looked for -> the Debian packages that bring it."""
+ENGINE = "dockerd"
 
 
 def find(program: str) -> str | None:
     """Return where a program is, also looking where administrators' programs live."""
     return shutil.which(program, path=shell.environment()["PATH"])
+
+
+def needed(*, engine_answers: bool) -> list[str]:
+    """Return the programs the lab uses: all but the engine where one answers already."""
+    return [program for program in PROGRAMS if not (engine_answers and program == ENGINE)]
 
 
 def missing_packages(

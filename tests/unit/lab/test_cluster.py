@@ -62,6 +62,24 @@ def test_the_default_route_stays_on_the_first_network() -> None:
     assert min([cluster.underlay("a"), cluster.NETWORK]) == cluster.NETWORK
 
 
+NODES = ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("found", "made", "fault"),
+    [
+        (NODES, True, ""),
+        (NODES, False, "making the cluster was interrupted"),
+        ((), True, "there is no cluster yet"),
+        (("a", "c"), True, "only a, c of the nodes are there"),
+    ],
+)
+def test_only_a_cluster_that_was_made_to_its_end_is_completed(
+    found: tuple[str, ...], made: bool, fault: str
+) -> None:
+    assert cluster.unusable(found, NODES, made=made) == fault
+
+
 def node(ready: str = "True", address: str = "172.18.0.3") -> dict[str, Any]:
     return {
         "metadata": {"name": "c-worker"},

@@ -1,11 +1,12 @@
 """Decisions about the docker engine and the packages it needs."""
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
 
-from lab import cleaning, engine, tools
+from lab import engine, tools
 from lab.errors import LabError
 from lab.paths import Paths
 
@@ -15,6 +16,40 @@ PATHS = Paths.from_environment({"XDG_CACHE_HOME": "/c", "HOME": "/h"})
 def test_files_live_below_the_cache_directory() -> None:
     assert PATHS.docker == Path("/c/stackroles/docker")
     assert Paths.from_environment({"HOME": "/h"}).cache == Path("/h/.cache/stackroles")
+
+
+def test_each_cache_directory_has_its_own_short_run_directory() -> None:
+    usual = Paths.from_environment({"HOME": pwd.getpwuid(0).pw_dir})
+    assert usual.run == Path("/run/stackroles")
+    assert PATHS.run != usual.run
+    assert PATHS.run != Paths.from_environment({"XDG_CACHE_HOME": "/d"}).run
+    deep = Paths.from_environment({"XDG_CACHE_HOME": f"/{'long' * 60}"})
+    assert len(str(deep.docker_socket)) < 108
+
+
+def test_an_engine_at_our_socket_that_is_not_ours_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "answers", lambda _: True)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///machine")
+    paths = Paths(cache=tmp_path)
+    assert engine.find_own(paths) is None
+    assert engine.find(paths) == engine.Engine("unix:///machine", own=False)
+    with pytest.raises(LabError, match="another docker engine answers at"):
+        engine.start(paths)
+
+
+def test_packages_are_installed_also_where_an_engine_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensured: list[str] = []
+    monkeypatch.setattr(engine, "find", lambda _: engine.Engine("unix:///machine", own=False))
+    monkeypatch.setattr(tools, "ensure", lambda programs, _: ensured.extend(programs))
+
+    engine.up(Paths(cache=tmp_path))
+
+    assert {"mmdebstrap", "gcc", "jq", "docker"} <= set(ensured)
+    assert "dockerd" not in ensured
 
 
 @pytest.mark.parametrize(
@@ -60,15 +95,6 @@ def test_disabled_source_files_are_not_read(tmp_path: Path) -> None:
     (folder / "debian.sources").write_text(DEB822)
     (folder / "other.sources.disabled").write_text(SECURITY)
     assert tools.apt_sources(tmp_path) == [DEB822]
-
-
-def test_mounts_are_removed_from_the_innermost_and_only_below_the_folder() -> None:
-    info = "\n".join(
-        f"1 2 0:1 / {target} rw - ext4 /dev/x rw"
-        for target in ("/", "/run/a", "/run/a/docker/netns/1", "/run/a/docker", "/run/ab/c")
-    )
-    found = cleaning.mounts_below(info, Path("/run/a"))
-    assert found == ["/run/a/docker/netns/1", "/run/a/docker"]
 
 
 def test_packages_start_no_daemon_and_leave_no_policy(tmp_path: Path) -> None:
