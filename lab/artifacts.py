@@ -7,12 +7,15 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 KEPT = 2
 """How many results of one name are kept: the present one and the one before."""
+KEPT_SECONDS = 24 * 3600
+"""How long the one before is kept without being used: for those who go back and forth."""
 
 
 def digest(inputs: Mapping[str, str | bytes]) -> str:
@@ -74,15 +77,31 @@ class Store:
             self._prune(name)
         return target
 
+    def prune(self) -> None:
+        """Remove results of earlier checkouts, and what makers that were killed have left."""
+        for lock in sorted(self.root.glob(".*.lock")):
+            name = lock.name[1 : -len(".lock")]
+            with self._lock(name):
+                self._prune(name)
+
     def _prune(self, name: str) -> None:
-        results = [
-            path for path in self.root.glob(f"{name}-*") if path.name[len(name) + 1 :].isalnum()
-        ]
-        for old in sorted(results, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
-            shutil.rmtree(old)
+        """Do it for one name, whose lock is held: nobody makes a result of it now."""
+        results = [path for path in self.root.glob(f"{name}-*") if _is_of(path, name)]
+        results.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        oldest = time.time() - KEPT_SECONDS
+        for number, old in enumerate(results):
+            if number >= KEPT or (number and old.stat().st_mtime < oldest):
+                shutil.rmtree(old)
+        for work in [path for path in self.root.glob(f".{name}-*") if _is_of(path, f".{name}")]:
+            shutil.rmtree(work)
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
         with (self.root / f".{name}.lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+
+def _is_of(path: Path, name: str) -> bool:
+    """Tell a folder of this name from one of a name that starts with it."""
+    return path.is_dir() and "-" not in path.name[len(name) + 1 :]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import engine, images, node_image, shell, store
+from lab import binaries, engine, images, node_image, shell, store
 from lab.artifacts import Store
 from lab.engine import Engine
 from lab.images import Image
@@ -27,7 +27,7 @@ def everything(paths: Paths, say: Callable[[str], None]) -> dict[str, Image]:
     running = engine.up(paths)
     say(f"docker answers at {running.host}")
     with ThreadPoolExecutor(max_workers=2) as pool:
-        node = pool.submit(node_image.obtain, paths, running)
+        node = pool.submit(_programs_and_node, paths, running)
         roles = pool.submit(images.build, paths, running, say)
         say(f"node image {node.result()}")
         planned = roles.result()
@@ -38,7 +38,15 @@ def everything(paths: Paths, say: Callable[[str], None]) -> dict[str, Image]:
     if running.own:
         for name in images.prune(running, planned):
             say(f"removed {name}, an image of an earlier checkout")
+    Store(paths.artifacts).prune()
     return planned
+
+
+def _programs_and_node(paths: Paths, running: Engine) -> str:
+    """Build every program, also where the published node image holds its own: tests run them."""
+    name = node_image.obtain(paths, running)
+    binaries.every(paths)
+    return name
 
 
 def guest(paths: Paths, running: Engine) -> Path:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +17,15 @@ from lab.errors import LabError
 
 KEY_LABEL = "dev.stackroles.key"
 """Image label with the hash of what the image was built from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One line of an image's history: images that share a layer have the same one."""
+
+    created: str
+    by: str
+    size: int
 
 
 def has_image(engine: Engine, tag: str) -> bool:
@@ -60,6 +71,19 @@ def listed(engine: Engine, prefix: str, now: datetime | None = None) -> dict[str
             made = datetime.strptime(" ".join(created.split()[:3]), "%Y-%m-%d %H:%M:%S %z")
             found[name] = ((now or datetime.now(UTC)) - made).total_seconds() / 86400
     return found
+
+
+def layers(engine: Engine, tag: str) -> tuple[Layer, ...]:
+    """Return the layers of an image.
+
+    Raises:
+        LabError: There is no such image.
+    """
+    command = ["docker", "history", "--no-trunc", "--human=false", "--format", "{{json .}}", tag]
+    entries = map(json.loads, shell.output(command, env=engine.env).splitlines())
+    return tuple(
+        Layer(entry["CreatedAt"], entry["CreatedBy"], int(entry["Size"])) for entry in entries
+    )
 
 
 def can_have(engine: Engine, tag: str) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import docker, shell, tools, versions
 from lab.artifacts import Store, digest, tree
+from lab.docker import Layer
 from lab.engine import Engine
 from lab.errors import LabError
 from lab.paths import REPOSITORY, Paths
@@ -35,8 +36,11 @@ OPERATOR_INPUTS = (
     "operator",
 )
 PARENT = re.compile(r"^FROM \$\{REGISTRY\}/([a-z0-9-]+):\$\{TAG\}$", re.MULTILINE)
-BY_CONTENT = re.compile(r":[0-9a-f]{16}$")
+BY_CONTENT = re.compile(r":[0-9a-f]{16}(-unchecked)?$")
+UNCHECKED = "-unchecked"
 BUILDERS = 2
+KEPT_BYTES = 3 * 10**9
+"""What images of earlier checkouts may take on disk besides this checkout's."""
 
 Say = Callable[[str], None]
 
@@ -126,31 +130,51 @@ def build(paths: Paths, engine: Engine, say: Say) -> dict[str, Image]:
     return planned
 
 
-def prune(engine: Engine, planned: Mapping[str, Image], days: int = 3) -> list[str]:
+def prune(engine: Engine, planned: Mapping[str, Image], keep: int = KEPT_BYTES) -> list[str]:
     """Remove images of earlier checkouts from the project's own engine; return their names.
 
-    What a container uses stays, and so does everything younger than ``days``.
+    The newest stay as long as what they add to this checkout's fits in ``keep`` bytes. What a
+    container uses stays too.
     """
-    command = ["docker", "image", "prune", "--force", "--filter", f"until={days * 24}h"]
+    # what nothing names is the cache of recent builds, maybe of one that is going on
+    command = ["docker", "image", "prune", "--force", "--filter", "until=24h"]
     shell.output(command, env=engine.env)
-    stale = stale_tags(docker.listed(engine, PREFIX), planned, days)
+    ages = docker.listed(engine, PREFIX)
+    current = {item.reference for item in planned.values()}
+    earlier = [name for name in ages if name not in current and BY_CONTENT.search(name)]
+    if not earlier:
+        return []
+    layers = {name: docker.layers(engine, name) for name in (*earlier, *(current & ages.keys()))}
+    held = {layer for name in current & ages.keys() for layer in layers[name]}
+    stale = stale_tags(
+        sorted(earlier, key=lambda name: (ages[name], name)), layers, held=held, keep=keep
+    )
     return [tag for tag in stale if shell.succeeds(["docker", "image", "rm", tag], env=engine.env)]
 
 
-def stale_tags(listed: Mapping[str, float], planned: Mapping[str, Image], days: int) -> list[str]:
-    """Return the tags by content of earlier checkouts.
+def stale_tags(
+    earlier: Sequence[str],
+    layers: Mapping[str, Sequence[Layer]],
+    *,
+    held: Collection[Layer],
+    keep: int,
+) -> list[str]:
+    """Return the images of earlier checkouts that do not fit any more.
 
     Args:
-        listed: Image name -> its age in days.
-        planned: This checkout's images.
-        days: How old an image must be.
+        earlier: Their names, the newest first.
+        layers: Image name -> its layers.
+        held: The layers of this checkout's images, which cost nothing more.
+        keep: How many bytes the others may add.
     """
-    kept = {item.reference for item in planned.values()}
-    return sorted(
-        name
-        for name, age in listed.items()
-        if name not in kept and age > days and BY_CONTENT.search(name)
-    )
+    kept, total = set(held), 0
+    for number, name in enumerate(earlier):
+        added = set(layers[name]) - kept
+        total += sum(layer.size for layer in added)
+        if total > keep:
+            return list(earlier[number:])
+        kept |= added
+    return []
 
 
 def _build(
@@ -164,9 +188,7 @@ def _build(
         if base == BOOTSTRAPPED:
             arguments["APT_URI"] = tools.archive_uri(tools.apt_sources())
     if item.name != OPERATOR:
-        docker.build(
-            engine, item.reference, REPOSITORY / "images" / item.name, log, arguments=arguments
-        )
+        _build_role(engine, item, log, arguments)
         return
     arguments["PIP_ARGS"] = "--no-index --find-links requirements/wheels"
     files = {name: REPOSITORY / name for name in OPERATOR_INPUTS if (REPOSITORY / name).exists()}
@@ -179,6 +201,19 @@ def _build(
         log,
         arguments=arguments,
     )
+
+
+def _build_role(engine: Engine, item: Image, log: Path, arguments: Mapping[str, str]) -> None:
+    """Build an image of a role; it gets its name once its own check has passed."""
+    folder = REPOSITORY / "images"
+    candidate = f"{item.tag}{UNCHECKED}"
+    name = f"{PREFIX}/{item.name}:{candidate}"
+    docker.build(engine, name, folder / item.name, log, arguments=arguments)
+    if item.name != GUEST:  # it holds no programs: booting it is its check
+        env = {**engine.env, "REGISTRY": PREFIX, "TAG": candidate}
+        shell.logged([folder / "check.sh", item.name], log, env=env)
+    shell.output(["docker", "tag", name, item.reference], env=engine.env)
+    shell.output(["docker", "image", "rm", name], env=engine.env)
 
 
 def wheels(paths: Paths) -> Path:

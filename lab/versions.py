@@ -12,5 +12,7 @@ NODE_SUITE = "bookworm"
 ROLE_SUITE = "trixie"
 """OpenStack 2025.1 and MariaDB 11.8 are Debian 13's."""
 
-KINDEST = "kindest/node:v1.34.0"
-"""The published node image that kind 0.30 was released with."""
+KINDEST = (
+    "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
+)
+"""The node image that kind 0.30 (lab/tools/kind) has as its default; a test compares them."""

@@ -1,10 +1,12 @@
 """Results by the hash of their inputs."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from lab.artifacts import KEPT, Store, digest, tree
+from lab.artifacts import KEPT, KEPT_SECONDS, Store, digest, tree
 
 
 def test_digest_follows_names_and_values_but_not_order() -> None:
@@ -59,3 +61,29 @@ def test_old_results_of_the_same_name_go_and_others_stay(tmp_path: Path) -> None
         store.obtain("thing", str(number), lambda work: None)
     left = {path.name for path in tmp_path.iterdir() if path.is_dir()}
     assert left == {"thing-else-0", *(f"thing-{number}" for number in range(2, KEPT + 2))}
+
+
+def test_the_result_before_goes_when_it_was_not_used_for_a_day(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for key in ("old", "new"):
+        store.obtain("thing", key, lambda work: None)
+    store.prune()
+    assert store.location("thing", "old").exists()
+    long_ago = time.time() - KEPT_SECONDS - 1
+    for key in ("old", "new"):
+        os.utime(store.location("thing", key), (long_ago, long_ago - (key == "old")))
+
+    store.prune()
+
+    assert not store.location("thing", "old").exists()
+    assert store.location("thing", "new").exists()
+
+
+def test_what_a_killed_maker_left_goes(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.obtain("thing", "key", lambda work: None)
+    (tmp_path / ".thing-x1y2z3_a").mkdir()
+    (tmp_path / ".thing-else-x1y2z3_a").mkdir()
+    store.prune()
+    left = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
+    assert left == [".thing-else-x1y2z3_a", "thing-key"]

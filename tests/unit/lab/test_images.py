@@ -1,10 +1,13 @@
 """Which images are built from what, under which tags."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from lab import images
+from lab.docker import Layer
+from lab.engine import Engine
 from lab.errors import LabError
 
 ROOT = "ARG BASE=x\nFROM ${BASE}\n"
@@ -70,10 +73,68 @@ def test_this_checkouts_images_all_have_an_order() -> None:
     assert {"mariadb", "keystone", "nova-compute", "operator"} <= set(planned)
 
 
-def test_only_old_images_that_are_named_by_content_and_not_planned_are_stale(
-    checkout: Path,
+def layer(name: str, gigabytes: int) -> Layer:
+    return Layer("2026-01-01", name, gigabytes * 10**9)
+
+
+BASE, OLD_BASE, ONE, TWO = layer("base", 2), layer("old base", 2), layer("one", 3), layer("two", 2)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "stale"),
+    [
+        ({"new": (BASE, ONE), "old": (BASE, TWO)}, []),
+        ({"new": (BASE, ONE), "old": (OLD_BASE, TWO)}, ["old"]),
+        ({"new": (OLD_BASE, ONE), "old": (OLD_BASE,), "older": (OLD_BASE, TWO)}, ["older"]),
+        ({"new": (layer("all", 9),), "old": (BASE,)}, ["new", "old"]),
+    ],
+)
+def test_images_of_earlier_checkouts_stay_as_long_as_their_own_layers_fit(
+    earlier: dict[str, tuple[Layer, ...]], stale: list[str]
 ) -> None:
-    planned = images.plan(checkout)
-    old, young = "localhost/stackroles/base:0123456789abcdef", "localhost/stackroles/x:" + "0" * 16
-    listed = {old: 4.0, young: 2.0, planned["base"].reference: 9.0, "localhost/stackroles/x:1": 9.0}
-    assert images.stale_tags(listed, planned, days=3) == [old]
+    assert images.stale_tags(list(earlier), earlier, held={BASE}, keep=6 * 10**9) == stale
+
+
+@pytest.mark.parametrize(
+    ("name", "pruned"),
+    [
+        ("localhost/stackroles/base:0123456789abcdef", True),
+        ("localhost/stackroles/base:0123456789abcdef-unchecked", True),
+        ("localhost/stackroles/pause:3.10.1", False),
+        ("localhost/stackroles/debian:13", False),
+    ],
+)
+def test_only_images_named_by_content_are_of_a_checkout(name: str, pruned: bool) -> None:
+    assert bool(images.BY_CONTENT.search(name)) is pruned
+
+
+class Commands:
+    """Records commands; one whose words are in ``failing`` fails."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.failing = failing
+        self.seen: list[str] = []
+
+    def __call__(self, command: list[str | Path], *_: object, **__: object) -> str:
+        line = " ".join(str(part) for part in command)
+        self.seen.append(line)
+        if self.failing and self.failing in line:
+            raise LabError(f"{line} failed")
+        return ""
+
+
+@pytest.mark.parametrize(("failing", "named"), [("", True), ("check.sh", False)])
+def test_a_role_image_gets_its_name_once_its_check_has_passed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failing: str, named: bool
+) -> None:
+    commands = Commands(failing)
+    monkeypatch.setattr("lab.shell.logged", commands)
+    monkeypatch.setattr("lab.shell.output", commands)
+    item = images.Image("memcached", "base", "0" * 16)
+
+    with pytest.raises(LabError) if failing else contextlib.nullcontext():
+        images._build_role(Engine("unix:///e", own=True), item, tmp_path / "log", {})
+
+    assert f"--tag {item.reference}-unchecked " in commands.seen[0]
+    assert commands.seen[1].endswith("check.sh memcached")
+    assert (f"docker tag {item.reference}-unchecked {item.reference}" in commands.seen) is named
