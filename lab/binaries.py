@@ -119,6 +119,16 @@ def every(paths: Paths) -> list[Path]:
     return [kubernetes(paths), *built, etcd(paths)]
 
 
+def go_cache() -> Path:
+    """Return the folder of Go's build cache.
+
+    Raises:
+        LabError: Go is not on this machine.
+    """
+    _go_version()
+    return Path(shell.output([tools.find("go") or "go", "env", "GOCACHE"], env=GO).strip())
+
+
 def search_path(paths: Paths) -> list[Path]:
     """Return the folders a user's PATH needs; they may not have been built yet.
 

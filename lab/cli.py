@@ -20,14 +20,17 @@ from lab import (
     budgets,
     building,
     cleaning,
+    client,
     cluster,
     engine,
     images,
+    install,
     requirements,
     rotation,
     slices,
+    usage,
 )
-from lab.errors import LabError
+from lab.errors import LAB, LabError
 from lab.paths import Paths
 
 app = typer.Typer(
@@ -129,6 +132,36 @@ def run_demo(name: Name = "stackroles") -> None:
     job = demo.Demo(Paths.from_environment(), name)
     steps = [*demo.build_phases(job), *demo.bring_up_phases(job), *demo.use_phases(job)]
     demo.report(job, demo.run(job, steps, console), console)
+    typer.echo(usage.line(job.paths))
+
+
+@app.command()
+def upgrade(name: Name = "stackroles") -> None:
+    """Give the running operator and its roles this checkout: images, then the chart."""
+    paths = Paths.from_environment()
+    say = _timed()
+    planned = images.build(paths, engine.up(paths), say)
+    found = cluster.describe(paths, engine.get(paths), name)
+    cluster.load_images(found, images.built(found.engine), say)
+    install.chart(install.site(found), planned, say)
+    say("the operator is upgraded; it rolls the roles whose images or agents changed")
+
+
+@app.command(
+    "openstack",
+    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
+)
+def run_openstack(
+    arguments: Annotated[list[str], typer.Argument(help="What follows `openstack`.")],
+    name: Name = "stackroles",
+    cloud: Annotated[str, typer.Option("--cloud", help="Name of the CloudController.")] = "demo",
+) -> None:
+    """Run OpenStack's command line client in the cluster, as the cloud's administrator."""
+    paths = Paths.from_environment()
+    found = cluster.describe(paths, engine.get(paths), name)
+    status, text = client.run(install.kubectl(found, install.NAMESPACE), cloud, arguments)
+    typer.echo(text, nl=False)
+    raise typer.Exit(status)
 
 
 @app.command("test")
@@ -144,7 +177,16 @@ def run_tests(
             remedy=f"choose of {', '.join(item.name for item in known)}",
         )
     wanted = [item for item in known if not chosen or item.name in chosen]
-    _report(slices.run(wanted, typer.echo))
+    paths = Paths.from_environment()
+    good = _report(slices.run(wanted, typer.echo))
+    if good and not chosen:
+        cluster.down(paths, engine.get(paths), slices.CLUSTER)
+    elif slices.uses_cluster(wanted):
+        remove = f"{LAB} cluster down --name {slices.CLUSTER}"
+        typer.echo(f"the cluster {slices.CLUSTER} stays up to look at; `{remove}` removes it")
+    typer.echo(usage.line(paths))
+    if not good:
+        raise typer.Exit(1)
 
 
 @app.command("long")
@@ -168,16 +210,16 @@ def run_long(
         text = rotation.RECORD.read_text()
         rotation.RECORD.write_text(rotation.recorded(text, case, known[case], ended))
         outcomes.append(replace(outcome, name=case))
-    _report(outcomes)
+    if not _report(outcomes):
+        raise typer.Exit(1)
 
 
-def _report(outcomes: Sequence[budgets.Outcome]) -> None:
-    """Print the table and the counts, and end with a failure where something failed."""
+def _report(outcomes: Sequence[budgets.Outcome]) -> bool:
+    """Print the table and the counts, and return whether all was good."""
     limit = budgets.load().of(outcomes)
     typer.echo(f"\n{budgets.table(outcomes, limit)}\n")
     typer.echo(sum((item.tally for item in outcomes), budgets.Tally()).render())
-    if not budgets.good(outcomes, limit):
-        raise typer.Exit(1)
+    return budgets.good(outcomes, limit)
 
 
 @app.command("gofmt")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -13,12 +13,11 @@ from rich.table import Table
 
 from lab import apis, building, cluster, engine, guest, images, install, kind_config
 from lab.engine import Engine
+from lab.errors import LAB
 from lab.install import Site
 from lab.kubectl import Object, Say
 from lab.paths import Paths
 from lab.view import Journey, Phase, Progress, summary
-
-CLOUDS_YAML = "-o jsonpath='{.data.clouds\\.yaml}' | base64 -d"
 
 
 @dataclass(slots=True)
@@ -27,6 +26,7 @@ class Demo:
 
     Attributes:
         seen: what phases want shown at the end, by phase.
+        started: when this run began.
     """
 
     paths: Paths
@@ -35,6 +35,7 @@ class Demo:
     planned: dict[str, images.Image] = field(default_factory=dict)
     target: Site | None = None
     seen: dict[str, Any] = field(default_factory=dict)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def site(self) -> Site:
@@ -78,15 +79,9 @@ class Demo:
         files = building.guest(self.paths, self._engine)
         with apis.connect(self.site.cloud, "demo") as connection:
             made = guest.ensure_guest(connection, files, prefix, say=say)
-            self.seen["active"] = self._since_apply()
             self.seen["guest"] = made
             self.seen["console"] = guest.wait_console(connection, made, say)
         self.seen["ping"] = guest.wait_ping(made, say)
-
-    def _since_apply(self) -> int:
-        """Return the seconds since the CloudController was applied."""
-        created = datetime.fromisoformat(self.seen["cloud"]["metadata"]["creationTimestamp"])
-        return int((datetime.now(UTC) - created).total_seconds())
 
     def backup(self, say: Say) -> None:
         """Take a backup and wait until it is verified."""
@@ -173,12 +168,32 @@ def endpoints(found: Object) -> Table:
     return table
 
 
+def active_after(found: Object, launched: datetime | None, started: datetime) -> str:
+    """Return how long after the cloud's apply the guest ran, in words.
+
+    Empty where one of them is older than this run: that time would say nothing.
+
+    Args:
+        found: The CloudController.
+        launched: When nova saw the guest run.
+        started: When this run began.
+    """
+    created = datetime.fromisoformat(found["metadata"]["creationTimestamp"])
+    # the API server's times have whole seconds
+    if launched is None or min(created, launched) < started - timedelta(seconds=1):
+        return ""
+    return f", {(launched - created).total_seconds():.0f} s after apply"
+
+
 def outcome(demo: Demo) -> list[str]:
     """Return what the guest said and what the backup holds, a line each."""
     lines: list[str] = []
     made, backup = demo.seen.get("guest"), demo.seen.get("backup")
     if made:
-        lines.append(f"Guest ACTIVE on {made.host}, {demo.seen['active']} s after apply")
+        lines.append(
+            f"Guest ACTIVE on {made.host}"
+            f"{active_after(demo.seen['cloud'], made.launched, demo.started)}"
+        )
         said = demo.seen.get("console", {})
         lines += [f"  its console: GUEST {name}={value}" for name, value in said.items()]
         if "ping" in demo.seen:
@@ -196,17 +211,19 @@ def outcome(demo: Demo) -> list[str]:
 def hints(demo: Demo) -> str:
     """Return how to log in and what to try next."""
     namespace = install.NAMESPACE
-    return "\n".join(
-        (
-            "Log in:",
-            f"  export KUBECONFIG={demo.site.cluster.kubeconfig}",
-            f"  kubectl -n {namespace} get openstack",
-            f"  kubectl -n {namespace} get secret demo-admin {CLOUDS_YAML} > clouds.yaml",
-            f"  kubectl -n {namespace} port-forward service/demo-keystone 5000",
-            "Try next:",
-            f"  kubectl -n {namespace} delete pod demo-mariadb-0    # and watch nothing happen",
-            f"  kubectl -n {namespace} get cloudcontroller demo -o yaml | less",
-            f"  kubectl -n {namespace} apply -f manifests/samples/backup.yaml",
-            "  make clean                                          # when done",
-        )
+    name = "" if demo.name == cluster.NETWORK else f" --name {demo.name}"
+    kubectl = f"kubectl -n {namespace}"
+    steps = (
+        (f'eval "$({LAB} env{name})"', "kubectl, helm and docker for this shell"),
+        (f"{kubectl} get openstack", "everything at a glance"),
+        (f"{LAB} openstack{name} server list", "as the cloud's administrator"),
     )
+    ideas = (
+        (f"{kubectl} delete pod demo-mariadb-0", "and watch nothing happen"),
+        (f"{kubectl} get cloudcontroller demo -o yaml | less", "what the operator knows"),
+        ("kubectl apply -f manifests/samples/backup.yaml", "another backup"),
+        ("make clean", "when done"),
+    )
+    lines = ["Log in:", *(f"  {command:<58}  # {why}" for command, why in steps)]
+    lines += ["Try next:", *(f"  {command:<58}  # {why}" for command, why in ideas)]
+    return "\n".join(lines)

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +39,14 @@ class Guest:
         host: The compute host it runs on.
         address: Its address in its own network.
         floating: Its address outside.
+        launched: When nova saw it run, None where nova does not say.
     """
 
     id: str
     host: str
     address: str
     floating: str
+    launched: datetime | None = None
 
 
 def ensure_image(connection: Connection, files: Path) -> str:
@@ -178,7 +181,15 @@ def ensure_guest(
         floating_network_id=outer, port_id=port.id
     )
     address = port.fixed_ips[0]["ip_address"]
-    return Guest(server.id, server.compute_host or "", address, floating.floating_ip_address)
+    return Guest(
+        server.id, server.compute_host or "", address, floating.floating_ip_address,
+        launched=_time(server.launched_at),
+    )  # fmt: skip
+
+
+def _time(text: str | None) -> datetime | None:
+    """Return a time that nova wrote: UTC without saying so."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
 
 
 def _active(connection: Connection, server: str, say: Say) -> Any:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from lab import binaries, shell
 from lab.cluster import Cluster
 from lab.images import OPERATOR, PREFIX, Image, tags
@@ -124,13 +126,13 @@ def wait_pool(target: Site, say: Say) -> Object:
     return target.cloud.wait_condition("computepool", "compute", seconds=POOL_SECONDS, say=say)
 
 
+def named_backup(name: str) -> Object:
+    """Return the sample of a Backup under another name: each is made once."""
+    sample: Object = yaml.safe_load((SAMPLES / "backup.yaml").read_text())
+    return {**sample, "metadata": {**sample["metadata"], "name": name}}
+
+
 def backup(target: Site, name: str, say: Say) -> Object:
-    """Apply a Backup and wait until its recovery set is verified."""
-    manifest = {
-        "apiVersion": "stackroles.io/v1alpha1",
-        "kind": "Backup",
-        "metadata": {"name": name},
-        "spec": {"policy": "nightly"},
-    }
-    target.cloud.apply(manifest)
+    """Apply the sample of a Backup under a name and wait until its recovery set is verified."""
+    target.cloud.apply(named_backup(name))
     return target.cloud.wait_condition("backup", name, seconds=BACKUP_SECONDS, say=say)

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -18,7 +19,7 @@ from lab.paths import REPOSITORY, Paths
 
 REPORTS = REPOSITORY / "build" / "test"
 GRACE_SECONDS = 60
-"""What a step over its slice's budget gets after SIGINT to write its summary."""
+"""What a step that is interrupted gets to write its summary and to end what it started."""
 
 Say = Callable[[str], None]
 
@@ -114,21 +115,45 @@ def every() -> tuple[Slice, ...]:
     return (*SLICES, long_slice(rotation.chosen(rotation.commit(), list(rotation.cases()))))
 
 
+def uses_cluster(chosen: Iterable[Slice]) -> bool:
+    """Say whether some slices bring a cluster up or stand on one."""
+    return any("bring-up" in (item.name, *item.needs) for item in chosen)
+
+
 def run(chosen: Iterable[Slice], say: Say) -> list[Outcome]:
-    """Run slices one after the other and return what became of each."""
+    """Run slices one after the other and return what became of each.
+
+    Raises:
+        KeyboardInterrupt: This process was interrupted or told to end; the step has ended.
+    """
     allowed = budgets.load().slices
     outcomes: list[Outcome] = []
-    for item in chosen:
-        failed = {outcome.name for outcome in outcomes if not outcome.good}
-        if failed.intersection(item.needs):
-            outcomes.append(Outcome(item.name, None, allowed[item.name], Tally(failed=1)))
-            continue
-        say(f"== {item.name} (at most {allowed[item.name]:.0f} s)")
-        start = time.monotonic()
-        tally = _run_steps(item, start + allowed[item.name], say)
-        taken = time.monotonic() - start
-        outcomes.append(Outcome(item.name, taken, allowed[item.name], tally))
+    with _termination_interrupts():
+        for item in chosen:
+            failed = {outcome.name for outcome in outcomes if not outcome.good}
+            if failed.intersection(item.needs):
+                outcomes.append(Outcome(item.name, None, allowed[item.name], Tally(failed=1)))
+                continue
+            say(f"== {item.name} (at most {allowed[item.name]:.0f} s)")
+            start = time.monotonic()
+            tally = _run_steps(item, start + allowed[item.name], say)
+            taken = time.monotonic() - start
+            outcomes.append(Outcome(item.name, taken, allowed[item.name], tally))
     return outcomes
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Take SIGTERM, by which a CI cancels, as SIGINT: a step's own session gets neither."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run_steps(item: Slice, deadline: float, say: Say) -> Tally:
@@ -173,16 +198,20 @@ def _wait(command: Sequence[str], deadline: float) -> int:
     try:
         return process.wait(timeout=max(deadline - time.monotonic(), 1))
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGINT)
+        return _end(process) or 1
     except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait()
+        _end(process)
         raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Interrupt a step with all it started, kill it when that takes too long or is repeated."""
+    os.killpg(process.pid, signal.SIGINT)
     try:
-        return process.wait(timeout=GRACE_SECONDS) or 1
-    except subprocess.TimeoutExpired:
+        return process.wait(timeout=GRACE_SECONDS)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
         os.killpg(process.pid, signal.SIGKILL)
-        return process.wait() or 1
+        return process.wait()
 
 
 def counts(report: str) -> Tally:

@@ -1,4 +1,6 @@
-from lab.guest import SAID
+from datetime import UTC, datetime
+
+from lab.guest import SAID, _time
 
 CONSOLE = """\
 [    3.508191] Run /init as init process
@@ -15,3 +17,8 @@ def test_the_console_tells_who_the_guest_is_and_the_last_uptime() -> None:
     assert words["address"] == "192.168.77.132"
     assert words["instance-id"] == "95e5a03b-af4f-4e9d-b133-baac33740311"
     assert words["uptime"] == "17"
+
+
+def test_novas_time_is_utc() -> None:
+    assert _time("2026-01-01T12:06:41.000000") == datetime(2026, 1, 1, 12, 6, 41, tzinfo=UTC)
+    assert _time(None) is None

@@ -1,0 +1,69 @@
+"""Steps of a slice end with the run that started them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab import slices
+from lab.budgets import Tally
+from lab.paths import REPOSITORY
+
+STEP = """
+import pathlib, signal, subprocess, sys, time
+child = subprocess.Popen(["sleep", "600"])
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+time.sleep(600)
+"""
+RUN = """
+import sys
+from lab import slices
+step = slices.Step("long", (sys.executable, "-c", sys.argv[1], sys.argv[2]))
+slices.run([slices.Slice("build", (step,))], print)
+"""
+SECONDS = 20.0
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def wait_for(what: str, look: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not look():
+        assert time.monotonic() < deadline, f"{what} did not come true in {SECONDS} s"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_told_to_end_ends_its_step_and_what_that_started(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    file = tmp_path / "pid"
+    command = [sys.executable, "-c", RUN, STEP, str(file)]
+    run = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": "."})
+    wait_for("the step's start", lambda: file.exists() and file.read_text())
+
+    run.send_signal(number)
+
+    assert run.wait(timeout=SECONDS) != 0
+    wait_for("the end of what the step started", lambda: gone(int(file.read_text())))
+
+
+def test_a_step_over_its_time_is_ended_and_has_failed() -> None:
+    step = slices.Step("long", (sys.executable, "-c", "import time; time.sleep(600)"))
+    assert slices._run_step(step, time.monotonic()) == Tally(failed=1)
+
+
+def test_only_slices_that_need_a_cluster_use_one() -> None:
+    by_name = {item.name: item for item in slices.every()}
+    using = [name for name, item in by_name.items() if slices.uses_cluster([item])]
+    assert using == ["bring-up", "e2e", "long"]
