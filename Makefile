@@ -1,4 +1,4 @@
-# Everything runs through .venv and the lab (python -m lab); `make help` lists the targets.
+# Everything runs through .venv and the lab (.venv/bin/python -m lab); `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
@@ -6,7 +6,7 @@ NAME ?= stackroles
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint type generate verify unit apiserver e2e long build images cluster clean requirements
+.PHONY: help venv demo test lint type generate verify unit apiserver e2e long build images upgrade cluster clean requirements
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,11 +61,14 @@ images: $(VENV)/.made ## build the images and give the running cluster those it 
 	@$(RUN) lab images build
 	@$(RUN) lab images load --name $(NAME)
 
+upgrade: $(VENV)/.made ## give the running operator and its roles this checkout: images, then the chart
+	@$(RUN) lab upgrade --name $(NAME)
+
 cluster: $(VENV)/.made ## three nodes with an underlay network and an audit log
 	@$(RUN) lab cluster up --name $(NAME)
 
 requirements: $(VENV)/.made ## write requirements/dev.txt anew from pyproject.toml
 	$(RUN) lab requirements
 
-clean: ## stop and remove what the project started; CACHES=1 also removes what it built
-	@if [ -x $(VENV)/bin/python ]; then $(RUN) lab clean $(if $(CACHES),--caches); fi
+clean: $(VENV)/.made ## stop and remove what the project started; CACHES=1 also removes what it built
+	@$(RUN) lab clean $(if $(CACHES),--caches)

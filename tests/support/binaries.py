@@ -27,7 +27,9 @@ def binary(name: str) -> Path:
         return Path(found)
     if found := shutil.which(name):
         return Path(found)
-    raise BinaryMissingError(f"{name} is not here: run `python -m lab bin`, or set STACKROLES_BIN")
+    raise BinaryMissingError(
+        f"{name} is not here: run `.venv/bin/python -m lab bin`, or set STACKROLES_BIN"
+    )
 
 
 @functools.cache

@@ -35,7 +35,9 @@ def render_chart(chart: Path, *arguments: str) -> list[dict[str, Any]]:
     """
     helm = shutil.which("helm")
     if helm is None:
-        raise HelmError("helm is not on PATH; `eval $(python -m lab env)` puts the lab's there")
+        raise HelmError(
+            "helm is not on PATH; `eval $(.venv/bin/python -m lab env)` puts the lab's there"
+        )
     command = [helm, "template", "stackroles", str(chart), "--namespace", NAMESPACE]
     command += ["--kube-version", KUBE_VERSION, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
