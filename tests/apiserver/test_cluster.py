@@ -290,6 +290,34 @@ async def test_finalizer_holds_a_deletion(
     assert admin.get(path).status == 404
 
 
+async def test_events_about_exactly_one_object_are_read(
+    admin: ApiClient, client: KubeClient, owner: Object
+) -> None:
+    metadata = owner["metadata"]
+    uids = (metadata["uid"], metadata["uid"], "another")
+    for number, (uid, reason) in enumerate(zip(uids, ("FailedCreate", "Other", "FailedCreate"),
+                                               strict=True)):  # fmt: skip
+        # As the controllers of workloads write them: core Events of the old form.
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{metadata['name']}.{number}"},
+            "involvedObject": {
+                "kind": owner["kind"],
+                "namespace": WATCHED_NAMESPACE,
+                "name": metadata["name"],
+                "uid": uid,
+            },
+            "reason": reason,
+            "message": "exceeded quota",
+            "lastTimestamp": "2026-01-01T00:00:00Z",
+        }
+        admin.create(f"/api/v1/namespaces/{WATCHED_NAMESPACE}/events", event).must()
+    [found] = await facade(client).read_events(owner, "FailedCreate")
+    assert found["note"] == "exceeded quota"
+    assert found["deprecatedLastTimestamp"] == "2026-01-01T00:00:00Z"
+
+
 async def test_spec_of_a_cloud_may_be_written_by_nobody_but_its_user(client: KubeClient) -> None:
     path = f"{GROUP}/namespaces/{WATCHED_NAMESPACE}/cloudcontrollers"
     body = {"apiVersion": GROUP_VERSION, "kind": "CloudController", "metadata": {"name": "x"}}

@@ -242,6 +242,7 @@ class FakeApi:
             if plural == kind.plural
             and (not namespace or inside == namespace)
             and _selected(obj, selector)
+            and _matches(obj, request.query.get("fieldSelector", ""))
         ]
         start = int(request.query.get("continue", "0"))
         end = start + self.page
@@ -287,6 +288,16 @@ def _selected(obj: Object, selector: str) -> bool:
     labels = obj["metadata"].get("labels", {})
     pairs = [term.partition("=") for term in selector.split(",") if term]
     return all(labels.get(key) == value for key, _, value in pairs)
+
+
+def _matches(obj: Object, selector: str) -> bool:
+    for path, _, value in (term.partition("=") for term in selector.split(",") if term):
+        found: Any = obj
+        for part in path.split("."):
+            found = found.get(part, {})
+        if found != value:
+            return False
+    return True
 
 
 def _merge(old: Any, patch: Any) -> Any:

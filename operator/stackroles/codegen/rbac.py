@@ -152,6 +152,13 @@ RULES: Final[tuple[Rule, ...]] = (
         why="transitions are told as Events",
     ),
     Rule(
+        scope=Scope.WORKLOADS,
+        group="events.k8s.io",
+        resources=("events",),
+        verbs=("list",),
+        why="only an Event says why the pods of a StatefulSet, DaemonSet or Job are refused",
+    ),
+    Rule(
         scope=Scope.SECRETS,
         group="",
         resources=("secrets",),

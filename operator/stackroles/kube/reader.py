@@ -64,6 +64,14 @@ class Reader:
         config_map = await self._remembered(ObjectRef("ConfigMap", namespace, name))
         return None if config_map is None else dict(config_map.get("data", {}))
 
+    async def read_events(self, obj: Object, reason: str) -> Objects:
+        """Return the Events about exactly this object with a reason; the API keeps them an hour."""
+        namespace = obj["metadata"].get("namespace", "")
+        query = {"fieldSelector": f"regarding.uid={uid_of(obj)},reason={reason}", "limit": "50"}
+        path = kind_of("Event").path(namespace)
+        answer = await self._client.request("GET", path, query=query)
+        return list(answer.get("items") or ())
+
     async def read_log(
         self,
         namespace: str,

@@ -28,7 +28,7 @@ from stackroles.reconcile.galera import reconcile_galera
 from stackroles.reconcile.observe import (
     config_maps_in_use,
     existing_config_maps,
-    explain_volumes,
+    explain_roles,
     observe_roles,
 )
 from stackroles.reconcile.steps import Steps
@@ -112,8 +112,9 @@ class CloudPass:
             await self._steps.run(plan.run, before.steps, credentials)
         database = await self._database(plan.run)
         after = self._observe()
-        roles = await explain_volumes(self._context.cluster, self._cloud, after.roles)
-        after = replace(after, roles=roles, waiting=plan.waiting, database=database)
+        roles = await explain_roles(self._context.cluster, self._cloud, after.roles, self._look.now)
+        steps = await self._steps.explain(after.steps)
+        after = replace(after, roles=roles, steps=steps, waiting=plan.waiting, database=database)
         await self._report(after, _reconciled(credentials, failure), records)
         if failure is not None:
             raise failure

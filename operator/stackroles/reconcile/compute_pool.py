@@ -39,7 +39,12 @@ from stackroles.reconcile.compute_view import (
     refuse,
 )
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.observe import config_maps_in_use, existing_config_maps, observe_roles
+from stackroles.reconcile.observe import (
+    config_maps_in_use,
+    existing_config_maps,
+    explain_roles,
+    observe_roles,
+)
 from stackroles.roles import registry
 from stackroles.roles.definition import RoleDefinition
 from stackroles.status.compute import READY, UNAVAILABLE, ObservedNode
@@ -115,10 +120,20 @@ class PoolPass:
         if spoke or silence:
             await self._report_nodes(enrolment, hosts, silence, mapped)
         trouble = await self._cloud_side(enrolment, access, mapped)
-        progressing = step.problem or trouble or _waiting(missing, self._pool.cloud.name)
+        trouble = step.problem or trouble or await self._refusal()
+        progressing = trouble or _waiting(missing, self._pool.cloud.name)
         await self._report(enrolment, records, failure, progressing)
         if failure is not None:
             raise failure
+
+    async def _refusal(self) -> Finding | None:
+        """Return why pods of an agent are refused, where they are."""
+        cluster, now = self._context.cluster, self._context.clock.now()
+        states = observe_roles(cluster, self._pool, registry.COMPUTE_ROLES, now)
+        told = [state.problem for state in await explain_roles(cluster, self._pool, states, now)]
+        return next(
+            (found for found in told if found and found.reason is Reason.PODS_REFUSED), None
+        )
 
     def _startable(self) -> tuple[list[RoleDefinition], set[str]]:
         """Return the roles that may run, and the controller's roles that others wait for."""

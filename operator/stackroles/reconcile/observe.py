@@ -16,9 +16,11 @@ from stackroles.constants import (
     LABEL_OWNER_KIND,
 )
 from stackroles.kube.cluster import Cluster
+from stackroles.roles import registry
 from stackroles.roles.definition import RoleDefinition
 from stackroles.status.conditions import Finding
 from stackroles.status.pod import default_class_missing, storage_class_missing
+from stackroles.status.refusal import FAILED_CREATE, assess_refusals, lacks_pods
 from stackroles.status.role import RoleState, observe_role
 
 Object = dict[str, Any]
@@ -39,19 +41,39 @@ def _observe(cluster: Cluster, owner: Owner, role: RoleDefinition, now: datetime
     return observe_role(role, owner.members_of(role.name), workload, pods, now)
 
 
-async def explain_volumes(
-    cluster: Cluster, owner: Owner, states: Iterable[RoleState]
+async def explain_roles(
+    cluster: Cluster, owner: Owner, states: Iterable[RoleState], now: datetime
 ) -> tuple[RoleState, ...]:
-    """Return the states with the reason why volumes do not come, where it is the storage class.
+    """Return the states with reasons that take a read of their own, made only where one lacks.
 
-    The scheduler only says that a volume is missing; storage classes are looked up when it does.
+    The scheduler only says that a volume is missing, not that its storage class is; that pods are
+    refused is told by Events alone.
     """
-    return tuple([await _explain(cluster, owner, state) for state in states])
+    return tuple([await _explain(cluster, owner, state, now) for state in states])
 
 
-async def _explain(cluster: Cluster, owner: Owner, state: RoleState) -> RoleState:
-    if state.problem is None or state.problem.reason is not Reason.VOLUME_PENDING:
+async def _explain(cluster: Cluster, owner: Owner, state: RoleState, now: datetime) -> RoleState:
+    if state.problem is not None and state.problem.reason is Reason.VOLUME_PENDING:
+        return await _explain_volume(cluster, owner, state)
+    if state.problem is not None or not state.present or state.complete:
         return state
+    kind = registry.role(state.name).workload.value
+    workload = cluster.get(kind, owner.namespace, owner.workload(state.name))
+    pods = cluster.list("Pod", owner.namespace, selector(owner, state.name))
+    if workload is None or not lacks_pods(workload, pods, state.desired, now):
+        return state
+    return replace(state, problem=await explain_pods(cluster, workload, pods, now))
+
+
+async def explain_pods(
+    cluster: Cluster, controller: Object, pods: Iterable[Object], now: datetime
+) -> Finding | None:
+    """Return why a controller that lacks pods may make none, None where nobody says so."""
+    events = await cluster.read_events(controller, FAILED_CREATE)
+    return assess_refusals(controller, pods, events, now)
+
+
+async def _explain_volume(cluster: Cluster, owner: Owner, state: RoleState) -> RoleState:
     claims = cluster.list("PersistentVolumeClaim", owner.namespace, selector(owner, state.name))
     for claim in claims:
         if claim.get("status", {}).get("phase") == "Pending":

@@ -1,6 +1,7 @@
 """Bootstrap steps: their Jobs, and those the operator does itself through the clouds' APIs."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +19,10 @@ from stackroles.openstack.catalogue import ensure_catalogue, wanted
 from stackroles.plan.credentials import ADMIN, ADMIN_PASSWORD, SERVICE_PASSWORD
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.credentials import Credentials
+from stackroles.reconcile.observe import explain_pods
 from stackroles.roles.definition import ServiceDefinition, Step
 from stackroles.status.phases import completed
+from stackroles.status.refusal import lacks_pods
 from stackroles.status.step import StepState, assess_step, failed_step
 
 Object = dict[str, Any]
@@ -148,18 +151,34 @@ class Steps:
         )
 
     def _observe_job(self, service: ServiceDefinition, step: Step, now: datetime) -> StepState:
-        job = self.children(service, step)[-1]
-        seen = self._context.cluster.get("Job", self._cloud.namespace, job["metadata"]["name"])
-        if seen is not None and seen["metadata"].get("deletionTimestamp"):
-            seen = None
-        pods = [
-            pod
-            for pod in self._context.cluster.list(
-                "Pod", self._cloud.namespace, self._labels(service, step)
-            )
-            if seen is not None and _is_owned(pod, seen)
-        ]
+        seen, pods = self._seen(service, step)
         return assess_step(_node(service, step), step.advice, seen, pods, now)
+
+    def _seen(self, service: ServiceDefinition, step: Step) -> tuple[Object | None, list[Object]]:
+        """Return the Job of the step's present inputs, None where it is not there, and its pods."""
+        name = self.children(service, step)[-1]["metadata"]["name"]
+        seen = self._context.cluster.get("Job", self._cloud.namespace, name)
+        if seen is None or seen["metadata"].get("deletionTimestamp"):
+            return None, []
+        labels = self._labels(service, step)
+        pods = self._context.cluster.list("Pod", self._cloud.namespace, labels)
+        return seen, [pod for pod in pods if _is_owned(pod, seen)]
+
+    async def explain(self, states: Iterable[StepState]) -> tuple[StepState, ...]:
+        """Return the states with the reason why a Job makes no pod, which takes a read."""
+        known = {state.node: state for state in states}
+        for service in self._services:
+            for step in service.steps:
+                state = known[_node(service, step)]
+                if step.tasks and not state.done and state.problem is None:
+                    known[state.node] = await self._explain(service, step, state)
+        return tuple(known.values())
+
+    async def _explain(self, service: ServiceDefinition, step: Step, state: StepState) -> StepState:
+        (job, pods), now = self._seen(service, step), self._context.clock.now()
+        if job is None or not lacks_pods(job, pods, 1, now):
+            return state
+        return replace(state, problem=await explain_pods(self._context.cluster, job, pods, now))
 
     def _observe_own(
         self, service: ServiceDefinition, step: Step, before: frozenset[str]

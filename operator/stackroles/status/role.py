@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.roles.definition import RoleDefinition, Workload
 from stackroles.status.conditions import Finding
 from stackroles.status.pod import first_finding
+from stackroles.status.refusal import refused
 
 Object = Mapping[str, Any]
 
@@ -111,9 +111,5 @@ def _refused(workload: Object) -> Finding | None:
     """Return why pods could not even be created, where the workload says so."""
     for condition in workload.get("status", {}).get("conditions") or ():
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return Finding(
-                Reason.PODS_REFUSED,
-                f"Pods of {workload['metadata']['name']} are refused: {condition.get('message')} "
-                "Change the quota or the policy that it names.",
-            )
+            return refused(workload["metadata"]["name"], str(condition.get("message", "")))
     return None

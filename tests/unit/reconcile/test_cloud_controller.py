@@ -505,6 +505,49 @@ async def test_volume_that_waits_for_a_missing_class_names_it(world: World) -> N
     assert "nowhere" in condition["message"]
 
 
+def refuse(world: World, controller: Object, words: str) -> None:
+    """Tell of refused pods as a controller does."""
+    regarding = {"kind": controller["kind"], "uid": controller["metadata"]["uid"]}
+    event = {
+        "kind": "Event",
+        "metadata": {"name": "refused", "namespace": "ns"},
+        "regarding": regarding,
+        "reason": "FailedCreate",
+        "note": words,
+        "deprecatedLastTimestamp": world.clock.at.isoformat(),
+    }
+    world.api.put(event)
+
+
+async def test_pods_that_are_refused_are_told_in_the_servers_words(world: World) -> None:
+    world.declare()
+    await world.reconcile()
+    world.clock.at += timedelta(minutes=1)
+    mariadb = world.cluster.get("StatefulSet", "ns", "demo-mariadb")
+    assert mariadb is not None
+    refuse(world, mariadb, "exceeded quota: small")
+    await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "PodsRefused"
+    assert "Role mariadb: Pods of StatefulSet demo-mariadb" in condition["message"]
+    assert "exceeded quota: small" in condition["message"]
+
+
+async def test_a_step_whose_pod_is_refused_says_so(world: World) -> None:
+    world.declare()
+    while not world.all("Job"):
+        await world.reconcile()
+        world.serve()
+    world.clock.at += timedelta(minutes=1)
+    [job, *_] = world.all("Job")
+    refuse(world, job, "violates PodSecurity")
+    await world.reconcile()
+    condition = world.condition("Progressing")
+    assert condition["reason"] == "PodsRefused"
+    assert job["metadata"]["name"] in condition["message"]
+    assert "violates PodSecurity" in condition["message"]
+
+
 async def test_field_that_cannot_change_is_told_with_the_object(world: World) -> None:
     world.declare()
     refused = (

@@ -61,6 +61,31 @@ async def test_a_pool_waits_for_its_controller_and_proceeds(world: World) -> Non
     assert world.condition("Ready")[0] == "True"
 
 
+async def test_agents_whose_pods_are_refused_say_so(world: World) -> None:
+    world.controller()
+    world.node("n1")
+    world.declare()
+    await world.reconcile()
+    world.clock.at += timedelta(minutes=1)
+    found = world.cluster.get("DaemonSet", "ns", "pool-libvirt")
+    assert found is not None
+    stored = world.api.get("daemonsets", "ns", "pool-libvirt")
+    world.store({**copy.deepcopy(stored or {}), "status": {"desiredNumberScheduled": 1}})
+    event = {
+        "kind": "Event",
+        "metadata": {"name": "refused", "namespace": "ns"},
+        "regarding": {"kind": "DaemonSet", "uid": found["metadata"]["uid"]},
+        "reason": "FailedCreate",
+        "note": "violates PodSecurity",
+        "deprecatedLastTimestamp": world.clock.at.isoformat(),
+    }
+    world.api.put(event)
+    await world.reconcile()
+    status, reason, message = world.condition("Progressing")
+    assert (status, reason) == ("False", "PodsRefused")
+    assert "Pods of DaemonSet pool-libvirt are refused: violates PodSecurity" in message
+
+
 async def test_a_node_of_another_installations_pool_is_left_to_it(world: World) -> None:
     world.context = replace(world.context, settings=Settings(namespaces=("ns",)))
     world.controller()
