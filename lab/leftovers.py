@@ -1,10 +1,11 @@
-"""What docker engines that were killed leave on a machine: mounts, and bridges with addresses."""
+"""What docker engines that were killed leave on a machine: mounts, bridges, rules for packets."""
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,33 @@ def bridge_names(network_ids: Iterable[str]) -> set[str]:
     return {f"br-{identity[:12]}" for identity in network_ids}
 
 
+def masquerading(rules: str, network: str, bridges: Collection[str]) -> list[list[str]]:
+    """Return docker's rules that rewrite the source of a network's packets, but for some bridges.
+
+    Such a rule says "from this network and not out by its bridge". When the bridge is gone it
+    matches also what goes from node to node, wherever the kernel shows bridged packets to iptables:
+    each then seems to come from the gateway, and tunnels between nodes stay down.
+
+    Args:
+        rules: What ``iptables -t nat -S POSTROUTING`` prints.
+        network: The network, as in 10.177.0.0/24.
+        bridges: Bridges whose rules are not returned.
+
+    Returns:
+        The arguments that delete each of them.
+    """
+    found = re.findall(
+        rf"^-A (POSTROUTING -s {network} ! -o (\S+) -j MASQUERADE)$", rules, re.MULTILINE
+    )
+    return [
+        ["-D", *rule.split()]
+        for rule, bridge in found
+        if BRIDGE.fullmatch(bridge) and bridge not in bridges
+    ]
+
+
 def free_address(address: str, host: str) -> list[str]:
-    """Remove bridges that hold an address and that no engine knows any more; return their names.
+    """Remove bridges that hold an address and that no engine knows any more, and their rules.
 
     Two bridges with one address leave it to chance which of them a packet takes.
 
@@ -90,11 +116,15 @@ def free_address(address: str, host: str) -> list[str]:
         address: The gateway of a network of ours.
         host: The engine in use; bridges of its own networks stay.
 
+    Returns:
+        The names of the bridges that were removed or of which only a rule was left.
+
     Raises:
         LabError: Another engine that runs has a network there, or does not answer.
     """
     links = json.loads(shell.output(["ip", "-j", "addr"]))
-    claimed = bridges_with(links, address) - _bridges_of(host)
+    ours = _bridges_of(host)
+    claimed = bridges_with(links, address) - ours
     for other in sorted(engine_hosts(command_lines()) - {host}) if claimed else []:
         if used := claimed & _bridges_of(other):
             raise LabError(
@@ -105,7 +135,12 @@ def free_address(address: str, host: str) -> list[str]:
             )
     for name in sorted(claimed):
         shell.output(["ip", "link", "delete", name])
-    return sorted(claimed)
+    network = str(ipaddress.ip_network(f"{address}/{NETWORK_BITS}", strict=False))
+    table = ["iptables", "--wait", "-t", "nat"]
+    left = masquerading(shell.output([*table, "-S", "POSTROUTING"]), network, ours)
+    for rule in left:
+        shell.output([*table, *rule])
+    return sorted(claimed.union(rule[-3] for rule in left))
 
 
 def _bridges_of(host: str) -> set[str]:

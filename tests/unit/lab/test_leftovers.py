@@ -67,6 +67,23 @@ def test_what_outlived_an_engine_is_known_by_its_folder() -> None:
     assert not leftovers.running_in(Path("/run/a"), [["docker", "-H", "unix:///run/ab/s"]])
 
 
+RULES = f"""-P POSTROUTING ACCEPT
+-A POSTROUTING -s 10.177.0.0/24 ! -o {bridge(OWN_ID)} -j MASQUERADE
+-A POSTROUTING -s 172.18.0.0/16 ! -o {bridge(OTHER_ID)} -j MASQUERADE
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+"""
+LEFT = f"POSTROUTING -s 10.177.0.0/24 ! -o {bridge(DEAD_ID)} -j MASQUERADE"
+
+
+def test_a_rule_of_a_dead_bridge_for_our_network_is_found() -> None:
+    found = leftovers.masquerading(f"{RULES}-A {LEFT}\n", "10.177.0.0/24", {bridge(OWN_ID)})
+    assert found == [["-D", *LEFT.split()]]
+
+
+def test_rules_of_our_bridge_and_of_other_networks_stay() -> None:
+    assert leftovers.masquerading(RULES, "10.177.0.0/24", {bridge(OWN_ID)}) == []
+
+
 Machine = Callable[..., list[str]]
 
 
@@ -82,6 +99,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
                 return json.dumps(links)
             if command[0] == "docker":
                 return "\n".join(networks[options["env"]["DOCKER_HOST"]])
+            if command[-2:] == ["-S", "POSTROUTING"]:
+                return RULES
             removed.append(command[-1])
             return ""
 
