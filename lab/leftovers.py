@@ -101,8 +101,8 @@ def masquerading(rules: str, network: str, bridges: Collection[str]) -> list[lis
         rf"^-A (POSTROUTING -s {network} ! -o (\S+) -j MASQUERADE)$", rules, re.MULTILINE
     )
     return [
-        ["-D", *rule.split()]
-        for rule, bridge in found
+        ["-D", *text.split()]
+        for text, bridge in found
         if BRIDGE.fullmatch(bridge) and bridge not in bridges
     ]
 
