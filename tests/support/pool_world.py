@@ -16,6 +16,7 @@ from stackroles.kube.kinds import KINDS, ObjectRef
 from stackroles.openstack.fleet import Host, Occupancy
 from stackroles.reconcile.compute_pool import reconcile_compute_pool
 from stackroles.reconcile.context import Context, Observation
+from stackroles.reconcile.refusal import reconcile_or_refuse
 from stackroles.roles import registry
 from stackroles.settings import Settings
 from tests.support.fake_api import FakeApi, client_of, fake_api
@@ -185,7 +186,7 @@ class World:
         return found
 
     async def reconcile(self, name: str = "pool") -> None:
-        await reconcile_compute_pool(self.context, self.pool(name))
+        await reconcile_or_refuse(self.context, reconcile_compute_pool, self.pool(name))
 
     async def settle(self, *names: str) -> None:
         for _ in range(6):

@@ -20,6 +20,7 @@ from stackroles.errors import (
 )
 from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.context import Context, Reconcile, Reconcilers
+from stackroles.reconcile.refusal import reconcile_or_refuse
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -85,7 +86,7 @@ class Dispatcher:
         """Run a reconcile function; return `success`, `requeue_after` or `error`."""
         try:
             async with asyncio.timeout(RECONCILE_SECONDS):
-                await reconcile(self._context, resource)
+                await reconcile_or_refuse(self._context, reconcile, resource)
         except LeadershipLost:
             raise
         except SpecInvalid as error:

@@ -21,11 +21,15 @@ def _naming(kind: str, field: str, cache: Cache, obj: Object) -> Iterable[Object
 
 
 def users_of_controller(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
-    """Return the pools and policies of a CloudController."""
-    return [
-        *_naming("ComputePool", "controller", cache, obj),
-        *_naming("BackupPolicy", "controller", cache, obj),
+    """Return the pools of a CloudController, its policies and their Backups."""
+    policies = _naming("BackupPolicy", "controller", cache, obj)
+    runs = [
+        run
+        for ref in policies
+        if (policy := cache.get(*ref)) is not None
+        for run in _naming("Backup", "policy", cache, policy)
     ]
+    return [*_naming("ComputePool", "controller", cache, obj), *policies, *runs]
 
 
 def controller_of_pool(obj: Object, _: Cache) -> Iterable[ObjectRef]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from stackroles import __version__, naming
 from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupSpec, BackupStatus
-from stackroles.api.v1alpha1.common import dump
+from stackroles.api.v1alpha1.common import dump, parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.builders.backup import Parent
 from stackroles.builders.backup_job import RUN, Run, build_backup_job, build_inputs
@@ -21,6 +21,7 @@ from stackroles.errors import NotReady
 from stackroles.plan.backup import Member, choose_source
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.refusal import blaming
 from stackroles.roles.mariadb import AGENT_PORT
 from stackroles.status.backup import conditions_of_run, finding_of, is_finished, with_outcome
 from stackroles.status.conditions import Finding
@@ -54,19 +55,21 @@ async def _start(context: Context, resource: Object) -> None:
         gone = Finding(Reason.BACKUP_FAILED, "The backup's Job is gone: apply a new Backup.")
         await _end(context, resource, gone, None)
         return
-    policy_name = BackupSpec.model_validate(resource["spec"]).policy
+    policy_name = parse_spec(BackupSpec, resource).policy
     policy_object = context.cluster.get("BackupPolicy", namespace, policy_name)
     if policy_object is None:
         message = f"BackupPolicy {policy_name} does not exist in {namespace}: apply it."
         await _wait(context, resource, Finding(Reason.POLICY_MISSING, message))
-    policy = BackupPolicySpec.model_validate((policy_object or {}).get("spec", {}))
+    with blaming(policy_object or {}):
+        policy = parse_spec(BackupPolicySpec, policy_object or {})
     problem = await encryption_problem(context, namespace, policy.encryption_secret)
     if problem:
         await _wait(context, resource, problem)
     controller = context.cluster.get("CloudController", namespace, policy.controller)
     if controller is None:
         await _wait(context, resource, missing_controller(policy.controller, namespace))
-    cloud = cloud_of(context, controller or {})
+    with blaming(controller or {}):
+        cloud = cloud_of(context, controller or {})
     writer = (controller or {}).get("status", {}).get("writer")
     source = choose_source(_members(context, cloud), writer)
     if source is None:

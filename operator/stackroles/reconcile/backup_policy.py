@@ -3,10 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupPolicyStatus
-from stackroles.api.v1alpha1.common import dump
+from stackroles.api.v1alpha1.common import dump, parse_spec
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.builders.backup import MARK, Parent, build_cron_job, build_repository_claim
 from stackroles.config.cloud import Cloud
@@ -21,6 +19,7 @@ from stackroles.plan.backup import Mark, due
 from stackroles.reconcile.backup import encryption_problem, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.refusal import blaming
 from stackroles.status.backup import is_finished, is_verified
 from stackroles.status.conditions import Finding, build_condition, conditions_of
 
@@ -34,7 +33,7 @@ async def reconcile_backup_policy(context: Context, resource: Object) -> None:
     if metadata.get("deletionTimestamp"):
         return
     namespace = metadata["namespace"]
-    policy = _parse(resource)
+    policy = parse_spec(BackupPolicySpec, resource)
     status = BackupPolicyStatus.model_validate(resource.get("status", {}))
     controller = context.cluster.get("CloudController", namespace, policy.controller)
     if controller is None:
@@ -48,19 +47,14 @@ async def reconcile_backup_policy(context: Context, resource: Object) -> None:
         namespace=namespace,
         cloud=policy.controller,
     )
-    status = await _apply(context, resource, cloud_of(context, controller), parent, policy)
+    with blaming(controller):
+        cloud = cloud_of(context, controller)
+    status = await _apply(context, resource, cloud, parent, policy)
     status = await _run_due(context, resource, parent, status)
     problem = await encryption_problem(context, namespace, policy.encryption_secret)
     await _write(context, resource, status, problem or Finding(Reason.APPLIED))
     if problem:
         raise NotReady(problem.message, delay=_LOOK_AGAIN)
-
-
-def _parse(resource: Object) -> BackupPolicySpec:
-    try:
-        return BackupPolicySpec.model_validate(resource.get("spec", {}))
-    except ValidationError as error:
-        raise SpecInvalid("SpecInvalid", str(error)) from error
 
 
 async def _apply(
@@ -74,7 +68,11 @@ async def _apply(
             resource, [build_cron_job(cloud, parent, policy)]
         )
     except Rejected as error:
-        raise SpecInvalid("SpecInvalid", f"the schedule was refused: {error}") from error
+        raise SpecInvalid(
+            "SpecInvalid",
+            "The API server refuses the CronJob of this policy: correct spec.schedule or "
+            f"spec.timeZone; a CronJob that exists stays as it is. It says: {error}",
+        ) from error
     status = BackupPolicyStatus.model_validate(resource.get("status", {}))
     children = tuple(record.to_dict() for record in records)
     return BackupPolicyStatus.model_validate(dump(status) | {"children": children})

@@ -16,7 +16,7 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.builders.cloud_controller import build_roles, unique
 from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_PAUSED
-from stackroles.errors import ClusterError, Rejected, SpecInvalid
+from stackroles.errors import ClusterError, Rejected
 from stackroles.kube.apply import ChildRecord, records_of
 from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.plan.bringup import BringUp, build_graph, plan_bring_up
@@ -31,6 +31,7 @@ from stackroles.reconcile.observe import (
     explain_roles,
     observe_roles,
 )
+from stackroles.reconcile.refusal import refuse
 from stackroles.reconcile.steps import Steps
 from stackroles.reconcile.teardown import reconcile_teardown
 from stackroles.roles import registry
@@ -38,7 +39,6 @@ from stackroles.status.cloud_controller import (
     Look,
     ObservedCloud,
     assess_cloud,
-    refuse,
 )
 from stackroles.status.conditions import Finding
 from stackroles.status.database import DATABASE, DatabaseState
@@ -58,25 +58,19 @@ async def reconcile_cloud_controller(context: Context, resource: Object) -> None
     """Bring a cloud's controllers to what the resource declares, as far as its needs allow.
 
     Raises:
-        SpecInvalid: the spec asks for what cannot be; the status says so.
+        SpecInvalid: the spec asks for what cannot be.
         ClusterError: a child was refused; all others were applied, and the status says so.
     """
-    previous, look = _previous(resource), _look(context, resource)
     if resource["metadata"].get("deletionTimestamp"):
-        await reconcile_teardown(context, resource, previous, look)
+        await reconcile_teardown(context, resource)
         return
-    try:
-        cloud = cloud_of(context, resource)
-    except SpecInvalid as error:
-        finding = Finding(Reason.SPEC_INVALID, error.message)
-        await context.cluster.patch_status(resource, dump(refuse(finding, previous, look)))
-        raise
+    cloud = cloud_of(context, resource)
     if cloud.spec.suspend or ANNOTATION_PAUSED in resource["metadata"].get("annotations", {}):
         words = "Nothing is changed while spec.suspend is true; what runs keeps running."
-        finding = Finding(Reason.SUSPENDED, words)
-        await context.cluster.patch_status(resource, dump(refuse(finding, previous, look)))
+        await refuse(context, resource, Finding(Reason.SUSPENDED, words))
         return
     await context.cluster.set_finalizer(resource, present=True)
+    previous, look = _previous(resource), _look(context, resource)
     await CloudPass(context, resource, cloud, previous, look).run()
 
 

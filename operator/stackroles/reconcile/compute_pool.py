@@ -5,12 +5,13 @@ from typing import Any
 
 import structlog
 
-from stackroles.api.v1alpha1.common import dump
+from stackroles.api.v1alpha1.common import dump, parse_spec
+from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.builders.cloud_controller import build_roles
 from stackroles.config.pool import Pool
 from stackroles.constants import ANNOTATION_PAUSED, FINALIZER
-from stackroles.errors import CloudError, ClusterError, SpecInvalid
+from stackroles.errors import CloudError, ClusterError
 from stackroles.kube.apply import ChildRecord
 from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.openstack.access import CloudAccess
@@ -33,10 +34,8 @@ from stackroles.reconcile.compute_view import (
     candidates,
     claims,
     look,
-    parse,
     pool_of,
     previous,
-    refuse,
 )
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import (
@@ -45,6 +44,7 @@ from stackroles.reconcile.observe import (
     explain_roles,
     observe_roles,
 )
+from stackroles.reconcile.refusal import refuse
 from stackroles.roles import registry
 from stackroles.roles.definition import RoleDefinition
 from stackroles.status.compute import READY, UNAVAILABLE, ObservedNode
@@ -61,17 +61,13 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
     """Bring a pool's nodes to what the resource declares.
 
     Raises:
-        SpecInvalid: the spec asks for what cannot be; the status says so.
+        SpecInvalid: the spec, or its CloudController's, asks for what cannot be.
         ClusterError: a child was refused; the status says so.
     """
     deleting = bool(resource["metadata"].get("deletionTimestamp"))
     if deleting and FINALIZER not in (resource["metadata"].get("finalizers") or ()):
         return
-    try:
-        spec = parse(resource)
-    except SpecInvalid as error:
-        await refuse(context, resource, Finding(Reason.SPEC_INVALID, error.message))
-        raise
+    spec = parse_spec(ComputePoolSpec, resource)
     if not deleting and (spec.suspend or ANNOTATION_PAUSED in annotations(resource)):
         words = "Nothing is changed while spec.suspend is true; what runs keeps running."
         await refuse(context, resource, Finding(Reason.SUSPENDED, words))

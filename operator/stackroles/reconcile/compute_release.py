@@ -15,8 +15,8 @@ from stackroles.openstack.access import DEADLINE, CloudAccess
 from stackroles.openstack.fleet import close_hosts, open_hosts, remove_hosts
 from stackroles.reconcile.compute_cloud import PoolCloud
 from stackroles.reconcile.compute_node import nodes_of, pods_by_node
-from stackroles.reconcile.compute_view import refuse
 from stackroles.reconcile.context import Context, Observation
+from stackroles.reconcile.refusal import refuse
 from stackroles.status.conditions import Finding
 
 Object = dict[str, Any]

@@ -5,27 +5,17 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from stackroles.api.v1alpha1.common import dump
 from stackroles.api.v1alpha1.compute import ComputePoolSpec, ComputePoolStatus
-from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.pool import Pool, is_label_of, pool_label
 from stackroles.constants import LABEL_POOL
-from stackroles.errors import SpecInvalid
 from stackroles.plan.enrolment import Candidate, Claim
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.refusal import blaming
 from stackroles.status.compute import Look
-from stackroles.status.compute_pool import refuse_pool
-from stackroles.status.conditions import Finding
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
-
-
-async def refuse(context: Context, resource: Object, finding: Finding) -> None:
-    """Say why a pool is not acted upon."""
-    status = refuse_pool(finding, previous(resource), look(context, resource))
-    await context.cluster.patch_status(resource, dump(status))
 
 
 def claims(context: Context, resource: Object) -> tuple[Claim, list[Claim]]:
@@ -83,25 +73,15 @@ def _is_foreign(context: Context, label: str) -> bool:
 def pool_of(context: Context, resource: Object, spec: ComputePoolSpec, controller: Object) -> Pool:
     """Return the pool with its cloud; raises SpecInvalid when the cloud's own spec is wrong."""
     metadata = resource["metadata"]
+    with blaming(controller):
+        cloud = cloud_of(context, controller)
     return Pool(
         name=metadata["name"],
         namespace=metadata["namespace"],
         uid=metadata["uid"],
         spec=spec,
-        cloud=cloud_of(context, controller),
+        cloud=cloud,
     )
-
-
-def parse(resource: Object) -> ComputePoolSpec:
-    """Return the spec; raises SpecInvalid for one stored under an older schema."""
-    try:
-        return ComputePoolSpec.model_validate(resource.get("spec") or {})
-    except ValidationError as error:
-        problems = "; ".join(
-            f"spec.{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False)
-        )
-        raise SpecInvalid(Reason.SPEC_INVALID, f"{problems}. Correct the fields named.") from error
 
 
 def previous(resource: Object) -> ComputePoolStatus:

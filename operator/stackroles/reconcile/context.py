@@ -112,8 +112,8 @@ Reconcile = Callable[[Context, dict[str, Any]], Awaitable[None]]
 """Brings one custom resource (whole, from the cache) to its spec.
 
 Also called for a resource with a deletionTimestamp; not for one that is gone. Raises SpecInvalid to
-wait for a new spec, NotReady to be called again after a delay; anything else is retried with
-backoff.
+say so in the conditions and wait for a new spec, NotReady to be called again after a delay;
+anything else is retried with backoff.
 """
 
 Reconcilers = Mapping[str, Reconcile]

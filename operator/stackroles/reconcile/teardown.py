@@ -3,21 +3,18 @@
 from typing import Any
 
 from stackroles import naming
-from stackroles.api.v1alpha1.cloud_controller import CloudControllerStatus
-from stackroles.api.v1alpha1.common import DeletionPolicy, dump
+from stackroles.api.v1alpha1.common import DeletionPolicy
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.constants import FINALIZER, LABEL_INSTANCE, LABEL_OWNER_KIND
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
-from stackroles.status.cloud_controller import Look, refuse
+from stackroles.reconcile.refusal import refuse
 from stackroles.status.conditions import Finding
 
 Object = dict[str, Any]
 
 
-async def reconcile_teardown(
-    context: Context, resource: Object, previous: CloudControllerStatus, look: Look
-) -> None:
+async def reconcile_teardown(context: Context, resource: Object) -> None:
     """Let a CloudController go, unless pools still name it.
 
     What has no owner reference to it (Secrets, volumes, the state of the database) stays with
@@ -34,7 +31,7 @@ async def reconcile_teardown(
             "they are deleted. To leave them behind, remove the finalizer "
             f"{FINALIZER} from this resource.",
         )
-        await context.cluster.patch_status(resource, dump(refuse(finding, previous, look)))
+        await refuse(context, resource, finding)
         return  # the end of a pool wakes its controller
     if (resource.get("spec") or {}).get("deletionPolicy") == DeletionPolicy.DELETE:
         await _delete_kept(context, resource)

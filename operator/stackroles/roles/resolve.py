@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSpec
-from stackroles.api.v1alpha1.common import ClusteringModel
+from stackroles.api.v1alpha1.common import ClusteringModel, parse_spec
 from stackroles.config.cloud import Cloud
 from stackroles.errors import SpecInvalid
 from stackroles.roles import keystone
@@ -14,22 +12,6 @@ from stackroles.roles.accepts import by_name
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition
 
 INVALID = "SpecInvalid"
-
-
-def parse_spec(resource: Mapping[str, Any]) -> CloudControllerSpec:
-    """Return the spec of a CloudController.
-
-    Raises:
-        SpecInvalid: a value has the wrong type or lies outside its bounds, with each field's path.
-    """
-    try:
-        return CloudControllerSpec.model_validate(resource.get("spec") or {})
-    except ValidationError as error:
-        problems = "; ".join(
-            f"spec.{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False)
-        )
-        raise SpecInvalid(INVALID, f"{problems}. Correct the fields named.") from error
 
 
 def resolve_cloud(
@@ -57,7 +39,7 @@ def resolve_cloud(
         SpecInvalid: the spec asks for something no cloud can be. The API server refuses most of it
             already; a resource stored under an older schema is met here.
     """
-    spec = parse_spec(resource)
+    spec = parse_spec(CloudControllerSpec, resource)
     known = {role.name: role for role in roles}
     brought = (*services, keystone.ADMINISTRATOR)
     _check_names("roles", spec.roles, known.keys())

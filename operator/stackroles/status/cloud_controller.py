@@ -139,33 +139,6 @@ def build_conditions(
     )
 
 
-def refuse(finding: Finding, previous: CloudControllerStatus, look: Look) -> CloudControllerStatus:
-    """Return the status of a resource that is not acted on; what else was known of it stays.
-
-    Args:
-        finding: why it is not acted on, a reason of `Reconciled`.
-        previous: the status so far.
-        look: when this was.
-    """
-    at = (look.generation, look.now)
-    known = {condition.type: condition for condition in previous.conditions}
-    said = {ConditionType.RECONCILED: finding, ConditionType.READY: finding}
-    if finding.reason is Reason.SUSPENDED:
-        del said[ConditionType.READY]
-        said[ConditionType.STALLED] = Finding(Reason.HEALTHY)
-    else:
-        said[ConditionType.STALLED] = Finding(Reason.NEEDS_ATTENTION, finding.message)
-    said[ConditionType.RECONCILING] = Finding(Reason.SETTLED)
-    conditions = known | {
-        kind.value: build_condition(kind, found, known.get(kind), at)
-        for kind, found in said.items()
-    }
-    ordered = tuple(conditions[kind] for kind in ConditionType if kind in conditions)
-    return previous.model_copy(
-        update={"observed_generation": look.generation, "conditions": ordered}
-    )
-
-
 def assess_available(observed: ObservedCloud) -> Finding:
     """Return whether every role serves: a majority of a quorum role, one member of another."""
     lacking = [role for role in observed.roles if not role.available]

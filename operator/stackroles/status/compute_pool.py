@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
-from stackroles.api.v1alpha1.conditions import ConditionType, Reason, reason_of
+from stackroles.api.v1alpha1.conditions import Reason, reason_of
 from stackroles.status.compute import READY, Look, all_conditions
-from stackroles.status.conditions import Finding, build_condition, conditions_of
+from stackroles.status.conditions import Finding
 
 UNHEALTHY_SHOWN = 50
 _NAMED = 5
@@ -67,30 +67,6 @@ def assess_pool(
         guests=sum(status.guests for status in nodes.values()),
         unhealthy=tuple(unhealthy[:UNHEALTHY_SHOWN]),
         children=previous.children,
-    )
-
-
-def refuse_pool(reconciled: Finding, previous: ComputePoolStatus, look: Look) -> ComputePoolStatus:
-    """Return the status of a pool that is not acted upon; what was known of it stays."""
-    known = {condition.type: condition for condition in previous.conditions}
-    findings = (
-        reconciled,
-        Finding(Reason.SETTLED),
-        Finding(Reason.NEEDS_ATTENTION, reconciled.message),
-    )
-    at = (look.generation, look.now)
-    changed = {
-        condition.type: condition
-        for condition in (
-            *conditions_of(findings, previous.conditions, *at),
-            build_condition(ConditionType.READY, reconciled, known.get("Ready"), at),
-        )
-    }
-    return previous.model_copy(
-        update={
-            "observed_generation": look.generation,
-            "conditions": tuple((known | changed).values()),
-        }
     )
 
 

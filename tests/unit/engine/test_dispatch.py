@@ -17,9 +17,12 @@ from stackroles.errors import (
     Throttled,
 )
 from stackroles.kube.cache import Cache
+from stackroles.kube.client import KubeClient
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import ObjectRef
+from stackroles.main import SystemClock
 from stackroles.reconcile.context import Context
+from tests.support.fake_api import Fault, client_of, fake_api
 from tests.support.objects import custom, stored
 
 KEY = ObjectRef("CloudController", "ns", "demo")
@@ -28,15 +31,16 @@ KEY = ObjectRef("CloudController", "ns", "demo")
 class Bench:
     """A dispatcher with a clock that tests move; `outcome` is what a pass does."""
 
-    def __init__(self, outcome: Exception | None = None) -> None:
+    def __init__(self, outcome: Exception | None = None, client: KubeClient | None = None) -> None:
         self.outcome = outcome
         self.passes: list[dict[str, Any]] = []
         self.now = 0.0
         self.queue = WorkQueue(lambda: self.now, Random(1))
         cache = Cache()
+        self.cache = cache
         cache.upsert(stored(custom(), 1))
         cluster = Cluster(
-            None,  # type: ignore[arg-type]
+            client,  # type: ignore[arg-type]
             cache,
             lambda: 1.0,
             now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
@@ -44,7 +48,7 @@ class Bench:
         context = Context(
             cluster=cluster,
             poller=None,  # type: ignore[arg-type]
-            clock=None,  # type: ignore[arg-type]
+            clock=SystemClock(),
             random=Random(1),
             settings=None,
             openstack=None,
@@ -89,11 +93,30 @@ async def test_success_does_not_come_again() -> None:
     assert 'reconcile_total{controller="cloudcontroller",result="success"} 1.0' in text
 
 
-async def test_invalid_spec_waits_for_a_new_one() -> None:
-    bench = Bench(SpecInvalid("Bad", "replicas must be odd"))
-    await bench.once()
+async def test_invalid_spec_is_told_and_waits_for_a_new_one() -> None:
+    async with fake_api() as api, client_of(api) as client:
+        bench = Bench(SpecInvalid("Bad", "replicas must be odd"), client)
+        bench.cache.remove(stored(custom(), 1))
+        bench.cache.upsert(api.put(custom()))
+        await bench.once()
+        written = api.get("cloudcontrollers", "ns", "demo")
 
+    assert written is not None
+    said = {c["type"]: (c["reason"], c["message"]) for c in written["status"]["conditions"]}
+    assert said["Reconciled"] == ("SpecInvalid", "replicas must be odd")
+    assert said["Ready"] == said["Reconciled"]
     assert bench.next_after() is None
+
+
+async def test_words_that_could_not_be_written_are_tried_again() -> None:
+    async with fake_api() as api, client_of(api) as client:
+        bench = Bench(SpecInvalid("Bad", "replicas must be odd"), client)
+        bench.cache.remove(stored(custom(), 1))
+        bench.cache.upsert(api.put(custom()))
+        api.faults.append(Fault("PATCH", "/status", 409))
+        await bench.once()
+
+    assert bench.next_after() is not None
 
 
 async def test_not_ready_comes_again_after_its_delay() -> None:

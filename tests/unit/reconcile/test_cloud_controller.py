@@ -20,6 +20,7 @@ from stackroles.plan.galera_model import Verdict
 from stackroles.reconcile import cloud_controller
 from stackroles.reconcile.context import Context, Observation
 from stackroles.reconcile.galera import GaleraResult
+from stackroles.reconcile.refusal import reconcile_or_refuse
 from stackroles.roles import registry
 from stackroles.settings import Settings
 from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
@@ -112,7 +113,9 @@ class World:
         return found
 
     async def reconcile(self) -> None:
-        await cloud_controller.reconcile_cloud_controller(self.context, self.resource)
+        await reconcile_or_refuse(
+            self.context, cloud_controller.reconcile_cloud_controller, self.resource
+        )
 
     def condition(self, kind: str) -> Object:
         found: Object = next(c for c in self.resource["status"]["conditions"] if c["type"] == kind)

@@ -289,6 +289,6 @@ async def test_a_suspended_pool_changes_nothing(world: World) -> None:
     world.node("n1")
     world.declare(suspend=True)
     await world.settle()
-    assert world.condition("Ready")[1] == "Suspended"
+    assert world.condition("Reconciled")[1] == "Suspended"
     assert world.labelled() == []
     assert world.daemon_sets() == set()

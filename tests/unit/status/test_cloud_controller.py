@@ -11,7 +11,6 @@ from stackroles.status.cloud_controller import (
     Look,
     ObservedCloud,
     assess_cloud,
-    refuse,
 )
 from stackroles.status.conditions import Finding
 from stackroles.status.database import DatabaseState
@@ -170,20 +169,6 @@ def test_transition_time_stays_while_the_status_stays() -> None:
         observed(rabbitmq=replace(well("rabbitmq"), ready=2)), previous=second, look=later
     )
     assert of(third, "Ready").last_transition_time == later.now
-
-
-def test_refused_spec_leaves_what_else_was_known() -> None:
-    first = assess(observed())
-    status = refuse(Finding(Reason.SPEC_INVALID, "even replicas"), first, LOOK)
-    assert of(status, "Ready").reason == "SpecInvalid"
-    assert of(status, "Available").status == "True"
-    assert status.roles == first.roles
-
-
-def test_suspended_cloud_stays_as_ready_as_it_was() -> None:
-    status = refuse(Finding(Reason.SUSPENDED, "suspended"), assess(observed()), LOOK)
-    assert of(status, "Reconciled").reason == "Suspended"
-    assert of(status, "Ready").status == "True"
 
 
 @pytest.mark.parametrize("role", [r for r in ROLES if r.replicas == 1], ids=lambda r: r.name)

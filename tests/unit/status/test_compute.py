@@ -12,7 +12,7 @@ from stackroles.status.compute import (
     assess_node,
     read_report,
 )
-from stackroles.status.compute_pool import Selection, assess_pool, refuse_pool
+from stackroles.status.compute_pool import Selection, assess_pool
 from stackroles.status.conditions import Finding
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -146,11 +146,3 @@ def test_a_pool_repeats_what_holds_a_node_up() -> None:
     assert reason == "ImagePullFailed"
     assert message.startswith("Node n1: ")
     assert said(status, "Stalled")[0] == "True"
-
-
-def test_a_pool_that_is_not_acted_upon_keeps_what_was_known() -> None:
-    known = pool(Selection(selected=1), n1=node())
-    status = refuse_pool(Finding(Reason.SUSPENDED, "words"), known, LOOK)
-    assert status.ready == 1
-    assert said(status, "Ready")[1] == "Suspended"
-    assert said(status, "Available")[0] == "True"

@@ -1,12 +1,15 @@
 """Pieces that several resources share."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
+
+from stackroles.errors import SpecInvalid
 
 Name = Annotated[
     str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
@@ -140,6 +143,26 @@ Conditions = Annotated[
         json_schema_extra=list_map("type"),
     ),
 ]
+
+
+Spec = TypeVar("Spec", bound=Model)
+
+
+def parse_spec(model: type[Spec], resource: Mapping[str, Any]) -> Spec:
+    """Return the spec of a resource.
+
+    Raises:
+        SpecInvalid: a value has the wrong type or lies outside its bounds, with each field's path.
+            The API server refuses these; a resource stored under an older schema is met here.
+    """
+    try:
+        return model.model_validate(resource.get("spec") or {})
+    except ValidationError as error:
+        problems = "; ".join(
+            f"spec.{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False)
+        )
+        raise SpecInvalid("SpecInvalid", f"{problems}. Correct the fields named.") from error
 
 
 def dump(model: BaseModel) -> dict[str, Any]:
