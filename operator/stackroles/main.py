@@ -114,7 +114,7 @@ class Operator:
             settings=settings,
             openstack=openstack,
             enqueue=self.enqueue,
-            epoch=lambda: self.leadership.epoch,
+            leader=f"{identity}/{uuid.uuid4()}",
         )
         self.dispatcher = Dispatcher(
             self.queue,

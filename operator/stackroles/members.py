@@ -68,6 +68,7 @@ def parse_report(answer: Any) -> Report | None:
             address=str(answer.get("address", "")),
             failure=str(answer.get("failure", "")),
             resting=bool(answer.get("resting")),
+            obeyed=int(answer.get("obeyedEpoch", 0)),
         )
     except (KeyError, TypeError, ValueError):
         return None

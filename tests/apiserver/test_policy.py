@@ -40,7 +40,7 @@ async def context(plane: ControlPlane) -> AsyncIterator[Context]:
         settings=Settings(),
         openstack=None,
         enqueue=lambda _ref, delay=0.0: None,
-        epoch=lambda: 1,
+        leader="one",
     )
     await client.close()
 

@@ -80,7 +80,7 @@ class World:
     def __init__(self, size: int = 3) -> None:
         self.counter = 0
         self.nodes = [
-            Node(f"m-{n}", Volume(self._new("vol")), self._new("pod"), self._new("attempt"))
+            Node(f"m-{n}", Volume(self.new("vol")), self.new("pod"), self.new("attempt"))
             for n in range(size)
         ]
         self.component: set[str] = set()
@@ -91,10 +91,10 @@ class World:
         self.crowds = 0
         self.bootstraps: list[int] = []
         self.facts = Facts()
-        self.epoch = 1
-        self.late: list[tuple[str, Decision]] = []
+        self.paused: list[Operator] = []
 
-    def _new(self, kind: str) -> str:
+    def new(self, kind: str) -> str:
+        """Return a name that was not there before."""
         self.counter += 1
         return f"{kind}-{self.counter}"
 
@@ -142,14 +142,14 @@ class World:
     def replace_pod(self, node: Node) -> None:
         """A pod is deleted and made again on its volume."""
         self.kill(node)
-        node.pod_uid = self._new("pod")
+        node.pod_uid = self.new("pod")
         node.annotation = None
         self._over(node)
 
     def lose_volume(self, node: Node) -> None:
         """A volume is replaced by an empty one, and with it the pod."""
         self.replace_pod(node)
-        node.volume = Volume(self._new("vol"))
+        node.volume = Volume(self.new("vol"))
 
     def _leave(self, node: Node, *, quorum: bool) -> None:
         if node.name not in self.component:
@@ -171,7 +171,7 @@ class World:
 
     def _over(self, node: Node) -> None:
         node.synced = node.primary = node.joining = False
-        node.attempt = self._new("attempt")
+        node.attempt = self.new("attempt")
         node.phase = Phase.RECOVERING
         node.mode = None
 
@@ -301,6 +301,7 @@ class World:
             joining=node.joining,
             address=node.name,
             creating=node.volume.creating,
+            obeyed=int(node.volume.obeyed.get("epoch", 0)),
             non_primary_seconds=60 if view and not view.primary else 0,
         )
 
@@ -310,12 +311,14 @@ class World:
 
 
 class Operator:
-    """One operator's passes, a step at a time; whatever happens between two steps has happened."""
+    """One operator's passes, a step at a time; whatever happens between two steps has happened.
+
+    It knows nothing of those before it but what is recorded; no Lease outlives it.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.epoch = world.epoch
-        self.facts = world.facts
+        self.leader = world.new("leader")
         self._begin()
 
     def _begin(self) -> None:
@@ -331,15 +334,15 @@ class Operator:
             node = world.nodes[len(self.seen)]
             self.seen[node.name] = world.observe(node)
         elif self.stage == "look":
-            outcome = decide(list(self.seen.values()), self.facts, self.epoch)
+            self.read = world.facts
+            outcome = decide(list(self.seen.values()), self.read, self.leader)
             self.verdict = outcome.verdict
-            self.told, self.next_facts = outcome.decisions, outcome.facts
+            self.told, self.facts = outcome.decisions, outcome.facts
             self.stage = "record"
         elif self.stage == "record":
-            world.facts = self.facts = self.next_facts
-            self.seen, self.stage = {}, "look again" if self.told else "done"
+            self._record()
         elif self.stage == "look again":
-            again = decide(list(self.seen.values()), self.facts, self.epoch)
+            again = decide(list(self.seen.values()), self.facts, self.leader)
             self.told = {n: d for n, d in self.told.items() if again.decisions.get(n) == d}
             self.stage = "publish"
         elif self.stage == "publish" and self.told:
@@ -349,14 +352,21 @@ class Operator:
         else:
             self._begin()
 
-    def crash(self) -> "Operator":
-        """End here; another operator takes over, knowing only what was recorded.
+    def _record(self) -> None:
+        """Write what was decided, unless somebody else wrote since it was read."""
+        if self.facts != self.read:
+            if self.world.facts != self.read:
+                self._begin()
+                return
+            self.world.facts = self.facts
+        self.seen, self.stage = {}, "look again" if self.told else "done"
 
-        What was about to be published may still arrive later.
+    def replace(self) -> "Operator":
+        """Pause here; another operator takes over.
+
+        This one may go on at any time, as if no fence held it back.
         """
-        if self.stage == "publish":
-            self.world.late += list(self.told.items())
-        self.world.epoch += 1
+        self.world.paused.append(self)
         return Operator(self.world)
 
     def whole_pass(self) -> None:

@@ -287,7 +287,7 @@ async def pool_world() -> AsyncIterator[World]:
             settings=Settings(image_registry="r"),
             openstack=nova,
             enqueue=lambda ref, delay=0.0: enqueued.append(ref),
-            epoch=lambda: 1,
+            leader="one",
         )
         yield World(api, cluster, context, clock, polls, nova)
 

@@ -14,6 +14,7 @@ def test_what_an_agent_says_is_understood(tmp_path: Any) -> None:
         member="m-0", pod_uid="uid", address="10.0.0.1", ordinal=0, peers=(), volume=tmp_path
     )
     agent = Agent(settings)
+    agent.volume.record_obeyed({"attempt": "a", "epoch": 40})
 
     report = parse_report(agent.report())
 
@@ -25,6 +26,7 @@ def test_what_an_agent_says_is_understood(tmp_path: Any) -> None:
     )
     assert report.phase is Phase.RECOVERING
     assert report.position is None
+    assert report.obeyed == 40
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ class Agent:
             "creating": self.volume.creating,
             "failedStarts": self._failed_starts,
             "failure": self._failure,
+            "obeyedEpoch": self._obeyed_epoch(),
             "resting": time.monotonic() < self._rested,
             "nonPrimarySeconds": round(alone) if wsrep and not wsrep.primary else 0,
             "wsrep": wsrep.as_json() if wsrep else None,
@@ -137,9 +138,11 @@ class Agent:
                 here = self.settings.member, self.settings.address
                 if may_rejoin(*here, position.as_json(), reports):
                     say("No decision came; a peer is primary: joining it")
-                    epoch = int(self.volume.obeyed().get("epoch", 0))
-                    return Decision(attempt=attempt, epoch=epoch, mode="join")
+                    return Decision(attempt=attempt, epoch=self._obeyed_epoch(), mode="join")
         return None
+
+    def _obeyed_epoch(self) -> int:
+        return int(self.volume.obeyed().get("epoch", 0))
 
     def _published(self) -> Decision | None:
         try:

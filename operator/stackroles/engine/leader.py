@@ -82,7 +82,7 @@ def decide(seen: Sighting | None, me: str, *, leading: bool, now: float) -> Move
     if seen is None:
         return Move.CREATE
     if seen.holder == me:
-        # The Lease of an earlier process with our identity is taken, not renewed: the epoch grows.
+        # The Lease of an earlier process with our identity is taken, not renewed: that is a change.
         return Move.RENEW if leading else Move.TAKE
     if not seen.holder or now >= seen.at + LEASE_SECONDS:
         return Move.TAKE
@@ -96,7 +96,6 @@ class Leadership:
         self._boottime = boottime
         self._until = -float("inf")
         self._lost = False
-        self.epoch = 0
         self.started = asyncio.Event()
 
     @property
@@ -115,10 +114,9 @@ class Leadership:
             raise LeadershipLost("The Lease was not renewed in time: another replica may lead")
         return left
 
-    def renewed(self, sent: float, epoch: int) -> None:
+    def renewed(self, sent: float) -> None:
         """Note a renewal whose request was sent at `sent`."""
         self._until = sent + RENEW_SECONDS
-        self.epoch = epoch
         self.started.set()
 
     def end(self) -> None:
@@ -211,8 +209,8 @@ class Elector:
 
     async def _write(self, move: Move, seen: Sighting | None) -> None:
         sent = self._boottime()
-        epoch = (seen.transitions if seen else 0) + (0 if move is Move.RENEW else 1)
-        body = self._body(move, epoch)
+        transitions = (seen.transitions if seen else 0) + (0 if move is Move.RENEW else 1)
+        body = self._body(move, transitions)
         method = "POST" if move is Move.CREATE else "PUT"
         path = self._collection if move is Move.CREATE else self._path
         try:
@@ -226,10 +224,10 @@ class Elector:
             self._lease = None  # it may have been written all the same
             raise
         if move is not Move.RENEW:
-            log.info("Lease acquired", lease=self._metadata["name"], epoch=epoch)
-        self._leadership.renewed(sent, epoch)
+            log.info("Lease acquired", lease=self._metadata["name"], transitions=transitions)
+        self._leadership.renewed(sent)
 
-    def _body(self, move: Move, epoch: int) -> Object:
+    def _body(self, move: Move, transitions: int) -> Object:
         stamp = self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         old = self._lease or {}
         acquired = old.get("spec", {}).get("acquireTime", stamp) if move is Move.RENEW else stamp
@@ -242,6 +240,6 @@ class Elector:
                 "leaseDurationSeconds": int(LEASE_SECONDS),
                 "acquireTime": acquired,
                 "renewTime": stamp,
-                "leaseTransitions": epoch,
+                "leaseTransitions": transitions,
             },
         }

@@ -12,6 +12,8 @@ The rules, in the order in which they hold:
 4. Otherwise the highest position of the one history bootstraps; never below a position that an
    earlier bootstrap was made on.
 5. A recorded bootstrap stands until its addressee reports a newer attempt: it may have been obeyed.
+6. A leader decides in a term of its own, above all that were recorded or obeyed: a member refuses
+   what comes late from a former one. The term outlives the operator and its Lease.
 """
 
 from collections.abc import Sequence
@@ -23,17 +25,30 @@ from stackroles.plan.galera_members import failures
 from stackroles.plan.galera_model import Facts, Member, Outcome, Verdict
 
 
-def decide(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
+def decide(members: Sequence[Member], facts: Facts, leader: str) -> Outcome:
     """Return what to record and to tell the members.
 
     Args:
         members: every member that should exist, and every further one whose pod still does, by
             ordinal.
         facts: what is recorded.
-        epoch: the deciding operator's term.
+        leader: who decides; no two leaderships have the same name.
     """
+    claimed = _claimed(members, facts, leader)
     serving = any(member.view for member in members)
-    outcome = join(members, facts, epoch) if serving else form(members, facts, epoch)
+    outcome = (join if serving else form)(members, claimed, claimed.epoch)
+    if not outcome.decisions:
+        # Nobody is told anything: a new leader has nothing to record.
+        unclaimed = replace(outcome.facts, epoch=facts.epoch, leader=facts.leader)
+        outcome = replace(outcome, facts=unclaimed)
     if outcome.verdict is Verdict.SYNCED:
         return outcome
     return replace(outcome, message=outcome.message + failures(members))
+
+
+def _claimed(members: Sequence[Member], facts: Facts, leader: str) -> Facts:
+    """Return the facts with the leader's own term."""
+    obeyed = max((member.known.obeyed for member in members if member.known), default=0)
+    if facts.leader == leader and facts.epoch >= obeyed:
+        return facts
+    return replace(facts, leader=leader, epoch=max(facts.epoch, obeyed) + 1)

@@ -68,7 +68,8 @@ def _noted(members: Sequence[Member], views: Mapping[str, View], facts: Facts) -
             # Obeyed, or out of date: it cannot form a second component any more. Its position
             # stays as the floor below which nothing may be bootstrapped.
             record = replace(record, decision=replace(record.decision, attempt=""))
-    return Facts(
+    return replace(
+        facts,
         uuid=next(iter(views.values())).uuid,
         volumes=synced if complete else {**facts.volumes, **synced},
         complete=facts.complete or complete,

@@ -121,6 +121,7 @@ class Report:
         address: where it is.
         failure: why its last start came to nothing; empty once it is synced.
         resting: it has just failed and is not to join yet.
+        obeyed: the term of the last decision that it obeyed; it refuses those of earlier ones.
     """
 
     pod_uid: str
@@ -137,6 +138,7 @@ class Report:
     address: str = ""
     failure: str = ""
     resting: bool = False
+    obeyed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,12 +214,16 @@ class Facts:
         volumes: volume id of every member that was ever synced, by member.
         complete: all members were synced at once; from then on clients may write.
         bootstrap: the last decision to form a primary component.
+        epoch: the term of the last decisions.
+        leader: whose term that is.
     """
 
     uuid: str | None = None
     volumes: Mapping[str, str] = field(default_factory=dict)
     complete: bool = False
     bootstrap: Bootstrap | None = None
+    epoch: int = 0
+    leader: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ class Context:
         settings: the operator's settings (main's Settings).
         openstack: access to the clouds' own APIs.
         enqueue: reconcile another resource.
-        epoch: number of the current leadership; grows with each change of the leader.
+        leader: name of this process's leadership; a process leads at most once.
     """
 
     cluster: Cluster
@@ -105,7 +105,7 @@ class Context:
     settings: Any
     openstack: Any
     enqueue: Requeue
-    epoch: Callable[[], int]
+    leader: str
 
 
 Reconcile = Callable[[Context, dict[str, Any]], Awaitable[None]]

@@ -121,10 +121,9 @@ class _Galera:
     async def look(self) -> tuple[Outcome, Sequence[Member]]:
         """Decide, and record what follows."""
         members = await self._observe()
-        epoch = self._context.epoch()
         try:
             facts = await read_facts(self._cluster, self._cloud)
-            outcome = decide(members, facts, epoch)
+            outcome = decide(members, facts, self._context.leader)
             if outcome.facts != facts:
                 await record_facts(self._cluster, self._cloud, facts, outcome.facts)
         except StateUnreadable as error:
@@ -141,7 +140,7 @@ class _Galera:
         """
         if not outcome.decisions.keys() - {leaving}:
             return
-        again = decide(await self._observe(), outcome.facts, self._context.epoch())
+        again = decide(await self._observe(), outcome.facts, self._context.leader)
         pods = self._pods(DATABASE)
         for name, decision in outcome.decisions.items():
             if name == leaving:

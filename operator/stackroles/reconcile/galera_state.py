@@ -54,6 +54,8 @@ def parse_facts(text: str | None) -> Facts:
             volumes={str(name): str(volume) for name, volume in found["volumes"].items()},
             complete=bool(found["complete"]),
             bootstrap=_bootstrap(record) if record else None,
+            epoch=int(found.get("epoch", 0)),
+            leader=str(found.get("leader", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StateUnreadable(

@@ -53,7 +53,7 @@ class Bench:
             settings=None,
             openstack=None,
             enqueue=lambda ref, delay=0.0: self.queue.add_after(ref, delay),
-            epoch=lambda: 1,
+            leader="one",
         )
         self.metrics = Metrics()
         reconcilers: dict[str, Callable[[Context, dict[str, Any]], Awaitable[None]]] = {

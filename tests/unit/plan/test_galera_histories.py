@@ -1,17 +1,18 @@
 """Random histories of a cluster: whatever happens in whatever order, no choice is wrong."""
 
+from dataclasses import replace
 from random import Random
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stackroles.plan.galera_model import Verdict
+from stackroles.plan.galera_model import Phase, Verdict
 from tests.support.galera_world import HISTORY, Operator, World
 
 _EVENTS = {
     "operate": 4, "pass": 3, "advance": 3, "advance_all": 3, "write": 3, "flush": 2, "kill": 2,
-    "kill_all": 1, "stop": 1, "replace_pod": 1, "evict": 1, "hide": 1, "show": 1, "crash": 1,
-    "late": 1,
+    "kill_all": 1, "stop": 1, "replace_pod": 1, "evict": 1, "hide": 1, "show": 1, "replace": 1,
+    "wake": 2,
 }  # fmt: skip
 _LENGTH = 150
 seeds = st.integers(0, 2**32 - 1)
@@ -56,12 +57,12 @@ class History:
     def _pass(self) -> None:
         self.operator.whole_pass()
 
-    def _crash(self) -> None:
-        self.operator = self.operator.crash()
+    def _replace(self) -> None:
+        self.operator = self.operator.replace()
 
-    def _late(self) -> None:
-        if self.world.late:
-            self.world.publish(*self.world.late.pop(0))
+    def _wake(self) -> None:
+        if self.world.paused:
+            self.world.paused[-1].step()
 
     def _kill_all(self) -> None:
         for node in self.world.nodes:
@@ -141,3 +142,51 @@ def test_the_simulation_reaches_its_interesting_states() -> None:
     played.settle()
 
     assert played.verdict() is Verdict.VOLUME_LOST
+
+
+def test_a_new_operator_is_obeyed_whatever_was_obeyed_before_and_its_predecessor_no_more() -> None:
+    played = History()
+    played.settle()
+    world, old = played.world, played.operator
+    for node in world.nodes:
+        world.kill(node)
+        world.advance(node)
+    world.evict()
+    while old.stage != "publish":
+        old.step()
+    (delayed,) = old.told.items()
+
+    played.play("replace", 0)
+    played.settle()
+    assert world.component == {"m-0", "m-1", "m-2"}
+    assert world.facts.leader == played.operator.leader
+    assert world.facts.epoch > delayed[1].epoch
+
+    node = world.node(delayed[0])
+    attempt, annotation = node.attempt, node.annotation
+    old.step()
+    assert node.annotation == delayed[1]
+    world.kill(node)
+    world.advance(node)
+    world.advance(node)
+    assert node.attempt != attempt
+    assert node.phase is Phase.WAITING
+    assert annotation != node.annotation
+
+
+def test_a_state_put_back_from_a_backup_does_not_make_members_deaf() -> None:
+    played = History()
+    played.settle()
+    world = played.world
+    early = world.facts
+    for _ in range(3):
+        played.play("replace", 0)
+        for node in world.nodes:
+            world.kill(node)
+        played.settle()
+    world.facts = replace(early, leader=played.operator.leader)
+    for node in world.nodes:
+        world.kill(node)
+    played.settle()
+
+    assert world.component == {"m-0", "m-1", "m-2"}

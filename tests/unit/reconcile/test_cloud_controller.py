@@ -193,7 +193,7 @@ async def _world() -> AsyncIterator[World]:
             settings=Settings(image_registry="r"),
             openstack=keystone,
             enqueue=lambda ref, delay=0.0: enqueued.append((ref, delay)),
-            epoch=lambda: 1,
+            leader="one",
         )
         yield World(api, cluster, context, clock, polls, keystone, enqueued)
 

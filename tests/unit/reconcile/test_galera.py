@@ -188,7 +188,7 @@ async def running() -> AsyncIterator[World]:
             settings=None,
             openstack=None,
             enqueue=lambda ref, delay=0.0: enqueued.append((ref, delay)),
-            epoch=lambda: 7,
+            leader="one",
         )
         world = World(api, cluster, context, polls, enqueued)
         cluster.cache.upsert(api.put(custom()))
@@ -213,7 +213,7 @@ async def test_a_start_is_recorded_and_told_to_exactly_one_member(world: World) 
 
     assert result.verdict is Verdict.STARTING
     told = world.told(1)
-    assert told == Decision(attempt="attempt-1", epoch=7, mode=Mode.BOOTSTRAP, uuid=U1, seqno=9)
+    assert told == Decision(attempt="attempt-1", epoch=1, mode=Mode.BOOTSTRAP, uuid=U1, seqno=9)
     assert world.told(0) is world.told(2) is None
     recorded = world.facts().bootstrap
     assert recorded is not None
@@ -429,7 +429,9 @@ async def test_nobody_is_restarted_while_the_state_cannot_be_read(world: World) 
 def test_what_is_recorded_is_read_back() -> None:
     decision = Decision(attempt="a", epoch=3, mode=Mode.CREATE, full=True)
     record = Bootstrap(member="m", pod_uid="p", volume_id="v", decision=decision)
-    facts = Facts(uuid=U1, volumes={"m": "v"}, complete=True, bootstrap=record)
+    facts = Facts(
+        uuid=U1, volumes={"m": "v"}, complete=True, bootstrap=record, epoch=3, leader="one"
+    )
 
     assert parse_facts(dump_facts(facts)) == facts
     assert parse_decision(dump_decision(decision)) == decision
