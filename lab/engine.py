@@ -201,12 +201,16 @@ def _make_room(paths: Paths) -> None:
             f"another docker engine answers at {paths.docker_socket}",
             remedy="stop it: its process names that socket on its command line",
         )
-    paths.run.mkdir(parents=True, exist_ok=True)
     # one left by a crash may name a process of somebody else's by now, and dockerd would refuse
     (paths.docker / "dockerd.pid").unlink(missing_ok=True)
-    # where its containerd outlived it, the new engine takes over what runs and ends it in order
-    if not leftovers.running_in(paths.docker_exec, leftovers.command_lines()):
+    alive = [line for line in leftovers.command_lines() if leftovers.names(paths.docker_exec, line)]
+    if not alive:
         leftovers.unmount(paths.run, paths.docker)
+    # where containers outlived it, the new engine takes them over and ends them in order; its
+    # containerd it would wait for in vain when the pid is one that is not that any more
+    if not any(Path(line[0]).name == "containerd" for line in alive):
+        (paths.docker_exec / "containerd" / "containerd.pid").unlink(missing_ok=True)
+    paths.run.mkdir(parents=True, exist_ok=True)
 
 
 def _data(paths: Paths) -> Path:

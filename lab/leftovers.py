@@ -36,13 +36,13 @@ def unmount(*folders: Path) -> None:
             shell.output(["umount", target])
 
 
-def running_in(folder: Path, commands: Iterable[Sequence[str]]) -> bool:
+def names(folder: Path, command: Sequence[str]) -> bool:
     """Say whether a command line names something below a folder, as containerd and shims do."""
-    return any(f"{folder}/" in part for command in commands for part in command)
+    return any(f"{folder}/" in part for part in command)
 
 
 def command_lines(proc: Path = Path("/proc")) -> Iterator[list[str]]:
-    """Yield the command line of every process."""
+    """Yield the command line of every process; one that ended and was not reaped has none."""
     for file in proc.glob("[0-9]*/cmdline"):
         try:
             text = file.read_bytes()

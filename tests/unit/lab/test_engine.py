@@ -39,6 +39,34 @@ def test_an_engine_at_our_socket_that_is_not_ours_is_not_used(
         engine.start(paths)
 
 
+@pytest.mark.parametrize(
+    ("alive", "unmounted", "believed"),
+    [([], True, False), (["containerd-shim"], False, False), (["containerd"], False, True)],
+)
+def test_what_outlived_a_killed_engine_decides_what_is_left_over(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    alive: list[str],
+    unmounted: bool,
+    believed: bool,
+) -> None:
+    monkeypatch.setattr("lab.paths.RUN", tmp_path / "run")
+    paths = Paths(cache=tmp_path / "cache")
+    pid_file = paths.docker_exec / "containerd" / "containerd.pid"
+    pid_file.parent.mkdir(parents=True)
+    pid_file.write_text("1")
+    lines = [[name, f"{paths.docker_exec}/containerd/x"] for name in alive]
+    monkeypatch.setattr("lab.leftovers.command_lines", lambda: [[""], ["sh"], *lines])
+    folders: list[Path] = []
+    monkeypatch.setattr("lab.leftovers.unmount", lambda *below: folders.extend(below))
+    monkeypatch.setattr(engine, "answers", lambda _: False)
+
+    engine._make_room(paths)
+
+    assert bool(folders) is unmounted
+    assert pid_file.exists() is believed
+
+
 def test_packages_are_installed_also_where_an_engine_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,8 +63,9 @@ def test_an_engine_answers_where_its_command_line_says(command: list[str], hosts
 
 def test_what_outlived_an_engine_is_known_by_its_folder() -> None:
     shim = ["containerd-shim", "-address", "/run/a/docker/containerd/containerd.sock"]
-    assert leftovers.running_in(Path("/run/a/docker"), [["sh"], shim])
-    assert not leftovers.running_in(Path("/run/a"), [["docker", "-H", "unix:///run/ab/s"]])
+    assert leftovers.names(Path("/run/a/docker"), shim)
+    assert not leftovers.names(Path("/run/a/docker"), ["sh"])
+    assert not leftovers.names(Path("/run/a"), ["docker", "-H", "unix:///run/ab/s"])
 
 
 RULES = f"""-P POSTROUTING ACCEPT
