@@ -57,11 +57,13 @@ class FakeApi:
     Attributes:
         requests: all requests so far, as (method, path).
         faults: consumed one a matching request.
+        log: what every container has logged.
         page: objects a list page holds.
     """
 
     requests: list[tuple[str, str]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    log: str = "first line\nlast line\n"
     page: int = 500
     url: str = ""
     _objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
@@ -162,7 +164,7 @@ class FakeApi:
                 return await self._watch(request, kind, namespace)
             return self._list(request, kind, namespace)
         if request.method == "GET" and sub == "log":
-            return web.Response(text="first line\nlast line\n")
+            return web.Response(text=self.log)
         body = await request.json() if request.can_read_body else {}
         return self._act(request, (kind, namespace, name, sub), body)
 

@@ -59,7 +59,6 @@ def build_job(owner: Owner, of: StepOf) -> Manifest:
         "metadata": metadata(owner, name, labels),
         "spec": {
             "backoffLimit": of.step.retries,
-            "activeDeadlineSeconds": of.step.deadline,
             "template": {
                 "metadata": {"labels": labels, "annotations": annotations},
                 "spec": spec,
@@ -97,6 +96,9 @@ def _pod_spec(owner: Owner, of: StepOf, rendering: Rendering) -> dict[str, Any]:
     spec: dict[str, Any] = {
         **common_pod_fields(owner),
         "restartPolicy": "Never",
+        # Of each attempt: a pod that is ended by it stays, with its log; a Job that is ended by one
+        # of its own takes its pod away.
+        "activeDeadlineSeconds": of.step.deadline,
         "terminationGracePeriodSeconds": 10,
         "securityContext": pod_security(containers, None),
         "containers": built[-1:],

@@ -12,7 +12,7 @@ from stackroles.api.v1alpha1.cloud_controller import Phase
 from stackroles.builders.cloud_controller import build_step
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
-from stackroles.errors import Conflict
+from stackroles.errors import ClusterError, Conflict
 from stackroles.kube.kinds import ref_of, uid_of
 from stackroles.openstack.access import administrator
 from stackroles.openstack.catalogue import ensure_catalogue, wanted
@@ -23,7 +23,7 @@ from stackroles.reconcile.observe import explain_pods
 from stackroles.roles.definition import ServiceDefinition, Step
 from stackroles.status.phases import completed
 from stackroles.status.refusal import lacks_pods
-from stackroles.status.step import StepState, assess_step, failed_step
+from stackroles.status.step import StepState, assess_step, failed_step, is_complete, log_wanted
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -49,6 +49,33 @@ class Steps:
         self._cloud = cloud
         self._services = services
         self._built: dict[str, list[Object]] = {}
+        self._logs: dict[str, str] = {}
+
+    async def listen(self, credentials: Credentials, now: datetime) -> None:
+        """Read the end of the logs of steps that run for long, or failed without last words.
+
+        Args:
+            credentials: what must not be shown, whatever a program logs.
+            now: the time of this look.
+        """
+        for service in self._services:
+            for step in service.steps:
+                job, pods = self._seen(service, step) if step.tasks else (None, [])
+                if job is None or is_complete(job):
+                    continue
+                for pod in pods:
+                    container = log_wanted(pod, now)
+                    if container is not None:
+                        said = await self._read_log(pod["metadata"]["name"], container)
+                        self._logs[pod["metadata"]["name"]] = credentials.without_secrets(said)
+
+    async def _read_log(self, pod: str, container: str) -> str:
+        try:
+            return await self._context.cluster.read_log(self._cloud.namespace, pod, container)
+        except ClusterError as error:
+            # What the step did stays as it is; a look that fails must not hold up the pass.
+            log.warning("The log of a step could not be read", pod=pod, error=str(error))
+            return f"its log could not be read: {error}"
 
     def observe(self, phases: Iterable[Phase], now: datetime) -> tuple[StepState, ...]:
         """Return how each step stands.
@@ -152,7 +179,7 @@ class Steps:
 
     def _observe_job(self, service: ServiceDefinition, step: Step, now: datetime) -> StepState:
         seen, pods = self._seen(service, step)
-        return assess_step(_node(service, step), step.advice, seen, pods, now)
+        return assess_step(_node(service, step), step.advice, seen, pods, now, logs=self._logs)
 
     def _seen(self, service: ServiceDefinition, step: Step) -> tuple[Object | None, list[Object]]:
         """Return the Job of the step's present inputs, None where it is not there, and its pods."""

@@ -180,13 +180,23 @@ def oslo_options(options: Sections) -> Sections:
     return {section: values for section, values in options.items() if section != UWSGI}
 
 
-def setup_options(cloud: Cloud, service: str) -> Sections:
-    """Return the user's options that matter to a service's set-up: those of its databases.
+def setup_options(cloud: Cloud, service: str, *databases: str) -> Sections:
+    """Return options of a service's set-up, to lay over those of its roles.
 
-    Set-up is done again when its files change, which a change of any other option is no reason for.
+    Of the user's they are those of its databases: set-up is done again when its files change, which
+    a change of any other option is no reason for. A database that does not answer ends an attempt
+    with the driver's words; a role would wait for it without one.
+
+    Args:
+        cloud: the cloud.
+        service: the service.
+        databases: the sections of its databases.
     """
-    options = cloud.options(service, service)
-    return {section: values for section, values in options.items() if section.endswith("database")}
+    options: dict[str, dict[str, str | int]] = {name: {"max_retries": 30} for name in databases}
+    for section, values in cloud.options(service, service).items():
+        if section.endswith("database"):
+            options.setdefault(section, {}).update(values)
+    return options
 
 
 def _load(module: str) -> str:

@@ -290,6 +290,8 @@ class Step:
             through the OpenStack APIs.
         files: rendered files that the tasks mount through FileMount.
         needs: roles and steps that must be done first.
+        deadline: seconds that one attempt may take.
+        retries: attempts after the first.
         advice: what a person does when it fails, added to the condition's message.
     """
 

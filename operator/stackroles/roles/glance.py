@@ -88,7 +88,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
 
 def setup_files(cloud: Cloud) -> Mapping[str, str]:
     """Return the files of the set-up step."""
-    return {_CONFIG: _render(cloud, common.setup_options(cloud, "glance"))}
+    return {_CONFIG: _render(cloud, common.setup_options(cloud, "glance", "database"))}
 
 
 def _stores(spec: CloudControllerSpec) -> list[tuple[str, str]]:

@@ -97,7 +97,7 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
         )
     )
     return {
-        _CONFIG: _render(cloud, common.setup_options(cloud, "keystone")),
+        _CONFIG: _render(cloud, common.setup_options(cloud, "keystone", "database")),
         _SCRIPT: f"{script}\n",
     }
 

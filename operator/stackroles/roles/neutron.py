@@ -112,7 +112,7 @@ def _files(role: str) -> Files:
 
 def setup_files(cloud: Cloud) -> Mapping[str, str]:
     """Return the files of the set-up step."""
-    return {_CONFIG: _render(cloud, "neutron", common.setup_options(cloud, "neutron"))}
+    return {_CONFIG: _render(cloud, "neutron", common.setup_options(cloud, "neutron", "database"))}
 
 
 NEUTRON_API = RoleDefinition(

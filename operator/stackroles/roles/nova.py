@@ -143,7 +143,10 @@ if [ -z "$uuid" ]; then
 fi
 exec nova-manage cell_v2 update_cell --cell_uuid "$uuid" {cell}
 """
-    options = oslo.render(controller_options(cloud, "nova"), common.setup_options(cloud, "nova"))
+    options = oslo.render(
+        controller_options(cloud, "nova"),
+        common.setup_options(cloud, "nova", "database", "api_database"),
+    )
     return {_CONFIG: options, _CELLS: script}
 
 

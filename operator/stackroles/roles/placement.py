@@ -49,7 +49,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
 
 def setup_files(cloud: Cloud) -> Mapping[str, str]:
     """Return the files of the set-up step."""
-    return {_CONFIG: _render(cloud, common.setup_options(cloud, "placement"))}
+    return {_CONFIG: _render(cloud, common.setup_options(cloud, "placement", "placement_database"))}
 
 
 PLACEMENT = RoleDefinition(

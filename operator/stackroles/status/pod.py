@@ -33,7 +33,7 @@ def assess_pod(pod: Object, now: datetime) -> Finding | None:
         return None
     status = pod.get("status", {})
     name = pod["metadata"]["name"]
-    for container in (*_containers(status, "init"), *_containers(status, "")):
+    for container in containers_of(pod):
         finding = _assess_container(name, container)
         if finding:
             return finding
@@ -61,12 +61,18 @@ def last_words(container: Object) -> str:
 def failed_words(pod: Object) -> str:
     """Return what the container of a one-shot pod that failed said last, with its exit code."""
     status = pod.get("status", {})
-    for container in (*_containers(status, "init"), *_containers(status, "")):
+    for container in containers_of(pod):
         ended = container.get("state", {}).get("terminated")
         if ended and ended.get("exitCode"):
             words = essence(ended.get("message") or "")
             return f"{container['name']}: {_how_it_ended(ended)}{': ' if words else ''}{words}"
     return essence(str(status.get("message") or status.get("reason") or ""))
+
+
+def containers_of(pod: Object) -> list[Object]:
+    """Return the states of a pod's containers, in the order in which they are started."""
+    status = pod.get("status", {})
+    return [*_containers(status, "init"), *_containers(status, "")]
 
 
 def _assess_container(pod: str, container: Object) -> Finding | None:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.status.conditions import Finding
-from stackroles.status.pod import failed_words, first_finding
+from stackroles.status.pod import containers_of, failed_words, first_finding
+from stackroles.status.words import essence
 
 Object = Mapping[str, Any]
 
@@ -16,6 +18,9 @@ RETRY_SOONEST = timedelta(seconds=30)
 RETRY_LATEST = timedelta(minutes=5)
 # The first failure may be a moment's; from the second on a person is told.
 FAILURES_TOLD = 2
+# A step that runs longer is worth a look into its log, of which one line is shown meanwhile.
+LONG = timedelta(minutes=1)
+LINE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +42,39 @@ class StepState:
     note: str = ""
 
 
+def is_complete(job: Object) -> bool:
+    """Tell whether a Job has ended well."""
+    return "Complete" in _ended(job)
+
+
+def log_wanted(pod: Object, now: datetime) -> str | None:
+    """Return the container whose log tells more of a step than its pod's status does.
+
+    Args:
+        pod: a pod of the step's Job.
+        now: the time of this look.
+
+    Returns:
+        A container that runs for long, or that ended without last words; None where none does.
+    """
+    for container in containers_of(pod):
+        state = container.get("state", {})
+        ended, running = state.get("terminated"), state.get("running")
+        if ended and ended.get("exitCode") and not ended.get("message"):
+            return str(container["name"])
+        if running and _age(running, now) >= LONG:
+            return str(container["name"])
+    return None
+
+
 def assess_step(
-    node: str, advice: str, job: Object | None, pods: Sequence[Object], now: datetime
+    node: str,
+    advice: str,
+    job: Object | None,
+    pods: Sequence[Object],
+    now: datetime,
+    *,
+    logs: Mapping[str, str] = MappingProxyType({}),
 ) -> StepState:
     """Return how a step stands.
 
@@ -48,14 +84,14 @@ def assess_step(
         job: the Job of its present inputs, None where it does not exist.
         pods: that Job's pods.
         now: the time of this look.
+        logs: the end of the log of each pod of which `log_wanted` names a container.
     """
     if job is None:
         return StepState(node=node)
-    status = job.get("status", {})
-    ended = {c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"}
+    status, ended = job.get("status", {}), _ended(job)
     if "Complete" in ended:
         return StepState(node=node, done=True)
-    words = _last_failure(pods)
+    words = _last_failure(pods, logs)
     if "Failed" in ended:
         failed = ended["Failed"]
         message = words or failed.get("message") or failed.get("reason", "")
@@ -65,11 +101,18 @@ def assess_step(
             retry_at=_retry_at(job, failed, now),
         )
     attempts = status.get("failed", 0)
-    if attempts >= FAILURES_TOLD:
+    if attempts >= FAILURES_TOLD or any(_is_overdue(pod) for pod in pods):
         return StepState(node=node, problem=_failed(node, advice, words))
     waiting = [pod for pod in pods if pod.get("status", {}).get("phase") in ("Pending", "Running")]
-    note = f"tried {attempts + 1} times" if attempts else "running"
+    note = _progress(waiting, logs, now) or (
+        f"tried {attempts + 1} times" if attempts else "running"
+    )
     return StepState(node=node, problem=first_finding(waiting, now), note=note)
+
+
+def _ended(job: Object) -> dict[str, Object]:
+    conditions = job.get("status", {}).get("conditions") or ()
+    return {c["type"]: c for c in conditions if c.get("status") == "True"}
 
 
 def failed_step(node: str, advice: str, error: str) -> StepState:
@@ -85,10 +128,41 @@ def _failed(node: str, advice: str, words: str) -> Finding:
     )
 
 
-def _last_failure(pods: Sequence[Object]) -> str:
+def _last_failure(pods: Sequence[Object], logs: Mapping[str, str]) -> str:
     failed = [pod for pod in pods if pod.get("status", {}).get("phase") == "Failed"]
     failed.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
-    return failed_words(failed[-1]) if failed else ""
+    if not failed:
+        return ""
+    last = failed[-1]
+    parts = (
+        "it did not end in time" if _is_overdue(last) else "",
+        failed_words(last),
+        essence(logs.get(last["metadata"]["name"], "")),
+    )
+    return ": ".join(part for part in parts if part)
+
+
+def _is_overdue(pod: Object) -> bool:
+    status = pod.get("status", {})
+    return bool(status.get("phase") == "Failed" and status.get("reason") == "DeadlineExceeded")
+
+
+def _progress(pods: Sequence[Object], logs: Mapping[str, str], now: datetime) -> str:
+    """Return since when a step runs and what it said last, once that is long."""
+    for pod in pods:
+        said = essence(logs.get(pod["metadata"]["name"], "")).splitlines()
+        for container in containers_of(pod):
+            running = container.get("state", {}).get("running")
+            if running and _age(running, now) >= LONG:
+                minutes = int(_age(running, now).total_seconds() // 60)
+                last = f", said last: {said[-1][:LINE]}" if said else ""
+                return f"{container['name']} has run for {minutes} min{last}"
+    return ""
+
+
+def _age(state: Object, now: datetime) -> timedelta:
+    started = state.get("startedAt")
+    return now - datetime.fromisoformat(started) if started else timedelta()
 
 
 def _retry_at(job: Object, failed: Object, now: datetime) -> datetime:

@@ -226,5 +226,8 @@ def test_no_part_of_a_manifest_is_shared(manifest: Object) -> None:
 @pytest.mark.parametrize("job", of_kind("Job"))
 def test_step_ends_by_itself(job: Object) -> None:
     assert pod_spec(job)["restartPolicy"] == "Never"
-    assert job["spec"]["activeDeadlineSeconds"] > 0
+    # The Job's own would take the pod away, and with it the log that says where it hung.
+    assert "activeDeadlineSeconds" not in job["spec"]
+    assert pod_spec(job)["activeDeadlineSeconds"] > 0
+    assert job["spec"]["backoffLimit"] > 0
     assert "ttlSecondsAfterFinished" not in job["spec"]

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from stackroles.status.step import RETRY_LATEST, RETRY_SOONEST, assess_step
+from stackroles.status.step import RETRY_LATEST, RETRY_SOONEST, assess_step, log_wanted
 
 Object = dict[str, Any]
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -77,3 +77,58 @@ def test_job_whose_pod_cannot_start_says_why() -> None:
     state = assess_step("a/b", "", job(), [stuck], NOW)
     assert state.problem is not None
     assert state.problem.reason == "ImagePullFailed"
+
+
+def hanging(since: str = "2026-01-01T11:55:00Z") -> Object:
+    return {
+        "metadata": {"name": "p"},
+        "status": {
+            "phase": "Running",
+            "initContainerStatuses": [
+                {"name": "cells", "state": {"terminated": {"exitCode": 0}}},
+                {"name": "db-sync", "state": {"running": {"startedAt": since}}},
+            ],
+            "containerStatuses": [{"name": "last", "state": {"waiting": {}}}],
+        },
+    }
+
+
+def overdue(message: str = "") -> Object:
+    ended = {"exitCode": 137, "reason": "Error", "message": message}
+    return {
+        "metadata": {"name": "p"},
+        "status": {
+            "phase": "Failed",
+            "reason": "DeadlineExceeded",
+            "message": "Pod was active on the node longer than the specified deadline",
+            "containerStatuses": [{"name": "db-sync", "state": {"terminated": ended}}],
+        },
+    }
+
+
+def test_a_step_that_runs_for_long_shows_its_last_line() -> None:
+    assert log_wanted(hanging(), NOW) == "db-sync"
+    state = assess_step("a/b", "", job(), [hanging()], NOW, logs={"p": "one\nwaiting for a lock\n"})
+    assert state.note == "db-sync has run for 5 min, said last: waiting for a lock"
+    assert state.problem is None
+
+
+def test_a_step_that_has_just_begun_is_not_asked() -> None:
+    young = hanging("2026-01-01T11:59:30Z")
+    assert log_wanted(young, NOW) is None
+    assert assess_step("a/b", "", job(), [young], NOW).note == "running"
+
+
+def test_a_step_that_hung_is_told_at_once_with_the_end_of_its_log() -> None:
+    assert log_wanted(overdue(), NOW) == "db-sync"
+    state = assess_step(
+        "a/b", "look", job(failed=1), [overdue()], NOW, logs={"p": "waiting for a lock"}
+    )
+    assert state.problem is not None
+    for words in ("did not end in time", "db-sync", "waiting for a lock", "look"):
+        assert words in state.problem.message
+
+
+def test_last_words_in_the_status_need_no_log() -> None:
+    assert log_wanted(POD, NOW) is None
+    assert log_wanted(overdue("said it"), NOW) is None

@@ -1,0 +1,92 @@
+"""Steps of a cloud that hang: what their logs say reaches the conditions."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from stackroles.kube.kinds import uid_of
+from stackroles.reconcile import cloud_controller
+from tests.support.fake_api import Fault
+from tests.unit.reconcile import test_cloud_controller as clouds
+from tests.unit.reconcile.test_cloud_controller import World
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(cloud_controller, "reconcile_galera", clouds._synced)
+    async with clouds._world() as found:
+        yield found
+
+
+async def with_pod(world: World, **status: Any) -> None:
+    """Bring the cloud to its first step, and give that a pod."""
+    world.declare()
+    await world.reconcile()
+    world.serve()
+    await world.reconcile()
+    [job] = [job for job in world.all("Job") if "accounts" in job["metadata"]["name"]]
+    owner = {"kind": "Job", "name": job["metadata"]["name"], "uid": uid_of(job)}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "accounts-1",
+            "namespace": "ns",
+            "labels": job["metadata"]["labels"],
+            "ownerReferences": [{**owner, "apiVersion": "batch/v1"}],
+        },
+        "spec": {},
+        "status": status,
+    }
+    world.cluster.cache.upsert(world.api.put(pod))
+    world.clock.at += timedelta(minutes=3)
+
+
+def running(world: World) -> dict[str, Any]:
+    since = world.clock.at.isoformat()
+    return {
+        "phase": "Running",
+        "containerStatuses": [{"name": "accounts", "state": {"running": {"startedAt": since}}}],
+    }
+
+
+async def test_a_step_that_runs_for_long_shows_what_it_said_last(world: World) -> None:
+    await with_pod(world, **running(world))
+    await world.reconcile()
+    message = world.condition("Progressing")["message"]
+    assert "mariadb/accounts" in message
+    assert "run for 3 min, said last: last line" in message
+
+
+async def test_no_password_is_shown_that_a_program_logs(world: World) -> None:
+    await with_pod(world, **running(world))
+    password = world.secret("demo-nova-credentials")["database-password"]
+    world.api.log = f"connecting to mysql://nova:{password}@db\n"
+    await world.reconcile()
+    message = world.condition("Progressing")["message"]
+    assert "connecting to mysql://nova:***@db" in message
+    assert password not in message
+
+
+async def test_a_log_that_cannot_be_read_holds_nothing_up(world: World) -> None:
+    await with_pod(world, **running(world))
+    world.api.faults.append(Fault("GET", "/log", status=500))
+    await world.reconcile()
+    assert "could not be read" in world.condition("Progressing")["message"]
+
+
+async def test_a_step_that_hung_says_where(world: World) -> None:
+    ended = {"terminated": {"exitCode": 137, "reason": "Error"}}
+    await with_pod(
+        world,
+        phase="Failed",
+        reason="DeadlineExceeded",
+        containerStatuses=[{"name": "accounts", "state": ended}],
+    )
+    await world.reconcile()
+    condition = world.condition("Progressing")
+    assert condition["reason"] == "StepFailed"
+    for words in ("mariadb/accounts", "did not end in time", "last line", "What to do"):
+        assert words in condition["message"]
