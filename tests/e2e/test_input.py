@@ -207,7 +207,7 @@ class TestPlacementAndPool:
             kubectl, "cloudcontroller", PLACED, "Reconciled", "DeletionBlocked",
             seconds=TOLD_SECONDS, says=POOL,
         )  # fmt: skip
-        assert "Nothing is removed until they are deleted" in said["message"]
+        assert "The cloud is kept up until they are deleted" in said["message"]
         assert children(kubectl, PLACED, "statefulsets", "deployments", "services") == before
 
     def test_it_goes_when_its_pool_has_gone_and_secrets_and_volumes_stay(

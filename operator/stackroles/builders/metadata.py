@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stackroles.api.v1alpha1.common import DeletionPolicy
 from stackroles.config.owner import Owner
 from stackroles.constants import (
     GROUP_VERSION,
@@ -68,13 +67,13 @@ def metadata(
         owner: the resource the child belongs to.
         name: the child's name.
         child_labels: its labels.
-        keep: whether the child outlives its owner unless `deletionPolicy` is Delete.
+        keep: whether the child has no reference to its owner: it cannot be made again, so that it
+            goes in the owner's teardown alone, where `deletionPolicy` is Delete.
     """
-    kept = keep and owner.deletion_policy is DeletionPolicy.RETAIN
     return {
         "name": name,
         "namespace": owner.namespace,
         "labels": dict(child_labels),
         # An empty list says that there shall be none.
-        "ownerReferences": [] if kept else [owner_reference(owner)],
+        "ownerReferences": [] if keep else [owner_reference(owner)],
     }

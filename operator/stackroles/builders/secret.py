@@ -11,7 +11,7 @@ from stackroles.constants import ANNOTATION_KEYS
 def build_secret(
     owner: Owner, name: str, service: str, data: Mapping[str, str], kept: Iterable[str] = ()
 ) -> Manifest:
-    """Return a Secret that outlives its owner unless `deletionPolicy` is Delete.
+    """Return a Secret, which goes in its owner's teardown alone.
 
     Args:
         owner: the resource.

@@ -6,7 +6,6 @@ from types import MappingProxyType
 
 from stackroles import naming
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSpec
-from stackroles.api.v1alpha1.common import DeletionPolicy
 from stackroles.config.owner import RoleSettings
 
 Sections = Mapping[str, Mapping[str, str | int]]
@@ -49,11 +48,6 @@ class Cloud:
     def cloud_name(self) -> str:
         """The resource whose Secrets its pods read: itself."""
         return self.name
-
-    @property
-    def deletion_policy(self) -> DeletionPolicy:
-        """Whether volumes and Secrets go with the resource."""
-        return self.spec.deletion_policy
 
     @property
     def pull_secrets(self) -> tuple[str, ...]:

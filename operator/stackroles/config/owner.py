@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from stackroles.api.v1alpha1.common import DeletionPolicy, Resources, Toleration
+from stackroles.api.v1alpha1.common import Resources, Toleration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +50,6 @@ class Owner(Protocol):
     @property
     def cloud_name(self) -> str:
         """The CloudController whose Secrets its pods read."""
-
-    @property
-    def deletion_policy(self) -> DeletionPolicy:
-        """Whether volumes and Secrets go with the resource."""
 
     @property
     def agents(self) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from stackroles import naming
-from stackroles.api.v1alpha1.common import DeletionPolicy, Toleration
+from stackroles.api.v1alpha1.common import Toleration
 from stackroles.api.v1alpha1.compute import ComputePoolSpec, PoolRoleSpec
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.config.owner import RoleSettings
@@ -60,11 +60,6 @@ class Pool:
     def cloud_name(self) -> str:
         """The resource whose Secrets its pods read."""
         return self.cloud.name
-
-    @property
-    def deletion_policy(self) -> DeletionPolicy:
-        """Whether what nodes keep on disk goes with the pool."""
-        return self.spec.deletion_policy
 
     @property
     def agents(self) -> Mapping[str, str]:

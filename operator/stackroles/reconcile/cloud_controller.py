@@ -61,17 +61,19 @@ async def reconcile_cloud_controller(context: Context, resource: Object) -> None
         SpecInvalid: the spec asks for what cannot be.
         ClusterError: a child was refused; all others were applied, and the status says so.
     """
+    blocked: Finding | None = None
     if resource["metadata"].get("deletionTimestamp"):
-        await reconcile_teardown(context, resource)
-        return
+        blocked = await reconcile_teardown(context, resource)
+        if blocked is None:
+            return
     cloud = cloud_of(context, resource)
     if cloud.spec.suspend or ANNOTATION_PAUSED in resource["metadata"].get("annotations", {}):
         words = "Nothing is changed while spec.suspend is true; what runs keeps running."
-        await refuse(context, resource, Finding(Reason.SUSPENDED, words))
+        await refuse(context, resource, blocked or Finding(Reason.SUSPENDED, words))
         return
     await context.cluster.set_finalizer(resource, present=True)
     previous, look = _previous(resource), _look(context, resource)
-    await CloudPass(context, resource, cloud, previous, look).run()
+    await CloudPass(context, resource, cloud, previous, look).run(blocked)
 
 
 class CloudPass:
@@ -94,8 +96,12 @@ class CloudPass:
         self._services = registry.SERVICES
         self._steps = Steps(context, resource, cloud, self._services)
 
-    async def run(self) -> None:
-        """Observe, plan, build, apply, observe again, and say how it stands."""
+    async def run(self, blocked: Finding | None = None) -> None:
+        """Observe, plan, build, apply, observe again, and say how it stands.
+
+        Args:
+            blocked: what blocks its deletion, if it is to go.
+        """
         credentials = await observe_credentials(
             self._context, self._resource, self._cloud, self._services
         )
@@ -110,7 +116,7 @@ class CloudPass:
         roles = await explain_roles(self._context.cluster, self._cloud, after.roles, self._look.now)
         steps = await self._steps.explain(after.steps)
         after = replace(after, roles=roles, steps=steps, waiting=plan.waiting, database=database)
-        await self._report(after, _reconciled(credentials, failure), records)
+        await self._report(after, blocked or _reconciled(credentials, failure), records)
         if failure is not None:
             raise failure
         self._look_again(after, credentials)

@@ -81,21 +81,26 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
         await refuse(context, resource, missing_controller(spec.controller, namespace))
         return
     pool = pool_of(context, resource, spec, controller)
-    if deleting:
-        await compute_release.teardown(context, resource, pool)
+    if deleting and not compute_release.present(context, pool):
+        await compute_release.let_go(context, resource)
         return
     await context.cluster.set_finalizer(resource, present=True)
     await PoolPass(context, resource, pool, controller).run()
 
 
 class PoolPass:
-    """One pass over one pool."""
+    """One pass over one pool.
+
+    One that is to go is kept up until its nodes have left: guests cannot be moved without agents,
+    and a deletion in the foreground takes children all the same.
+    """
 
     def __init__(self, context: Context, resource: Object, pool: Pool, controller: Object) -> None:
         self._context = context
         self._resource = resource
         self._pool = pool
         self._controller = controller
+        self._deleting = bool(resource["metadata"].get("deletionTimestamp"))
         self._cloud = PoolCloud(context, resource, pool)
         self._zone = pool.spec.availability_zone or previous(resource).availability_zone
 
@@ -104,7 +109,7 @@ class PoolPass:
         enrolment = plan_enrolment(
             *claims(self._context, self._resource), candidates(self._context)
         )
-        for name in (*enrolment.members, *enrolment.enrol):
+        for name in (*enrolment.members, *enrolment.enrol, *enrolment.leaving):
             await enrol(self._context, self._resource, self._pool, name)
         access = await self._cloud.access()
         hosts, silence, spoke = self._cloud.hosts()
@@ -115,10 +120,15 @@ class PoolPass:
         mapped = self._mapped(step)
         if spoke or silence:
             await self._report_nodes(enrolment, hosts, silence, mapped)
-        trouble = await self._cloud_side(enrolment, access, mapped)
-        trouble = step.problem or trouble or await self._refusal()
+        trouble, held = await self._cloud_side(enrolment, access, mapped)
+        if self._deleting and not compute_release.present(self._context, self._pool):
+            await compute_release.let_go(self._context, self._resource)
+            return
+        leaving = Finding(Reason.LEAVING, held.message) if held else None
+        reconciled = held if held and self._deleting else _reconciled(failure)
+        trouble = step.problem or leaving or trouble or await self._refusal()
         progressing = trouble or _waiting(missing, self._pool.cloud.name)
-        await self._report(enrolment, records, failure, progressing)
+        await self._report(enrolment, records, reconciled, progressing)
         if failure is not None:
             raise failure
 
@@ -197,10 +207,15 @@ class PoolPass:
 
     async def _cloud_side(
         self, enrolment: Enrolment, access: CloudAccess | None, mapped: set[str]
-    ) -> Finding | None:
-        """Do what needs the cloud's APIs: poll hosts, fill the zone, let nodes go."""
+    ) -> tuple[Finding | None, Finding | None]:
+        """Do what needs the cloud's APIs: poll hosts, fill the zone, let nodes go.
+
+        Returns:
+            What is wrong with hosts that stay, and what holds up those that leave.
+        """
         if access is None:
-            return None
+            held = compute_release.unasked(self._context, self._resource, self._pool)
+            return None, held if self._deleting else None
         kept = {*enrolment.members, *enrolment.enrol}
         nodes = nodes_of(self._context, self._pool)
         settled = all(previous_status(node).state == READY for node in nodes.values())
@@ -213,11 +228,10 @@ class PoolPass:
         leaving = {*enrolment.leaving, *nodes.keys()} - kept
         if not leaving:
             compute_release.stay(self._context, self._resource)
-            return trouble
-        held = await compute_release.release(
+            return trouble, None
+        return trouble, await compute_release.release(
             self._context, self._resource, self._pool, access, leaving
         )
-        return Finding(Reason.LEAVING, held.message) if held else trouble
 
     def _place(self, access: CloudAccess, hosts: Mapping[str, Host | None]) -> Finding | None:
         """Have hosts put into the pool's zone, or out of the one it had; return what refuses it."""
@@ -243,14 +257,9 @@ class PoolPass:
         self,
         enrolment: Enrolment,
         records: tuple[ChildRecord, ...] | None,
-        failure: ClusterError | None,
+        reconciled: Finding,
         progressing: Finding | None,
     ) -> None:
-        reconciled = (
-            Finding(Reason.APPLIED, "All that can run yet is applied.")
-            if failure is None
-            else Finding(Reason.APPLY_FAILED, str(failure))
-        )
         nodes = {
             name: previous_status(node)
             for name, node in nodes_of(self._context, self._pool).items()
@@ -276,6 +285,12 @@ class PoolPass:
         await self._context.cluster.patch_status(self._resource, written)
         if any(node.state != READY for node in nodes.values()):
             self._context.enqueue(ref_of(self._resource), _UNSETTLED_SECONDS)
+
+
+def _reconciled(failure: ClusterError | None) -> Finding:
+    if failure is None:
+        return Finding(Reason.APPLIED, "All that can run yet is applied.")
+    return Finding(Reason.APPLY_FAILED, str(failure))
 
 
 def _waiting(missing: set[str], cloud: str) -> Finding | None:

@@ -13,10 +13,8 @@ from stackroles.errors import CloudError
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import DEADLINE, CloudAccess
 from stackroles.openstack.fleet import close_hosts, open_hosts, remove_hosts
-from stackroles.reconcile.compute_cloud import PoolCloud
 from stackroles.reconcile.compute_node import nodes_of, pods_by_node
 from stackroles.reconcile.context import Context, Observation
-from stackroles.reconcile.refusal import refuse
 from stackroles.status.conditions import Finding
 
 Object = dict[str, Any]
@@ -41,24 +39,19 @@ def labelled(context: Context, pool: Pool) -> set[str]:
     }
 
 
-async def teardown(context: Context, resource: Object, pool: Pool) -> None:
-    """Let a pool go when its nodes have no guests."""
-    names = labelled(context, pool) | nodes_of(context, pool).keys()
-    if names:
-        access = await PoolCloud(context, resource, pool).access()
-        if access is None:
-            held: Finding | None = _blocked(
-                context,
-                resource,
-                f"The Secret with the password of {pool.cloud.name}'s administrator is missing: "
-                "guests cannot be counted.",
-            )
-        else:
-            held = await release(context, resource, pool, access, names)
-        if held is not None:
-            await refuse(context, resource, held)
-            return
-    await _let_go(context, resource)
+def present(context: Context, pool: Pool) -> set[str]:
+    """Return the nodes that a pool has not let go of."""
+    return labelled(context, pool) | nodes_of(context, pool).keys()
+
+
+def unasked(context: Context, resource: Object, pool: Pool) -> Finding:
+    """Return why nodes cannot leave while nobody may ask the cloud."""
+    return _blocked(
+        context,
+        resource,
+        f"The Secret with the password of {pool.cloud.name}'s administrator is missing: guests "
+        "cannot be counted.",
+    )
 
 
 async def abandon(context: Context, resource: Object) -> None:
@@ -68,10 +61,11 @@ async def abandon(context: Context, resource: Object) -> None:
     for node in context.cluster.list("Node"):
         if node["metadata"].get("labels", {}).get(LABEL_POOL) == value:
             await context.cluster.label_node(node, {LABEL_POOL: None})
-    await _let_go(context, resource)
+    await let_go(context, resource)
 
 
-async def _let_go(context: Context, resource: Object) -> None:
+async def let_go(context: Context, resource: Object) -> None:
+    """Let the resource of a pool go that has no nodes any more."""
     context.poller.forget(f"{ref_of(resource)}/")
     context.cluster.forget(resource)
     await context.cluster.set_finalizer(resource, present=False)

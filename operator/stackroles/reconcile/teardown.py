@@ -8,37 +8,39 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.constants import FINALIZER, LABEL_INSTANCE, LABEL_OWNER_KIND
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusal import refuse
 from stackroles.status.conditions import Finding
 
 Object = dict[str, Any]
 
 
-async def reconcile_teardown(context: Context, resource: Object) -> None:
+async def reconcile_teardown(context: Context, resource: Object) -> Finding | None:
     """Let a CloudController go, unless pools still name it.
 
     What has no owner reference to it (Secrets, volumes, the state of the database) stays with
     `deletionPolicy: Retain`, and a CloudController of the same name takes it up again.
+
+    Returns:
+        What blocks it, None when it is gone. As long as it is blocked the cloud is kept up: guests
+        cannot be moved without it, and a deletion in the foreground takes children all the same.
     """
     if FINALIZER not in (resource["metadata"].get("finalizers") or ()):
-        return
+        return None
     pools = users_of(context, resource)
     if pools:
         name = resource["metadata"]["name"]
-        finding = Finding(
+        return Finding(
             Reason.DELETION_BLOCKED,
-            f"ComputePools still belong to {name}: {', '.join(pools)}. Nothing is removed until "
+            f"ComputePools still belong to {name}: {', '.join(pools)}. The cloud is kept up until "
             "they are deleted. To leave them behind, remove the finalizer "
             f"{FINALIZER} from this resource.",
         )
-        await refuse(context, resource, finding)
-        return  # the end of a pool wakes its controller
     if (resource.get("spec") or {}).get("deletionPolicy") == DeletionPolicy.DELETE:
         await _delete_kept(context, resource)
     context.poller.forget(f"{ref_of(resource)}/")
     context.openstack.forget(resource["metadata"]["uid"])
     context.cluster.forget(resource)
     await context.cluster.set_finalizer(resource, present=False)
+    return None
 
 
 def users_of(context: Context, resource: Object) -> list[str]:

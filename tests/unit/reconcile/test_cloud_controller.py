@@ -261,13 +261,13 @@ async def test_passwords_are_made_once_and_survive_the_resource(world: World) ->
     assert world.secret("demo-nova-credentials") == made
 
 
-async def test_delete_policy_ties_secrets_to_the_resource(world: World) -> None:
-    world.declare(deletionPolicy="Delete")
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+async def test_no_garbage_collector_may_take_secrets(world: World, policy: str) -> None:
+    world.declare(deletionPolicy=policy)
     await world.reconcile()
     stored = world.api.get("secrets", "ns", "demo-nova-credentials")
     assert stored is not None
-    [owner] = stored["metadata"]["ownerReferences"]
-    assert owner["uid"] == world.resource["metadata"]["uid"]
+    assert not stored["metadata"].get("ownerReferences")
 
 
 async def test_missing_secret_of_the_users_starts_nothing_and_says_so(world: World) -> None:
@@ -435,7 +435,25 @@ async def test_deletion_waits_for_the_pools(world: World) -> None:
     assert world.api.get("secrets", "ns", "demo-nova-credentials")
 
 
-async def test_delete_policy_takes_secrets_made_under_retain(world: World) -> None:
+async def test_deletion_that_waits_keeps_the_cloud_up(world: World) -> None:
+    world.declare()
+    await world.settle()
+    pool = custom("compute", "ComputePool", controller="demo", nodeSelector={"a": "b"})
+    world.cluster.cache.upsert(world.api.put(pool))
+    doomed = copy.deepcopy(world.resource)
+    doomed["metadata"]["deletionTimestamp"] = "2026-01-01T01:00:00Z"
+    world.cluster.cache.upsert(world.api.put(doomed))
+    before = world.roles()
+    # As after kubectl delete --cascade=foreground, which asks no finalizer but its own.
+    for workload in (*world.all("StatefulSet"), *world.all("Deployment")):
+        world.api.remove(f"{workload['kind'].lower()}s", "ns", workload["metadata"]["name"])
+        world.cluster.cache.remove(workload)
+    await world.settle()
+    assert world.roles() == before
+    assert world.condition("Ready")["reason"] == "DeletionBlocked"
+
+
+async def test_delete_policy_takes_secrets_volumes_and_state(world: World) -> None:
     world.declare()
     await world.settle()
     world.declare(deletionPolicy="Delete")
@@ -453,9 +471,12 @@ async def test_delete_policy_takes_secrets_made_under_retain(world: World) -> No
         },
         "spec": {},
     }
-    world.cluster.cache.upsert(world.api.put(claim))
+    state = {"kind": "ConfigMap", "metadata": {"name": "demo-state", "namespace": "ns"}}
+    for kept in (claim, state):
+        world.cluster.cache.upsert(world.api.put(kept))
     await world.reconcile()
     assert world.api.get("secrets", "ns", "demo-nova-credentials") is None
+    assert world.api.get("configmaps", "ns", "demo-state") is None
     assert world.api.get("persistentvolumeclaims", "ns", "data-demo-mariadb-0") is None
     deleted = [path for method, path in world.api.writes() if method == "DELETE"]
     kinds = [path.split("/")[-2] for path in deleted]

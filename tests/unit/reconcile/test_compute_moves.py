@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from stackroles.errors import CloudError, CloudUnavailable
+from stackroles.roles import registry
 from tests.support.pool_world import World, pool_world, serving
 
 
@@ -148,3 +149,27 @@ async def test_hosts_of_a_pool_that_gives_up_its_zone_leave_it_once(world: World
     done = len(world.nova.done)
     await world.settle()
     assert world.nova.done[done:] == [], "a zone that a person chooses now is theirs"
+
+
+async def test_a_pool_whose_deletion_waits_keeps_its_agents(world: World) -> None:
+    await serving(world, "n1")
+    world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], guests=1)
+    world.delete()
+    await world.settle()
+    # As after kubectl delete --cascade=foreground, which asks no finalizer but its own.
+    for child in world.cluster.list("DaemonSet", "ns"):
+        world.api.remove("daemonsets", "ns", child["metadata"]["name"])
+        world.cluster.cache.remove(child)
+    world.api.remove("computenodes", "ns", "n1")
+    await world.settle()
+    assert world.daemon_sets() == {role.name for role in registry.COMPUTE_ROLES}
+    node = world.cluster.get("ComputeNode", "ns", "n1")
+    assert node is not None
+    assert node["status"]["state"] == "Leaving"
+    assert world.condition("Ready")[1] == "DeletionBlocked"
+    world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], guests=0)
+    await world.settle()
+    world.stop("n1")
+    await world.settle()
+    assert world.nova.hosts == {}
+    assert not world.pool()["metadata"].get("finalizers")

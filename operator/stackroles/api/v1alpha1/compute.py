@@ -9,7 +9,6 @@ from stackroles.api.v1alpha1.common import (
     ATOMIC,
     Children,
     Conditions,
-    DeletionPolicy,
     LabelMap,
     Model,
     Name,
@@ -104,9 +103,6 @@ class ComputePoolSpec(Model):
         dict[str, ConfigSections],
         Field(max_length=16, json_schema_extra={"x-stackroles-keys": "compute-config"}),
     ] = Field(default_factory=dict, description="Options by role, section and option.")
-    deletion_policy: DeletionPolicy = Field(
-        DeletionPolicy.RETAIN, description="Whether what nodes keep on disk goes with the pool."
-    )
     suspend: bool = Field(
         False, description="Stop acting on this resource; what runs keeps running."
     )
