@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 
 _THREADS: Final = 8
 _EXIT_SECONDS: Final = 1.5
+_DRAIN_SECONDS: Final = 5.0
 _SETTLE_SECONDS: Final = 5.0
 
 
@@ -71,7 +72,6 @@ class Operator:
         client: the Kubernetes API.
         reconcilers: which function reconciles which kind.
         watchers: further keys by the kind that changed.
-        openstack: access to the clouds' own APIs, handed to reconcile functions as it is.
     """
 
     def __init__(
@@ -82,7 +82,6 @@ class Operator:
         *,
         reconcilers: Reconcilers,
         watchers: Watchers,
-        openstack: Any = None,
     ) -> None:
         self.settings = settings
         self.client = client
@@ -106,13 +105,14 @@ class Operator:
         )
         self.feed = Feed(self.cluster, self.queue, watchers)
         self.poller = Poller(self.queue.add, time.monotonic)
+        self.clouds = Clouds(self.leadership.fence)
         self.context = Context(
             cluster=self.cluster,
             poller=self.poller,
             clock=self.clock,
             random=random.SystemRandom(),
             settings=settings,
-            openstack=openstack,
+            openstack=self.clouds,
             enqueue=self.enqueue,
             leader=f"{identity}/{uuid.uuid4()}",
         )
@@ -178,11 +178,14 @@ class Operator:
             await asyncio.wait(parts.values(), return_when=asyncio.FIRST_COMPLETED)
             ended = {name: part for name, part in parts.items() if part.done()}
         finally:
-            # The Lease goes back when no write can follow, and kopf, which cancels every younger
-            # task of this process, ends last.
+            # The Lease goes back when no write can follow, also from a thread, and kopf, which
+            # cancels every younger task of this process, ends last.
             await _end(parts["work"], parts["elect"])
-            await self.elector.release()
             await self.poller.stop()
+            if await self.clouds.drain(_DRAIN_SECONDS):
+                await self.elector.release()
+            else:
+                log.warning("The Lease is left to run out: a call to a cloud has not ended")
             await _end(parts["stop"], parts["watch"])
             await server.cleanup()
         ended.pop("stop", None)
@@ -278,7 +281,6 @@ async def operate(settings: Settings, reconcilers: Reconcilers, watchers: Watche
             metrics,
             reconcilers=reconcilers,
             watchers=watchers,
-            openstack=Clouds(),
         )
         await operator.run(stop)
     finally:

@@ -1,23 +1,33 @@
-"""Calls to one cloud: in threads, with deadlines, errors translated once."""
+"""Calls to one cloud: in threads, with deadlines, errors translated once, changes fenced."""
 
 # ruff: noqa: PLC0415 - openstacksdk costs 40 MiB and a third of a second: only with a first call
 import asyncio
+import functools
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from typing_extensions import override
 
 from stackroles.config.cloud import Cloud
 from stackroles.errors import CloudError, CloudUnavailable
 from stackroles.roles.common import identity_url
 
 if TYPE_CHECKING:
+    from keystoneauth1.plugin import BaseAuthPlugin
+    from keystoneauth1.session import Session
     from openstack.connection import Connection
+    from requests import Response
 
 Result = TypeVar("Result")
+Fence = Callable[[], float]
+"""Returns the seconds for which changes may still be sent; raises when none may."""
 
 REQUEST_TIMEOUT = 15.0
 DEADLINE = 60.0
 USER_AGENT = "stackroles"
+_READS = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +57,14 @@ def administrator(cloud: Cloud, password: str) -> Credentials:
     )
 
 
-def connect(credentials: Credentials) -> "Connection":
-    """Return a connection that talks to internal endpoints; nothing is sent yet."""
+def connect(credentials: Credentials, fence: Fence) -> "Connection":
+    """Return a connection that talks to internal endpoints; nothing is sent yet.
+
+    Args:
+        credentials: the account.
+        fence: asked before each request that changes something; such a request does not outlive it.
+    """
     from keystoneauth1.identity import v3
-    from keystoneauth1.session import Session
     from openstack.connection import Connection
 
     auth = v3.Password(
@@ -61,8 +75,25 @@ def connect(credentials: Credentials) -> "Connection":
         project_name=credentials.project,
         project_domain_id="default",
     )
-    session = Session(auth=auth, timeout=REQUEST_TIMEOUT, additional_user_agent=[(USER_AGENT, "")])
+    session = _fenced(auth, fence)
     return Connection(session=session, region_name=credentials.region, interface="internal")
+
+
+def _fenced(auth: "BaseAuthPlugin", fence: Fence) -> "Session":
+    """Return a session whose changes pass a fence; asking for a token is none."""
+    from keystoneauth1.session import Session
+
+    class FencedSession(Session):
+        """The class is made here because the SDK is imported late."""
+
+        @override
+        def request(self, url: str, method: str, *args: Any, **options: Any) -> "Response":
+            if method.upper() not in _READS and options.get("authenticated") is not False:
+                options["timeout"] = min(fence(), REQUEST_TIMEOUT)
+            return super().request(url, method, *args, **options)
+
+    agent = [(USER_AGENT, "")]
+    return FencedSession(auth=auth, timeout=REQUEST_TIMEOUT, additional_user_agent=agent)
 
 
 def accepted(credentials: Credentials) -> bool:
@@ -74,10 +105,14 @@ def accepted(credentials: Credentials) -> bool:
     from keystoneauth1.exceptions import Unauthorized
 
     try:
-        connect(credentials).session.get_token()
+        connect(credentials, _nothing).session.get_token()
     except Unauthorized:
         return False
     return True
+
+
+def _nothing() -> float:
+    raise CloudError("Trying a password changes nothing")
 
 
 def translate(error: Exception, what: str) -> Exception:
@@ -110,21 +145,48 @@ def _text(error: Exception) -> str:
     return str(details or error).strip().splitlines()[0][:500] if str(error) else repr(error)
 
 
+class _Line:
+    """A connection, and whether anybody still waits for what is done over it."""
+
+    def __init__(self, fence: Fence) -> None:
+        self._fence = fence
+        self._open = True
+        self.connection: Connection | None = None
+
+    def fence(self) -> float:
+        """Return for how many seconds changes may be sent.
+
+        Raises:
+            CloudUnavailable: the call was given up; what it would still do is not wanted any more.
+            LeadershipLost: another replica may act by now.
+        """
+        if not self._open:
+            raise CloudUnavailable("the call was given up before this change")
+        return self._fence()
+
+    def close(self) -> None:
+        """Let no further change through."""
+        self._open = False
+
+
 class CloudAccess:
     """One cloud's APIs.
 
     Calls run one after the other in a thread: a connection is not made for more, and a cloud that
-    is slow shall not take the operator's threads.
+    is slow shall not take the operator's threads. A thread cannot be stopped: one whose call was
+    given up or cancelled ends by its own time-outs and before its next change.
     """
 
     def __init__(
         self,
         credentials: Credentials,
-        connecting: Callable[[Credentials], "Connection"] = connect,
+        fence: Fence,
+        threads: "set[asyncio.Future[Any]] | None" = None,
     ) -> None:
         self._credentials = credentials
-        self._connecting = connecting
-        self._connection: Connection | None = None
+        self._fence = fence
+        self._threads = set() if threads is None else threads
+        self._line = _Line(fence)
         self._one = asyncio.Lock()
 
     @property
@@ -141,9 +203,6 @@ class CloudAccess:
     ) -> Result:
         """Return the result of `work(connection, *arguments)`.
 
-        A call that outlives its deadline is left to end by its own time-outs, and its connection is
-        not used again.
-
         Args:
             what: what is done, for messages.
             work: a function of this package.
@@ -153,23 +212,45 @@ class CloudAccess:
         Raises:
             CloudError: the cloud refused.
             CloudUnavailable: it did not answer, or not in time.
+            LeadershipLost: a change was held back, since another replica may act by now.
         """
         try:
             async with asyncio.timeout(deadline), self._one:
-                return await asyncio.to_thread(self._work, what, work, arguments)
+                line = self._line
+                try:
+                    return await asyncio.shield(self._start(line, what, work, arguments))
+                except asyncio.CancelledError:
+                    line.close()
+                    self._line = _Line(self._fence)
+                    raise
         except TimeoutError as error:
-            self._connection = None
             raise CloudUnavailable(f"{what}: no answer within {deadline:.0f} s") from error
 
-    def _work(self, what: str, work: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    def _start(
+        self, line: _Line, what: str, work: Callable[..., Result], arguments: tuple[Any, ...]
+    ) -> "asyncio.Future[Result]":
+        run = functools.partial(copy_context().run, self._work, line, what, work, arguments)
+        future = asyncio.get_running_loop().run_in_executor(None, run)
+        self._threads.add(future)
+        future.add_done_callback(self._ended)
+        return future
+
+    def _ended(self, future: "asyncio.Future[Any]") -> None:
+        self._threads.discard(future)
+        if not future.cancelled():
+            future.exception()  # of a call that was given up, nobody else asks
+
+    def _work(
+        self, line: _Line, what: str, work: Callable[..., Result], arguments: tuple[Any, ...]
+    ) -> Result:
         try:
-            connection = self._connection or self._connecting(self._credentials)
-            self._connection = connection
+            connection = line.connection or connect(self._credentials, line.fence)
+            line.connection = connection
             return work(connection, *arguments)
         except Exception as error:
             translated = translate(error, what)
             if isinstance(translated, CloudUnavailable) or translated is error:
-                self._connection = None
+                line.connection = None
             if translated is error:
                 raise
             raise translated from error

@@ -1,14 +1,23 @@
 """One connection per cloud, kept between passes."""
 
+import asyncio
+from typing import Any
+
 from stackroles.config.cloud import Cloud
-from stackroles.openstack.access import CloudAccess, administrator
+from stackroles.openstack.access import CloudAccess, Fence, administrator
 
 
 class Clouds:
-    """Access to the APIs of the clouds this operator runs, as their administrators."""
+    """Access to the APIs of the clouds this operator runs, as their administrators.
 
-    def __init__(self) -> None:
+    Args:
+        fence: the leader's; every change of a cloud passes it.
+    """
+
+    def __init__(self, fence: Fence) -> None:
+        self._fence = fence
         self._known: dict[str, CloudAccess] = {}
+        self._threads: set[asyncio.Future[Any]] = set()
 
     def access(self, cloud: Cloud, password: str) -> CloudAccess:
         """Return access to a cloud; the same one until its address or password changes.
@@ -20,9 +29,16 @@ class Clouds:
         credentials = administrator(cloud, password)
         known = self._known.get(cloud.uid)
         if known is None or known.credentials != credentials:
-            known = self._known[cloud.uid] = CloudAccess(credentials)
+            known = CloudAccess(credentials, self._fence, self._threads)
+            self._known[cloud.uid] = known
         return known
 
     def forget(self, uid: str) -> None:
         """Drop the access to a cloud that is gone."""
         self._known.pop(uid, None)
+
+    async def drain(self, seconds: float) -> bool:
+        """Wait for threads whose calls were cancelled; tell whether all have ended."""
+        if self._threads:
+            await asyncio.wait(set(self._threads), timeout=seconds)
+        return not self._threads

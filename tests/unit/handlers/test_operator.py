@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stackroles import main
 from stackroles.engine.metrics import Metrics
 from stackroles.errors import LeadershipLost
 from stackroles.kube.kinds import KINDS, ObjectRef
@@ -208,6 +209,37 @@ async def test_lease_is_given_back_on_a_clean_exit() -> None:
 
     assert lease is not None
     assert lease["spec"]["holderIdentity"] == ""
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_lease_is_not_given_back_before_threads_end(
+    monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    monkeypatch.setattr(main, "_DRAIN_SECONDS", 1.0 if ends else 0.1)
+    holders: list[str] = []
+    async with fake_api() as api:
+        thread: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def holder() -> str:
+            return str((api.get("leases", "default", "stackroles-leader") or {})["spec"].get(
+                "holderIdentity"
+            ))  # fmt: skip
+
+        def end() -> None:
+            holders.append(holder())
+            if ends:
+                thread.set_result(None)
+
+        async with running(api) as run:
+            await run.until(lambda: run.operator.leadership.leading, "it leads")
+            threads = run.operator.clouds._threads
+            threads.add(thread)
+            thread.add_done_callback(threads.discard)
+            asyncio.get_running_loop().call_later(0.3, end)  # kopf ends younger tasks
+        await run.until(lambda: bool(holders), "its thread's time has come")
+        holders.append(holder())
+
+    assert holders == ["me", "" if ends else "me"]
 
 
 async def test_lost_lease_ends_the_operator() -> None:

@@ -33,4 +33,4 @@ def administrator(cloud: FakeCloud) -> Credentials:
 
 @pytest.fixture
 def access(administrator: Credentials) -> CloudAccess:
-    return CloudAccess(administrator)
+    return CloudAccess(administrator, lambda: 10.0)

@@ -1,18 +1,26 @@
 import asyncio
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stackroles.errors import CloudError, CloudUnavailable
+from stackroles.errors import CloudError, CloudUnavailable, LeadershipLost
 from stackroles.openstack.access import CloudAccess, Credentials, accepted
-from stackroles.openstack.services import list_services
+from stackroles.openstack.catalogue import Wanted, ensure_catalogue
+from stackroles.openstack.services import list_services, set_enabled
 from tests.support.fake_openstack import FakeCloud
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+
+WANTED = Wanted(region="RegionOne", entries=(), passwords={})
 
 
 async def test_refused_password_says_where_it_must_be_right(administrator: Credentials) -> None:
-    access = CloudAccess(replace(administrator, password="wrong"))
+    access = CloudAccess(replace(administrator, password="wrong"), lambda: 10.0)
     with pytest.raises(CloudError, match=r"<cloud>-admin") as caught:
         await access.call("listing services", list_services)
     assert not isinstance(caught.value, CloudUnavailable)
@@ -28,7 +36,7 @@ async def test_failing_server_is_unavailable(cloud: FakeCloud, access: CloudAcce
 
 
 async def test_nothing_listens_is_unavailable(administrator: Credentials) -> None:
-    access = CloudAccess(replace(administrator, auth_url="http://127.0.0.1:9/v3"))
+    access = CloudAccess(replace(administrator, auth_url="http://127.0.0.1:9/v3"), lambda: 10.0)
     with pytest.raises(CloudUnavailable, match="listing services"):
         await access.call("listing services", list_services)
 
@@ -41,6 +49,45 @@ async def test_hanging_server_is_left_at_the_deadline(
         await access.call("listing services", list_services, deadline=0.5)
     cloud.hanging.set()
     assert await access.call("listing services", list_services) == ()
+
+
+async def test_nothing_is_changed_without_the_lease(
+    cloud: FakeCloud, administrator: Credentials
+) -> None:
+    def fence() -> float:
+        raise LeadershipLost("another replica may lead")
+
+    access = CloudAccess(administrator, fence)
+    assert await access.call("listing services", list_services) == ()
+
+    with pytest.raises(LeadershipLost):
+        await access.call("filling", ensure_catalogue, WANTED, administrator)
+    with pytest.raises(LeadershipLost):
+        await access.call("disabling", set_enabled, "s1", False, "leaves")
+
+    assert cloud.writes() == []
+
+
+async def test_call_that_was_given_up_changes_nothing_more(
+    cloud: FakeCloud, administrator: Credentials
+) -> None:
+    going = threading.Event()
+    threads: set[asyncio.Future[Any]] = set()
+    access = CloudAccess(administrator, lambda: 10.0, threads)
+
+    def work(connection: "Connection") -> None:
+        going.wait(10)
+        ensure_catalogue(connection, WANTED, administrator)
+
+    with pytest.raises(CloudUnavailable):
+        await access.call("filling", work, deadline=0.1)
+    assert len(threads) == 1
+    going.set()
+    await asyncio.wait(set(threads), timeout=10)
+
+    assert (cloud.writes(), threads) == ([], set())
+    await access.call("filling", ensure_catalogue, WANTED, administrator)
+    assert cloud.writes()
 
 
 async def test_calls_run_one_after_the_other(access: CloudAccess) -> None:
