@@ -99,7 +99,9 @@ class Operator:
             boottime=boottime,
             now=self.clock.now,
         )
-        self.queue = WorkQueue(time.monotonic, random.SystemRandom())
+        self.queue = WorkQueue(
+            time.monotonic, random.SystemRandom(), waited=metrics.waited, worked=metrics.worked
+        )
         self.cluster = Cluster(
             client, Cache(), self.leadership.fence, now=self.clock.now, instance=identity
         )
@@ -136,6 +138,7 @@ class Operator:
         )
         self.ages = health.WatchAges(time.monotonic)
         self.synced = False
+        metrics.controls(reconcilers, settings.workers)
         metrics.follow(self.queue, self.cluster.cache, self.ages.ages)
 
     def enqueue(self, ref: ObjectRef, delay: float = 0.0) -> None:

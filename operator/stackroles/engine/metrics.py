@@ -1,5 +1,6 @@
 """Prometheus metrics under the names dashboards for controllers already know."""
 
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -8,6 +9,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -30,12 +32,27 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._reconciles = Counter(
             "controller_runtime_reconcile",
             "Reconciliations by controller and result (success, error, requeue_after).",
             ("controller", "result"),
             registry=self.registry,
         )
+        self._errors = Counter(
+            "controller_runtime_reconcile_errors",
+            "Reconciliations that failed, by controller.",
+            ("controller",),
+            registry=self.registry,
+        )
+        self._limits = Gauge(
+            "controller_runtime_max_concurrent_reconciles",
+            "Reconciliations that may run at the same time; all controllers share the workers.",
+            ("controller",),
+            registry=self.registry,
+        )
+        self._waits = self._queue_histogram("queue_duration", "Wait of a key for a worker.")
+        self._works = self._queue_histogram("work_duration", "Work on a key.")
         self._seconds = Histogram(
             "controller_runtime_reconcile_time_seconds",
             "Length of a reconciliation.",
@@ -56,9 +73,30 @@ class Metrics:
             registry=self.registry,
         )
 
+    def _queue_histogram(self, name: str, text: str) -> Histogram:
+        full = f"workqueue_{name}_seconds"
+        made = Histogram(full, text, ("name",), buckets=_BUCKETS, registry=self.registry)
+        return made.labels(MANAGED_BY)
+
+    def controls(self, kinds: Iterable[str], workers: int) -> None:
+        """Say which kinds are reconciled, and by how many workers."""
+        for kind in kinds:
+            self._errors.labels(kind.lower())  # 0 is there before the first error
+            self._limits.labels(kind.lower()).set(workers)
+
+    def waited(self, seconds: float) -> None:
+        """Count a key that a worker took."""
+        self._waits.observe(seconds)
+
+    def worked(self, seconds: float) -> None:
+        """Count a key that a worker was done with."""
+        self._works.observe(seconds)
+
     def reconciled(self, kind: str, result: str, seconds: float) -> None:
         """Count one reconciliation."""
         self._reconciles.labels(kind.lower(), result).inc()
+        if result == "error":
+            self._errors.labels(kind.lower()).inc()
         self._seconds.labels(kind.lower()).observe(seconds)
 
     def requested(self, method: str, status: int) -> None:
@@ -94,6 +132,7 @@ class _State(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the metrics of this moment."""
         yield from self._queue_metrics()
+        yield self._workers()
         ages = GaugeMetricFamily(
             "stackroles_watch_age_seconds",
             "Seconds since a watch last proved alive.",
@@ -123,10 +162,27 @@ class _State(Collector):
                 "Oldest pass.",
                 queue.longest_run(),
             ),
+            (
+                GaugeMetricFamily,
+                "unfinished_work_seconds",
+                "Passes under way, all together.",
+                sum(seconds for _, seconds in queue.active()),
+            ),
         ):
             family = kind(f"workqueue_{name}", text, labels=["name"])
             family.add_metric([MANAGED_BY], value)
             yield family
+
+    def _workers(self) -> Metric:
+        family = GaugeMetricFamily(
+            "controller_runtime_active_workers",
+            "Reconciliations under way, by controller.",
+            labels=["controller"],
+        )
+        busy = Tally(key.kind for key, _ in self._queue.active())
+        for kind in OWN_KINDS:
+            family.add_metric([kind.lower()], busy[kind])
+        return family
 
     def _conditions(self) -> Metric:
         family = GaugeMetricFamily(

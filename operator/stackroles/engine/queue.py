@@ -22,6 +22,10 @@ def backoff(failures: int, random: Random) -> float:
     return full * (0.5 + random.random() / 2)
 
 
+def _ignore(_seconds: float) -> None:
+    """Tell nobody."""
+
+
 class WorkQueue:
     """Keys that wait for a worker.
 
@@ -29,9 +33,26 @@ class WorkQueue:
     (start-up, resync) wait behind all others.
     """
 
-    def __init__(self, clock: Callable[[], float], random: Random) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        random: Random,
+        *,
+        waited: Callable[[float], None] = _ignore,
+        worked: Callable[[float], None] = _ignore,
+    ) -> None:
+        """Make an empty queue.
+
+        Args:
+            clock: seconds that never go back.
+            random: jitter of backoffs.
+            waited: told of each key for how long it waited for a worker.
+            worked: told of each key for how long it was worked on.
+        """
         self._clock = clock
         self._random = random
+        self._waited = waited
+        self._worked = worked
         self._high: OrderedDict[ObjectRef, float] = OrderedDict()
         self._low: OrderedDict[ObjectRef, float] = OrderedDict()
         self._again: dict[ObjectRef, bool] = {}
@@ -85,8 +106,9 @@ class WorkQueue:
         self._promote()
         for waiting in (self._high, self._low):
             if waiting:
-                key, _ = waiting.popitem(last=False)
-                self._active[key] = self._clock()
+                key, since = waiting.popitem(last=False)
+                self._active[key] = now = self._clock()
+                self._waited(now - since)
                 return key
         return None
 
@@ -108,7 +130,7 @@ class WorkQueue:
 
     def done(self, key: ObjectRef) -> None:
         """Release a key that `get` returned."""
-        del self._active[key]
+        self._worked(self._clock() - self._active.pop(key))
         if key in self._again:
             self.add(key, low=self._again.pop(key))
 
@@ -124,6 +146,10 @@ class WorkQueue:
         """Return for how many seconds the oldest ready key has been waiting."""
         firsts = [next(iter(q.values())) for q in (self._high, self._low) if q]
         return self._clock() - min(firsts) if firsts else 0.0
+
+    def active(self) -> list[tuple[ObjectRef, float]]:
+        """Return the keys that are worked on, and for how many seconds each has been."""
+        return [(key, self._clock() - since) for key, since in self._active.items()]
 
     def longest_run(self) -> float:
         """Return for how many seconds the oldest active key has been worked on."""

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stackroles import constants
 from stackroles.codegen.bundle import HelmError, install_manifest
 from stackroles.engine.metrics import Metrics
+from stackroles.kube.kinds import ObjectRef
 from stackroles.settings import from_environment
 from tests.support.binaries import ROOT, binary
 from tests.unit.codegen.conftest import Render
@@ -252,6 +253,9 @@ class _Nothing:
 
     def longest_run(self) -> float:
         return 0.0
+
+    def active(self) -> list[tuple[ObjectRef, float]]:
+        return []
 
     def count(self) -> dict[str, int]:
         return {}

@@ -242,6 +242,26 @@ async def test_lease_is_not_given_back_before_threads_end(
     assert holders == ["me", "" if ends else "me"]
 
 
+async def test_keys_do_not_wait_on_a_replica_that_does_not_lead() -> None:
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "stackroles-leader", "namespace": "default"},
+        "spec": {"holderIdentity": "other", "renewTime": "2026-01-01T00:00:00.000000Z"},
+    }
+    async with fake_api() as api:
+        api.put(lease)
+        async with running(api) as run:
+            api.put(custom())
+            await run.until(lambda: run.operator.cluster.cache.count() != {}, "it was seen")
+            run.operator.feed.everything()
+
+            text = run.operator.metrics.render().decode()
+
+    assert 'workqueue_longest_wait_seconds{name="stackroles"} 0.0' in text
+    assert 'workqueue_depth{name="stackroles"} 0.0' in text
+
+
 async def test_lost_lease_ends_the_operator() -> None:
     async with fake_api() as api, client_of(api) as client:
         settings = Settings(namespaces=("ns",), pod_name="me", health_port=0)

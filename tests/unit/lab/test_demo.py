@@ -31,9 +31,7 @@ def test_the_guests_time_is_told_only_when_cloud_and_guest_are_of_this_run(
     assert demo.active_after(cloud(created), launched, START) == said
 
 
-@pytest.mark.parametrize(
-    ("name", "option"), [("stackroles", ""), ("other", " --name other")]
-)
+@pytest.mark.parametrize(("name", "option"), [("stackroles", ""), ("other", " --name other")])
 def test_the_hints_name_commands_of_this_machine(name: str, option: str) -> None:
     text = demo.hints(demo.Demo(Paths.from_environment({}), name))
     assert f'eval "$(.venv/bin/python -m lab env{option})"' in text
