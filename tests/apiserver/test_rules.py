@@ -29,6 +29,10 @@ class Case:
     bad_name: str = "sample2"
 
 
+def placed(**selector: str) -> dict[str, Any]:
+    return {"roles": {"nova-api": {"placement": {"nodeSelector": selector}}}}
+
+
 def role(name: str, **clustering: Any) -> dict[str, Any]:
     return {"roles": {name: {"clustering": clustering}}}
 
@@ -136,6 +140,22 @@ CASES = (
         words="unknown key; known are: cpu, memory",
         good={"roles": {"glance": {"resources": {"limits": {"memory": "1Gi"}}}}},
         bad={"roles": {"glance": {"resources": {"limits": {"disk": "1Gi"}}}}},
+    ),
+    *(
+        Case(kind=kind, words=words, good=select(**good), bad=select(**bad))
+        for kind, select in (
+            ("CloudController", placed),
+            ("ComputePool", lambda **selector: {"nodeSelector": selector}),
+        )
+        for words, good, bad in (
+            ("each key must match", {"example.org/A_b.c-d": "1"}, {"a b": "1"}),
+            ("each key must match", {"x" * 63: "1"}, {"x" * 64: "1"}),
+            (
+                "at most 317 characters",
+                {f"{'a' * 253}/{'b' * 63}": ""},
+                {f"{'a' * 254}/{'b' * 63}": ""},
+            ),
+        )
     ),
     Case(
         kind="ComputePool",

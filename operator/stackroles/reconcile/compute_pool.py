@@ -55,6 +55,10 @@ from stackroles.status.step import StepState
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 _UNSETTLED_SECONDS = 15.0
+_NO_RIGHTS = (
+    "The operator was installed without rights on nodes: a ComputePool cannot see or label any. "
+    "Install it with nodeRights: true; what runs keeps running until then."
+)
 
 
 async def reconcile_compute_pool(context: Context, resource: Object) -> None:
@@ -83,6 +87,10 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
     pool = pool_of(context, resource, spec, controller)
     if deleting and not compute_release.present(context, pool):
         await compute_release.let_go(context, resource)
+        return
+    if not context.settings.node_rights:
+        # Nodes that cannot be seen are not gone: none may leave for that.
+        await refuse(context, resource, Finding(Reason.NODE_RIGHTS_MISSING, _NO_RIGHTS))
         return
     await context.cluster.set_finalizer(resource, present=True)
     await PoolPass(context, resource, pool, controller).run()

@@ -7,6 +7,7 @@ import pytest
 
 from stackroles.errors import CloudError, CloudUnavailable
 from stackroles.roles import registry
+from stackroles.settings import Settings
 from tests.support.pool_world import World, pool_world, serving
 
 
@@ -173,3 +174,17 @@ async def test_a_pool_whose_deletion_waits_keeps_its_agents(world: World) -> Non
     await world.settle()
     assert world.nova.hosts == {}
     assert not world.pool()["metadata"].get("finalizers")
+
+
+async def test_a_pool_without_rights_on_nodes_says_so_and_lets_none_go(world: World) -> None:
+    await serving(world, "n1")
+    world.context = replace(world.context, settings=Settings(node_rights=False))
+    for node in world.cluster.list("Node"):
+        world.cluster.cache.remove(node)
+    done = len(world.nova.done)
+    await world.settle()
+    _, reason, message = world.condition("Ready")
+    assert reason == "NodeRightsMissing"
+    assert "nodeRights: true" in message
+    assert world.nova.done[done:] == []
+    assert world.cluster.get("ComputeNode", "ns", "n1") is not None

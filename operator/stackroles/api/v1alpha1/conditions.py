@@ -79,6 +79,7 @@ class Reason(StrEnum):
     ENCRYPTION_SECRET_INVALID = "EncryptionSecretInvalid", ConditionType.RECONCILED, "False"
 
     # Nodes that a pool selects, and whether they serve guests.
+    NODE_RIGHTS_MISSING = "NodeRightsMissing", ConditionType.RECONCILED, "False"
     NODE_CLAIMED = "NodeClaimed", ConditionType.RECONCILED, "False"
     NODES_SERVE = "NodesServe", ConditionType.AVAILABLE, "True"
     NO_NODES = "NoNodes", ConditionType.AVAILABLE, "False"
