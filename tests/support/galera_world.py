@@ -69,8 +69,10 @@ class Node:
         volume = self.volume
         if volume.empty or volume.creating:
             return AgentPosition(empty=True)
-        if volume.transfer or volume.uuid is None:
+        if volume.transfer:
             return AgentPosition(transfer=True)
+        if volume.uuid is None:
+            return AgentPosition(error="no history")
         return AgentPosition(uuid=volume.uuid, seqno=volume.seqno, safe=volume.safe)
 
 
@@ -150,6 +152,12 @@ class World:
         """A volume is replaced by an empty one, and with it the pod."""
         self.replace_pod(node)
         node.volume = Volume(self.new("vol"))
+
+    def lose_state(self, node: Node) -> None:
+        """A server dies and leaves data that names no history."""
+        self.kill(node)
+        if node.phase is Phase.RECOVERING and node.volume.uuid and not node.volume.creating:
+            node.volume.uuid, node.volume.seqno = None, -1
 
     def _leave(self, node: Node, *, quorum: bool) -> None:
         if node.name not in self.component:
@@ -240,7 +248,7 @@ class World:
             self._over(node)  # it gives up after a while
             return
         volume = node.volume
-        if volume.empty or volume.transfer or volume.creating:
+        if volume.empty or volume.transfer or volume.creating or volume.uuid is None:
             if not volume.transfer:
                 volume.empty, volume.transfer, volume.creating = False, True, False
                 volume.uuid, volume.seqno = None, -1
@@ -294,6 +302,7 @@ class World:
                 seqno=found.seqno,
                 safe=found.safe,
                 transfer=found.transfer,
+                error=found.error,
             )
             if found
             else None,

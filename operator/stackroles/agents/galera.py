@@ -192,6 +192,8 @@ class Agent:
     def _command(self, decision: Decision, position: Position) -> list[str]:
         """Prepare the data for a start and return the server's command."""
         command = [self.settings.server, *self.settings.options()]
+        if decision.mode == "join":
+            self.volume.begin_join()
         if decision.mode == "create":
             self.volume.begin_creation()
             subprocess.run(self.settings.install_command(), check=True, stdout=sys.stderr)
@@ -272,6 +274,7 @@ class Agent:
 
     def joined(self) -> None:
         """Forget failures: the server is a whole member."""
+        self.volume.end_join()
         self._failed_starts = 0
         self._failure = ""
 

@@ -4,6 +4,7 @@
 <volume>/agent/id         random, made once: tells a volume from its replacement
 <volume>/agent/obeyed     the last decision that was obeyed, written before the server starts
 <volume>/agent/creating   a first start began here and has not been completed
+<volume>/agent/joining    a join began here, or it left the group for good; not synced since
 """
 
 import contextlib
@@ -24,6 +25,11 @@ _RECOVERED = re.compile(r"--wsrep_start_position=([0-9a-f-]{36}):(-?\d+)")
 _PREPARED = "prepared transactions"
 _TRANSFER_MARKS = ("sst_in_progress", ".sst")
 _RECOVERY_SECONDS = 3600
+_NO_HISTORY = (
+    "grastate.dat names no history, although the member was whole: it may hold the newest data. "
+    "Put the file back; or, to give up what only this member holds, empty its data directory. Then "
+    "delete its pod."
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Position:
         safe: Galera's own mark of the member that stopped last.
         prepared: recovery met prepared transactions it could not settle.
         transfer: a state transfer was cut off, or the member was found inconsistent; only
-            another transfer makes it whole.
+            another transfer makes it whole, and others hold all that it held.
         error: why the position is not known, in a sentence.
     """
 
@@ -73,6 +79,7 @@ class Volume:
         self._agent = root / "agent"
         self._obeyed = self._agent / "obeyed"
         self._creating = self._agent / "creating"
+        self._joining = self._agent / "joining"
 
     def prepare(self) -> str:
         """Make the directories and return the volume's id, drawn at the first start ever."""
@@ -109,6 +116,17 @@ class Volume:
         """Note that the new database serves; from here on its loss is a loss."""
         self._creating.unlink(missing_ok=True)
         _sync_directory(self._agent)
+
+    def begin_join(self) -> None:
+        """Note that others hold all that this member holds, until it is synced again."""
+        if not self._joining.exists():
+            write_durably(self._joining, "")
+
+    def end_join(self) -> None:
+        """Note that the member is whole: from here on it may hold what nobody else does."""
+        if self._joining.exists():
+            self._joining.unlink()
+            _sync_directory(self._agent)
 
     def clear(self) -> None:
         """Remove everything in the data directory."""
@@ -158,16 +176,18 @@ class Volume:
         try:
             text = (self.data / "grastate.dat").read_text()
         except FileNotFoundError:
-            return Position(transfer=True)
+            text = ""
         history, seqno, safe = read_grastate(text)
-        if history == NO_UUID:
-            return Position(transfer=True)
-        if seqno >= 0:
+        if history != NO_UUID and seqno >= 0:
             return Position(uuid=history, seqno=seqno, safe=safe)
-        return _recover(recovery, history)
+        found = _recover(recovery, history) if history != NO_UUID else None
+        if found is not None:
+            return found
+        return Position(transfer=True) if self._joining.exists() else Position(error=_NO_HISTORY)
 
 
-def _recover(command: Sequence[str], history: str) -> Position:
+def _recover(command: Sequence[str], history: str) -> Position | None:
+    """Return the position of data whose state file names a history; None when both disagree."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_RECOVERY_SECONDS, check=False
@@ -181,8 +201,7 @@ def _recover(command: Sequence[str], history: str) -> Position:
         why = f"The recovery of the position failed (exit {done.returncode}): {last.strip()}"
         return Position(prepared=_PREPARED in words, error=why[:500])
     if found[1] != history:
-        # The state file speaks of another history than the data: neither can be trusted.
-        return Position(transfer=True)
+        return None  # the state file speaks of another history: neither can be trusted
     return Position(uuid=history, seqno=int(found[2]), prepared=_PREPARED in words)
 
 

@@ -95,6 +95,7 @@ class Watch:
     def _lost(self, wsrep: Wsrep | None) -> tuple[str | None, float]:
         """A member that was synced comes back by itself, unless it left the group for good."""
         if wsrep is not None and not wsrep.connected and wsrep.comment == "Inconsistent":
+            self._agent.volume.begin_join()
             return "it was found inconsistent and left the group", _GIVE_UP_SECONDS
         return None, 0
 

@@ -19,8 +19,7 @@ from stackroles.plan.galera_model import (
 # Galera merges partitions by itself within seconds when most of the last component meet again.
 MERGE_SECONDS: Final = 10
 _CORRECT: Final = (
-    "Correct the option that it names in spec.config.mariadb: members get it by themselves. Or put "
-    "right what is wrong with the volume."
+    "Where an option is at fault, correct it in spec.config.mariadb: members get it by themselves."
 )
 
 

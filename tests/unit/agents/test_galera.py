@@ -387,12 +387,7 @@ def test_termination_stops_the_server_in_good_order(member: Member) -> None:
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        (
-            {"grastate.dat": grastate(-1, "00000000-0000-0000-0000-000000000000")},
-            {"transfer": True},
-        ),
         ({"grastate.dat": grastate(5), "sst_in_progress": ""}, {"transfer": True}),
-        ({"ibdata1": "x"}, {"transfer": True}),
         ({"grastate.dat": grastate(5, safe=1)}, {"uuid": HISTORY, "seqno": 5, "safe": True}),
         ({}, {"empty": True}),
     ],
@@ -408,6 +403,57 @@ def test_positions_are_read_from_what_the_volume_holds(
 
     assert {key: position[key] for key in expected} == expected
     assert position["error"] == ""
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"grastate.dat": grastate(-1, "00000000-0000-0000-0000-000000000000")},
+        {"grastate.dat": ""},
+        {"ibdata1": "x"},
+    ],
+)
+def test_a_member_without_a_history_holds_nothing_only_if_it_was_not_whole(
+    member: Member, files: dict[str, str]
+) -> None:
+    for name, content in files.items():
+        (member.data / name).write_text(content)
+    member.start()
+    report = member.waiting()
+    assert not report["position"]["transfer"]
+    assert "grastate.dat" in report["position"]["error"]
+
+    member.tell(attempt=report["attempt"], mode="join", full=True)
+    (start,) = until(member.starts)
+    os.kill(start["pid"], signal.SIGKILL)
+    again = until(lambda: r if (r := member.waiting())["attempt"] != report["attempt"] else None)
+    assert again["position"]["transfer"]
+    assert again["position"]["error"] == ""
+
+    member.status()
+    member.tell(attempt=again["attempt"], mode="join", full=True)
+    until(lambda: member.get("/wsrep")[0] == 200)
+    os.kill(member.starts()[-1]["pid"], signal.SIGKILL)
+    assert "grastate.dat" in member.waiting()["position"]["error"]
+
+
+def test_a_member_that_was_found_inconsistent_holds_nothing_of_its_own(member: Member) -> None:
+    (member.data / "grastate.dat").write_text(grastate(12))
+    member.start()
+    member.status()
+    member.tell(attempt=member.waiting()["attempt"], mode="bootstrap", uuid=HISTORY, seqno=12)
+    until(lambda: member.get("/wsrep")[0] == 200)
+
+    (member.data / "grastate.dat").write_text(grastate(-1, "00000000-0000-0000-0000-000000000000"))
+    member.status(
+        wsrep_cluster_status="Disconnected",
+        wsrep_connected="OFF",
+        wsrep_local_state_comment="Inconsistent",
+    )
+
+    assert until(lambda: r if (r := member.report()).get("position") else None)["position"][
+        "transfer"
+    ]
 
 
 def test_a_recovery_that_fails_is_reported_with_its_words(member: Member) -> None:

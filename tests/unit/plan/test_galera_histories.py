@@ -112,6 +112,19 @@ def test_lost_volumes_never_make_a_wrong_choice(seed: int) -> None:
         assert played.verdict() in (Verdict.VOLUME_LOST, Verdict.BEHIND)
 
 
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seeds)
+def test_a_member_that_lost_its_state_file_is_never_taken_for_one_that_holds_nothing(
+    seed: int,
+) -> None:
+    played = history_of(seed, lose_state=1)
+
+    if played.world.component:
+        assert played.world.committed >= played.world.acknowledged
+    else:
+        assert played.verdict() is Verdict.UNUSABLE
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seeds)
 def test_a_settled_cluster_is_left_alone(seed: int) -> None:
