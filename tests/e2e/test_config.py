@@ -101,3 +101,22 @@ def test_restoring_the_spec_undoes_it(cloud: Cloud, client: Client) -> None:
     assert len(kept) == 2, "the pods that served all along were replaced"
     assert after == before
     assert set(serving(client)) == {200}
+
+
+def test_an_option_that_glance_refuses_leaves_its_only_member_serving(
+    cloud: Cloud, client: Client
+) -> None:
+    cloud.wait_ready()
+    before = cloud.identities()
+    config: dict[str, Any] = dict(cloud.resource()["spec"].get("config", {}))
+    configure(cloud.kubectl, {**config, "glance": {"DEFAULT": {"debug": "perhaps"}}})
+    said = cloud.wait_reason("Progressing", "StepFailed", seconds=STOPPED_SECONDS, says="perhaps")
+    assert "glance/check" in said["message"]
+    assert cloud.identities() == before
+    url = "http://demo-glance:9292/healthcheck"
+    assert [answer["status"] for answer in client.ask({}, [url]).values()] == [200]
+    configure(cloud.kubectl, {**config, "glance": {"DEFAULT": {"debug": "true"}}})
+    cloud.wait_ready(ROLL_SECONDS)
+    after = cloud.identities()
+    assert not before.pop("glance").keys() & after.pop("glance").keys(), "it was not replaced"
+    assert after == before

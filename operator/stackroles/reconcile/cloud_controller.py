@@ -111,6 +111,7 @@ class CloudPass:
         records, failure = await self._apply(plan.run, credentials)
         if failure is None:
             await self._steps.run(plan.run, before.steps, credentials)
+            await self._steps.replace_members(self._look.now)
         database = await self._database(plan.run)
         after = self._observe()
         roles = await explain_roles(self._context.cluster, self._cloud, after.roles, self._look.now)

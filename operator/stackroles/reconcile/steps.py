@@ -20,6 +20,7 @@ from stackroles.plan.credentials import ADMIN, ADMIN_PASSWORD, SERVICE_PASSWORD
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.credentials import Credentials
 from stackroles.reconcile.observe import explain_pods
+from stackroles.reconcile.roll import has_outdated, replace_outdated
 from stackroles.roles.definition import ServiceDefinition, Step
 from stackroles.status.phases import completed
 from stackroles.status.refusal import lacks_pods
@@ -107,7 +108,7 @@ class Steps:
             child
             for service in self._services
             for step in service.steps
-            if step.tasks and _node(service, step) in run
+            if step.tasks and _node(service, step) in run and not self._is_idle(step)
             for child in self.children(service, step)[:-1]
         ]
 
@@ -127,10 +128,22 @@ class Steps:
                 node = _node(service, step)
                 if node not in run:
                     continue
-                if step.tasks:
+                if self._is_idle(step):
+                    await self._remove_jobs(service, step)
+                elif step.tasks:
                     await self._run_job(service, step, known[node])
                 else:
                     self._run_own(service, step, credentials)
+
+    async def replace_members(self, now: datetime) -> None:
+        """Go on with the rolls that steps guard; a step is looked at anew, as are the members."""
+        for service in self._services:
+            for step in service.steps:
+                if step.guards:
+                    checked = self._observe_job(service, step, now).done
+                    await replace_outdated(
+                        self._context.cluster, self._cloud, step.guards, checked=checked, now=now
+                    )
 
     async def _run_job(self, service: ServiceDefinition, step: Step, state: StepState) -> None:
         job = self.children(service, step)[-1]
@@ -178,6 +191,8 @@ class Steps:
         )
 
     def _observe_job(self, service: ServiceDefinition, step: Step, now: datetime) -> StepState:
+        if self._is_idle(step):
+            return StepState(node=_node(service, step), done=True)
         seen, pods = self._seen(service, step)
         return assess_step(_node(service, step), step.advice, seen, pods, now, logs=self._logs)
 
@@ -219,6 +234,16 @@ class Steps:
         if latest.error:
             return failed_step(node, step.advice, latest.error)
         return StepState(node=node)
+
+    def _is_idle(self, step: Step) -> bool:
+        """Tell whether a step guards a role none of whose members is to be replaced."""
+        guarded = step.guards
+        return bool(guarded) and not has_outdated(self._context.cluster, self._cloud, guarded)
+
+    async def _remove_jobs(self, service: ServiceDefinition, step: Step) -> None:
+        for job in self._jobs(service, step):
+            if job["metadata"].get("deletionTimestamp") is None:
+                await self._context.cluster.delete(job)
 
     def _jobs(self, service: ServiceDefinition, step: Step) -> list[Object]:
         return self._context.cluster.list("Job", self._cloud.namespace, self._labels(service, step))

@@ -293,6 +293,8 @@ class Step:
         deadline: seconds that one attempt may take.
         retries: attempts after the first.
         advice: what a person does when it fails, added to the condition's message.
+        guards: a role whose members are replaced only once this step has passed with their new
+            template. It is done only where there are members to replace; the role rolls "OnDelete".
     """
 
     name: str
@@ -305,6 +307,7 @@ class Step:
     retries: int = 6
     resources: Amount = field(default_factory=lambda: Amount(cpu="50m", memory="128Mi"))
     advice: str = ""
+    guards: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from stackroles.roles.definition import (
     ServiceDefinition,
     Step,
     Task,
+    Variable,
     Workload,
 )
 
@@ -46,6 +47,17 @@ _SELF = (
     FieldEnv("POD_IP", "status.podIP"),
     Env("OS_DEFAULT__WORKER_SELF_REFERENCE_URL", f"http://$(POD_IP):{PORT}"),
 )
+
+
+_API_ENV: tuple[Variable, ...] = (
+    *_ENV,
+    *_STORE_ENV,
+    *_SELF,
+    *common.passwords("glance", "keystone_authtoken"),
+    common.token_cache_key("glance"),
+)
+# Loads the application as the WSGI server does, and ends.
+_LOAD = "import os; from glance.common import wsgi_app; wsgi_app.init_app(); os._exit(0)"
 
 
 def _render(cloud: Cloud, user: Sections) -> str:
@@ -130,6 +142,8 @@ GLANCE = RoleDefinition(
     files=files,
     options=ANY,
     volume=DataVolume(size="10Gi"),
+    # A volume is one member's: no successor can be tried beside it. So options are tried before.
+    roll="OnDelete",
     fs_group=USER,
     grace_period=600,
     # It asks the database only when it is asked, so it starts while that is made.
@@ -141,13 +155,7 @@ GLANCE = RoleDefinition(
             health="/healthcheck",
             user=USER,
             ini="/etc/glance/uwsgi.ini",
-            env=(
-                *_ENV,
-                *_STORE_ENV,
-                *_SELF,
-                *common.passwords("glance", "keystone_authtoken"),
-                common.token_cache_key("glance"),
-            ),
+            env=_API_ENV,
             mounts=(DataMount(HOME),),
             resources=Amount(memory="224Mi", memory_limit="1Gi"),
         ),
@@ -185,6 +193,25 @@ SERVICE = ServiceDefinition(
                 ),
             ),
             advice="check that the database answers and lets the user glance in",
+        ),
+        Step(
+            name="check",
+            image="glance",
+            security=Security(user=USER),
+            files=files,
+            guards="glance",
+            deadline=180,
+            retries=1,
+            tasks=(
+                Task(
+                    name="load",
+                    command=("python3", "-c", _LOAD),
+                    env=_API_ENV,
+                    mounts=(FileMount(), *common.scratch(HOME)),
+                ),
+            ),
+            resources=Amount(memory="224Mi", memory_limit="1Gi"),
+            advice="correct spec.config.glance; until then members serve with the former options",
         ),
     ),
 )
