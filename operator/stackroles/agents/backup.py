@@ -13,13 +13,15 @@ import http.client
 import json
 import os
 import re
+import signal
 import ssl
 import sys
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from stackroles.agents.repository import (
     CHUNK,
@@ -39,7 +41,11 @@ READ_TIMEOUT = 300.0
 
 @dataclass
 class Result:
-    """What became of the run."""
+    """What became of the run.
+
+    Attributes:
+        oldest: the oldest verified set that retention left.
+    """
 
     ok: bool = False
     reason: str = ""
@@ -48,6 +54,7 @@ class Result:
     snapshot: str | None = None
     position: str | None = None
     stored: int = 0
+    oldest: str = ""
     steps: list[Step] = field(default_factory=list)
 
     def text(self) -> str:
@@ -202,11 +209,24 @@ def manifest(work: Plan, result: Result) -> Part:
     return Part("manifest", MANIFEST, write)
 
 
-def surplus(snapshots: list[dict[str, Any]], policy: str, keep: int) -> list[str]:
-    """Return the snapshots of a policy's sets beyond the newest `keep` verified ones.
+@dataclass(frozen=True)
+class Kept:
+    """What retention keeps of a policy's sets, and what may go.
 
-    A set counts as verified when it has a manifest. Unfinished sets older than the oldest kept one
-    go too; unfinished ones younger than that stay, since a run may be writing them.
+    Attributes:
+        oldest: name of the oldest verified set that is kept, empty where there is none.
+        surplus: snapshots of older sets, and of all that have no manifest.
+    """
+
+    oldest: str
+    surplus: tuple[str, ...]
+
+
+def retention(snapshots: list[dict[str, Any]], policy: str, keep: int) -> Kept:
+    """Return what stays: the newest `keep` verified sets, so never less than the last one.
+
+    A set counts as verified when it has a manifest. One run is at work at a time, so a set without
+    a manifest is of a run that broke off.
     """
     sets: dict[str, list[dict[str, Any]]] = {}
     for snapshot in snapshots:
@@ -219,22 +239,18 @@ def surplus(snapshots: list[dict[str, Any]], policy: str, keep: int) -> list[str
         for name, members in sets.items()
         if any("part=manifest" in (s.get("tags") or []) for s in members)
     }
-    newest = sorted(verified.values(), reverse=True)[:keep]
-    if len(verified) < keep or not newest:
-        return []
-    return [
-        str(snapshot["id"])
-        for members in sets.values()
-        if max(str(s["time"]) for s in members) < newest[-1]
-        for snapshot in members
-    ]
+    kept = sorted(verified, key=lambda name: verified[name], reverse=True)[:keep]
+    surplus = (str(s["id"]) for name, members in sets.items() if name not in kept for s in members)
+    return Kept(kept[-1] if kept else "", tuple(surplus))
 
 
 def run(work: Plan, restic: Restic) -> Result:
     """Take the set, prove it, and only then write its manifest; never raises StepFailed."""
     result = Result()
     try:
-        restic.open()
+        if not restic.open():
+            found = restic.snapshots("repository")
+            restic.clean(retention(found, work.policy, work.keep).surplus)
         for part in work.parts:
             print(f"taking {part.name}", flush=True)
             step, facts, stored = restic.save(part)
@@ -249,11 +265,10 @@ def run(work: Plan, restic: Restic) -> Result:
         result.stored += stored
         result.steps.append(last)
         result.snapshot, result.verified, result.ok = last.snapshot, True, True
-        old = surplus(
-            json.loads(restic.run("retention", "snapshots", "--json")), work.policy, work.keep
-        )
-        if old:
-            restic.run("retention", "forget", "--prune", *old)
+        kept = retention(restic.snapshots("retention"), work.policy, work.keep)
+        if kept.surplus:
+            restic.forget("retention", kept.surplus)
+        result.oldest = kept.oldest
     except StepFailed as error:
         # What was verified stays verified: a retention that fails is told, and the set is there.
         result.reason, result.message = error.reason, str(error)
@@ -262,8 +277,18 @@ def run(work: Plan, restic: Restic) -> Result:
     return result
 
 
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    """End the run in order: Python as the first process of a container would not end at all."""
+    raise StepFailed(
+        "stopped",
+        f"the run was told to end ({signal.Signals(number).name}): its Job was deleted or reached "
+        "its deadline, or its node was drained; apply a new Backup",
+    )
+
+
 def main() -> int:
     """Run one backup; return 0 only for a verified set."""
+    signal.signal(signal.SIGTERM, _stop)
     work = plan(os.environ)
     restic = Restic(tags=(f"set={work.name}", f"policy={work.policy}"), host=work.cloud)
     result = run(work, restic)

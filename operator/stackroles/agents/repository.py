@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 CHUNK = 1 << 20
+# restic takes its lock away when it is told to end, but waits for its input before it does: one
+# that copies a stream never ends by itself.
+END_SECONDS = 3.0
 # restic's documented exit codes: https://restic.readthedocs.io, "Exit codes".
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
 
@@ -104,7 +107,7 @@ class Restic:
     def open(self) -> bool:
         """Make sure that the repository exists and the key opens it; return whether it is new."""
         probe = subprocess.run(
-            [*self._base, "cat", "config"], capture_output=True, text=True, check=False
+            [*self._base, "cat", "--no-lock", "config"], capture_output=True, text=True, check=False
         )
         if probe.returncode == NO_REPOSITORY:
             self.run("repository", "init")
@@ -112,6 +115,24 @@ class Restic:
         if probe.returncode:
             raise self._failure("repository", probe.returncode, probe.stderr)
         return False
+
+    def clean(self, snapshots: Iterable[str]) -> None:
+        """Take away what runs that broke off left behind: locks, snapshots, and their data.
+
+        Whoever calls this must be alone with the repository, as the operator sees to: restic tells
+        a dead run's lock from a live one only on one host, and each run has a pod of its own.
+        """
+        self.run("repository", "unlock", "--remove-all")
+        self.forget("repository", snapshots)
+
+    def forget(self, step: str, snapshots: Iterable[str]) -> None:
+        """Remove snapshots, and all data that no snapshot holds."""
+        gone = tuple(snapshots)
+        self.run(step, *(("forget", "--prune", *gone) if gone else ("prune",)))
+
+    def snapshots(self, step: str) -> list[dict[str, Any]]:
+        """Return all snapshots of the repository."""
+        return list(json.loads(self.run(step, "snapshots", "--no-lock", "--json")) or ())
 
     def save(self, part: Part) -> tuple[Step, Mapping[str, str], int]:
         """Store one part; return its step, its facts and the bytes it added to the repository."""
@@ -126,8 +147,7 @@ class Restic:
             facts = part.write(sink)
         except BaseException as error:
             # A snapshot exists only once restic saw the end of its input: it must not see it.
-            process.kill()
-            _, stderr = process.communicate()
+            stderr = _end(process)
             if isinstance(error, BrokenPipeError):
                 raise self._failure(part.name, 1, stderr.decode(errors="replace")) from error
             if isinstance(error, OSError | http.client.HTTPException | tarfile.TarError):
@@ -168,12 +188,23 @@ class Restic:
         if "no space left" in words:
             return StepFailed(
                 step,
-                f"the repository's volume is full: enlarge it or lower keepLast ({words})",
+                "the repository's volume is full: raise repository.volume.size (or enlarge a "
+                f"claim of your own), or lower keepLast: the next run begins with that ({words})",
                 "RepositoryFull",
             )
         if code == LOCKED:
             return StepFailed(step, f"the repository is locked: {words}", "RepositoryLocked")
         return StepFailed(step, words or f"restic ended with {code}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> bytes:
+    """End restic before it sees the end of its input; return what it said."""
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return process.communicate()[1]
 
 
 def _summary(step: str, output: str) -> dict[str, Any]:

@@ -1,21 +1,24 @@
 """The backup agent against a stand-in for restic that keeps snapshots as plain files."""
 
 import json
+import os
 import stat
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from typing_extensions import override
 
-from stackroles.agents.backup import Plan, Result, database, manifest, run, surplus
-from stackroles.agents.repository import Part, Restic, Step, StepFailed, directory, file
+from stackroles.agents.backup import Kept, Plan, Result, database, manifest, retention, run
+from stackroles.agents.repository import Part, Restic, Sink, Step, StepFailed, directory, file
 
 RESTIC = """#!{python}
-import hashlib, json, os, pathlib, sys
+import hashlib, json, os, pathlib, signal, sys
 args = [a for a in sys.argv[1:] if a != "--no-cache"]
 store = pathlib.Path({store!r})
 fail = store / ("fail-" + args[0])
@@ -23,11 +26,30 @@ if fail.exists():
     code, words = fail.read_text().split(" ", 1)
     sys.stderr.write(words)
     sys.exit(int(code))
+locks = store / "locks"
+def locked():
+    if list(locks.glob("*")):
+        sys.stderr.write("repository is already locked")
+        sys.exit(11)
+def free(*_):
+    (locks / str(os.getpid())).unlink()
+    sys.exit(130)
+def kept():
+    return [json.loads(l) for l in (store / "log").read_text().splitlines()]
+if args[0] == "unlock":
+    [lock.unlink() for lock in locks.glob("*")]
+elif args[0] in ("check", "prune", "forget"):
+    locked()
 if args[0] == "cat":
     sys.exit(0 if (store / "config").exists() else 10)
 if args[0] == "init":
     (store / "config").touch()
+    (store / "log").touch()
+    locks.mkdir()
 elif args[0] == "backup":
+    locks.mkdir(exist_ok=True)
+    signal.signal(signal.SIGTERM, free)
+    (locks / str(os.getpid())).touch()
     data = sys.stdin.buffer.read()
     name = hashlib.sha256(data).hexdigest()[:8]
     tags = [args[i + 1] for i, a in enumerate(args) if a == "--tag"]
@@ -35,11 +57,15 @@ elif args[0] == "backup":
     with (store / "log").open("a") as log:
         log.write(json.dumps({{"id": name, "tags": tags, "time": str(len(tags))}}) + "\\n")
     print(json.dumps({{"message_type": "summary", "snapshot_id": name, "data_added_packed": 7}}))
+    (locks / str(os.getpid())).unlink()
+elif args[0] == "forget":
+    left = [snapshot for snapshot in kept() if snapshot["id"] not in args]
+    (store / "log").write_text("".join(json.dumps(s) + "\\n" for s in left))
 elif args[0] == "dump":
     data = (store / args[1]).read_bytes()
     sys.stdout.buffer.write(data + (b"x" if (store / "rot").exists() else b""))
 elif args[0] == "snapshots":
-    print(json.dumps([json.loads(l) for l in (store / "log").read_text().splitlines()]))
+    print(json.dumps(kept()))
 """
 
 
@@ -51,6 +77,14 @@ def store(tmp_path: Path) -> Path:
     program.write_text(RESTIC.format(python=sys.executable, store=str(repository)))
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return repository
+
+
+def wait_for(there: Callable[[], bool]) -> None:
+    """Wait until something is so, at most ten seconds."""
+    end = time.monotonic() + 10
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def restic(store: Path) -> Restic:
@@ -194,23 +228,118 @@ def snapshot(name: str, part: str, when: str) -> dict[str, object]:
     }
 
 
-def test_retention_counts_verified_sets_and_takes_older_unfinished_ones_along() -> None:
+def test_retention_counts_verified_sets_and_takes_unfinished_ones_along() -> None:
     snapshots = [
         snapshot("old", "database", "1"), snapshot("old", "manifest", "2"),
         snapshot("broken", "database", "3"),
         snapshot("kept", "database", "4"), snapshot("kept", "manifest", "5"),
-        snapshot("running", "database", "6"),
+        snapshot("later", "database", "6"),
     ]  # fmt: skip
 
-    assert surplus(snapshots, "p", 1) == ["old-database", "old-manifest", "broken-database"]
+    assert retention(snapshots, "p", 1) == Kept(
+        "kept", ("old-database", "old-manifest", "broken-database", "later-database")
+    )
 
 
 @pytest.mark.parametrize("keep", [2, 5])
 def test_the_last_verified_sets_are_never_dropped(keep: int) -> None:
     snapshots = [snapshot("a", "manifest", "1"), snapshot("b", "manifest", "2")]
 
-    assert surplus(snapshots, "p", keep) == []
-    assert surplus(snapshots, "other", 1) == []
+    assert retention(snapshots, "p", keep) == Kept("a", ())
+    assert retention(snapshots, "other", 1) == Kept("", ())
+
+
+def put(store: Path, *snapshots: dict[str, object]) -> None:
+    """Store snapshots of earlier runs."""
+    (store / "config").touch()
+    (store / "locks").mkdir(exist_ok=True)
+    (store / "log").write_text("".join(json.dumps(found) + "\n" for found in snapshots))
+
+
+def of_daily(name: str, part: str, when: str) -> dict[str, object]:
+    tags = ["policy=daily", f"set={name}", f"part={part}"]
+    return {"id": f"{name}-{part}", "time": when, "tags": tags}
+
+
+def ids(store: Path) -> list[str]:
+    return [json.loads(line)["id"] for line in (store / "log").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("locker", ["dead-shared", "dead-exclusive"])
+def test_a_lock_that_a_dead_run_left_does_not_stop_the_next(
+    store: Path, tmp_path: Path, locker: str
+) -> None:
+    put(store)
+    (store / "locks" / locker).touch()
+
+    assert run(work(tmp_path), restic(store)).ok
+
+
+def test_a_part_that_breaks_off_leaves_no_lock(store: Path, tmp_path: Path) -> None:
+    put(store)
+
+    def broken(sink: Sink) -> dict[str, str]:
+        sink.write(b"half")
+        wait_for(lambda: any((store / "locks").iterdir()))
+        raise OSError("the other side is gone")
+
+    with pytest.raises(StepFailed, match="gone"):
+        restic(store).save(Part("database", "m", broken))
+
+    assert not list((store / "locks").iterdir())
+    assert not ids(store)
+
+
+def test_what_broke_off_and_what_is_beyond_retention_goes_before_the_copy(
+    store: Path, tmp_path: Path
+) -> None:
+    put(
+        store,
+        of_daily("a", "manifest", "a"), of_daily("b", "manifest", "b"),
+        of_daily("c", "manifest", "c"), of_daily("d", "manifest", "d"),
+        of_daily("broken", "database", "e"),
+    )  # fmt: skip
+    (store / "fail-backup").write_text("1 write /repository/data/tmp: no space left on device")
+
+    result = run(work(tmp_path), restic(store))
+
+    assert (result.ok, result.reason) == (False, "RepositoryFull")
+    assert ids(store) == ["b-manifest", "c-manifest", "d-manifest"]
+
+
+def test_a_run_says_which_set_is_the_oldest_that_is_left(store: Path, tmp_path: Path) -> None:
+    put(store, *(of_daily(name, "manifest", name) for name in "012"))
+
+    result = run(work(tmp_path), restic(store))
+
+    assert (result.ok, result.oldest) == (True, "1")
+    assert "0-manifest" not in ids(store)
+
+
+def test_a_run_that_is_told_to_end_says_so_and_ends_restic(store: Path, tmp_path: Path) -> None:
+    put(store)
+    program = (
+        "import sys; from stackroles.agents import backup, repository\n"
+        "def wait(sink): print('copying', flush=True); import signal; signal.pause()\n"
+        "part = repository.Part('database', 'm', wait)\n"
+        "work = backup.Plan('one', 'cloud', 'daily', {}, (part,), 3)\n"
+        f"restic = repository.Restic({str(store.parent / 'restic')!r})\n"
+        "backup.plan = lambda _: work; backup.Restic = lambda **_: restic\n"
+        "sys.exit(backup.main())\n"
+    )
+    result = tmp_path / "result"
+    environment = {**os.environ, "BACKUP_RESULT": str(result)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment
+    ) as process:
+        wait_for(lambda: any((store / "locks").iterdir()))
+        process.terminate()
+        process.communicate(timeout=20)
+
+    said = json.loads(result.read_text())
+    assert (process.returncode, said["ok"], said["steps"][-1]["name"]) == (1, False, "stopped")
+    assert "SIGTERM" in said["message"]
+    assert not list((store / "locks").iterdir())
 
 
 def test_a_result_fits_a_termination_message(tmp_path: Path) -> None:
