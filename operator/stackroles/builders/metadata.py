@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stackroles.config.owner import Owner
+from stackroles.config.owner import Parent
 from stackroles.constants import (
     GROUP_VERSION,
     LABEL_COMPONENT,
@@ -21,7 +21,7 @@ Manifest = dict[str, Any]
 STEP_NAME = "step"
 
 
-def selector(owner: Owner, role: str) -> dict[str, str]:
+def selector(owner: Parent, role: str) -> dict[str, str]:
     """Return the labels that select a role's pods, and never those of Jobs.
 
     A selector cannot change after creation, so it holds nothing that might.
@@ -33,7 +33,7 @@ def selector(owner: Owner, role: str) -> dict[str, str]:
     }
 
 
-def labels(owner: Owner, name: str, service: str) -> dict[str, str]:
+def labels(owner: Parent, name: str, service: str) -> dict[str, str]:
     """Return the labels of a role's child."""
     return selector(owner, name) | {
         LABEL_COMPONENT: service,
@@ -42,12 +42,12 @@ def labels(owner: Owner, name: str, service: str) -> dict[str, str]:
     }
 
 
-def step_labels(owner: Owner, service: str, step: str) -> dict[str, str]:
+def step_labels(owner: Parent, service: str, step: str) -> dict[str, str]:
     """Return the labels of a step's Job and pods."""
     return labels(owner, STEP_NAME, service) | {LABEL_STEP: f"{service}.{step}"}
 
 
-def owner_reference(owner: Owner) -> Manifest:
+def owner_reference(owner: Parent) -> Manifest:
     """Return the reference by which the cluster removes a child with its owner."""
     return {
         "apiVersion": GROUP_VERSION,
@@ -59,7 +59,7 @@ def owner_reference(owner: Owner) -> Manifest:
 
 
 def metadata(
-    owner: Owner, name: str, child_labels: Mapping[str, str], *, keep: bool = False
+    owner: Parent, name: str, child_labels: Mapping[str, str], *, keep: bool = False
 ) -> Manifest:
     """Return a child's metadata.
 

@@ -28,8 +28,8 @@ class RoleSettings:
     storage_class: str | None = None
 
 
-class Owner(Protocol):
-    """A resource with children: a Cloud, or a pool of compute nodes."""
+class Parent(Protocol):
+    """A resource that children are labelled with and belong to."""
 
     @property
     def name(self) -> str:
@@ -50,6 +50,10 @@ class Owner(Protocol):
     @property
     def cloud_name(self) -> str:
         """The CloudController whose Secrets its pods read."""
+
+
+class Owner(Parent, Protocol):
+    """A resource with roles: a Cloud, or a pool of compute nodes."""
 
     @property
     def agents(self) -> Mapping[str, str]:
