@@ -20,6 +20,8 @@ LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_OWNER_KIND: Final = f"{API_GROUP}/owner-kind"
 # Set on pods of one-shot Jobs, so that no budget or Service ever selects them.
 LABEL_STEP: Final = f"{API_GROUP}/step"
+# On Jobs and pods of a backup: which repository they write.
+LABEL_REPOSITORY: Final = f"{API_GROUP}/repository"
 # The operator's own node label: agents are pinned by it, the user's label only selects.
 LABEL_POOL: Final = f"compute.{API_GROUP}/pool"
 

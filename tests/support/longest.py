@@ -7,7 +7,7 @@ from stackroles import naming
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.api.v1alpha1.registry import RESOURCES
-from stackroles.builders.backup import Parent, build_cron_job, build_repository_claim
+from stackroles.builders.backup import BackupParent, build_cron_job, build_repository_claim
 from stackroles.builders.backup_job import AGENTS, Run, build_backup_job, build_inputs
 from stackroles.builders.cloud_controller import build_roles, build_step, unique
 from stackroles.builders.secret import build_secret
@@ -88,9 +88,9 @@ def _of_backups() -> Iterator[Object]:
             "repository": {"volume": {}},
         }
     )
-    named = {"uid": "uid-backup", "namespace": NAMESPACE, "cloud": declared.name}
-    policy = Parent(kind="BackupPolicy", name=longest("BackupPolicy"), **named)
-    backup = Parent(kind="Backup", name=longest("Backup"), **named)
+    named = {"uid": "uid-backup", "namespace": NAMESPACE, "cloud_name": declared.name}
+    policy = BackupParent(owner_kind="BackupPolicy", name=longest("BackupPolicy"), **named)
+    backup = BackupParent(owner_kind="Backup", name=longest("Backup"), **named)
     claim = build_repository_claim(policy, spec)
     assert claim is not None
     yield claim

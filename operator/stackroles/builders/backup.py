@@ -5,63 +5,52 @@ from dataclasses import dataclass
 from stackroles import naming
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.builders.container import build_container, build_resources
-from stackroles.builders.metadata import STEP_NAME, Manifest, owner_reference
+from stackroles.builders.metadata import Manifest, metadata, step_labels
 from stackroles.builders.pod import common_pod_fields, pod_security
 from stackroles.builders.rendering import Rendering
 from stackroles.config.cloud import Cloud
-from stackroles.constants import (
-    LABEL_COMPONENT,
-    LABEL_INSTANCE,
-    LABEL_MANAGED_BY,
-    LABEL_NAME,
-    LABEL_OWNER_KIND,
-    LABEL_PART_OF,
-    LABEL_STEP,
-    MANAGED_BY,
-)
 from stackroles.roles.definition import Container, Security
 
 IMAGE = "backup"
 USER = 42434  # mysql's: the image is the database's, so that its tools and the server's agree
 SECURITY = Security(user=USER)
+COMPONENT = "backup"
 MARK = "schedule"
+# A mark is made by its Job's creation; a pod that cannot run, say for its image, shall not stay.
+MARK_SECONDS = 300
 _NO_RENDERING = Rendering(files={}, config_map=None, agents_map=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parent:
+class BackupParent:
     """The BackupPolicy or Backup that children belong to."""
 
-    kind: str
+    owner_kind: str
     name: str
     uid: str
     namespace: str
-    cloud: str
-
-    @property
-    def owner_kind(self) -> str:
-        """The kind, as owner references name it."""
-        return self.kind
+    cloud_name: str
 
     def labels(self, step: str) -> dict[str, str]:
         """Return labels of a child; pods of Jobs are selected by no Service and no budget."""
-        return {
-            LABEL_NAME: STEP_NAME,
-            LABEL_INSTANCE: self.name,
-            LABEL_OWNER_KIND: self.kind,
-            LABEL_COMPONENT: "backup",
-            LABEL_PART_OF: self.cloud,
-            LABEL_MANAGED_BY: MANAGED_BY,
-            LABEL_STEP: f"backup.{step}",
-        }
+        return step_labels(self, COMPONENT, step)
 
     def metadata(self, name: str, step: str, *, keep: bool = False) -> Manifest:
         """Return a child's metadata; one that is kept outlives its parent."""
-        made: Manifest = {
-            "name": name, "namespace": self.namespace, "labels": self.labels(step),
-        }  # fmt: skip
-        made["ownerReferences"] = [] if keep else [owner_reference(self)]  # type: ignore[arg-type]
-        return made
+        return metadata(self, name, self.labels(step), keep=keep)
+
+
+def step_label(step: str) -> str:
+    """Return the value of the step label."""
+    return f"{COMPONENT}.{step}"
+
+
+def repository_id(namespace: str, policy_name: str, policy: BackupPolicySpec) -> str:
+    """Return what tells repositories apart, as a label's value."""
+    s3 = policy.repository.s3
+    if s3 is not None:
+        return naming.digest(["s3", s3.endpoint.rstrip("/"), s3.bucket, s3.prefix.strip("/")])
+    return naming.digest(["volume", namespace, claim_name(policy_name, policy)])
 
 
 def claim_name(policy_name: str, policy: BackupPolicySpec) -> str | None:
@@ -72,7 +61,7 @@ def claim_name(policy_name: str, policy: BackupPolicySpec) -> str | None:
     return volume.claim_name or naming.child(policy_name, "repository")
 
 
-def build_repository_claim(parent: Parent, policy: BackupPolicySpec) -> Manifest | None:
+def build_repository_claim(parent: BackupParent, policy: BackupPolicySpec) -> Manifest | None:
     """Return the claim the operator makes, None where the user brought one or uses a bucket.
 
     It never has an owner: backups outlive what they are of.
@@ -94,7 +83,7 @@ def build_repository_claim(parent: Parent, policy: BackupPolicySpec) -> Manifest
     }
 
 
-def build_cron_job(cloud: Cloud, parent: Parent, policy: BackupPolicySpec) -> Manifest:
+def build_cron_job(cloud: Cloud, parent: BackupParent, policy: BackupPolicySpec) -> Manifest:
     """Return the CronJob whose Jobs mark that a run is due (docs/adr/0004)."""
     mark = Container(
         name=MARK,
@@ -105,7 +94,8 @@ def build_cron_job(cloud: Cloud, parent: Parent, policy: BackupPolicySpec) -> Ma
     spec: Manifest = {
         "schedule": policy.schedule,
         "suspend": policy.suspend,
-        "concurrencyPolicy": "Forbid",
+        # The Job is the mark: a pod of the last one that cannot run shall not keep the next away.
+        "concurrencyPolicy": "Replace",
         "startingDeadlineSeconds": 600,
         "successfulJobsHistoryLimit": 3,
         "failedJobsHistoryLimit": 1,
@@ -113,6 +103,7 @@ def build_cron_job(cloud: Cloud, parent: Parent, policy: BackupPolicySpec) -> Ma
             "metadata": {"labels": parent.labels(MARK)},
             "spec": {
                 "backoffLimit": 3,
+                "activeDeadlineSeconds": MARK_SECONDS,
                 "template": {
                     "metadata": {"labels": parent.labels(MARK)},
                     "spec": build_pod(cloud, (mark,), [], []),

@@ -7,10 +7,11 @@ from typing import Any
 
 from stackroles import naming
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
-from stackroles.builders.backup import SECURITY, Parent, build_pod, claim_name
+from stackroles.builders.backup import SECURITY, BackupParent, build_pod, claim_name, repository_id
 from stackroles.builders.container import secret_name
-from stackroles.builders.metadata import Manifest
+from stackroles.builders.metadata import Manifest, metadata
 from stackroles.config.cloud import Cloud
+from stackroles.constants import LABEL_REPOSITORY
 from stackroles.roles.definition import (
     AGENT_COMMAND,
     AGENT_PATH,
@@ -21,6 +22,7 @@ from stackroles.roles.definition import (
 )
 
 RUN = "run"
+MAIN = "backup"
 AGENTS = ("backup.py", "repository.py")
 _INPUTS, _COPIES, _SECRETS = "/backup/inputs", "/backup/copies", "/backup/secrets"
 _REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
@@ -49,7 +51,9 @@ def inputs_name(backup: str) -> str:
     return naming.child(backup, "inputs")
 
 
-def build_inputs(parent: Parent, inputs: Mapping[str, Any], agents: Mapping[str, str]) -> Manifest:
+def build_inputs(
+    parent: BackupParent, inputs: Mapping[str, Any], agents: Mapping[str, str]
+) -> Manifest:
     """Return the ConfigMap with a run's JSON inputs (by file name, no secrets) and its program."""
     data = {name: json.dumps(value, sort_keys=True) for name, value in inputs.items()}
     return {
@@ -61,7 +65,7 @@ def build_inputs(parent: Parent, inputs: Mapping[str, Any], agents: Mapping[str,
     }
 
 
-def build_backup_job(cloud: Cloud, parent: Parent, run: Run) -> Manifest:
+def build_backup_job(cloud: Cloud, parent: BackupParent, run: Run) -> Manifest:
     """Return the Job of one run: copies of the OVN databases first, then the set itself.
 
     A failed pod fails the run: a second try would be a second Backup.
@@ -71,14 +75,16 @@ def build_backup_job(cloud: Cloud, parent: Parent, run: Run) -> Manifest:
     volumes, mounts = _volumes(parent, run)
     pod = build_pod(cloud, (*copies, main), volumes, mounts)
     pod["containers"][0]["env"] += _s3_environment(run.policy)
+    repository = repository_id(parent.namespace, run.policy_name, run.policy)
+    labels = parent.labels(RUN) | {LABEL_REPOSITORY: repository}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": parent.metadata(naming.child(parent.name, RUN), RUN),
+        "metadata": metadata(parent, naming.child(parent.name, RUN), labels),
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": run.policy.deadline_seconds,
-            "template": {"metadata": {"labels": parent.labels(RUN)}, "spec": pod},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
         },
     }
 
@@ -119,9 +125,9 @@ def _ovn_copy(cloud: Cloud, role: str, database: str, port: int) -> Container:
     )
 
 
-def _main(cloud: Cloud, parent: Parent, run: Run) -> Container:
+def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
     return Container(
-        name="backup",
+        name=MAIN,
         command=(*AGENT_COMMAND, "stackroles.agents.backup"),
         security=SECURITY,
         no_liveness_because="it ends by itself or by its Job's deadline",
@@ -156,7 +162,7 @@ def _address(policy: BackupPolicySpec) -> str:
     return f"s3:{s3.endpoint.rstrip('/')}/{path}"
 
 
-def _volumes(parent: Parent, run: Run) -> tuple[list[Manifest], list[Manifest]]:
+def _volumes(parent: BackupParent, run: Run) -> tuple[list[Manifest], list[Manifest]]:
     """Return volumes and the main container's mounts."""
     volumes: list[Manifest] = []
     mounts: list[Manifest] = []

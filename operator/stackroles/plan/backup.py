@@ -1,6 +1,6 @@
-"""Decisions of a backup: its source, and which marks of the schedule are due."""
+"""Decisions of a backup: its source, its turn, which marks are due, and what has had its time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,10 +44,90 @@ class Mark:
 
 
 def due(marks: Sequence[Mark], last: datetime | None) -> tuple[Mark, ...]:
-    """Return the marks to act on, oldest first: those younger than the last one acted on.
+    """Return the marks that were not acted on yet, oldest first: those younger than the last one.
 
     Comparing with the last one, not with existing Backups, keeps a Backup that retention or a
     person deleted from coming back.
     """
     fresh = (mark for mark in marks if last is None or mark.created > last)
     return tuple(sorted(fresh, key=lambda mark: (mark.created, mark.name)))
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A run that is at work, or wants to be.
+
+    Attributes:
+        cloud: whose database it copies; a member streams one copy at a time.
+        repository: what it writes; a run takes away what it finds unfinished there.
+    """
+
+    name: str
+    cloud: str
+    repository: str
+
+
+def in_the_way(run: Holder, at_work: Iterable[Holder]) -> Holder | None:
+    """Return the run that must end before this one may begin, None when it is this one's turn."""
+    return next(
+        (
+            other
+            for other in sorted(at_work, key=lambda other: other.name)
+            if other.cloud == run.cloud or other.repository == run.repository
+        ),
+        None,
+    )
+
+
+FAILED_KEPT = 5
+LOGS_KEPT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A run of a policy, as retention looks at it.
+
+    Attributes:
+        scheduled: whether the schedule made it; a person's own Backups are never deleted.
+        oldest_kept: the oldest verified run whose set was left when this one ended.
+    """
+
+    name: str
+    created: datetime
+    scheduled: bool
+    ended: bool
+    verified: bool
+    oldest_kept: str = ""
+
+    @property
+    def age(self) -> tuple[datetime, str]:
+        """Sorts runs of one policy as they began."""
+        return self.created, self.name
+
+
+def has_expired(run: Past, runs: Iterable[Past]) -> bool:
+    """Tell whether a run's recovery set has left the repository.
+
+    What the newest run left behind decides: sets are removed oldest first. Nothing is concluded
+    from a run that is not known any more.
+    """
+    known = {other.name: other for other in runs}
+    told = max((o for o in known.values() if o.oldest_kept), key=lambda o: o.age, default=None)
+    bound = known.get(told.oldest_kept) if told else None
+    return run.verified and bound is not None and run.age < bound.age
+
+
+def is_old_failure(run: Past, runs: Iterable[Past]) -> bool:
+    """Tell whether a scheduled run failed so long ago that newer failures say enough."""
+    failed = sorted(
+        (o for o in runs if o.scheduled and o.ended and not o.verified),
+        key=lambda o: o.age,
+        reverse=True,
+    )
+    return run in failed[FAILED_KEPT:]
+
+
+def keeps_log(run: Past, runs: Iterable[Past]) -> bool:
+    """Tell whether the Job of a run that ended stays, for its log: those of the newest do."""
+    newest = sorted((o for o in runs if o.ended), key=lambda o: o.age, reverse=True)
+    return run in newest[:LOGS_KEPT]

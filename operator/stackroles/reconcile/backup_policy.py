@@ -6,7 +6,7 @@ from typing import Any
 from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupPolicyStatus
 from stackroles.api.v1alpha1.common import dump, parse_spec
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
-from stackroles.builders.backup import MARK, Parent, build_cron_job, build_repository_claim
+from stackroles.builders.backup import MARK, BackupParent, build_cron_job, step_label
 from stackroles.config.cloud import Cloud
 from stackroles.constants import (
     GROUP_VERSION,
@@ -16,15 +16,22 @@ from stackroles.constants import (
 )
 from stackroles.errors import NotReady, Rejected, SpecInvalid
 from stackroles.plan.backup import Mark, due
-from stackroles.reconcile.backup import encryption_problem, missing_controller
+from stackroles.plan.schedule import missed
+from stackroles.reconcile.backup import missing_controller
+from stackroles.reconcile.backup_repository import (
+    ensure_claim,
+    find_claim_problem,
+    find_secret_problem,
+)
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.refusal import blaming
-from stackroles.status.backup import is_finished, is_verified
+from stackroles.status.backup import is_finished, is_verified, overdue
 from stackroles.status.conditions import Finding, build_condition, conditions_of
 
 Object = dict[str, Any]
 _LOOK_AGAIN = 30.0
+_UTC = (None, "UTC", "Etc/UTC")
 
 
 async def reconcile_backup_policy(context: Context, resource: Object) -> None:
@@ -40,29 +47,31 @@ async def reconcile_backup_policy(context: Context, resource: Object) -> None:
         missing = missing_controller(policy.controller, namespace)
         await _write(context, resource, status, missing)
         raise NotReady(missing.message, delay=_LOOK_AGAIN)
-    parent = Parent(
-        kind=resource["kind"],
+    parent = BackupParent(
+        owner_kind=resource["kind"],
         name=metadata["name"],
         uid=metadata["uid"],
         namespace=namespace,
-        cloud=policy.controller,
+        cloud_name=policy.controller,
     )
     with blaming(controller):
         cloud = cloud_of(context, controller)
+    small = await ensure_claim(context, resource, parent, policy)
     status = await _apply(context, resource, cloud, parent, policy)
     status = await _run_due(context, resource, parent, status)
-    problem = await encryption_problem(context, namespace, policy.encryption_secret)
-    await _write(context, resource, status, problem or Finding(Reason.APPLIED))
-    if problem:
-        raise NotReady(problem.message, delay=_LOOK_AGAIN)
+    secret = await find_secret_problem(context, namespace, policy)
+    volume = await find_claim_problem(context, namespace, metadata["name"], policy)
+    reconciled = secret or small or Finding(Reason.APPLIED)
+    due = _missed(context, policy, status)
+    await _write(context, resource, status, reconciled, volume=volume, due=due)
+    waits = secret or volume
+    if waits:
+        raise NotReady(waits.message, delay=_LOOK_AGAIN)
 
 
 async def _apply(
-    context: Context, resource: Object, cloud: Cloud, parent: Parent, policy: BackupPolicySpec
+    context: Context, resource: Object, cloud: Cloud, parent: BackupParent, policy: BackupPolicySpec
 ) -> BackupPolicyStatus:
-    claim = build_repository_claim(parent, policy)
-    if claim:
-        await context.cluster.create_once(claim, resource)
     try:
         records = await context.cluster.apply_children(
             resource, [build_cron_job(cloud, parent, policy)]
@@ -74,55 +83,101 @@ async def _apply(
             f"spec.timeZone; a CronJob that exists stays as it is. It says: {error}",
         ) from error
     status = BackupPolicyStatus.model_validate(resource.get("status", {}))
-    children = tuple(record.to_dict() for record in records)
-    return BackupPolicyStatus.model_validate(dump(status) | {"children": children})
+    update: Object = {"children": tuple(record.to_dict() for record in records)}
+    if not status.schedule_since or status.observed_generation != _generation(resource):
+        update["schedule_since"] = context.clock.now()
+    return BackupPolicyStatus.model_validate(status.model_dump() | update)
+
+
+def _generation(resource: Object) -> int:
+    return int(resource["metadata"].get("generation", 0))
 
 
 async def _run_due(
-    context: Context, resource: Object, parent: Parent, status: BackupPolicyStatus
+    context: Context, resource: Object, parent: BackupParent, status: BackupPolicyStatus
 ) -> BackupPolicyStatus:
-    """Make a Backup for each mark of the schedule that is younger than the last one."""
+    """Make one Backup for all marks of the schedule that are younger than the last one.
+
+    A run that is due several times, because none could begin, is due once.
+    """
     marks = [
         Mark(job["metadata"]["name"], datetime.fromisoformat(job["metadata"]["creationTimestamp"]))
         for job in context.cluster.list(
             "Job",
             parent.namespace,
             {
-                LABEL_STEP: f"backup.{MARK}",
+                LABEL_STEP: step_label(MARK),
                 LABEL_INSTANCE: parent.name,
-                LABEL_OWNER_KIND: parent.kind,
+                LABEL_OWNER_KIND: parent.owner_kind,
             },
         )
     ]
-    for mark in due(marks, status.last_scheduled_time):
+    fresh = due(marks, status.last_scheduled_time)
+    if not fresh:
+        return status
+    if not _has_waiting(context, parent):
         backup = {
             "apiVersion": GROUP_VERSION,
             "kind": "Backup",
-            "metadata": parent.metadata(mark.name, MARK, keep=True),
+            "metadata": parent.metadata(fresh[-1].name, MARK, keep=True),
             "spec": {"policy": parent.name},
         }
         await context.cluster.create_once(backup, resource)
-        status = status.model_copy(update={"last_scheduled_time": mark.created})
-    return status
+    return status.model_copy(update={"last_scheduled_time": fresh[-1].created})
+
+
+def _has_waiting(context: Context, parent: BackupParent) -> bool:
+    """Tell whether a Backup of the schedule has not begun yet: it does what is due."""
+    scheduled = {LABEL_STEP: step_label(MARK), LABEL_INSTANCE: parent.name}
+    return any(
+        not backup.get("status", {}).get("startedAt") and not is_finished(backup.get("status", {}))
+        for backup in context.cluster.list("Backup", parent.namespace, scheduled)
+    )
+
+
+def _missed(
+    context: Context, policy: BackupPolicySpec, status: BackupPolicyStatus
+) -> datetime | None:
+    """Return when a run was due that the cluster did not begin."""
+    if policy.suspend or status.schedule_since is None:
+        return None
+    return missed(
+        policy.schedule,
+        local=policy.time_zone not in _UTC,
+        since=status.schedule_since,
+        last=status.last_scheduled_time,
+        now=context.clock.now(),
+    )
 
 
 async def _write(
-    context: Context, resource: Object, status: BackupPolicyStatus, reconciled: Finding
+    context: Context,
+    resource: Object,
+    status: BackupPolicyStatus,
+    reconciled: Finding,
+    *,
+    volume: Finding | None = None,
+    due: datetime | None = None,
 ) -> None:
     name, namespace = resource["metadata"]["name"], resource["metadata"]["namespace"]
-    generation, now = resource["metadata"].get("generation", 0), context.clock.now()
+    generation, now = _generation(resource), context.clock.now()
     backups = [
         backup
         for backup in context.cluster.list("Backup", namespace)
         if backup["spec"]["policy"] == name
     ]
     last, update = _last_runs(backups)
-    ready = reconciled
-    if reconciled.reason is Reason.APPLIED:
-        ready = last if last.reason.status == "False" else Finding(Reason.AS_DESIRED, last.message)
+    last = overdue(due) if due else last
+    progressing = volume or Finding(Reason.ROLLOUT_COMPLETE)
+    ready = volume or last
+    if reconciled.reason is not Reason.APPLIED:
+        ready = reconciled
+    elif ready.reason.status != "False":
+        ready = Finding(Reason.AS_DESIRED, last.message)
     stalled = Reason.NEEDS_ATTENTION if ready.reason.status == "False" else Reason.HEALTHY
     findings = (
         reconciled,
+        progressing,
         last,
         Finding(Reason.SETTLED),
         Finding(stalled, ready.message if stalled is Reason.NEEDS_ATTENTION else ""),

@@ -11,6 +11,7 @@ class Outcome:
     """How the Job's program says the run ended.
 
     Attributes:
+        oldest: the oldest verified run whose set is left in the repository.
         steps: dicts as in BackupStatus.steps.
     """
 
@@ -21,6 +22,7 @@ class Outcome:
     snapshot: str | None = None
     position: str | None = None
     stored: int = 0
+    oldest: str = ""
     steps: tuple[Mapping[str, Any], ...] = field(default=())
 
     @property
@@ -49,5 +51,6 @@ def read_outcome(text: str) -> Outcome | None:
         snapshot=content.get("snapshot"),
         position=content.get("position"),
         stored=int(content.get("stored", 0)),
+        oldest=str(content.get("oldest", "")),
         steps=tuple(content.get("steps", ())),
     )

@@ -6,7 +6,12 @@ from typing import Any
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
-from stackroles.builders.backup import Parent, build_cron_job, build_repository_claim
+from stackroles.builders.backup import (
+    BackupParent,
+    build_cron_job,
+    build_repository_claim,
+    repository_id,
+)
 from stackroles.builders.backup_job import Run, build_backup_job, build_inputs
 from stackroles.config.cloud import Cloud
 
@@ -45,8 +50,8 @@ BUCKET = BackupPolicySpec.model_validate(
 SECRETS = ("demo-mariadb-credentials", "demo-keystone-fernet-keys")
 
 
-def parent(kind: str = "Backup", name: str = "first") -> Parent:
-    return Parent(kind=kind, name=name, uid="u2", namespace="cloud", cloud="demo")
+def parent(kind: str = "Backup", name: str = "first") -> BackupParent:
+    return BackupParent(owner_kind=kind, name=name, uid="u2", namespace="cloud", cloud_name="demo")
 
 
 def job(policy: BackupPolicySpec) -> dict[str, Any]:
@@ -152,6 +157,27 @@ def test_the_schedule_only_leaves_marks() -> None:
     assert template["metadata"]["labels"]["stackroles.io/step"] == "backup.schedule"
     assert template["spec"]["template"]["spec"]["containers"][0]["command"] == ["true"]
     assert "volumes" in template["spec"]["template"]["spec"]
+
+
+def test_a_mark_that_cannot_run_keeps_no_later_one_away() -> None:
+    spec = build_cron_job(CLOUD, parent("BackupPolicy", "nightly"), POLICY)["spec"]
+
+    assert spec["concurrencyPolicy"] == "Replace"
+    assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 300
+
+
+def test_a_run_says_which_repository_it_writes() -> None:
+    made = job(POLICY)
+    pods = made["spec"]["template"]["metadata"]["labels"]
+    label = "stackroles.io/repository"
+
+    assert (
+        made["metadata"]["labels"][label]
+        == pods[label]
+        == repository_id("cloud", "nightly", POLICY)
+    )
+    assert repository_id("a", "nightly", POLICY) != repository_id("b", "nightly", POLICY)
+    assert repository_id("a", "x", BUCKET) == repository_id("b", "y", BUCKET)
 
 
 def test_inputs_hold_the_program_and_what_belongs_into_the_set() -> None:

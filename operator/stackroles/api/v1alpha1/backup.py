@@ -43,7 +43,11 @@ class VolumeRepository(Model):
         None,
         description="An existing claim; left out, the operator makes one and never deletes it.",
     )
-    size: Quantity = Field("10Gi", description="Size of a claim the operator makes.")
+    size: Quantity = Field(
+        "10Gi",
+        description="Size of a claim the operator makes; it grows where its class can, and never "
+        "shrinks.",
+    )
     storage_class_name: Name | None = Field(None, description="Its storage class.")
 
 
@@ -112,7 +116,13 @@ class BackupPolicySpec(Model):
     deadline_seconds: int = Field(
         3600, ge=60, le=86400, description="A run that takes longer failed."
     )
-    keep_last: int = Field(14, ge=1, le=1000, description="Verified recovery sets to keep.")
+    keep_last: int = Field(
+        14,
+        ge=1,
+        le=1000,
+        description="Verified recovery sets to keep. With an older one goes the Backup that the "
+        "schedule made of it; one that a person applied stays, and says BackupExpired.",
+    )
     suspend: bool = Field(False, description="No scheduled runs while true.")
 
 
@@ -122,7 +132,12 @@ class BackupPolicyStatus(Model):
     observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
     conditions: Conditions = Field((), description="Conditions of the policy.")
     last_scheduled_time: datetime | None = Field(
-        None, description="The schedule's newest mark that a Backup was made for."
+        None,
+        description="The schedule's newest mark that was acted on. Marks that came meanwhile share "
+        "one Backup, and none is made while one still waits to begin.",
+    )
+    schedule_since: datetime | None = Field(
+        None, description="Since when the schedule is as it is; earlier runs are not missed."
     )
     last_backup: str | None = Field(None, max_length=253, description="The newest Backup.")
     last_successful_backup: str | None = Field(
@@ -176,6 +191,9 @@ class BackupStatus(Model):
     )
     verified: bool = Field(
         False, description="The repository's own check passed and checksums agreed."
+    )
+    oldest_kept: str | None = Field(
+        None, max_length=253, description="The policy's oldest verified Backup that the run left."
     )
     steps: tuple[BackupStep, ...] = Field(
         (),

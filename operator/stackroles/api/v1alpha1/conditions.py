@@ -77,6 +77,9 @@ class Reason(StrEnum):
     POLICY_MISSING = "PolicyMissing", ConditionType.RECONCILED, "False"
     ENCRYPTION_SECRET_MISSING = "EncryptionSecretMissing", ConditionType.RECONCILED, "False"
     ENCRYPTION_SECRET_INVALID = "EncryptionSecretInvalid", ConditionType.RECONCILED, "False"
+    REPOSITORY_SECRET_MISSING = "RepositorySecretMissing", ConditionType.RECONCILED, "False"
+    REPOSITORY_SECRET_INVALID = "RepositorySecretInvalid", ConditionType.RECONCILED, "False"
+    REPOSITORY_NOT_RESIZED = "RepositoryNotResized", ConditionType.RECONCILED, "False"
 
     # Nodes that a pool selects, and whether they serve guests.
     NODE_RIGHTS_MISSING = "NodeRightsMissing", ConditionType.RECONCILED, "False"
@@ -92,14 +95,17 @@ class Reason(StrEnum):
     # One run of a backup: it counts only once it was read back.
     BACKUP_VERIFIED = "BackupVerified", ConditionType.COMPLETE, "True"
     BACKUP_WAITING = "WaitingForSource", ConditionType.COMPLETE, "False"
+    BACKUP_QUEUED = "WaitingForTurn", ConditionType.COMPLETE, "False"
     BACKUP_RUNNING = "BackupRunning", ConditionType.COMPLETE, "False"
     BACKUP_FAILED = "BackupFailed", ConditionType.COMPLETE, "False"
     WRONG_ENCRYPTION_KEY = "WrongEncryptionKey", ConditionType.COMPLETE, "False"
     REPOSITORY_FULL = "RepositoryFull", ConditionType.COMPLETE, "False"
     REPOSITORY_LOCKED = "RepositoryLocked", ConditionType.COMPLETE, "False"
+    BACKUP_EXPIRED = "BackupExpired", ConditionType.COMPLETE, "False"
 
     LAST_BACKUP_VERIFIED = "LastBackupVerified", ConditionType.LAST_BACKUP_SUCCEEDED, "True"
     LAST_BACKUP_FAILED = "LastBackupFailed", ConditionType.LAST_BACKUP_SUCCEEDED, "False"
+    BACKUP_OVERDUE = "BackupOverdue", ConditionType.LAST_BACKUP_SUCCEEDED, "False"
     NO_BACKUP_YET = "NoBackupYet", ConditionType.LAST_BACKUP_SUCCEEDED, "Unknown"
 
     AS_DESIRED = "AsDesired", ConditionType.READY, "True"

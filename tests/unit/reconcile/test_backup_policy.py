@@ -1,0 +1,188 @@
+"""BackupPolicies on a small API server: marks, volumes, and what is said of them."""
+
+import copy
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from tests.support.backup_world import World, backup_world
+from tests.support.fake_api import Fault
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with backup_world() as made:
+        yield made
+
+
+def claim(world: World) -> dict[str, object]:
+    found = world.api.get("persistentvolumeclaims", "ns", "nightly-repository")
+    assert found is not None
+    return found
+
+
+async def test_a_policy_has_a_claim_and_a_schedule(world: World) -> None:
+    assert world.policy("Ready")[0] == "AsDesired"
+    assert world.policy("LastBackupSucceeded")[0] == "NoBackupYet"
+    cron = world.api.get("cronjobs", "ns", "nightly")
+    assert cron is not None
+    assert cron["spec"]["schedule"] == "0 3 * * *"
+    before = world.api.writes()
+    await world.settle()
+    assert world.api.writes() == before
+
+
+class TestMarks:
+    async def test_a_mark_makes_a_backup_once(self, world: World) -> None:
+        world.wait(hours=3)
+        world.mark("nightly-1")
+        await world.settle()
+        assert world.names("Backup") == ["nightly-1"]
+        await world.run("nightly-1")
+        await world.verify("nightly-1")
+        await world.settle()
+        assert world.policy("LastBackupSucceeded") == (
+            "LastBackupVerified", "nightly-1 is verified.",
+        )  # fmt: skip
+
+        world.remove("Backup", "nightly-1")
+        await world.settle()
+
+        assert world.names("Backup") == []
+
+    async def test_marks_that_came_meanwhile_share_one_backup(self, world: World) -> None:
+        for number in range(5):
+            world.wait(hours=1)
+            world.mark(f"nightly-{number}")
+
+        await world.settle()
+
+        assert world.names("Backup") == ["nightly-4"]
+
+    async def test_one_backup_waits_however_many_runs_are_due(self, world: World) -> None:
+        world.declare(encryptionSecret="later")
+        for number in range(5):
+            world.wait(hours=1)
+            world.mark(f"nightly-{number}")
+            await world.settle()
+            await world.run("nightly-0")
+
+        assert world.names("Backup") == ["nightly-0"]
+
+        world.secret("later", password="a long password")
+        await world.run("nightly-0")
+        world.wait(hours=1)
+        world.mark("nightly-5")
+        await world.settle()
+
+        assert world.names("Backup") == ["nightly-0", "nightly-5"]
+
+
+class TestOverdue:
+    async def test_a_schedule_that_stopped_is_told(self, world: World) -> None:
+        world.wait(hours=3)
+        world.mark("nightly-1")
+        world.wait(hours=1)
+        await world.settle()
+        assert world.policy("Ready")[0] == "AsDesired"
+
+        world.wait(hours=23, minutes=20)
+        await world.settle()
+
+        reason, message = world.policy("LastBackupSucceeded")
+        assert reason == "BackupOverdue"
+        assert "2026-01-02 03:00" in message
+        assert world.policy("Ready")[0] == "BackupOverdue"
+        world.mark("nightly-2")
+        await world.settle()
+        assert world.policy("LastBackupSucceeded")[0] == "NoBackupYet"
+
+    async def test_no_run_is_missed_while_suspended_or_before_a_new_schedule(
+        self, world: World
+    ) -> None:
+        world.declare(suspend=True)
+        world.wait(days=3)
+        await world.settle()
+        assert world.policy("Ready")[0] == "AsDesired"
+
+        world.declare(schedule="0 1 * * *")
+        await world.settle()
+        assert world.policy("Ready")[0] == "AsDesired"
+
+        world.wait(days=1)
+        await world.settle()
+        assert world.policy("Ready")[0] == "BackupOverdue"
+
+
+class TestVolume:
+    async def test_a_larger_size_is_applied(self, world: World) -> None:
+        world.declare(repository={"volume": {"size": "20Gi", "storageClassName": "fast"}})
+
+        await world.settle()
+
+        assert claim(world)["spec"]["resources"]["requests"]["storage"] == "20Gi"  # type: ignore[index]
+        assert world.policy("Ready")[0] == "AsDesired"
+
+    async def test_a_class_that_refuses_to_grow_is_told_and_the_schedule_is_applied(
+        self, world: World
+    ) -> None:
+        words = "only dynamically provisioned pvc can be resized"
+        world.api.faults.append(Fault("PATCH", "persistentvolumeclaims", 403, message=words))
+        repository = {"volume": {"size": "20Gi", "storageClassName": "fast"}}
+        world.declare(schedule="0 4 * * *", repository=repository)
+
+        await world.settle()
+
+        reason, message = world.policy("Reconciled")
+        assert reason == "RepositoryNotResized"
+        assert words in message
+        assert (world.api.get("cronjobs", "ns", "nightly") or {})["spec"]["schedule"] == "0 4 * * *"
+
+    async def test_a_smaller_size_leaves_the_claim_as_it_is(self, world: World) -> None:
+        world.declare(repository={"volume": {"size": "1Gi", "storageClassName": "fast"}})
+        before = copy.deepcopy(claim(world))
+
+        await world.settle()
+
+        assert claim(world) == before
+
+    async def test_an_absent_storage_class_is_told(self, world: World) -> None:
+        world.declare("second", repository={"volume": {"storageClassName": "absent"}})
+
+        await world.settle("second")
+
+        reason, message = world.policy("Ready", "second")
+        assert reason == "StorageClassMissing"
+        assert "storage class absent does not exist" in message
+
+    async def test_no_class_and_no_default_one_is_told(self, world: World) -> None:
+        world.declare("second", repository={"volume": {}})
+
+        await world.settle("second")
+
+        assert "has no default one" in world.policy("Ready", "second")[1]
+
+    @pytest.mark.parametrize(
+        ("binding", "reason"),
+        [("Immediate", "VolumePending"), ("WaitForFirstConsumer", "AsDesired")],
+    )
+    async def test_a_volume_that_does_not_come_is_told_unless_it_waits_for_its_first_use(
+        self, world: World, binding: str, reason: str
+    ) -> None:
+        world.storage_class("slow", volumeBindingMode=binding)
+        world.declare("second", repository={"volume": {"storageClassName": "slow"}})
+        world.clock.at += timedelta(minutes=2)
+
+        await world.settle("second")
+
+        assert world.policy("Ready", "second")[0] == reason
+
+
+async def test_a_bucket_without_its_credentials_is_told(world: World) -> None:
+    bucket = {"endpoint": "https://s3", "bucket": "sets", "credentialsSecret": "s3"}
+    world.declare(repository={"s3": bucket})
+
+    await world.settle()
+
+    assert world.policy("Ready")[0] == "RepositorySecretMissing"
