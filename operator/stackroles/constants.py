@@ -31,5 +31,4 @@ ANNOTATION_CONFIG_MAPS: Final = f"{API_GROUP}/config-maps"
 # Names of the values of a Secret that exist once: one of these that is missing is lost.
 ANNOTATION_KEYS: Final = f"{API_GROUP}/keys"
 ANNOTATION_GALERA_DECISION: Final = f"{API_GROUP}/galera-decision"
-ANNOTATION_PAUSED: Final = f"{API_GROUP}/paused"
 FINALIZER: Final = f"{API_GROUP}/teardown"

@@ -159,6 +159,13 @@ RULES: Final[tuple[Rule, ...]] = (
         why="only an Event says why the pods of a StatefulSet, DaemonSet or Job are refused",
     ),
     Rule(
+        scope=Scope.WORKLOADS,
+        group="",
+        resources=("namespaces",),
+        verbs=("get",),
+        why="in a namespace that is being deleted no teardown waits for what goes as well",
+    ),
+    Rule(
         scope=Scope.SECRETS,
         group="",
         resources=("secrets",),

@@ -71,6 +71,8 @@ class Dispatcher:
         resource = self._context.cluster.get(*key)
         reconcile = self._reconcilers.get(key.kind)
         if resource is None or reconcile is None:
+            # Also one whose finalizer a person removed: nothing may go on for it.
+            self._context.forget(key)
             self._queue.forget(key)
             return
         started = self._monotonic()

@@ -94,6 +94,7 @@ _CHILDREN: Final = (
 )
 _OTHERS: Final = (
     Kind("Node", "v1", "nodes", namespaced=False, selector=""),
+    Kind("Namespace", "v1", "namespaces", namespaced=False, watched=False, selector=""),
     Kind("Lease", "coordination.k8s.io/v1", "leases", watched=False),
     Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", False, False, ""),
     Kind("Event", "events.k8s.io/v1", "events", watched=False, selector=""),

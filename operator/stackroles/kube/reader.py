@@ -2,7 +2,6 @@
 
 import base64
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,7 +15,6 @@ Objects = list[Object]
 
 # A user's own Secret is not watched: how long its content may be taken from memory.
 _UNWATCHED_SECONDS: Final = 10.0
-_REMEMBERED: Final = 128
 
 
 class Reader:
@@ -25,7 +23,8 @@ class Reader:
     def __init__(self, client: KubeClient, cache: Cache) -> None:
         self.cache = cache
         self._client = client
-        self._memory: OrderedDict[ObjectRef, tuple[int, float, Object]] = OrderedDict()
+        # As much as is watched, and what was read a moment ago.
+        self._memory: dict[ObjectRef, tuple[int, float, Object]] = {}
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """Return a watched object (trimmed), or None."""
@@ -114,9 +113,12 @@ class Reader:
         if found is None:
             self._memory.pop(ref, None)
             return None
+        self._memory = {
+            known: entry
+            for known, entry in self._memory.items()
+            if self.get(*known) is not None or now - entry[1] < _UNWATCHED_SECONDS
+        }
         self._memory[ref_of(found)] = (version_of(found), now, found)
-        while len(self._memory) > _REMEMBERED:
-            self._memory.popitem(last=False)
         return found
 
     def _latest(self, obj: Object) -> Object:

@@ -16,7 +16,7 @@ class Clouds:
 
     def __init__(self, fence: Fence) -> None:
         self._fence = fence
-        self._known: dict[str, CloudAccess] = {}
+        self._known: dict[tuple[str, str], CloudAccess] = {}
         self._threads: set[asyncio.Future[Any]] = set()
 
     def access(self, cloud: Cloud, password: str) -> CloudAccess:
@@ -27,15 +27,16 @@ class Clouds:
             password: key `password` of the Secret `<cloud>-admin`.
         """
         credentials = administrator(cloud, password)
-        known = self._known.get(cloud.uid)
+        key = (cloud.namespace, cloud.name)
+        known = self._known.get(key)
         if known is None or known.credentials != credentials:
             known = CloudAccess(credentials, self._fence, self._threads)
-            self._known[cloud.uid] = known
+            self._known[key] = known
         return known
 
-    def forget(self, uid: str) -> None:
+    def forget(self, namespace: str, name: str) -> None:
         """Drop the access to a cloud that is gone."""
-        self._known.pop(uid, None)
+        self._known.pop((namespace, name), None)
 
     async def drain(self, seconds: float) -> bool:
         """Wait for threads whose calls were cancelled; tell whether all have ended."""

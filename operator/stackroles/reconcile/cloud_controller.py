@@ -15,7 +15,6 @@ from stackroles.api.v1alpha1.common import dump
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.builders.cloud_controller import build_roles, unique
 from stackroles.config.cloud import Cloud
-from stackroles.constants import ANNOTATION_PAUSED
 from stackroles.errors import ClusterError, Rejected
 from stackroles.kube.apply import ChildRecord, records_of
 from stackroles.kube.kinds import ObjectRef, ref_of
@@ -67,7 +66,8 @@ async def reconcile_cloud_controller(context: Context, resource: Object) -> None
         if blocked is None:
             return
     cloud = cloud_of(context, resource)
-    if cloud.spec.suspend or ANNOTATION_PAUSED in resource["metadata"].get("annotations", {}):
+    if cloud.spec.suspend:
+        context.poller.forget(f"{ref_of(resource)}/")  # some polls write
         words = "Nothing is changed while spec.suspend is true; what runs keeps running."
         await refuse(context, resource, blocked or Finding(Reason.SUSPENDED, words))
         return

@@ -10,7 +10,7 @@ from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.builders.cloud_controller import build_roles
 from stackroles.config.pool import Pool
-from stackroles.constants import ANNOTATION_PAUSED, FINALIZER
+from stackroles.constants import FINALIZER
 from stackroles.errors import CloudError, ClusterError
 from stackroles.kube.apply import ChildRecord
 from stackroles.kube.kinds import ObjectRef, ref_of
@@ -30,7 +30,6 @@ from stackroles.reconcile.compute_node import (
     report_node,
 )
 from stackroles.reconcile.compute_view import (
-    annotations,
     candidates,
     claims,
     look,
@@ -45,6 +44,7 @@ from stackroles.reconcile.observe import (
     observe_roles,
 )
 from stackroles.reconcile.refusal import refuse
+from stackroles.reconcile.teardown import namespace_ends
 from stackroles.roles import registry
 from stackroles.roles.definition import RoleDefinition
 from stackroles.status.compute import READY, UNAVAILABLE, ObservedNode
@@ -71,8 +71,13 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
     deleting = bool(resource["metadata"].get("deletionTimestamp"))
     if deleting and FINALIZER not in (resource["metadata"].get("finalizers") or ()):
         return
+    if deleting and await namespace_ends(context, resource):
+        log.warning("The namespace is being deleted: no guest is looked for")
+        await compute_release.abandon(context, resource)
+        return
     spec = parse_spec(ComputePoolSpec, resource)
-    if not deleting and (spec.suspend or ANNOTATION_PAUSED in annotations(resource)):
+    if not deleting and spec.suspend:
+        context.poller.forget(f"{ref_of(resource)}/")  # some polls write
         words = "Nothing is changed while spec.suspend is true; what runs keeps running."
         await refuse(context, resource, Finding(Reason.SUSPENDED, words))
         return
@@ -82,6 +87,7 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
         await compute_release.abandon(context, resource)
         return
     if controller is None:
+        context.poller.forget(f"{ref_of(resource)}/")
         await refuse(context, resource, missing_controller(spec.controller, namespace))
         return
     pool = pool_of(context, resource, spec, controller)

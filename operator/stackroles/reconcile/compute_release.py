@@ -66,7 +66,7 @@ async def abandon(context: Context, resource: Object) -> None:
 
 async def let_go(context: Context, resource: Object) -> None:
     """Let the resource of a pool go that has no nodes any more."""
-    context.poller.forget(f"{ref_of(resource)}/")
+    context.forget(ref_of(resource))
     context.cluster.forget(resource)
     await context.cluster.set_finalizer(resource, present=False)
 

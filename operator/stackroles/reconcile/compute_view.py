@@ -98,9 +98,3 @@ def look(context: Context, resource: Object) -> Look:
     # Whole seconds, as the API writes times.
     now = context.clock.now().replace(microsecond=0)
     return Look(resource["metadata"].get("generation", 0), now)
-
-
-def annotations(resource: Object) -> dict[str, str]:
-    """Return a resource's annotations."""
-    annotations: dict[str, str] = resource["metadata"].get("annotations") or {}
-    return annotations

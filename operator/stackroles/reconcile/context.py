@@ -107,6 +107,12 @@ class Context:
     enqueue: Requeue
     leader: str
 
+    def forget(self, ref: ObjectRef) -> None:
+        """Drop what goes on for a resource that is gone: its polls, its connection."""
+        self.poller.forget(f"{ref}/")
+        if ref.kind == "CloudController":
+            self.openstack.forget(ref.namespace, ref.name)
+
 
 Reconcile = Callable[[Context, dict[str, Any]], Awaitable[None]]
 """Brings one custom resource (whole, from the cache) to its spec.

@@ -25,8 +25,9 @@ async def reconcile_teardown(context: Context, resource: Object) -> Finding | No
     """
     if FINALIZER not in (resource["metadata"].get("finalizers") or ()):
         return None
+    ends = await namespace_ends(context, resource)
     pools = users_of(context, resource)
-    if pools:
+    if pools and not ends:
         name = resource["metadata"]["name"]
         return Finding(
             Reason.DELETION_BLOCKED,
@@ -34,13 +35,22 @@ async def reconcile_teardown(context: Context, resource: Object) -> Finding | No
             "they are deleted. To leave them behind, remove the finalizer "
             f"{FINALIZER} from this resource.",
         )
-    if (resource.get("spec") or {}).get("deletionPolicy") == DeletionPolicy.DELETE:
+    policy = (resource.get("spec") or {}).get("deletionPolicy")
+    if policy == DeletionPolicy.DELETE and not ends:
         await _delete_kept(context, resource)
-    context.poller.forget(f"{ref_of(resource)}/")
-    context.openstack.forget(resource["metadata"]["uid"])
+    context.forget(ref_of(resource))
     context.cluster.forget(resource)
     await context.cluster.set_finalizer(resource, present=False)
     return None
+
+
+async def namespace_ends(context: Context, resource: Object) -> bool:
+    """Tell whether a resource's namespace is being deleted, and all that a teardown needs with it.
+
+    Passwords and the cloud's own APIs go in any order then; whoever waits for them waits for ever.
+    """
+    namespace = await context.cluster.read("Namespace", "", resource["metadata"]["namespace"])
+    return bool(namespace and namespace["metadata"].get("deletionTimestamp"))
 
 
 def users_of(context: Context, resource: Object) -> list[str]:

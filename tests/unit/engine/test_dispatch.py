@@ -47,14 +47,15 @@ class Bench:
         )
         context = Context(
             cluster=cluster,
-            poller=None,  # type: ignore[arg-type]
+            poller=self,  # type: ignore[arg-type]
             clock=SystemClock(),
             random=Random(1),
             settings=None,
-            openstack=None,
+            openstack=self,
             enqueue=lambda ref, delay=0.0: self.queue.add_after(ref, delay),
             leader="one",
         )
+        self.forgotten: list[tuple[str, ...]] = []
         self.metrics = Metrics()
         reconcilers: dict[str, Callable[[Context, dict[str, Any]], Awaitable[None]]] = {
             "CloudController": self.reconcile
@@ -62,6 +63,9 @@ class Bench:
         self.dispatcher = Dispatcher(
             self.queue, context, reconcilers, self.metrics, workers=1, monotonic=lambda: self.now
         )
+
+    def forget(self, *what: str) -> None:
+        self.forgotten.append(what)
 
     async def reconcile(self, _: Context, resource: dict[str, Any]) -> None:
         self.passes.append(resource)
@@ -155,6 +159,9 @@ async def test_lost_leadership_ends_the_workers() -> None:
 
 async def test_resource_that_is_gone_is_not_reconciled() -> None:
     bench = Bench()
-    await bench.dispatcher.process(ObjectRef("CloudController", "ns", "nobody"))
+    gone = ObjectRef("CloudController", "ns", "nobody")
+    await bench.dispatcher.process(gone)
 
     assert bench.passes == []
+    # Nor does anything go on for it, should its finalizer have been removed by hand.
+    assert bench.forgotten == [(f"{gone}/",), ("ns", "nobody")]

@@ -312,6 +312,36 @@ async def test_watched_secret_is_read_once_a_version() -> None:
         assert await w.cluster.read_secret("ns", "p") == {"k": b"b"}
 
 
+async def test_as_many_secrets_as_there_are_stay_read() -> None:
+    async with world() as w:
+        names = [f"cloud-{number}" for number in range(300)]
+        for name in names:
+            secret = {"metadata": {"name": name, "namespace": "ns"}, "data": {"k": "YQ=="}}
+            w.see({"apiVersion": "v1", "kind": "Secret", **secret})
+            await w.cluster.read_secret("ns", name)
+        before = len(w.api.requests)
+
+        for name in names:
+            await w.cluster.read_secret("ns", name)
+
+        assert w.api.requests[before:] == []
+
+
+async def test_what_is_gone_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world() as w:
+        for name in ("a", "b"):
+            metadata = {"name": name, "namespace": "ns"}
+            w.see({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {}})
+        monkeypatch.setattr("time.monotonic", lambda: 0.0)
+        await w.cluster.read_secret("ns", "a")
+        w.cluster.cache.remove(w.api.get("secrets", "ns", "a") or {})
+
+        monkeypatch.setattr("time.monotonic", lambda: 60.0)
+        await w.cluster.read_secret("ns", "b")
+
+        assert [ref.name for ref in w.cluster._memory] == ["b"]
+
+
 async def test_status_is_written_on_a_difference_and_told() -> None:
     async with world() as w:
         ready = {"type": "Ready", "status": "True", "reason": "Ready", "lastTransitionTime": "1"}

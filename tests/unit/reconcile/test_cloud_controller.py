@@ -79,7 +79,7 @@ class Keystone:
     def access(self, *_: Any) -> "Keystone":
         return self
 
-    def forget(self, _: str) -> None:
+    def forget(self, *_: str) -> None:
         pass
 
     async def call(self, what: str, *_: Any, **__: Any) -> tuple[str, ...]:
@@ -350,6 +350,21 @@ async def test_suspended_cloud_is_not_touched(world: World) -> None:
     assert world.condition("Reconciled")["reason"] == "Suspended"
 
 
+async def test_nothing_is_written_to_a_suspended_cloud_from_behind(world: World) -> None:
+    world.declare()
+    await world.settle()
+    asked = len(world.keystone.asked)
+    assert asked
+    world.declare(suspend=True)
+    await world.reconcile()
+    await world.polls.tick()
+    assert len(world.keystone.asked) == asked
+    world.declare()
+    await world.settle()
+    assert len(world.keystone.asked) > asked
+    assert world.condition("Ready")["status"] == "True"
+
+
 async def test_role_stays_when_what_it_needs_is_lost(world: World) -> None:
     world.declare()
     await world.settle()
@@ -433,6 +448,20 @@ async def test_deletion_waits_for_the_pools(world: World) -> None:
     await world.reconcile()
     assert not world.resource["metadata"].get("finalizers")
     assert world.api.get("secrets", "ns", "demo-nova-credentials")
+
+
+async def test_a_cloud_of_a_namespace_that_is_deleted_waits_for_no_pool(world: World) -> None:
+    world.declare()
+    await world.settle()
+    pool = custom("compute", "ComputePool", controller="demo", nodeSelector={"a": "b"})
+    world.cluster.cache.upsert(world.api.put(pool))
+    end = {"deletionTimestamp": "2026-01-01T01:00:00Z"}
+    world.api.put({"kind": "Namespace", "metadata": {"name": "ns", **end}})
+    doomed = copy.deepcopy(world.resource)
+    doomed["metadata"] |= end
+    world.cluster.cache.upsert(world.api.put(doomed))
+    await world.reconcile()
+    assert not world.resource["metadata"].get("finalizers")
 
 
 async def test_deletion_that_waits_keeps_the_cloud_up(world: World) -> None:

@@ -240,6 +240,33 @@ async def test_a_host_that_a_person_disabled_stays_disabled(world: World) -> Non
     assert "disk check" in said
 
 
+async def test_a_pool_of_a_namespace_that_is_deleted_lets_go_of_its_nodes(world: World) -> None:
+    await serving(world, "n1")
+    world.api.remove("secrets", "ns", "demo-admin")
+    end = {"deletionTimestamp": "2026-01-01T01:00:00Z"}
+    world.api.put({"kind": "Namespace", "metadata": {"name": "ns", **end}})
+    world.delete()
+    await world.reconcile()
+    assert world.labelled() == []
+    assert not world.pool()["metadata"].get("finalizers")
+
+
+async def test_nothing_goes_on_for_a_pool_that_is_suspended_or_without_a_cloud(
+    world: World,
+) -> None:
+    await serving(world, "n1")
+    assert world.polls.calls
+    world.declare(suspend=True)
+    await world.reconcile()
+    assert not world.polls.calls
+    world.declare()
+    await world.reconcile()
+    assert world.polls.calls
+    world.cluster.cache.remove(world.api.get("cloudcontrollers", "ns", "demo") or {})
+    await world.reconcile()
+    assert not world.polls.calls
+
+
 async def test_deletion_is_blocked_while_there_are_guests(world: World) -> None:
     await serving(world, "n1")
     world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], guests=3)
