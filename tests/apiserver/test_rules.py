@@ -51,6 +51,9 @@ CASES = (
         update=True,
     ),
     Case(
+        kind="CloudController", words="region cannot change", bad={"region": "there"}, update=True
+    ),
+    Case(
         kind="CloudController",
         words="unknown role;",
         good=role("mariadb", replicas=3),
@@ -275,3 +278,23 @@ def test_an_update_of_another_field_passes_the_rules_on_change(
 
     changed = build("CloudController", region="here", suspend=True)
     assert admin.apply(f"{path}/sample", changed).must()["spec"]["suspend"] is True
+
+
+def test_a_default_may_be_written_out_and_left_out_again(admin: ApiClient, namespace: str) -> None:
+    path = objects_path("CloudController", namespace)
+    admin.create(path, build("CloudController")).must()
+
+    written = admin.merge(f"{path}/sample", {"spec": {"region": "RegionOne"}}).must()
+    left_out = admin.merge(f"{path}/sample", {"spec": {"region": None}}).must()
+
+    assert (written["spec"], left_out["spec"]) == ({"region": "RegionOne"}, {})
+
+
+def test_what_cannot_change_cannot_be_left_out_either(admin: ApiClient, namespace: str) -> None:
+    path = objects_path("CloudController", namespace)
+    admin.create(path, build("CloudController", region="here")).must()
+
+    answer = admin.merge(f"{path}/sample", {"spec": {"region": None}})
+
+    assert answer.status == 422
+    assert "region cannot change" in answer.message

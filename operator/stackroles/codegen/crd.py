@@ -6,6 +6,7 @@ from typing import Any, Final
 from stackroles import constants
 from stackroles.api.v1alpha1.registry import Column, ResourceDefinition
 from stackroles.codegen.cel import validation
+from stackroles.codegen.extensions import check_transitions
 from stackroles.codegen.keys import KeySet
 from stackroles.codegen.leaves import Schema
 from stackroles.codegen.schema import structural_schema
@@ -75,6 +76,7 @@ def root_schema(resource: ResourceDefinition, key_sets: Mapping[str, KeySet]) ->
     }
     if resource.spec_required:
         schema["required"] = ["spec"]
+    check_transitions(schema, resource.kind)
     if resource.name_limit:
         schema["x-kubernetes-validations"] = [_name_rule(resource)]
     return schema

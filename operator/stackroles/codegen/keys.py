@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stackroles.codegen.cel import member_of
+from stackroles.codegen.leaves import SchemaError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,20 @@ class KeySet:
     noun: str
     names: tuple[str, ...]
     validations: tuple[Mapping[str, str], ...] = ()
+
+
+def check_names(names: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    """Return `propertyNames`, resolved, if CEL rules can say all of it.
+
+    Raises:
+        SchemaError: it has a keyword that no rule is made from.
+    """
+    known = {"type", "title", "description", "enum", "const", "pattern", "minLength", "maxLength"}
+    if unknown := sorted(set(names) - known):
+        raise SchemaError(path, f"no rule on keys is known for {', '.join(unknown)}")
+    if names.get("type", "string") != "string":
+        raise SchemaError(path, "keys are strings")
+    return names
 
 
 def key_limit(node: Mapping[str, Any], key_set: KeySet | None) -> int | None:

@@ -1,5 +1,6 @@
 """Nodes without children: strings, numbers, int-or-string and what is left open."""
 
+import math
 import re
 from typing import Any, Final
 
@@ -55,9 +56,11 @@ def number_leaf(node: Schema, _path: str, _stack: tuple[str, ...]) -> Schema:
     ):
         if exclusive not in node:
             continue
+        # Of two bounds on one side the narrower one counts.
         if node["type"] == "integer":
-            result[bound] = int(node[exclusive]) + step
-        else:
+            value = math.floor(node[exclusive]) if step > 0 else math.ceil(node[exclusive])
+            result[bound] = max(step * (value + step), step * node.get(bound, value + step)) * step
+        elif bound not in node or step * node[exclusive] >= step * node[bound]:
             result[bound], result[exclusive] = node[exclusive], True
     return {**result, **_choices(node)}
 

@@ -14,10 +14,16 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from stackroles.codegen.cel import validation
-from stackroles.codegen.keys import KeySet, key_limit, key_rules
+from stackroles.codegen.extensions import (
+    EXTENSIONS,
+    LIST_TYPE,
+    VALIDATIONS,
+    check_extensions,
+    check_list,
+    extensions,
+)
+from stackroles.codegen.keys import KeySet, check_names, key_limit
 from stackroles.codegen.leaves import (
-    PRESERVE,
     Schema,
     SchemaError,
     any_leaf,
@@ -32,12 +38,6 @@ KEYS: Final = "x-stackroles-keys"
 KEEP_DEFAULT: Final = "x-stackroles-schema-default"
 """Marker of a field whose default the API server fills in, not the operator."""
 
-_VALIDATIONS: Final = "x-kubernetes-validations"
-_LIST_TYPE: Final = "x-kubernetes-list-type"
-_LIST_KEYS: Final = "x-kubernetes-list-map-keys"
-_EXTENSIONS: Final = frozenset(
-    {_VALIDATIONS, PRESERVE, _LIST_TYPE, _LIST_KEYS, "x-kubernetes-map-type"}
-)
 _ANNOTATIONS: Final = frozenset({"title", "description", "default", "examples", "deprecated"})
 _KEYWORDS: Final[Mapping[str, frozenset[str]]] = {
     "object": frozenset({"properties", "required", "additionalProperties"}),
@@ -108,13 +108,17 @@ class _Converter:
         """Return the structural form of one node."""
         node, stack = self._resolve(node, path, stack)
         kind = _kind(node, path)
-        known = _KEYWORDS[kind] | _EXTENSIONS | _ANNOTATIONS | {"type", KEEP_DEFAULT}
+        known = _KEYWORDS[kind] | EXTENSIONS | _ANNOTATIONS | {"type", KEEP_DEFAULT}
         if unknown := sorted(set(node) - known):
             raise SchemaError(path, f"no structural form is known for {', '.join(unknown)}")
+        check_extensions(node, kind, path)
+        if "propertyNames" in node:
+            names, _ = self._resolve(node["propertyNames"], path, stack)
+            node["propertyNames"] = check_names(names, path)
         return {
             **_described(node, tell_default=self._tell_defaults),
             **self._by_kind[kind](node, path, stack),
-            **_extensions(node, path, self._key_set(node, path)),
+            **extensions(node, path, self._key_set(node, path)),
         }
 
     def _resolve(
@@ -136,8 +140,8 @@ class _Converter:
                     break
                 del node["anyOf"]
                 inner = options[0]
-            rules = [*inner.get(_VALIDATIONS, ()), *node.get(_VALIDATIONS, ())]
-            node = {**inner, **node, **({_VALIDATIONS: rules} if rules else {})}
+            rules = [*inner.get(VALIDATIONS, ()), *node.get(VALIDATIONS, ())]
+            node = {**inner, **node, **({VALIDATIONS: rules} if rules else {})}
         return node, stack
 
     def _object(self, node: Schema, path: str, stack: tuple[str, ...]) -> Schema:
@@ -189,9 +193,9 @@ class _Converter:
         items.pop("description", None)
         result: Schema = {"type": "array"}
         result.update({k: node[k] for k in ("minItems", "maxItems") if k in node})
-        if node.get("uniqueItems") and node.setdefault(_LIST_TYPE, "set") != "set":
+        if node.get("uniqueItems") and node.setdefault(LIST_TYPE, "set") != "set":
             raise SchemaError(path, "a set must have x-kubernetes-list-type: set")
-        _check_list(node, items, path)
+        check_list(node, items, path)
         return {**result, "items": items}
 
     def _key_set(self, node: Schema, path: str) -> KeySet | None:
@@ -231,30 +235,3 @@ def _described(node: Schema, *, tell_default: bool) -> Schema:
         shown = str(default).lower() if isinstance(default, bool) else default
         text = f"{text} Default: {shown}.".strip() if text else text
     return {**({"description": text} if text else {}), **result}
-
-
-def _extensions(node: Schema, path: str, key_set: KeySet | None) -> Schema:
-    """Return the `x-kubernetes-*` part, with key rules made into CEL."""
-    result = {key: node[key] for key in sorted(_EXTENSIONS) if key in node}
-    rules = [*key_rules(node, key_set), *result.pop(_VALIDATIONS, ())]
-    if rules:
-        try:
-            result[_VALIDATIONS] = [validation(rule) for rule in rules]
-        except ValueError as error:
-            raise SchemaError(path, str(error)) from error
-    return result
-
-
-def _check_list(node: Schema, items: Schema, path: str) -> None:
-    """Require that a list of objects says how it merges, and that its keys are always there."""
-    kind = node.get(_LIST_TYPE)
-    if items.get("type") == "object" and kind is None:
-        raise SchemaError(path, f"a list of objects must say its {_LIST_TYPE}")
-    if kind != "map":
-        return
-    properties = items.get("properties", {})
-    for key in node.get(_LIST_KEYS) or [""]:
-        if key not in properties:
-            raise SchemaError(path, f"{_LIST_KEYS} names {key!r}, which its items do not have")
-        if key not in items.get("required", ()) and "default" not in properties[key]:
-            raise SchemaError(path, f"list key {key} must be required or have a default")

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.alias_generators import to_camel
 
+from stackroles.codegen.extensions import check_transitions
 from stackroles.codegen.keys import KeySet
 from stackroles.codegen.leaves import SchemaError
 from stackroles.codegen.schema import structural_schema
@@ -54,6 +55,16 @@ def rules_of(schema: dict[str, Any]) -> list[str]:
         (bool, {}, {"type": "boolean"}),
         (int, {"ge": 1, "le": 9}, {"type": "integer", "minimum": 1, "maximum": 9}),
         (int, {"gt": 1, "lt": 9}, {"type": "integer", "minimum": 2, "maximum": 8}),
+        (
+            int,
+            {"gt": 3, "ge": 5, "lt": 9, "le": 7},
+            {"type": "integer", "minimum": 5, "maximum": 7},
+        ),
+        (
+            float,
+            {"gt": 3, "ge": 5, "lt": 7, "le": 9},
+            {"type": "number", "minimum": 5.0, "maximum": 7.0, "exclusiveMaximum": True},
+        ),
         (
             float,
             {"gt": 0, "le": 1},
@@ -227,6 +238,38 @@ def test_a_model_that_contains_itself_raises() -> None:
         (str, {"json_schema_extra": {"contentEncoding": "base64"}}, "contentEncoding"),
         (dict[str, int], {"json_schema_extra": {"x-stackroles-keys": "nobody"}}, "nobody"),
         (
+            dict[Annotated[str, Field(json_schema_extra={"not": {}})], int],
+            {},
+            "no rule on keys.*not",
+        ),
+        (
+            dict[Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})], int],
+            {},
+            "no rule on keys.*contentEncoding",
+        ),
+        (dict[datetime, int], {}, "no rule on keys.*format"),
+        (
+            tuple[int, ...],
+            {"json_schema_extra": {"x-kubernetes-list-type": "banana"}},
+            "cannot be 'banana'",
+        ),
+        (str, {"json_schema_extra": {"x-kubernetes-list-type": "map"}}, "no meaning on a string"),
+        (
+            str,
+            {"json_schema_extra": {"x-kubernetes-preserve-unknown-fields": True}},
+            "no meaning on a string",
+        ),
+        (
+            tuple[int, ...],
+            {"json_schema_extra": {"x-kubernetes-list-map-keys": ["a"]}},
+            "needs x-kubernetes-list-type: map",
+        ),
+        (
+            tuple[Item, ...],
+            {"json_schema_extra": {"x-kubernetes-list-type": "set"}},
+            "is for plain values",
+        ),
+        (
             tuple[Item, ...],
             {
                 "json_schema_extra": {
@@ -260,6 +303,35 @@ def test_what_has_no_structural_form_raises_and_names_the_field(
 
     if isinstance(caught.value, SchemaError):
         assert "theField" in caught.value.path
+
+
+def test_keys_of_an_enumeration_become_a_rule() -> None:
+    schema = schema_of(dict[Colour, int])
+
+    assert rules_of(schema) == ["self.all(k, k in ['Red', 'Blue'])"]
+    assert schema["maxProperties"] == 2
+
+
+@pytest.mark.parametrize(
+    ("schema", "may_be_gone_around"),
+    [
+        ({"required": ["a"]}, False),
+        ({}, True),
+        ({"required": ["b"]}, True),
+    ],
+)
+def test_rule_on_change_must_stand_on_what_stays(
+    schema: dict[str, Any], *, may_be_gone_around: bool
+) -> None:
+    rule = {"rule": "self == oldSelf", "message": "stays"}
+    field = {"type": "string", "x-kubernetes-validations": [rule]}
+    whole = {"type": "object", "properties": {"a": field}, **schema}
+
+    if may_be_gone_around:
+        with pytest.raises(SchemaError, match=r"Probe\.a: a rule on change"):
+            check_transitions(whole, "Probe")
+    else:
+        check_transitions(whole, "Probe")
 
 
 def test_open_models_raise() -> None:

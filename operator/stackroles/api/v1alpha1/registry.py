@@ -10,7 +10,11 @@ from stackroles.api.v1alpha1.backup import (
     BackupSpec,
     BackupStatus,
 )
-from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, CloudControllerStatus
+from stackroles.api.v1alpha1.cloud_controller import (
+    REGION_RULE,
+    CloudControllerSpec,
+    CloudControllerStatus,
+)
 from stackroles.api.v1alpha1.common import Model
 from stackroles.api.v1alpha1.compute import (
     ComputeNodeSpec,
@@ -72,6 +76,7 @@ RESOURCES: tuple[ResourceDefinition, ...] = (
         spec=CloudControllerSpec,
         status=CloudControllerStatus,
         name_limit=40,
+        spec_rules=(REGION_RULE,),
         columns=(
             *_READY,
             Column("Release", ".status.release"),
