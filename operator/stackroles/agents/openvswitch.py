@@ -1,7 +1,7 @@
 """Open vSwitch on a compute node: `database`, `switch` (both become the daemon) and `network`.
 
-`network` stays beside them and keeps the underlay (see agents/underlay.py): at the start, whenever
-vswitchd was started again, and every few seconds.
+`network` stays beside them and keeps the underlay (see agents/underlay.py) and guests' taps (see
+agents/taps.py): at the start, whenever vswitchd was started again, and every few seconds.
 """
 
 import os
@@ -11,9 +11,10 @@ import struct
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from stackroles.agents import node, underlay
+from stackroles.agents import node, taps, underlay
 from stackroles.agents.node import AgentError, vsctl
 
 RUN = Path("/run/openvswitch")
@@ -73,6 +74,33 @@ def kernel_has_datapath() -> bool:
     return bool(message != 2)  # NLMSG_ERROR: no such family
 
 
+@dataclass(slots=True)
+class Keeper:
+    """Keeps the underlay and guests' taps.
+
+    Attributes:
+        settings: the pool's.
+        address: the node's.
+        down: taps that were down at the last look.
+    """
+
+    settings: node.Settings
+    address: str
+    down: frozenset[str] = frozenset()
+
+    def look(self) -> str:
+        """Put right what is not; return what is wrong nevertheless, empty when all is in place."""
+        try:
+            underlay.ensure(self.settings.interface, self.address)
+            if underlay.datapath() == "netdev":
+                self.down = taps.lift(self.down)
+        except AgentError as error:
+            underlay.READY.unlink(missing_ok=True)
+            node.last_words(str(error))
+            return str(error)
+        return ""
+
+
 def network() -> None:
     """Keep the underlay as the pool wants it; a failure is said and tried again."""
     # As the first process of a container it would otherwise not be ended by it.
@@ -81,10 +109,11 @@ def network() -> None:
     settings = node.settings()
     address = os.environ["NODE_ADDRESS"]
     started, due, trouble = 0.0, 0.0, ""
+    keeper = Keeper(settings, address)
     while True:
         seen = SWITCH_PID.stat().st_mtime if SWITCH_PID.exists() else 0.0
         if seen != started or time.monotonic() >= due:
-            message = _pass(settings, address) if seen else "ovs-vswitchd does not run yet"
+            message = keeper.look() if seen else "ovs-vswitchd does not run yet"
             if message != trouble:
                 node.log(message or "underlay in place")
                 trouble = message
@@ -92,17 +121,6 @@ def network() -> None:
             if message:
                 time.sleep(1.0 - LOOK_SECONDS)
         time.sleep(LOOK_SECONDS)
-
-
-def _pass(settings: node.Settings, address: str) -> str:
-    """Return what is wrong after one pass, empty when all is in place."""
-    try:
-        underlay.ensure(settings.interface, address)
-    except AgentError as error:
-        underlay.READY.unlink(missing_ok=True)
-        node.last_words(str(error))
-        return str(error)
-    return ""
 
 
 def program(arguments: Sequence[str]) -> None:
