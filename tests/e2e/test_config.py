@@ -103,20 +103,25 @@ def test_restoring_the_spec_undoes_it(cloud: Cloud, client: Client) -> None:
     assert set(serving(client)) == {200}
 
 
+def serving_members(cloud: Cloud) -> dict[str, dict[str, str]]:
+    """Return the members of roles; those of steps come and go."""
+    return {role: members for role, members in cloud.identities().items() if role != "step"}
+
+
 def test_an_option_that_glance_refuses_leaves_its_only_member_serving(
     cloud: Cloud, client: Client
 ) -> None:
     cloud.wait_ready()
-    before = cloud.identities()
+    before = serving_members(cloud)
     config: dict[str, Any] = dict(cloud.resource()["spec"].get("config", {}))
     configure(cloud.kubectl, {**config, "glance": {"DEFAULT": {"debug": "perhaps"}}})
     said = cloud.wait_reason("Progressing", "StepFailed", seconds=STOPPED_SECONDS, says="perhaps")
     assert "glance/check" in said["message"]
-    assert cloud.identities() == before
+    assert serving_members(cloud) == before
     url = "http://demo-glance:9292/healthcheck"
     assert [answer["status"] for answer in client.ask({}, [url]).values()] == [200]
     configure(cloud.kubectl, {**config, "glance": {"DEFAULT": {"debug": "true"}}})
     cloud.wait_ready(ROLL_SECONDS)
-    after = cloud.identities()
-    assert not before.pop("glance").keys() & after.pop("glance").keys(), "it was not replaced"
+    after = serving_members(cloud)
+    assert before.pop("glance") != after.pop("glance"), "it was not replaced"
     assert after == before
