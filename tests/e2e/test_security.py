@@ -8,7 +8,7 @@ import pytest
 from lab.install import NAMESPACE, RELEASE, SYSTEM, Site
 from lab.kubectl import Kubectl, Object
 from stackroles.roles import registry
-from stackroles.roles.definition import Container, Security
+from stackroles.roles.container import Container, Security
 from tests.support.cloud import Cloud
 
 ACCOUNT = f"system:serviceaccount:{SYSTEM}:{RELEASE}"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from stackroles.roles.definition import AgentMount, Container
+from stackroles.roles.container import AgentMount, Container
 
 PACKAGE = "stackroles.agents"
 _NAMED = re.compile(rf"{re.escape(PACKAGE)}\.(\w+)")

@@ -9,7 +9,7 @@ from stackroles.builders.metadata import Manifest, metadata, step_labels
 from stackroles.builders.pod import common_pod_fields, pod_security
 from stackroles.builders.rendering import Rendering
 from stackroles.config.cloud import Cloud
-from stackroles.roles.definition import Container, Security
+from stackroles.roles.container import Container, Security
 
 IMAGE = "backup"
 USER = 42434  # mysql's: the image is the database's, so that its tools and the server's agree

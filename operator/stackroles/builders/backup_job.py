@@ -12,7 +12,7 @@ from stackroles.builders.container import secret_name
 from stackroles.builders.metadata import Manifest, metadata
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_REPOSITORY
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
     Amount,

@@ -6,7 +6,7 @@ from stackroles.builders.metadata import Manifest
 from stackroles.builders.rendering import Rendering
 from stackroles.builders.volume import build_volume_mounts
 from stackroles.config.owner import Owner
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
     Container,
     Env,

@@ -12,7 +12,8 @@ from stackroles.builders.rendering import Rendering, render
 from stackroles.builders.volume import build_volumes
 from stackroles.config.owner import Owner
 from stackroles.constants import ANNOTATION_CONFIG_HASH, ANNOTATION_CONFIG_MAPS
-from stackroles.roles.definition import Container, Step, Task
+from stackroles.roles.container import Container
+from stackroles.roles.definition import Step, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from typing import Any
 from stackroles.builders.metadata import Manifest, labels, metadata, selector
 from stackroles.config.owner import Owner
 from stackroles.constants import LABEL_NAME, LABEL_PART_OF, MANAGED_BY
-from stackroles.roles.definition import Port, RoleDefinition
+from stackroles.roles.container import Port
+from stackroles.roles.definition import RoleDefinition
 
 
 def build_network_policy(owner: Owner, role: RoleDefinition) -> Manifest | None:

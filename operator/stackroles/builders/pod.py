@@ -8,7 +8,8 @@ from stackroles.builders.volume import build_volumes
 from stackroles.config.owner import Owner
 from stackroles.constants import ANNOTATION_CONFIG_HASH, ANNOTATION_CONFIG_MAPS
 from stackroles.naming import digest
-from stackroles.roles.definition import Container, RoleDefinition, Workload
+from stackroles.roles.container import Container
+from stackroles.roles.definition import RoleDefinition, Workload
 
 HOSTNAME = "kubernetes.io/hostname"
 

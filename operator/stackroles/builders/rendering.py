@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from stackroles import naming
 from stackroles.builders.agents import agents_of
 from stackroles.config.owner import Owner
-from stackroles.roles.definition import Container, Files, RoleDefinition
+from stackroles.roles.container import Container
+from stackroles.roles.definition import Files, RoleDefinition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

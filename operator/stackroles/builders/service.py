@@ -4,7 +4,8 @@ from typing import Any
 
 from stackroles.builders.metadata import Manifest, labels, metadata, selector
 from stackroles.config.owner import Owner
-from stackroles.roles.definition import Port, RoleDefinition
+from stackroles.roles.container import Port
+from stackroles.roles.definition import RoleDefinition
 
 
 def published_ports(role: RoleDefinition) -> tuple[Port, ...]:

@@ -6,7 +6,7 @@ from stackroles import naming
 from stackroles.builders.metadata import Manifest
 from stackroles.builders.rendering import Rendering, file_key
 from stackroles.config.owner import Owner
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     AgentMount,
     Container,
     DataMount,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from stackroles.config.pool import Pool
 from stackroles.roles import ovn, resolvers
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
     AgentMount,

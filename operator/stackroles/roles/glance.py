@@ -7,24 +7,26 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.errors import SpecInvalid
-from stackroles.roles import common
+from stackroles.roles import common, wsgi
 from stackroles.roles.accepts import ANY, UWSGI
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
-    Catalogue,
-    Connection,
     DataMount,
-    DataVolume,
     Env,
     FieldEnv,
     FileMount,
-    RoleDefinition,
     SecretEnv,
     Security,
+    Variable,
+)
+from stackroles.roles.definition import (
+    Catalogue,
+    Connection,
+    DataVolume,
+    RoleDefinition,
     ServiceDefinition,
     Step,
     Task,
-    Variable,
     Workload,
 )
 
@@ -86,7 +88,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
     overrides = options.get(UWSGI, {})
     return {
         _CONFIG: _render(cloud, common.oslo_options(options)),
-        "/etc/glance/uwsgi.ini": common.uwsgi(
+        "/etc/glance/uwsgi.ini": wsgi.uwsgi(
             "glance.common.wsgi_app:init_app()",
             PORT,
             overrides,
@@ -149,7 +151,7 @@ GLANCE = RoleDefinition(
     # It asks the database only when it is asked, so it starts while that is made.
     needs=(),
     containers=(
-        common.api_container(
+        wsgi.api_container(
             name="glance",
             port=PORT,
             health="/healthcheck",

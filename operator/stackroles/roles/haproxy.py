@@ -5,18 +5,16 @@ from collections.abc import Mapping
 from stackroles.config.cloud import Cloud
 from stackroles.roles.accepts import Sections
 from stackroles.roles.common import DATABASE_PORT, scratch
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
     Container,
     FieldEnv,
     FileMount,
     Port,
     Probe,
-    RoleDefinition,
     Security,
-    ServiceDefinition,
-    Workload,
 )
+from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Workload
 from stackroles.roles.mariadb import AGENT_PORT
 from stackroles.roles.mariadb import NAME as DATABASE
 

@@ -4,17 +4,19 @@ from collections.abc import Mapping
 
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
-from stackroles.roles import common
+from stackroles.roles import common, wsgi
 from stackroles.roles.accepts import ANY, UWSGI
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
-    Catalogue,
-    Connection,
     FileMount,
-    RoleDefinition,
     SecretEnv,
     SecretMount,
     Security,
+)
+from stackroles.roles.definition import (
+    Catalogue,
+    Connection,
+    RoleDefinition,
     ServiceDefinition,
     Step,
     Task,
@@ -74,7 +76,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
     overrides = options.get(UWSGI, {})
     return {
         _CONFIG: _render(cloud, common.oslo_options(options)),
-        "/etc/keystone/uwsgi.ini": common.uwsgi("keystone.wsgi.api:application", PORT, overrides),
+        "/etc/keystone/uwsgi.ini": wsgi.uwsgi("keystone.wsgi.api:application", PORT, overrides),
     }
 
 
@@ -115,7 +117,7 @@ KEYSTONE = RoleDefinition(
     # It touches the database only when it is asked something, so it starts while that is made.
     needs=(),
     containers=(
-        common.api_container(
+        wsgi.api_container(
             name="keystone",
             port=PORT,
             health="/healthcheck",

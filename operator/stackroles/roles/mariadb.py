@@ -9,23 +9,25 @@ from stackroles.config.cloud import Cloud
 from stackroles.config.oslo import render
 from stackroles.roles.accepts import ANY
 from stackroles.roles.common import DATABASE_PORT, scratch
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
     AgentMount,
     Amount,
     Container,
     DataMount,
-    DataVolume,
     Env,
     FieldEnv,
     FileMount,
     PodInfoMount,
     Port,
     Probe,
-    RoleDefinition,
     SecretEnv,
     Security,
+)
+from stackroles.roles.definition import (
+    DataVolume,
+    RoleDefinition,
     ServiceDefinition,
     Step,
     Task,

@@ -6,17 +6,15 @@ from shlex import quote
 from stackroles.config.cloud import Cloud
 from stackroles.roles.accepts import Sections
 from stackroles.roles.common import CACHE_PORT
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
     Container,
     FileMount,
     Port,
     Probe,
-    RoleDefinition,
     Security,
-    ServiceDefinition,
-    Workload,
 )
+from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Workload
 
 NAME = "memcached"
 USER = 42457

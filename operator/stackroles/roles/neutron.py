@@ -5,20 +5,22 @@ from dataclasses import replace
 
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
-from stackroles.roles import common, ovn, resolvers
+from stackroles.roles import common, ovn, resolvers, wsgi
 from stackroles.roles.accepts import ANY, NO_WSGI, UWSGI
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
-    Catalogue,
-    Connection,
     Container,
     Env,
     FileMount,
-    Files,
     Probe,
-    RoleDefinition,
     SecretEnv,
     Security,
+)
+from stackroles.roles.definition import (
+    Catalogue,
+    Connection,
+    Files,
+    RoleDefinition,
     ServiceDefinition,
     Step,
     Task,
@@ -88,7 +90,7 @@ def api_files(cloud: Cloud) -> Mapping[str, str]:
         **resolvers.FORGETFUL_FILES,
         **common.broker_files(cloud),
         _CONFIG: _render(cloud, "neutron-api", common.oslo_options(options)),
-        "/etc/neutron/uwsgi.ini": common.uwsgi(
+        "/etc/neutron/uwsgi.ini": wsgi.uwsgi(
             "neutron.wsgi.api:application",
             PORT,
             overrides,
@@ -127,7 +129,7 @@ NEUTRON_API = RoleDefinition(
     grace_period=75,
     needs=("neutron/setup", "rabbitmq", "ovn-nb", "ovn-sb"),
     containers=(
-        common.api_container(
+        wsgi.api_container(
             name="neutron-api",
             port=PORT,
             health="/healthcheck",

@@ -5,24 +5,26 @@ from collections.abc import Mapping
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud
 from stackroles.config.oslo import Options
-from stackroles.roles import common, resolvers
+from stackroles.roles import common, resolvers, wsgi
 from stackroles.roles.accepts import ANY, NO_WSGI, UWSGI
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
-    Catalogue,
-    Connection,
     Container,
     FileMount,
-    Files,
     Port,
     Probe,
-    RoleDefinition,
     SecretEnv,
     Security,
+    Variable,
+)
+from stackroles.roles.definition import (
+    Catalogue,
+    Connection,
+    Files,
+    RoleDefinition,
     ServiceDefinition,
     Step,
     Task,
-    Variable,
     Workload,
 )
 
@@ -107,7 +109,7 @@ def _api_files(role: str, module: str, port: int) -> Files:
         return {
             **common.broker_files(cloud),
             _CONFIG: _render(cloud, role, extra),
-            "/etc/nova/uwsgi.ini": common.uwsgi(module, port, overrides),
+            "/etc/nova/uwsgi.ini": wsgi.uwsgi(module, port, overrides),
         }
 
     return files
@@ -164,7 +166,7 @@ def _api_role(name: str, module: str, port: int, memory: str) -> RoleDefinition:
         # It registers itself in cell1's database when it loads.
         needs=("nova/setup", "rabbitmq"),
         containers=(
-            common.api_container(
+            wsgi.api_container(
                 name=name,
                 port=port,
                 health="/",

@@ -6,17 +6,19 @@ from stackroles.config import oslo
 from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import common, compute, nova, resolvers
 from stackroles.roles.accepts import NO_WSGI
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     AGENT_PATH,
     Amount,
     Container,
     Env,
     FieldEnv,
     FileMount,
-    RoleDefinition,
     ScratchMount,
     SecretEnv,
     Security,
+)
+from stackroles.roles.definition import (
+    RoleDefinition,
     Step,
     Task,
     Workload,

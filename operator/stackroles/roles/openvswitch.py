@@ -2,14 +2,13 @@
 
 from stackroles.config.pool import pool_files
 from stackroles.roles import compute
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
     Container,
     HostMount,
     Probe,
-    RoleDefinition,
-    Workload,
 )
+from stackroles.roles.definition import RoleDefinition, Workload
 
 _STATE = HostMount("/var/lib/openvswitch", "/var/lib/openvswitch")
 _MOUNTS = (*compute.AGENT_MOUNTS, compute.SWITCH_RUN, _STATE)

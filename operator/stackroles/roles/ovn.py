@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from stackroles.config.cloud import Cloud
 from stackroles.roles import resolvers
 from stackroles.roles.common import scratch, tcp_established
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
     AgentMount,
     Amount,
     Container,
     DataMount,
-    DataVolume,
     FieldEnv,
     FileMount,
-    Files,
     Port,
     Probe,
-    RoleDefinition,
     Security,
+)
+from stackroles.roles.definition import (
+    DataVolume,
+    Files,
+    RoleDefinition,
     ServiceDefinition,
     Workload,
 )

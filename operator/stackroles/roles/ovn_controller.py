@@ -2,15 +2,14 @@
 
 from stackroles.config.pool import pool_files
 from stackroles.roles import compute, resolvers
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
     Container,
     HostMount,
     Probe,
-    RoleDefinition,
     Security,
-    Workload,
 )
+from stackroles.roles.definition import RoleDefinition, Workload
 
 _CONNECTED = (
     "sh",

@@ -6,17 +6,16 @@ from stackroles.config import oslo
 from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import common, compute, neutron, nova, ovn, resolvers
 from stackroles.roles.accepts import NO_WSGI
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
     Container,
     FieldEnv,
     FileMount,
     HostMount,
     Probe,
-    RoleDefinition,
     SecretEnv,
-    Workload,
 )
+from stackroles.roles.definition import RoleDefinition, Workload
 
 _CONFIG = "/etc/neutron/neutron_ovn_metadata_agent.ini"
 # Sections of neutron's privileged contexts (neutron/privileged/__init__.py).

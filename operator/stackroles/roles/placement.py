@@ -4,16 +4,18 @@ from collections.abc import Mapping
 
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
-from stackroles.roles import common
+from stackroles.roles import common, wsgi
 from stackroles.roles.accepts import ANY, UWSGI
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
-    Catalogue,
-    Connection,
     FileMount,
-    RoleDefinition,
     SecretEnv,
     Security,
+)
+from stackroles.roles.definition import (
+    Catalogue,
+    Connection,
+    RoleDefinition,
     ServiceDefinition,
     Step,
     Task,
@@ -43,7 +45,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
     overrides = options.get(UWSGI, {})
     return {
         _CONFIG: _render(cloud, common.oslo_options(options)),
-        "/etc/placement/uwsgi.ini": common.uwsgi("placement.wsgi.api:application", PORT, overrides),
+        "/etc/placement/uwsgi.ini": wsgi.uwsgi("placement.wsgi.api:application", PORT, overrides),
     }
 
 
@@ -65,7 +67,7 @@ PLACEMENT = RoleDefinition(
     # It writes its standard traits and resource classes when it loads.
     needs=("placement/setup",),
     containers=(
-        common.api_container(
+        wsgi.api_container(
             name="placement",
             port=PORT,
             # /healthcheck asks for a token here.

@@ -9,18 +9,20 @@ from typing import Any
 from stackroles.config.cloud import Cloud
 from stackroles.roles.accepts import Sections
 from stackroles.roles.common import BROKER_PORT, scratch
-from stackroles.roles.definition import (
+from stackroles.roles.container import (
     Amount,
     Container,
     DataMount,
-    DataVolume,
     Env,
     FileMount,
     Port,
     Probe,
-    RoleDefinition,
     SecretMount,
     Security,
+)
+from stackroles.roles.definition import (
+    DataVolume,
+    RoleDefinition,
     ServiceDefinition,
     Workload,
 )

@@ -8,7 +8,7 @@ process: eventlet's, which can be left out, and OVN's, which is told to forget.
 from collections.abc import Mapping
 from typing import Final
 
-from stackroles.roles.definition import Env
+from stackroles.roles.container import Env
 
 # eventlet's own resolver keeps empty answers, for ever where one came without a lifetime. After the
 # restart of its node a nova-compute did not find the brokers for seven minutes, until it was

@@ -3,7 +3,12 @@ import pytest
 from stackroles.builders.agents import agents_of
 from stackroles.reconcile.clouds import agent_sources
 from stackroles.roles import registry
-from stackroles.roles.definition import AGENT_COMMAND, AgentMount, Container, Security
+from stackroles.roles.container import (
+    AGENT_COMMAND,
+    AgentMount,
+    Container,
+    Security,
+)
 
 SOURCES = {
     "__init__.py": "",

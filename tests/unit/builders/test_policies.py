@@ -10,7 +10,8 @@ import yaml
 from stackroles.builders.cloud_controller import build_role, build_roles, build_step, unique
 from stackroles.constants import LABEL_INSTANCE, LABEL_MANAGED_BY, LABEL_NAME, LABEL_OWNER_KIND
 from stackroles.roles import registry
-from stackroles.roles.definition import Container, RoleDefinition, ServiceDefinition, Step
+from stackroles.roles.container import Container
+from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
 from tests.support.clouds import cloud
 
 Object = dict[str, Any]

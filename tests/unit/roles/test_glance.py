@@ -6,7 +6,7 @@ import pytest
 
 from stackroles.errors import SpecInvalid
 from stackroles.roles import registry
-from stackroles.roles.definition import SecretEnv
+from stackroles.roles.container import SecretEnv
 from stackroles.roles.resolve import resolve_cloud
 
 S3 = {"glance": {"DEFAULT": {"enabled_backends": "s3:s3"}}}

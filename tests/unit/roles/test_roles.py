@@ -13,12 +13,10 @@ import pytest
 from stackroles.config.cloud import Cloud
 from stackroles.plan import credentials
 from stackroles.roles import common, nova, ovn, rabbitmq, registry
+from stackroles.roles.container import Container, SecretEnv, SecretMount
 from stackroles.roles.definition import (
-    Container,
     Files,
     RoleDefinition,
-    SecretEnv,
-    SecretMount,
     Step,
     Workload,
 )

@@ -1,0 +1,124 @@
+"""The WSGI server under which APIs run: its configuration and its container."""
+
+from collections.abc import Iterable, Mapping
+
+from stackroles.roles import resolvers
+from stackroles.roles.container import (
+    Amount,
+    Container,
+    FileMount,
+    Mount,
+    Port,
+    Probe,
+    Security,
+    Variable,
+)
+
+# As Python writes it inside a string.
+_NEW_LINE = "\\n"
+
+
+NO_API_LIVENESS = (
+    "the WSGI master replaces workers that die; one that waits for the database or the broker is "
+    "not helped by a restart"
+)
+
+
+def _load(module: str) -> str:
+    """Return the line of Python by which the WSGI server loads an application.
+
+    oslo.config ends the process when it refuses a value. The server takes that for the death of a
+    worker and starts another one for ever; for a failure to load it ends, with `need-app`, and the
+    service's last words become the container's.
+    """
+    package, _, name = module.partition(":")
+    lines = (
+        "try:",
+        f" import {package} as package",
+        f" application = package.{name}",
+        "except SystemExit:",
+        " raise ImportError('it ended while it was loaded') from None",
+    )
+    return f'exec("{_NEW_LINE.join(lines)}")'
+
+
+def uwsgi(module: str, port: int, overrides: Mapping[str, str | int], **extra: str | int) -> str:
+    """Return the configuration of the WSGI server.
+
+    Args:
+        module: the application, `package.module:callable`, or a call that returns it.
+        port: where it listens.
+        overrides: the user's options, which win.
+        extra: options of one service; underscores stand for dashes.
+    """
+    options: dict[str, str | int] = {
+        "plugins": "python3",
+        "http-socket": f"0.0.0.0:{port}",
+        "eval": _load(module),
+        "master": "true",
+        "processes": 1,
+        # Applications under eventlet are not safe with more.
+        "threads": 1,
+        "enable-threads": "true",
+        # Connections to the database and the broker must not be shared by forked workers.
+        "lazy-apps": "true",
+        "need-app": "true",
+        "thunder-lock": "true",
+        "no-orphans": "true",
+        # Tokens and requests for metadata exceed the default of 4 KiB.
+        "buffer-size": 65535,
+        "listen": 100,
+        # Without it clients that keep connections open see resets.
+        "add-header": "Connection: close",
+        # Requests under way are answered before SIGTERM ends the workers.
+        "hook-master-start": "unix_signal:15 gracefully_kill_them_all",
+        "worker-reload-mercy": 60,
+        "disable-logging": "true",
+        "log-4xx": "true",
+        "log-5xx": "true",
+    }
+    options |= {name.replace("_", "-"): value for name, value in extra.items()}
+    options |= overrides
+    return "\n".join(["[uwsgi]", *(f"{name} = {value}" for name, value in options.items()), ""])
+
+
+def api_container(
+    *,
+    name: str,
+    port: int,
+    health: str,
+    user: int,
+    ini: str,
+    env: Iterable[Variable],
+    mounts: Iterable[Mount],
+    resources: Amount,
+) -> Container:
+    """Return the container of an API under the WSGI server.
+
+    Args:
+        name: the role.
+        port: where it listens.
+        health: path that answers 200 to 399 without a token.
+        user: whom it runs as.
+        ini: path of the WSGI server's configuration.
+        env: its environment.
+        mounts: its mounts besides its files.
+        resources: what it may use.
+    """
+    return Container(
+        name=name,
+        command=("uwsgi", "--ini", ini),
+        security=Security(user=user),
+        ports=(Port("api", port),),
+        # Loading an application takes 2 to 10 s of CPU; several at once, minutes.
+        startup=Probe(port=port, http_path=health, period=1, timeout=5, failures=300),
+        # A worker serves one request at a time, and a busy server must not be taken for a dead one:
+        # half a minute without an answer takes it out of its Service.
+        readiness=Probe(port=port, http_path=health, period=10, timeout=10, failures=3),
+        no_liveness_because=NO_API_LIVENESS,
+        # Endpoints are withdrawn while the server still answers.
+        pre_stop=("sleep", "3"),
+        env=(resolvers.SYSTEM, *env),
+        mounts=(FileMount(), *mounts),
+        resources=resources,
+    )
