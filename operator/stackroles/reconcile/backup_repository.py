@@ -85,12 +85,17 @@ async def ensure_claim(
     try:
         await context.cluster.apply(claim)
     except (Forbidden, Rejected) as error:
-        name = claim["metadata"]["name"]
+        name, bound = claim["metadata"]["name"], there.get("status", {}).get("phase") == "Bound"
+        instead = (
+            "copy the repository to a claim that is large enough and name it in "
+            "repository.volume.claimName"
+            if bound
+            else "delete the claim, which has no volume yet: it is made again"
+        )
         return Finding(
             Reason.REPOSITORY_NOT_RESIZED,
             f"Volume claim {name} stays at {has}, spec.repository.volume asks for {wanted}: {error}"
-            ". Take the change back; or copy the repository to a claim that is large enough and "
-            "name it in repository.volume.claimName.",
+            f". Take the change back; or {instead}.",
         )
     return None
 
