@@ -6,6 +6,7 @@ from stackroles.builders.metadata import Manifest
 from stackroles.builders.rendering import Rendering
 from stackroles.builders.volume import build_volume_mounts
 from stackroles.config.owner import Owner
+from stackroles.quantity import amount as quantity
 from stackroles.roles.container import (
     Amount,
     Container,
@@ -110,7 +111,11 @@ def build_security_context(security: Security) -> Manifest:
 
 
 def build_resources(amount: Amount, said: Resources | None = None) -> Manifest:
-    """Return requests and limits, the user's own values laid over the role's."""
+    """Return requests and limits, the user's own values laid over the role's.
+
+    Where only one of the two is said, the role's other gives way: a limit below the role's request
+    is the request as well, a request above the role's limit is the limit as well.
+    """
     requests: dict[str, str] = {"cpu": amount.cpu, "memory": amount.memory}
     limits: dict[str, str] = {"memory": amount.memory_limit}
     if amount.cpu_limit:
@@ -118,4 +123,8 @@ def build_resources(amount: Amount, said: Resources | None = None) -> Manifest:
     if said:
         requests.update(said.requests.items())
         limits.update(said.limits.items())
+        for name in requests.keys() & limits.keys():
+            if quantity(requests[name]) > quantity(limits[name]):
+                chosen = limits if name in said.limits else requests
+                requests[name] = limits[name] = chosen[name]
     return {"requests": requests, "limits": limits}

@@ -11,7 +11,9 @@ from stackroles.builders.pod import common_pod_fields, pod_security
 from stackroles.builders.rendering import Rendering, render
 from stackroles.builders.volume import build_volumes
 from stackroles.config.owner import Owner
+from stackroles.config.pool import Pool
 from stackroles.constants import ANNOTATION_CONFIG_HASH, ANNOTATION_CONFIG_MAPS
+from stackroles.roles import registry
 from stackroles.roles.container import Container
 from stackroles.roles.definition import Step, Task
 
@@ -84,12 +86,26 @@ def _container(step: Step, task: Task) -> Container:
     )
 
 
+def _image(owner: Owner, of: StepOf) -> str:
+    """Return the step's image: that of the first role of its service that has one of its own.
+
+    What sets a service up must be of the version that runs.
+    """
+    settings = owner.cloud if isinstance(owner, Pool) else owner
+    own = (
+        settings.settings(role.name).image
+        for role in registry.CONTROLLER_ROLES
+        if (role.service, role.image) == (of.service, of.step.image)
+    )
+    return owner.image(of.step.image, next((image for image in own if image), None))
+
+
 def _pod_spec(owner: Owner, of: StepOf, rendering: Rendering) -> dict[str, Any]:
     containers = _containers(of.step)
     built = [
         build_container(owner, container, rendering, None)
         | {
-            "image": owner.image(of.step.image),
+            "image": _image(owner, of),
             "resources": build_resources(container.resources),
         }
         for container in containers

@@ -6,7 +6,7 @@ from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.builders.backup import BackupParent, build_repository_claim, claim_name
 from stackroles.errors import Forbidden, Rejected
-from stackroles.plan.quantity import amount
+from stackroles.quantity import amount
 from stackroles.reconcile.context import Context
 from stackroles.status.backup import find_volume_problem
 from stackroles.status.conditions import Finding

@@ -71,24 +71,18 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
     deleting = bool(resource["metadata"].get("deletionTimestamp"))
     if deleting and FINALIZER not in (resource["metadata"].get("finalizers") or ()):
         return
-    if deleting and await namespace_ends(context, resource):
-        log.warning("The namespace is being deleted: no guest is looked for")
+    namespace, name = resource["metadata"]["namespace"], resource["spec"].get("controller", "")
+    controller = context.cluster.get("CloudController", namespace, name)
+    if deleting and (controller is None or await namespace_ends(context, resource)):
+        log.warning("The cloud is gone or goes with its namespace: no guest is looked for")
         await compute_release.abandon(context, resource)
         return
     spec = parse_spec(ComputePoolSpec, resource)
-    if not deleting and spec.suspend:
+    if controller is None or (spec.suspend and not deleting):
         context.poller.forget(f"{ref_of(resource)}/")  # some polls write
         words = "Nothing is changed while spec.suspend is true; what runs keeps running."
-        await refuse(context, resource, Finding(Reason.SUSPENDED, words))
-        return
-    namespace = resource["metadata"]["namespace"]
-    controller = context.cluster.get("CloudController", namespace, spec.controller)
-    if controller is None and deleting:
-        await compute_release.abandon(context, resource)
-        return
-    if controller is None:
-        context.poller.forget(f"{ref_of(resource)}/")
-        await refuse(context, resource, missing_controller(spec.controller, namespace))
+        suspended = Finding(Reason.SUSPENDED, words) if spec.suspend else None
+        await refuse(context, resource, suspended or missing_controller(name, namespace))
         return
     pool = pool_of(context, resource, spec, controller)
     if deleting and not compute_release.present(context, pool):

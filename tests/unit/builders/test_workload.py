@@ -1,8 +1,14 @@
 from typing import Any
 
+import pytest
+
+from stackroles.api.v1alpha1.common import Resources
 from stackroles.builders.cloud_controller import build_role, build_roles, build_step
+from stackroles.builders.container import build_resources
 from stackroles.constants import ANNOTATION_CONFIG_HASH
+from stackroles.errors import SpecInvalid
 from stackroles.roles import registry
+from stackroles.roles.container import Amount
 from tests.support.clouds import cloud
 
 Object = dict[str, Any]
@@ -82,6 +88,60 @@ def test_placement_resources_and_image_of_a_role_reach_its_pods() -> None:
     assert pod["containers"][0]["image"] == "example.org/keystone:9"
     assert pod["containers"][0]["resources"]["limits"]["memory"] == "2Gi"
     assert "cpu" in pod["containers"][0]["resources"]["requests"]
+
+
+def test_a_step_runs_the_image_of_its_services_role() -> None:
+    def images(**roles: Any) -> set[str]:
+        declared = cloud(roles={name: {"image": image} for name, image in roles.items()})
+        pods = [
+            build_step(declared, service, step)[-1]["spec"]["template"]["spec"]
+            for service in registry.SERVICES
+            for step in service.steps
+            if step.tasks
+        ]
+        return {
+            container["image"]
+            for pod in pods
+            for container in (*pod.get("initContainers", ()), *pod["containers"])
+        }
+
+    default = images()
+    assert not {image for image in default if image.startswith("example.org")}
+    for name in ("keystone", "glance", "placement", "mariadb", "nova-conductor", "neutron-api"):
+        assert f"example.org/{name}:9" in images(**{name: f"example.org/{name}:9"})
+    both = images(**{"nova-api": "example.org/a:9", "nova-conductor": "example.org/b:9"})
+    assert len(both & {"example.org/a:9", "example.org/b:9"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "requests", "limits"),
+    [
+        ({"limits": {"memory": "32Mi"}}, "32Mi", "32Mi"),
+        ({"limits": {"memory": "2Gi"}}, "64Mi", "2Gi"),
+        ({"requests": {"memory": "1Gi"}}, "1Gi", "1Gi"),
+        ({"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}}, "1Gi", "2Gi"),
+    ],
+)
+def test_of_request_and_limit_the_one_that_was_not_said_gives_way(
+    said: dict[str, Any], requests: str, limits: str
+) -> None:
+    built = build_resources(Amount(), Resources.model_validate(said))
+    assert built["requests"]["memory"] == requests
+    assert built["limits"]["memory"] == limits
+
+
+def test_a_limit_of_the_processor_is_no_less_than_its_request() -> None:
+    said = Resources.model_validate({"limits": {"cpu": "5m"}})
+    built = build_resources(Amount(), said)
+    assert (built["requests"]["cpu"], built["limits"]["cpu"]) == ("5m", "5m")
+
+
+def test_a_request_above_its_own_limit_is_told_with_its_place() -> None:
+    bad = {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}
+    with pytest.raises(SpecInvalid) as caught:
+        cloud(roles={"keystone": {"resources": bad}})
+    assert "spec.roles.keystone.resources" in caught.value.message
+    assert "the request of memory, 2Gi, is above its limit of 1Gi" in caught.value.message
 
 
 def test_headless_service_publishes_members_that_are_not_ready() -> None:

@@ -40,7 +40,10 @@ class RoleSpec(Model):
     resources: Resources = Field(default_factory=Resources, description="What its pods may use.")
     storage: Storage = Field(default_factory=Storage, description="The volume of each member.")
     image: str | None = Field(
-        None, max_length=512, description="Image of this role, in place of the operator's default."
+        None,
+        max_length=512,
+        description="Image of this role and of its service's setup Jobs, in place of the "
+        "operator's default.",
     )
 
 

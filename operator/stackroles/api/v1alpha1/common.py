@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
 from stackroles.errors import SpecInvalid
+from stackroles.quantity import amount
 
 Name = Annotated[
     str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
@@ -97,6 +98,18 @@ class Resources(Model):
     limits: dict[Literal["cpu", "memory"], Quantity] = Field(
         default_factory=dict, description="What the container may not exceed."
     )
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        """Refuse a request above its own limit, which the API server would say of each pod."""
+        for name, limit in self.limits.items():
+            request = self.requests.get(name)
+            if request is not None and amount(request) > amount(limit):
+                raise ValueError(
+                    f"the request of {name}, {request}, is above its limit of {limit}: lower it, "
+                    "or raise the limit"
+                )
+        return self
 
 
 class Storage(Model):

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from stackroles.plan.quantity import amount
+from stackroles.quantity import amount
 
 
 @pytest.mark.parametrize(
