@@ -36,7 +36,7 @@ def run(kubectl: Kubectl, cloud: str, arguments: Sequence[str]) -> tuple[int, st
         status = (kubectl.get("pod", name) or {})["status"]["containerStatuses"][0]
         return int(status["state"]["terminated"]["exitCode"]), kubectl.run("logs", name)
     finally:
-        kubectl.run("delete", "pod", name, "--wait=false", "--ignore-not-found")
+        kubectl.run("delete", "pod", name, "--now", "--ignore-not-found")
 
 
 def pod(name: str, cloud: str, image: str, arguments: Sequence[str]) -> Object:

@@ -3,7 +3,7 @@
 import pytest
 from openstack.connection import Connection
 
-from lab import guest
+from lab import client, guest
 from lab.guest import Guest
 from lab.install import Site
 from lab.kubectl import Kubectl, Object
@@ -26,6 +26,13 @@ def test_its_console_shows_the_address_and_the_instance_id(
 
 def test_its_floating_ip_answers_from_outside(booted: Guest) -> None:
     assert guest.wait_ping(booted) > 0
+
+
+def test_the_client_that_the_demo_names_lists_it(site: Site, booted: Guest) -> None:
+    status, said = client.run(site.cloud, "demo", ["server", "list", "--long"])
+
+    assert status == 0, said
+    assert booted.id in said
 
 
 def agent_on(kubectl: Kubectl, role: str, node: str) -> Object | None:
