@@ -85,8 +85,9 @@ class Nova:
             raise self.failure
         return getattr(self, work.__name__)(*arguments)
 
-    def read_hosts(self, names: tuple[str, ...]) -> tuple[Host, ...]:
-        return tuple(host for name, host in sorted(self.hosts.items()) if name in names)
+    def read_hosts(self, names: tuple[str, ...], reason: str) -> tuple[Host, ...]:
+        found = sorted(self.hosts.items())
+        return tuple(host for name, host in found if name in names or host.reason == reason)
 
     def close_hosts(self, names: tuple[str, ...], reason: str) -> dict[str, Occupancy]:
         self.done.append(("close", tuple(sorted(names))))
@@ -100,8 +101,8 @@ class Nova:
             for name in names
         }
 
-    def open_hosts(self, names: tuple[str, ...], reason: str) -> tuple[str, ...]:
-        opened = [n for n in names if n in self.hosts and self.hosts[n].reason == reason]
+    def open_hosts(self, names: tuple[str, ...], word: str) -> tuple[str, ...]:
+        opened = [n for n in names if n in self.hosts and self.hosts[n].reason.startswith(word)]
         for name in opened:
             self.hosts[name] = replace(self.hosts[name], enabled=True, reason="")
         self.done.append(("open", tuple(sorted(opened))))
@@ -179,6 +180,15 @@ class World:
         assert known is not None
         known["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         self.store(known)
+
+    def lose(self, name: str) -> None:
+        """Take a node and its pods from Kubernetes; the machine's nova-compute falls silent."""
+        node = self.cluster.get("Node", "", name)
+        assert node is not None
+        self.api.remove("nodes", "", name)
+        self.cluster.cache.remove(node)
+        self.stop(name)
+        self.nova.hosts[name] = replace(self.nova.hosts[name], up=False)
 
     def pool(self, name: str = "pool") -> Object:
         found = self.cluster.get("ComputePool", "ns", name)

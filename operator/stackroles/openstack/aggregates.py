@@ -36,12 +36,11 @@ def keep_zone(
     refused: list[str] = []
     for host in sorted(hosts):
         try:
-            _leave_others(connection, zone, host, aggregates, changes)
-            if target is not None and host not in (target.hosts or ()):
+            if stays := _leave_others(connection, zone, host, aggregates, changes):
+                refused.append(stays)
+            elif target is not None and host not in (target.hosts or ()):
                 connection.compute.add_host_to_aggregate(target, host)
                 changes.append(f"added host {host} to zone {zone}")
-        except CloudError as error:
-            refused.append(str(error))
         except Exception as error:
             if getattr(error, "status_code", None) != _CONFLICT:
                 raise
@@ -75,20 +74,19 @@ def _leave_others(
     host: str,
     aggregates: list["Aggregate"],
     changes: list[str],
-) -> None:
-    """Take a host out of every availability zone but one, if it has no guests."""
+) -> str:
+    """Take a host out of every availability zone but one; return why it stays, empty if not."""
     others = [a for a in aggregates if _zone_of(a) not in ("", zone) and host in (a.hosts or ())]
     if not others:
-        return
+        return ""
     guests = len(list_guests(connection, host))
     if guests:
-        raise CloudError(
-            f"{host} stays in zone {_zone_of(others[0])} while it has guests ({guests}): move or "
-            "delete them"
-        )
+        there = _zone_of(others[0])
+        return f"{host} stays in zone {there} while it has guests ({guests}): move or delete them"
     for other in others:
         connection.compute.remove_host_from_aggregate(other, host)
         changes.append(f"removed host {host} from zone {_zone_of(other)}")
+    return ""
 
 
 def _zone_of(aggregate: "Aggregate") -> str:

@@ -48,15 +48,20 @@ class Host:
     zone: str = ""
 
 
-def read_hosts(connection: "Connection", names: Collection[str]) -> tuple[Host, ...]:
+def read_hosts(connection: "Connection", names: Collection[str], reason: str) -> tuple[Host, ...]:
     """Return those of the named hosts that have a nova-compute service, sorted by name.
 
     Args:
         connection: the administrator's.
         names: hosts to look at.
+        reason: hosts that were closed for it are looked at as well: nova's own record of them
+            outlives everything else that named them.
     """
-    wanted = set(names)
-    services = [s for s in list_services(connection, COMPUTE) if s.host in wanted]
+    services = [
+        service
+        for service in list_services(connection, COMPUTE)
+        if service.host in names or (not service.enabled and service.reason == reason)
+    ]
     if not services:
         return ()
     hypervisors = {h.host: h.id for h in list_hypervisors(connection)}
@@ -140,11 +145,11 @@ def close_hosts(
     return found
 
 
-def open_hosts(connection: "Connection", names: Collection[str], reason: str) -> tuple[str, ...]:
-    """Let the scheduler choose hosts again that were closed for `reason`; return which."""
+def open_hosts(connection: "Connection", names: Collection[str], word: str) -> tuple[str, ...]:
+    """Let the scheduler choose hosts again that were closed for what begins so; return which."""
     opened = []
     for service in list_services(connection, COMPUTE):
-        if service.host in names and not service.enabled and service.reason == reason:
+        if service.host in names and not service.enabled and service.reason.startswith(word):
             set_enabled(connection, service.id, True)
             opened.append(service.host)
     return tuple(opened)

@@ -52,12 +52,14 @@ class PoolCloud:
         access: CloudAccess = self._context.openstack.access(self._pool.cloud, password)
         return access
 
-    def watch_hosts(self, access: CloudAccess, names: Collection[str], *, settled: bool) -> None:
-        """Poll the named hosts; often while something is expected to change."""
+    def watch_hosts(
+        self, access: CloudAccess, names: Collection[str], reason: str, *, settled: bool
+    ) -> None:
+        """Poll the named hosts and those closed for a reason; often while a change is expected."""
         wanted = tuple(sorted(names))
 
         async def read() -> tuple[Host, ...]:
-            return await access.call("Reading compute hosts", read_hosts, wanted)
+            return await access.call("Reading compute hosts", read_hosts, wanted, reason)
 
         self._context.poller.ensure(
             f"{self._ref}/hosts",

@@ -44,6 +44,12 @@ def nodes_of(context: Context, pool: Pool) -> dict[str, Object]:
     }
 
 
+async def record(context: Context, resource: Object, pool: Pool, name: str) -> None:
+    """See that a node that leaves has its ComputeNode, unless another pool's took its place."""
+    if context.cluster.get(KIND, pool.namespace, name) is None:
+        await context.cluster.create_once(build_compute_node(pool, name), resource)
+
+
 async def enrol(context: Context, resource: Object, pool: Pool, name: str) -> None:
     """See that a node has its ComputeNode and lets the pool's agents onto it.
 

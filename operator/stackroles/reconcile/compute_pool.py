@@ -8,18 +8,17 @@ import structlog
 from stackroles.api.v1alpha1.common import dump, parse_spec
 from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.builders.cloud_controller import build_roles
 from stackroles.config.pool import Pool
 from stackroles.constants import FINALIZER
 from stackroles.errors import CloudError, ClusterError
 from stackroles.kube.apply import ChildRecord
-from stackroles.kube.kinds import ObjectRef, ref_of
+from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.fleet import Host
-from stackroles.plan.config_maps import kept_config_maps
 from stackroles.plan.enrolment import Enrolment, plan_enrolment
 from stackroles.reconcile import compute_release
 from stackroles.reconcile.backup import missing_controller
+from stackroles.reconcile.compute_agents import apply_agents, startable
 from stackroles.reconcile.compute_cloud import PoolCloud, facts
 from stackroles.reconcile.compute_node import (
     agents_expected,
@@ -27,6 +26,7 @@ from stackroles.reconcile.compute_node import (
     nodes_of,
     pods_by_node,
     previous_status,
+    record,
     report_node,
 )
 from stackroles.reconcile.compute_view import (
@@ -38,15 +38,12 @@ from stackroles.reconcile.compute_view import (
 )
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import (
-    config_maps_in_use,
-    existing_config_maps,
     explain_roles,
     observe_roles,
 )
 from stackroles.reconcile.refusal import refuse
 from stackroles.reconcile.teardown import namespace_ends
 from stackroles.roles import registry
-from stackroles.roles.definition import RoleDefinition
 from stackroles.status.compute import READY, UNAVAILABLE, ObservedNode
 from stackroles.status.compute_pool import Selection, assess_pool
 from stackroles.status.conditions import Finding
@@ -117,13 +114,14 @@ class PoolPass:
         enrolment = plan_enrolment(
             *claims(self._context, self._resource), candidates(self._context)
         )
-        for name in (*enrolment.members, *enrolment.enrol, *enrolment.leaving):
-            await enrol(self._context, self._resource, self._pool, name)
         access = await self._cloud.access()
         hosts, silence, spoke = self._cloud.hosts()
+        await self._record(enrolment, hosts)
         discovery = self._cloud.discovery(hosts)
-        roles, missing = self._startable()
-        records, failure = await self._apply(roles, discovery[:-1])
+        roles, missing = startable(self._context, self._pool, self._controller)
+        records, failure = await apply_agents(
+            self._context, self._resource, self._pool, [*roles], discovery[:-1]
+        )
         step = await self._cloud.discover(discovery) if hosts else StepState(node="")
         mapped = self._mapped(step)
         if spoke or silence:
@@ -149,44 +147,15 @@ class PoolPass:
             (found for found in told if found and found.reason is Reason.PODS_REFUSED), None
         )
 
-    def _startable(self) -> tuple[list[RoleDefinition], set[str]]:
-        """Return the roles that may run, and the controller's roles that others wait for."""
-        status = self._controller.get("status") or {}
-        ready = {role["name"] for role in status.get("roles") or () if role.get("ready")}
-        roles, missing = [], set[str]()
-        for role in registry.COMPUTE_ROLES:
-            name = self._pool.workload(role.name)
-            lacking = set(role.needs) - ready
-            present = self._context.cluster.get(role.workload.value, self._pool.namespace, name)
-            if present is not None or not lacking:
-                roles.append(role)
-            else:
-                missing |= lacking
-        return roles, missing
-
-    async def _apply(
-        self, roles: Iterable[RoleDefinition], discovery: list[Object]
-    ) -> tuple[tuple[ChildRecord, ...] | None, ClusterError | None]:
-        manifests = [*build_roles(self._pool, roles), *discovery]
-        cluster = self._context.cluster
-        try:
-            records = await cluster.apply_children(self._resource, manifests)
-        except ClusterError as error:
-            return None, error
-        await cluster.prune(self._resource, [*manifests, *self._kept(manifests)])
-        return records, None
-
-    def _kept(self, manifests: Iterable[Object]) -> list[ObjectRef]:
-        """Return the configuration that stays because pods still read it."""
-        now = self._context.clock.now()
-        states = observe_roles(self._context.cluster, self._pool, registry.COMPUTE_ROLES, now)
-        names = kept_config_maps(
-            existing_config_maps(self._context.cluster, self._pool, self._resource),
-            (m["metadata"]["name"] for m in manifests if m["kind"] == "ConfigMap"),
-            config_maps_in_use(self._context.cluster, self._pool),
-            {state.name for state in states if state.present and not state.complete},
-        )
-        return [ObjectRef("ConfigMap", self._pool.namespace, name) for name in names]
+    async def _record(self, enrolment: Enrolment, hosts: Mapping[str, Host]) -> None:
+        """See that each node has its ComputeNode, also a host that only nova remembers."""
+        kept = (*enrolment.members, *enrolment.enrol)
+        for name in kept:
+            await enrol(self._context, self._resource, self._pool, name)
+        reason = compute_release.closing_reason(self._pool)
+        closed = {n for n, host in hosts.items() if not host.enabled and host.reason == reason}
+        for name in sorted({*enrolment.leaving, *closed} - {*kept}):
+            await record(self._context, self._resource, self._pool, name)
 
     def _mapped(self, step: StepState) -> set[str]:
         """Return the hosts that the scheduler knows: all after the step, before it the old ones."""
@@ -208,6 +177,7 @@ class PoolPass:
                 roles=agents_expected(),
                 mapped=name in mapped,
                 leaving=name not in kept,
+                gone=self._context.cluster.get("Node", "", name) is None,
                 silence=silence,
                 zone=self._pool.spec.availability_zone,
             )
@@ -227,10 +197,11 @@ class PoolPass:
         kept = {*enrolment.members, *enrolment.enrol}
         nodes = nodes_of(self._context, self._pool)
         settled = all(previous_status(node).state == READY for node in nodes.values())
-        self._cloud.watch_hosts(access, kept | nodes.keys(), settled=settled and bool(nodes))
-        hosts, _, _ = self._cloud.hosts()
         reason = compute_release.closing_reason(self._pool)
-        if any(hosts[n].reason == reason and not hosts[n].enabled for n in kept & hosts.keys()):
+        names = kept | nodes.keys()
+        self._cloud.watch_hosts(access, names, reason, settled=settled and bool(nodes))
+        hosts, _, _ = self._cloud.hosts()
+        if any(compute_release.is_closed(hosts[name]) for name in kept & hosts.keys()):
             await self._take_back(access, kept)
         trouble = self._place(access, {name: hosts.get(name) for name in kept & mapped})
         leaving = {*enrolment.leaving, *nodes.keys()} - kept
@@ -253,7 +224,7 @@ class PoolPass:
 
     async def _take_back(self, access: CloudAccess, kept: Iterable[str]) -> None:
         try:
-            opened = await compute_release.take_back(access, self._pool, tuple(kept))
+            opened = await compute_release.take_back(access, tuple(kept))
         except CloudError as error:
             log.warning("Hosts that stay after all could not be opened", error=str(error))
             return

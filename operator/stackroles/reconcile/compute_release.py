@@ -12,7 +12,7 @@ from stackroles.constants import FINALIZER, LABEL_POOL
 from stackroles.errors import CloudError
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import DEADLINE, CloudAccess
-from stackroles.openstack.fleet import close_hosts, open_hosts, remove_hosts
+from stackroles.openstack.fleet import Host, close_hosts, open_hosts, remove_hosts
 from stackroles.reconcile.compute_node import nodes_of, pods_by_node
 from stackroles.reconcile.context import Context, Observation
 from stackroles.status.conditions import Finding
@@ -25,9 +25,17 @@ _SOON = 2.0
 _BETWEEN_LOOKS = 5.0
 
 
+_LEAVES = "leaves ComputePool "
+
+
 def closing_reason(pool: Pool) -> str:
-    """Return the words under which a pool disables a service; only those are taken back."""
-    return f"leaves ComputePool {pool.namespace}/{pool.name}"
+    """Return the words under which a pool disables a service."""
+    return f"{_LEAVES}{pool.namespace}/{pool.name}"
+
+
+def is_closed(host: Host) -> bool:
+    """Tell whether a pool disabled a host's service; only that is taken back."""
+    return not host.enabled and host.reason.startswith(_LEAVES)
 
 
 def labelled(context: Context, pool: Pool) -> set[str]:
@@ -195,6 +203,8 @@ async def _send_away(
         except CloudError as error:
             return _blocked(context, resource, f"The cloud keeps {', '.join(gone)}: {error}.")
         log.info("Removed compute hosts", nodes=gone, removed=removed)
+        # What was seen before names them still.
+        context.poller.forget(f"{ref_of(resource)}/hosts")
     known = nodes_of(context, pool)
     for name in gone:
         if name in known and not known[name]["metadata"].get("deletionTimestamp"):
@@ -206,11 +216,9 @@ async def _send_away(
     return Finding(Reason.DELETING, f"Agents on {', '.join(stopping)} are stopping.")
 
 
-async def take_back(access: CloudAccess, pool: Pool, members: Collection[str]) -> tuple[str, ...]:
-    """Open hosts that were to leave and stay after all; return which."""
-    return await access.call(
-        "Opening compute hosts", open_hosts, tuple(members), closing_reason(pool)
-    )
+async def take_back(access: CloudAccess, members: Collection[str]) -> tuple[str, ...]:
+    """Open hosts that were to leave, this pool or another, and stay after all; return which."""
+    return await access.call("Opening compute hosts", open_hosts, tuple(members), _LEAVES)
 
 
 def _blocked(context: Context, resource: Object, message: str) -> Finding:

@@ -19,6 +19,11 @@ from stackroles.status.conditions import (
 from stackroles.status.pod import first_finding, is_ready
 
 Object = Mapping[str, Any]
+_GONE = (
+    "Its node is gone from Kubernetes; it comes back with a node of the same name and labels. If "
+    "the machine is gone for good, evacuate its guests (openstack server evacuate) or delete them: "
+    "a host without guests is removed from the cloud."
+)
 READY, ENROLLING, UNAVAILABLE, LEAVING = "Ready", "Enrolling", "Unavailable", "Leaving"
 
 
@@ -51,6 +56,7 @@ class ObservedNode:
         roles: how many agents it must have.
         mapped: whether the scheduler knows the host.
         leaving: whether it shall leave the pool.
+        gone: whether there is no such node in Kubernetes.
         silence: why the cloud could not be asked, empty when it could.
         zone: the availability zone that it must be in, None for any.
     """
@@ -60,6 +66,7 @@ class ObservedNode:
     roles: int
     mapped: bool
     leaving: bool = False
+    gone: bool = False
     silence: str = ""
     zone: str | None = None
 
@@ -104,14 +111,14 @@ def assess_node(
     available, progressing = _node_available(observed), _node_progressing(observed, look.now)
     state = _state(observed, available, previous)
     host = observed.host
-    known = host or HostFacts(up=False, enabled=False)
+    known = host or _known_before(observed, previous)
     return ComputeNodeStatus(
         observed_generation=look.generation,
         conditions=all_conditions(
             Finding(Reason.APPLIED), available, progressing, previous.conditions, look
         ),
         state=state,
-        service_state=host.words if host else None,
+        service_state=_service_state(observed, previous),
         virt_type=report.get("virtType") or previous.virt_type,
         virt_reason=(report.get("virtReason") or previous.virt_reason or "")[:1024] or None,
         compute_id=report.get("computeId") or previous.compute_id,
@@ -121,6 +128,25 @@ def assess_node(
         guests=known.guests,
         children=(),
     )
+
+
+def _known_before(observed: ObservedNode, previous: ComputeNodeStatus) -> HostFacts:
+    """Return a host's numbers so far while the cloud is silent, none for one it does not know."""
+    if not observed.silence:
+        return HostFacts(up=False, enabled=False)
+    return HostFacts(
+        up=False,
+        enabled=False,
+        vcpus=previous.vcpus,
+        memory_mib=previous.memory_mib,
+        guests=previous.guests,
+    )
+
+
+def _service_state(observed: ObservedNode, previous: ComputeNodeStatus) -> str | None:
+    if observed.host is not None:
+        return observed.host.words
+    return previous.service_state if observed.silence else None
 
 
 def _state(observed: ObservedNode, available: Finding, previous: ComputeNodeStatus) -> str:
@@ -135,7 +161,8 @@ def _state(observed: ObservedNode, available: Finding, previous: ComputeNodeStat
 def _node_available(observed: ObservedNode) -> Finding:
     if observed.silence:
         return Finding(
-            Reason.NODES_UNAVAILABLE, f"The cloud cannot be asked for it: {observed.silence}"
+            Reason.NODES_UNAVAILABLE,
+            f"The cloud cannot be asked for it, what is shown was known before: {observed.silence}",
         )
     trouble = _host_trouble(observed.host, observed.zone, mapped=observed.mapped)
     if trouble:
@@ -158,6 +185,8 @@ def _host_trouble(host: HostFacts | None, zone: str | None, *, mapped: bool) -> 
 
 
 def _node_progressing(observed: ObservedNode, now: datetime) -> Finding:
+    if observed.gone:
+        return Finding(Reason.LEAVING, _GONE)
     if observed.leaving:
         return Finding(Reason.LEAVING, "It leaves the pool when it has no guests.")
     trouble = first_finding(observed.pods, now)

@@ -28,15 +28,25 @@ async def test_hosts_are_read_with_capacity_and_guests(
         "usages": {},
     }
     cloud.servers = [server("a", "n1"), server("b", "n1")]
-    one, two = await access.call("reading", read_hosts, ("n1", "n2", "unknown"))
+    one, two = await access.call("reading", read_hosts, ("n1", "n2", "unknown"), REASON)
     assert (one.name, one.vcpus, one.memory_mib, one.guests) == ("n1", 8, 4096, 2)
     assert (two.name, two.up, two.vcpus, two.guests) == ("n2", False, 0, 0)
+
+
+async def test_hosts_that_a_pool_closed_are_read_though_nothing_else_names_them(
+    cloud: FakeCloud, access: CloudAccess
+) -> None:
+    cloud.compute_services = [
+        compute_service("n1", status="disabled", disabled_reason=REASON),
+        compute_service("n2", status="disabled", disabled_reason="disk check"),
+    ]
+    assert [host.name for host in await access.call("reading", read_hosts, (), REASON)] == ["n1"]
 
 
 async def test_nothing_more_is_asked_before_a_host_reports(
     cloud: FakeCloud, access: CloudAccess
 ) -> None:
-    assert await access.call("reading", read_hosts, ("n1",)) == ()
+    assert await access.call("reading", read_hosts, ("n1",), REASON) == ()
     assert not any("hypervisors" in path for _, path in cloud.requests)
 
 
@@ -100,7 +110,7 @@ async def test_opening_takes_back_only_the_pools_own_word(
         compute_service("n1", status="disabled", disabled_reason=REASON),
         compute_service("n2", status="disabled", disabled_reason="disk check"),
     ]
-    assert await access.call("opening", open_hosts, ("n1", "n2"), REASON) == ("n1",)
+    assert await access.call("opening", open_hosts, ("n1", "n2"), "leaves ") == ("n1",)
     assert {s["host"]: s["status"] for s in cloud.compute_services} == {
         "n1": "enabled",
         "n2": "disabled",

@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from stackroles.errors import CloudError, CloudUnavailable
+from stackroles.errors import CloudError, CloudUnavailable, OperatorError
 from stackroles.roles import registry
 from stackroles.settings import Settings
+from tests.support.fake_api import Fault
 from tests.support.pool_world import World, pool_world, serving
 
 
@@ -188,3 +191,101 @@ async def test_a_pool_without_rights_on_nodes_says_so_and_lets_none_go(world: Wo
     assert "nodeRights: true" in message
     assert world.nova.done[done:] == []
     assert world.cluster.get("ComputeNode", "ns", "n1") is not None
+
+
+def status_of(world: World, name: str) -> dict[str, Any]:
+    node = world.cluster.get("ComputeNode", "ns", name)
+    assert node is not None
+    status: dict[str, Any] = node["status"]
+    return status
+
+
+async def test_a_host_without_guests_goes_with_its_node(world: World) -> None:
+    await serving(world, "n1", "n2")
+    before = len(world.api.writes())
+    world.lose("n1")
+    for _ in range(4):
+        await world.reconcile()
+        world.finish()
+        await world.reconcile()
+        await world.polls.tick()
+    assert set(world.nova.hosts) == {"n2"}
+    assert world.cluster.get("ComputeNode", "ns", "n1") is None
+    await world.settle()
+    assert world.condition("Ready")[0] == "True"
+    made = [path for method, path in world.api.writes()[before:] if method == "POST"]
+    assert not [path for path in made if "computenodes" in path]
+
+
+async def test_a_host_with_guests_whose_node_is_gone_says_what_to_do(world: World) -> None:
+    await serving(world, "n1", "n2")
+    world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], guests=1)
+    world.lose("n1")
+    await world.settle()
+    said = {c["type"]: c["message"] for c in status_of(world, "n1")["conditions"]}
+    assert "gone from Kubernetes" in said["Progressing"]
+    assert "openstack server evacuate" in said["Progressing"]
+    assert "n1: 1 guest" in world.condition("Progressing")[2]
+    world.api.remove("computenodes", "ns", "n1")
+    await world.settle()
+    assert status_of(world, "n1")["state"] == "Leaving", "nova still knows the host"
+    world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], guests=0)
+    await world.settle()
+    assert set(world.nova.hosts) == {"n2"}
+    assert world.cluster.get("ComputeNode", "ns", "n1") is None
+
+
+async def test_a_node_that_returns_takes_its_guests_up_again(world: World) -> None:
+    await serving(world, "n1")
+    world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], guests=1)
+    world.lose("n1")
+    await world.settle()
+    world.node("n1")
+    world.serve("n1")
+    await world.settle()
+    assert world.nova.hosts["n1"].enabled
+    assert world.labelled() == ["n1"]
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_a_host_that_another_pool_closed_and_lost_is_opened(world: World) -> None:
+    await serving(world, "n1")
+    closed = replace(world.nova.hosts["n1"], enabled=False, reason="leaves ComputePool ns/former")
+    world.nova.hosts["n1"] = closed
+    await world.settle()
+    assert world.nova.hosts["n1"].enabled
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_enrolment_goes_on_where_an_operator_ended(world: World) -> None:
+    world.controller()
+    world.node("n1")
+    world.declare()
+    world.api.faults.append(Fault("PATCH", "nodes/n1", 500))
+    with pytest.raises(OperatorError):
+        await world.reconcile()
+    assert world.cluster.get("ComputeNode", "ns", "n1") is not None
+    assert world.labelled() == []
+    world.api.faults.clear()
+    world.serve("n1")
+    await world.settle()
+    assert world.labelled() == ["n1"]
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_an_operator_that_starts_while_nova_is_down_keeps_what_was_known(
+    world: World,
+) -> None:
+    await serving(world, "n1")
+    world.polls.seen.clear()
+    world.nova.failure = CloudUnavailable("no answer within 60 s")
+    world.clock.at += timedelta(hours=1)
+    await world.settle()
+    status = status_of(world, "n1")
+    assert (status["vcpus"], status["serviceState"]) == (4, "up, enabled")
+    said = next(c for c in status["conditions"] if c["type"] == "Available")
+    assert "what is shown was known before: no answer within 60 s" in said["message"]
+    assert said["lastTransitionTime"].startswith("2026-01-01T01")
+    world.nova.failure = None
+    await world.settle()
+    assert world.condition("Ready")[0] == "True"
