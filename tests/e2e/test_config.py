@@ -1,4 +1,7 @@
-"""A changed option rolls one role; one a service refuses stops its roll, the old pods serving."""
+"""A changed option rolls one role; one a service refuses stops its roll, the old pods serving.
+
+So does an image that cannot be pulled.
+"""
 
 import json
 import time
@@ -16,6 +19,7 @@ ROLE = "placement"
 ROLL_SECONDS = 240
 STOPPED_SECONDS = 240
 PROBES = 20
+ABSENT = "localhost/absent/placement:none"
 
 
 def configure(kubectl: Kubectl, config: dict[str, Any] | None) -> None:
@@ -125,3 +129,42 @@ def test_an_option_that_glance_refuses_leaves_its_only_member_serving(
     after = serving_members(cloud)
     assert before.pop("glance") != after.pop("glance"), "it was not replaced"
     assert after == before
+
+
+def give_image(cloud: Cloud, image: str | None) -> None:
+    """Set the image of a role, or take it away with what of the spec was only made for it."""
+    roles = cloud.resource()["spec"].get("roles", {})
+    role: dict[str, Any] | None = {"image": image}
+    if image is None and roles.get(ROLE, {}).keys() <= {"image"}:
+        role = None
+    wanted = None if role is None and roles.keys() <= {ROLE} else {ROLE: role}
+    patch = json.dumps({"spec": {"roles": wanted}})
+    cloud.kubectl.run("patch", "cloudcontroller", cloud.name, "--type=merge", f"--patch={patch}")
+
+
+def test_an_image_that_cannot_be_pulled_stops_the_roll_and_the_old_pods_serve(
+    cloud: Cloud, client: Client, measurements: Measurements
+) -> None:
+    cloud.wait_ready()
+    before = serving_members(cloud)
+    started = time.monotonic()
+    give_image(cloud, ABSENT)
+    try:
+        said = cloud.wait_reason(
+            "Progressing", "ImagePullFailed", seconds=STOPPED_SECONDS, says=f"Role {ROLE}"
+        )
+        told = time.monotonic() - started
+        assert ABSENT in said["message"]
+        assert "Correct spec.images or the role's image" in said["message"]
+        now = serving_members(cloud)
+        assert before[ROLE].items() <= now[ROLE].items(), "an old pod is gone"
+        assert {r: p for r, p in now.items() if r != ROLE} == {
+            r: p for r, p in before.items() if r != ROLE
+        }
+        assert set(serving(client)) == {200}
+    finally:
+        give_image(cloud, None)
+    cloud.wait_ready(ROLL_SECONDS)
+    assert serving_members(cloud) == before, "the pods that served all along were replaced"
+    assert set(serving(client)) == {200}
+    measurements.record("roll stopped by an absent image", told_after_seconds=told)

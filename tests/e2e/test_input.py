@@ -151,6 +151,32 @@ class TestCredentials:
         )  # fmt: skip
         assert "name another one in spec.storageClassName" in said["message"]
 
+    def test_with_a_deletion_policy_of_delete_only_what_the_user_brought_stays(
+        self, kubectl: Kubectl
+    ) -> None:
+        kept = ("secrets", "pvc", "configmaps")
+        made = children(kubectl, BROUGHT, *kept)
+        assert f"secrets/{BROUGHT}-admin" in made
+        assert any(name.startswith("pvc/") for name in made)
+        patch = '--patch={"spec": {"deletionPolicy": "Delete"}}'
+        kubectl.run("patch", "cloudcontroller", BROUGHT, "--type=merge", patch)
+        wait_reason(
+            kubectl, "cloudcontroller", BROUGHT, "Reconciled", "Applied",
+            status="True", seconds=TOLD_SECONDS,
+        )  # fmt: skip
+        kubectl.run("delete", "cloudcontroller", BROUGHT, "--wait=false")
+        wait_gone(kubectl, "cloudcontroller", BROUGHT, GONE_SECONDS)
+        kubectl.wait(
+            "the end of all that it made",
+            lambda: (
+                not (left := children(kubectl, BROUGHT, *kept, "statefulsets", "deployments")),
+                ", ".join(left),
+            ),
+            seconds=GONE_SECONDS,
+        )
+        assert kubectl.get("configmap", f"{BROUGHT}-state") is None
+        assert kubectl.get("secret", BROUGHT) is not None, "the user's own Secret is gone"
+
     @staticmethod
     def wait(kubectl: Kubectl, reason: str, says: str) -> Object:
         return wait_reason(
@@ -181,6 +207,12 @@ class TestPlacementAndPool:
             kubectl, "computepool", POOL, "Progressing", "WaitingForController",
             status="True", seconds=TOLD_SECONDS, says=PLACED,
         )  # fmt: skip
+
+    def test_a_pools_node_selector_that_matches_nothing(self, kubectl: Kubectl) -> None:
+        said = wait_reason(
+            kubectl, "computepool", POOL, "Available", "NoNodes", seconds=TOLD_SECONDS
+        )
+        assert "No node has the labels of spec.nodeSelector" in said["message"]
 
     def test_a_node_selector_that_matches_nothing(self, kubectl: Kubectl) -> None:
         said = wait_reason(
