@@ -23,6 +23,7 @@ from stackroles.engine.leader import Elector, Leadership
 from stackroles.engine.metrics import Metrics
 from stackroles.engine.poll import Poller
 from stackroles.engine.queue import WorkQueue
+from stackroles.engine.reach import Reach
 from stackroles.engine.resync import Resync
 from stackroles.engine.watchers import WATCHERS
 from stackroles.errors import OperatorError
@@ -127,11 +128,12 @@ class Operator:
             monotonic=time.monotonic,
         )
         shortest, longest = settings.resync_seconds
+        self.reach = Reach(settings.namespaces)
         self.resync = Resync(
             client,
             self.feed,
             kinds=self.kinds,
-            namespaces=settings.namespaces,
+            reach=self.reach,
             shortest=shortest,
             longest=longest,
             random=random.SystemRandom(),
@@ -139,7 +141,7 @@ class Operator:
         self.ages = health.WatchAges(time.monotonic)
         self.synced = False
         metrics.controls(reconcilers, settings.workers)
-        metrics.follow(self.queue, self.cluster.cache, self.ages.ages)
+        metrics.follow(self.queue, self.cluster.cache, self.ages.ages, self.reach)
 
     def enqueue(self, ref: ObjectRef, delay: float = 0.0) -> None:
         """Reconcile a resource after `delay` seconds."""
@@ -208,7 +210,7 @@ class Operator:
                     self.feed,
                     self.client,
                     self.ages,
-                    namespaces=self.settings.namespaces,
+                    reach=self.reach,
                     started=started,
                 )
             )

@@ -59,12 +59,14 @@ class FakeApi:
         faults: consumed one a matching request.
         log: what every container has logged.
         page: objects a list page holds.
+        forbidden: namespaces of which nothing may be read or written.
     """
 
     requests: list[tuple[str, str]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     log: str = "first line\nlast line\n"
     page: int = 500
+    forbidden: set[str] = field(default_factory=set)
     url: str = ""
     _objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     _watches: list[_Watch] = field(default_factory=list)
@@ -110,6 +112,10 @@ class FakeApi:
         """Return the plurals with an open watch."""
         return {watch.plural for watch in self._watches}
 
+    def watched_in(self, namespace: str) -> set[str]:
+        """Return the plurals with an open watch in one namespace."""
+        return {watch.plural for watch in self._watches if watch.namespace == namespace}
+
     # The server.
 
     def _store(self, kind: Kind, namespace: str, obj: Object, *, silent: bool = False) -> Object:
@@ -154,6 +160,8 @@ class FakeApi:
         place = _parse(request.path)
         if place is None:
             return _failure(404, f"no such path {request.path}")
+        if place[1] in self.forbidden:
+            return _failure(403, f"nothing in {place[1]} may be touched")
         return await self._dispatch(request, *place)
 
     async def _dispatch(

@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from stackroles.engine.metrics import Metrics
+from stackroles.engine.reach import Ages
 
 # kopf reconnects a watch that was silent for 70 s, and retries for 54 s.
 WATCH_SECONDS: Final = 180.0
@@ -24,7 +25,7 @@ class Vitals:
     """What health is judged by.
 
     Attributes:
-        watch_ages: seconds since each watch last proved alive.
+        watch_ages: seconds since each watch last proved alive, by namespace and kind.
         answer_age: seconds since the API server last answered our own client.
         longest_wait: seconds the oldest key has been waiting.
         longest_run: seconds the oldest pass has been running.
@@ -32,7 +33,7 @@ class Vitals:
         synced: whether the cache was filled.
     """
 
-    watch_ages: dict[str, float]
+    watch_ages: Ages
     answer_age: float
     longest_wait: float
     longest_run: float
@@ -48,9 +49,10 @@ def ailments(vitals: Vitals) -> list[str]:
     """
     found = []
     if vitals.synced and vitals.answer_age < _ANSWER_SECONDS:
-        for kind, age in sorted(vitals.watch_ages.items()):
+        for (namespace, kind), age in sorted(vitals.watch_ages.items()):
             if age > WATCH_SECONDS:
-                found.append(f"watch of {kind} was silent for {age:.0f} s")
+                where = f" in {namespace}" if namespace else ""
+                found.append(f"watch of {kind}{where} was silent for {age:.0f} s")
     if vitals.working and vitals.longest_wait > QUEUE_SECONDS:
         found.append(f"a key has been waiting for {vitals.longest_wait:.0f} s")
     if vitals.longest_run > QUEUE_SECONDS:
@@ -63,20 +65,24 @@ class WatchAges:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._heard: dict[str, float] = {}
+        self._heard: Ages = {}
 
-    def expect(self, kind: str) -> None:
+    def expect(self, namespace: str, kind: str) -> None:
         """Count a watch's silence from now on."""
-        self._heard.setdefault(kind, self._monotonic())
+        self._heard.setdefault((namespace, kind), self._monotonic())
 
-    def heard(self, kind: str) -> None:
+    def heard(self, namespace: str, kind: str) -> None:
         """Note a sign of life: an event, a bookmark, or a stream that was opened."""
-        self._heard[kind] = self._monotonic()
+        self._heard[namespace, kind] = self._monotonic()
 
-    def ages(self) -> dict[str, float]:
-        """Return the seconds since the last sign of life by kind."""
+    def forget(self, namespace: str) -> None:
+        """Expect nothing of a namespace any more."""
+        self._heard = {key: at for key, at in self._heard.items() if key[0] != namespace}
+
+    def ages(self) -> Ages:
+        """Return the seconds since the last sign of life."""
         now = self._monotonic()
-        return {kind: now - at for kind, at in self._heard.items()}
+        return {key: now - at for key, at in self._heard.items()}
 
 
 def build_app(vitals: Callable[[], Vitals], metrics: Metrics) -> web.Application:

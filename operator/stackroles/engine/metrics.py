@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from stackroles.constants import MANAGED_BY
 from stackroles.engine.queue import WorkQueue
+from stackroles.engine.reach import Ages, Reach
 from stackroles.kube.cache import Cache
 from stackroles.kube.kinds import OWN_KINDS, ref_of
 
@@ -108,10 +109,10 @@ class Metrics:
         self._leader.labels(lease).set(1 if leading else 0)
 
     def follow(
-        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], dict[str, float]]
+        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], reach: Reach
     ) -> None:
-        """Serve the state of the queue, the cache and the watches from now on."""
-        self.registry.register(_State(queue, cache, watch_ages))
+        """Serve the state of the queue, the cache, the watches and namespaces from now on."""
+        self.registry.register(_State(queue, cache, watch_ages, reach))
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -122,9 +123,10 @@ class _State(Collector):
     """Reads values when Prometheus asks instead of keeping copies."""
 
     def __init__(
-        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], dict[str, float]]
+        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], reach: Reach
     ) -> None:
         self._queue = queue
+        self._reach = reach
         self._cache = cache
         self._watch_ages = watch_ages
 
@@ -136,11 +138,19 @@ class _State(Collector):
         ages = GaugeMetricFamily(
             "stackroles_watch_age_seconds",
             "Seconds since a watch last proved alive.",
-            labels=["kind"],
+            labels=["namespace", "kind"],
         )
-        for kind, age in self._watch_ages().items():
-            ages.add_metric([kind], age)
+        for place, age in self._watch_ages().items():
+            ages.add_metric([*place], age)
         yield ages
+        served = GaugeMetricFamily(
+            "stackroles_namespace_served",
+            "1 for a watched namespace that may be read, else 0.",
+            labels=["namespace"],
+        )
+        for namespace, good in self._reach.served().items():
+            served.add_metric([namespace], good)
+        yield served
         held = GaugeMetricFamily(
             "stackroles_cache_objects", "Objects in the cache.", labels=["kind"]
         )

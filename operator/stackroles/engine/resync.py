@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from stackroles.engine.feed import Feed
+from stackroles.engine.reach import Reach
 from stackroles.errors import ClusterError, Forbidden, NotFound
 from stackroles.kube.client import KubeClient
 from stackroles.kube.kinds import Kind
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS: Final = 3.0
 _GAP_SECONDS: Final = 2.0
+_REGAIN_SECONDS: Final = 15.0
 
 
 class Resync:
@@ -29,7 +31,7 @@ class Resync:
         client: the Kubernetes API.
         feed: takes in the lists.
         kinds: what to list.
-        namespaces: which namespaces; empty for all.
+        reach: which namespaces.
         shortest: the least seconds between two rounds.
         longest: the most seconds between two rounds.
         random: where in between.
@@ -41,7 +43,7 @@ class Resync:
         feed: Feed,
         *,
         kinds: Sequence[Kind],
-        namespaces: Sequence[str],
+        reach: Reach,
         shortest: float,
         longest: float,
         random: Random,
@@ -49,7 +51,7 @@ class Resync:
         self._client = client
         self._feed = feed
         self._kinds = kinds
-        self._namespaces = namespaces
+        self._reach = reach
         self._shortest = shortest
         self._longest = longest
         self._random = random
@@ -58,7 +60,7 @@ class Resync:
         """Fill the cache; a pass that saw only half of it would re-apply the rest.
 
         Repeats until each kind was listed, saying what is missing: a custom resource definition or
-        a right.
+        a right. A namespace that may not be read is left out.
         """
         for kind in self._kinds:
             while True:
@@ -74,7 +76,30 @@ class Resync:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def run(self) -> None:
-        """Repeat rounds until cancelled."""
+        """Repeat rounds, and look for namespaces that come back, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._rounds())
+            group.create_task(self._regain())
+
+    async def _regain(self) -> None:
+        while True:
+            await asyncio.sleep(_REGAIN_SECONDS)
+            for namespace in self._reach.lost():
+                await self.regain(namespace)
+
+    async def regain(self, namespace: str) -> None:
+        """Serve a namespace again, if all of it can be listed."""
+        try:
+            for kind in self._kinds:
+                if kind.namespaced:
+                    await self._list(kind, namespace)
+        except ClusterError as error:
+            log.debug("Namespace stays left out", namespace=namespace, error=str(error))
+            return
+        self._reach.regain(namespace)
+        self._feed.everything()
+
+    async def _rounds(self) -> None:
         while True:
             await asyncio.sleep(self._random.uniform(self._shortest, self._longest))
             await self.round()
@@ -94,8 +119,18 @@ class Resync:
 
     async def list_kind(self, kind: Kind) -> int:
         """List one kind; return how many objects the watch had missed."""
+        if not kind.namespaced:
+            return await self._list(kind, "")
         missed = 0
-        for namespace in self._namespaces if kind.namespaced and self._namespaces else ("",):
-            page = await self._client.list(kind, namespace)
-            missed += self._feed.listed(kind.name, namespace, page.items, page.version)
+        for namespace in self._reach.places():
+            try:
+                missed += await self._list(kind, namespace)
+            except Forbidden as error:
+                if not namespace:
+                    raise
+                self._reach.lose(namespace, str(error))
         return missed
+
+    async def _list(self, kind: Kind, namespace: str) -> int:
+        page = await self._client.list(kind, namespace)
+        return self._feed.listed(kind.name, namespace, page.items, page.version)

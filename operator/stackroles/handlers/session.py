@@ -7,6 +7,7 @@ import aiohttp
 from typing_extensions import override
 
 from stackroles.engine.health import WatchAges
+from stackroles.engine.reach import Reach
 
 
 class _Listened:
@@ -26,8 +27,18 @@ class _Listened:
             yield chunk
 
 
-def response_class(ages: WatchAges) -> type[aiohttp.ClientResponse]:
-    """Return a response class that tells `ages` whenever a watch is heard of."""
+def place_of(path: str) -> tuple[str, str]:
+    """Return the namespace ("" for the whole cluster) and the plural that a list's URL names."""
+    parts = path.strip("/").split("/")
+    namespace = parts[-2] if len(parts) > 3 and parts[-3] == "namespaces" else ""
+    return namespace, parts[-1]
+
+
+def response_class(ages: WatchAges, reach: Reach) -> type[aiohttp.ClientResponse]:
+    """Return a response class that tells `ages` whenever a watch is heard of.
+
+    A refusal is told to `reach`: kopf would try again for a minute and then end the process.
+    """
 
     class WatchedResponse(aiohttp.ClientResponse):
         """A response whose chunks count as signs of life when it is a watch."""
@@ -35,10 +46,12 @@ def response_class(ages: WatchAges) -> type[aiohttp.ClientResponse]:
         @override
         async def start(self, connection: Any) -> aiohttp.ClientResponse:
             started = await super().start(connection)
-            if self.url.query.get("watch") == "true" and self.status < 400:
-                plural = self.url.path.rstrip("/").rpartition("/")[2]
-                ages.heard(plural)
-                heard = lambda: ages.heard(plural)  # noqa: E731
+            place = place_of(self.url.path)
+            if self.status == 403:
+                reach.lose(place[0], f"{place[1]} may not be watched")
+            elif self.url.query.get("watch") == "true" and self.status < 400:
+                ages.heard(*place)
+                heard = lambda: ages.heard(*place)  # noqa: E731
                 self.content = _Listened(self.content, heard)  # type: ignore[assignment]
             return started
 

@@ -4,15 +4,20 @@ No create, update, resume, field or delete handlers, no indexes, daemons or time
 finalizers or annotations, or miss what happened during a broken watch.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import aiohttp
 import kopf
 
+# Of kopf.operator's own parameter; kopf exports them under no other name.
+from kopf._cogs.structs.references import Insights, NamespaceName
+
 from stackroles.constants import API_GROUP
 from stackroles.engine.feed import Feed
 from stackroles.engine.health import WatchAges
+from stackroles.engine.reach import Reach
 from stackroles.handlers.session import response_class
 from stackroles.kube.client import KubeClient, new_session
 from stackroles.kube.kinds import Kind
@@ -31,9 +36,9 @@ class Login:
     one open when it is cancelled.
     """
 
-    def __init__(self, client: KubeClient, ages: WatchAges) -> None:
+    def __init__(self, client: KubeClient, ages: WatchAges, reach: Reach) -> None:
         self._client = client
-        self._responses = response_class(ages)
+        self._responses = response_class(ages, reach)
         self._sessions: list[aiohttp.ClientSession] = []
 
     async def open(self, **_: Any) -> kopf.AiohttpSession:
@@ -101,7 +106,7 @@ async def run_watches(
     client: KubeClient,
     ages: WatchAges,
     *,
-    namespaces: Sequence[str],
+    reach: Reach,
     started: Any,
 ) -> None:
     """Watch until cancelled.
@@ -111,26 +116,47 @@ async def run_watches(
         feed: takes in what is seen.
         client: whose credentials to use.
         ages: told of each sign of life.
-        namespaces: which namespaces; empty for all.
+        reach: which namespaces; told of those that may not be watched.
         started: an asyncio.Event, set when kopf runs (and has put its own signal handlers).
 
     Raises:
         Exception: a watch ended for good; the process must end.
     """
-    login = Login(client, ages)
-    for kind in kinds:
-        ages.expect(kind.plural)
+    login, insights = Login(client, ages, reach), Insights()
     try:
-        await kopf.operator(
-            registry=build_registry(kinds, feed, login),
-            settings=build_settings(kinds),
-            clusterwide=not namespaces,
-            namespaces=list(namespaces),
-            standalone=True,
-            # Unused without peering, but found out from the user's name when left out: a pod has
-            # none.
-            identity="stackroles",  # type: ignore[arg-type]
-            ready_flag=started,
-        )
+        async with asyncio.TaskGroup() as group:
+            # Begun before kopf, which ends every task that is younger.
+            following = group.create_task(_follow(reach, insights, ages, kinds))
+            await kopf.operator(
+                registry=build_registry(kinds, feed, login),
+                settings=build_settings(kinds),
+                insights=insights,
+                clusterwide=not reach.names,
+                namespaces=list(reach.names),
+                standalone=True,
+                # Unused without peering, but found out from the user name when left out: a pod
+                # has none.
+                identity="stackroles",  # type: ignore[arg-type]
+                ready_flag=started,
+            )
+            following.cancel()
     finally:
         await login.close()
+
+
+async def _follow(reach: Reach, insights: Insights, ages: WatchAges, kinds: Sequence[Kind]) -> None:
+    """Let kopf watch the namespaces that are served, and no others."""
+    await insights.ready_namespaces.wait()
+    while True:
+        reach.changed.clear()
+        for namespace in reach.lost():
+            ages.forget(namespace)
+        for kind in kinds:
+            for place in reach.places() if kind.namespaced else ("",):
+                ages.expect(place, kind.plural)
+        if reach.names:
+            async with insights.revised:
+                insights.namespaces.clear()
+                insights.namespaces.update(map(NamespaceName, reach.places()))
+                insights.revised.notify_all()
+        await reach.changed.wait()

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stackroles import constants
 from stackroles.codegen.bundle import HelmError, install_manifest
 from stackroles.engine.metrics import Metrics
+from stackroles.engine.reach import Reach
 from stackroles.kube.kinds import ObjectRef
 from stackroles.settings import from_environment
 from tests.support.binaries import ROOT, binary
@@ -232,7 +233,7 @@ def served_metrics() -> set[str]:
     metrics.reconciled("CloudController", "success", 0.1)
     metrics.requested("GET", 200)
     metrics.leads("lease", leading=True)
-    metrics.follow(_Nothing(), _Nothing(), dict)  # type: ignore[arg-type]
+    metrics.follow(_Nothing(), _Nothing(), dict, Reach(()))  # type: ignore[arg-type]
     families = list(text_string_to_metric_families(metrics.render().decode()))
     return {sample.name for family in families for sample in family.samples} | {
         family.name for family in families

@@ -13,7 +13,7 @@ from stackroles.engine.health import (
 from stackroles.engine.metrics import Metrics
 
 WELL = Vitals(
-    watch_ages={"pods": 30.0},
+    watch_ages={("ns", "pods"): 30.0},
     answer_age=1.0,
     longest_wait=0.1,
     longest_run=1.0,
@@ -27,9 +27,9 @@ def test_watches_that_speak_are_healthy() -> None:
 
 
 def test_silent_watch_is_unhealthy_while_the_api_server_answers() -> None:
-    silent = replace(WELL, watch_ages={"pods": WATCH_SECONDS + 1})
+    silent = replace(WELL, watch_ages={("ns", "pods"): WATCH_SECONDS + 1})
 
-    assert ailments(silent) == ["watch of pods was silent for 181 s"]
+    assert ailments(silent) == ["watch of pods in ns was silent for 181 s"]
     assert ailments(replace(silent, answer_age=120.0)) == []
 
 
@@ -47,14 +47,16 @@ def test_pass_that_never_ends_is_unhealthy() -> None:
 def test_silence_is_measured_from_the_last_sign_of_life() -> None:
     now = [0.0]
     ages = WatchAges(lambda: now[0])
-    ages.expect("pods")
+    ages.expect("ns", "pods")
     now[0] = 10.0
-    assert ages.ages() == {"pods": 10.0}
-    ages.heard("pods")
-    ages.expect("pods")
+    assert ages.ages() == {("ns", "pods"): 10.0}
+    ages.heard("ns", "pods")
+    ages.expect("ns", "pods")
     now[0] = 12.0
 
-    assert ages.ages() == {"pods": 2.0}
+    assert ages.ages() == {("ns", "pods"): 2.0}
+    ages.forget("ns")
+    assert ages.ages() == {}
 
 
 async def test_probes_answer_what_is_wrong() -> None:

@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stackroles.engine.metrics import Metrics
 from stackroles.engine.queue import WorkQueue
+from stackroles.engine.reach import Reach
 from stackroles.kube.cache import Cache
 from stackroles.kube.kinds import ObjectRef
 
@@ -24,7 +25,7 @@ class Bench:
             lambda: self.now, Random(1), waited=self.metrics.waited, worked=self.metrics.worked
         )
         self.metrics.controls(("CloudController",), 8)
-        self.metrics.follow(self.queue, Cache(), dict)
+        self.metrics.follow(self.queue, Cache(), dict, Reach(()))
 
     def value(self, name: str, labels: dict[str, str]) -> float:
         text = self.metrics.render().decode()

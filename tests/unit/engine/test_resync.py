@@ -8,6 +8,7 @@ import pytest
 from stackroles.engine import resync
 from stackroles.engine.feed import Feed
 from stackroles.engine.queue import WorkQueue
+from stackroles.engine.reach import Reach
 from stackroles.engine.resync import Resync
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
@@ -28,11 +29,12 @@ async def world(
         queue = WorkQueue(lambda: 0.0, Random(1))
         feed = Feed(cluster, queue, {})
         feed.begin()
+        reach = Reach(namespaces)
         made = Resync(
             client,
             feed,
             kinds=[KINDS["CloudController"], KINDS["Node"]],
-            namespaces=namespaces,
+            reach=reach,
             shortest=1.0,
             longest=2.0,
             random=Random(1),
@@ -44,7 +46,7 @@ async def world(
 async def test_start_waits_until_everything_can_be_listed(
     monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    async with world(monkeypatch, "ns") as (api, made, cluster, _):
+    async with world(monkeypatch) as (api, made, cluster, _):
         api.put(custom())
         api.faults += [Fault("GET", "cloudcontrollers", status)] * 2
 
@@ -95,3 +97,28 @@ async def test_kind_that_cannot_be_listed_does_not_stop_the_round(
         await made.round()
 
         assert cluster.get("Node", "", "n") is not None
+
+
+async def test_namespace_that_may_not_be_read_is_left_out_until_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with world(monkeypatch, "gone", "ns") as (api, made, cluster, queue):
+        api.put(custom())
+        late = custom("late")
+        api.put({**late, "metadata": {**late["metadata"], "namespace": "gone"}})
+        api.faults.append(Fault("GET", "namespaces/gone/cloudcontrollers", 403))
+        await made.prime()
+        assert made._reach.lost() == ("gone",)
+        assert cluster.get("CloudController", "ns", "demo") is not None
+        before = len(api.requests)
+        await made.round()
+        assert not [path for _, path in api.requests[before:] if "/gone/" in path]
+
+        api.faults.append(Fault("GET", "namespaces/gone/cloudcontrollers", 403))
+        await made.regain("gone")
+        assert made._reach.lost() == ("gone",)
+        await made.regain("gone")
+
+        assert made._reach.served() == {"gone": True, "ns": True}
+        keys = {queue.take() for _ in range(queue.depth())}
+        assert ObjectRef("CloudController", "gone", "late") in keys

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stackroles import main
+from stackroles.engine import resync
 from stackroles.engine.metrics import Metrics
 from stackroles.errors import LeadershipLost
 from stackroles.kube.kinds import KINDS, ObjectRef
@@ -70,7 +71,7 @@ async def finish(context: Context, resource: Object) -> None:
 async def running(api: FakeApi, **settings: Any) -> AsyncIterator[Run]:
     async with client_of(api) as client:
         operator = Operator(
-            Settings(namespaces=("ns",), pod_name="me", health_port=0, **settings),
+            Settings(**{"namespaces": ("ns",), "pod_name": "me", "health_port": 0, **settings}),
             client,
             Metrics(),
             reconcilers={"CloudController": reconcile, "Backup": finish},
@@ -242,6 +243,28 @@ async def test_lease_is_not_given_back_before_threads_end(
     assert holders == ["me", "" if ends else "me"]
 
 
+async def test_namespace_that_was_deleted_takes_no_other_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resync, "_REGAIN_SECONDS", 0.2)
+    async with fake_api() as api, running(api, namespaces=("ns", "two")) as run:
+        api.put(custom())
+        await run.settled()
+        api.forbidden.add("two")
+        api.drop_watches()
+        await run.until(lambda: run.operator.reach.lost() == ("two",), "it is left out")
+        await run.until(
+            lambda: {place[0] for place in run.operator.ages.ages()} == {"", "ns"}, "no age of it"
+        )
+        await run.until(lambda: len(api.watched_in("ns")) == _KINDS - 1, "the other is watched")
+        api.put({**custom("second")})
+        await run.settled("second")
+
+        api.forbidden.clear()
+        await run.until(lambda: len(api.watched_in("two")) == _KINDS - 1, "it is watched again")
+        assert run.operator.reach.lost() == ()
+
+
 async def test_keys_do_not_wait_on_a_replica_that_does_not_lead() -> None:
     lease = {
         "apiVersion": "coordination.k8s.io/v1",
@@ -298,7 +321,7 @@ async def test_each_event_is_a_sign_of_life_of_its_watch() -> None:
 
         ages = run.operator.ages.ages()
 
-        assert ages["cloudcontrollers"] < ages["pods"]
+        assert ages["ns", "cloudcontrollers"] < ages["ns", "pods"]
 
 
 async def test_clean_exit_is_fast() -> None:
