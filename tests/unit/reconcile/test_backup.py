@@ -62,9 +62,12 @@ class TestTurns:
 
     async def test_of_two_looked_at_at_once_one_starts(self, world: World) -> None:
         world.apply("b")
-        found = [world.cluster.get("Backup", "ns", "b")]
-        first = asyncio.create_task(reconcile_backup(world.context, found[0] or {}))
-        await asyncio.sleep(0)
+        first = asyncio.create_task(
+            reconcile_backup(world.context, world.cluster.get("Backup", "ns", "b") or {})
+        )
+        async with asyncio.timeout(10):
+            while not any(p.endswith("demo-state") for _, p in world.api.requests):  # noqa: ASYNC110
+                await asyncio.sleep(0)  # the server tells nobody that b has its turn
         # of the same second and earlier in the alphabet, but seen later
         world.apply("a")
         second = reconcile_backup(world.context, world.cluster.get("Backup", "ns", "a") or {})
