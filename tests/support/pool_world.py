@@ -72,7 +72,7 @@ class Nova:
     """The cloud: hosts by name, and what was done to them."""
 
     hosts: dict[str, Host] = field(default_factory=dict)
-    claims: dict[str, int] = field(default_factory=dict)
+    claims: dict[str, tuple[str, ...]] = field(default_factory=dict)
     done: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     failure: OperatorError | None = None
     refusal: OperatorError | None = None
@@ -96,7 +96,7 @@ class Nova:
         return {
             name: Occupancy(
                 guests=self.hosts[name].guests if name in self.hosts else 0,
-                claims=self.claims.get(name, 0),
+                claims=self.claims.get(name, ()),
             )
             for name in names
         }

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from openstack.connection import Connection
 
 
+_NAMED = 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """One compute host as the cloud sees it.
@@ -93,12 +96,12 @@ class Occupancy:
     Attributes:
         guests: servers on it, in any state.
         migrations: moves from or to it that have not ended.
-        claims: others with resources of it in placement, such as servers about to be built there.
+        claims: who else has resources of it in placement, such as servers about to be built there.
     """
 
     guests: int = 0
     migrations: int = 0
-    claims: int = 0
+    claims: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -111,9 +114,10 @@ class Occupancy:
         said = (
             (self.guests, "guest", "guests"),
             (self.migrations, "unfinished migration", "unfinished migrations"),
-            (self.claims, "claim in placement", "claims in placement"),
+            (len(self.claims), "claim in placement", "claims in placement"),
         )
-        return ", ".join(f"{n} {one if n == 1 else more}" for n, one, more in said if n)
+        words = ", ".join(f"{n} {one if n == 1 else more}" for n, one, more in said if n)
+        return f"{words}, of {', '.join(self.claims[:_NAMED])}" if self.claims else words
 
 
 def close_hosts(
@@ -140,7 +144,7 @@ def close_hosts(
         found[name] = Occupancy(
             guests=len(mine),
             migrations=count_migrations(connection, name),
-            claims=len(claims - mine),
+            claims=tuple(sorted(claims - mine)),
         )
     return found
 

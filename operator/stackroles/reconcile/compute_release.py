@@ -112,8 +112,9 @@ async def release(
         return _blocked(
             context,
             resource,
-            f"{len(occupied)} hosts are still needed ({where}). Move or delete the guests, confirm "
-            "or revert resizes; the hosts take no new ones.",
+            f"Hosts are still needed ({where}) and take no new guests. Move or delete the guests, "
+            "confirm or revert resizes; a claim of neither is freed by openstack resource provider "
+            "allocation delete.",
         )
     looked_at = sorted(set(names) - closed.free)
     if looked_at:

@@ -30,7 +30,7 @@ def test_a_pool_with_a_guest_stays_and_says_where_the_guest_is(
         kubectl, "computepool", POOL, "Reconciled", "DeletionBlocked",
         seconds=TOLD_SECONDS, says=booted.host,
     )  # fmt: skip
-    assert "Move or delete them" in said["message"]
+    assert "Move or delete the guests" in said["message"]
     hear(site, booted)
 
 

@@ -205,7 +205,7 @@ async def test_a_node_with_guests_leaves_only_when_they_are_gone(world: World) -
     world.node("n1", other="label")
     await world.settle()
     assert "n1" in world.labelled()
-    assert "1 hosts are still needed (n1: 2 guests)" in world.condition("Progressing")[2]
+    assert "Hosts are still needed (n1: 2 guests)" in world.condition("Progressing")[2]
     assert world.nova.hosts["n1"].enabled is False
     world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], guests=0)
     await world.settle()
