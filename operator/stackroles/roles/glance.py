@@ -202,7 +202,7 @@ SERVICE = ServiceDefinition(
             security=Security(user=USER),
             files=files,
             guards="glance",
-            deadline=180,
+            deadline=300,
             retries=1,
             tasks=(
                 Task(
