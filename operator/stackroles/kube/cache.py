@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND
-from stackroles.kube.kinds import OWN_KINDS, ObjectRef, kind_of, ref_of, uid_of, version_of
+from stackroles.kube.kinds import OWN_KINDS, ObjectRef, ref_of, uid_of, version_of
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -226,8 +226,3 @@ class Cache:
             yield self._by_label, (obj["kind"], "", instance)
             if owner_kind:
                 yield self._by_label, (obj["kind"], owner_kind, instance)
-
-
-def with_kind(kind: str, item: Object) -> Object:
-    """Return a list's item with the kind and apiVersion that lists leave out."""
-    return {"apiVersion": kind_of(kind).api_version, "kind": kind, **item}

@@ -128,6 +128,12 @@ def uid_of(obj: dict[str, Any]) -> str:
     return str(obj["metadata"].get("uid", ""))
 
 
+def is_owned(obj: dict[str, Any], owner: dict[str, Any]) -> bool:
+    """Tell whether an object has an owner reference to exactly this owner."""
+    references = obj["metadata"].get("ownerReferences") or ()
+    return any(reference["uid"] == uid_of(owner) for reference in references)
+
+
 def version_of(obj: dict[str, Any]) -> int:
     """Return the resourceVersion as a number, 0 when there is none.
 

@@ -20,7 +20,6 @@ class Guest:
         project: UUID of its owner.
         status: ACTIVE, SHUTOFF, ERROR ...
         task: what is being done to it, empty for nothing.
-        instance: libvirt's name of its domain.
         host: where it is.
     """
 
@@ -29,7 +28,6 @@ class Guest:
     project: str
     status: str
     task: str
-    instance: str
     host: str
 
 
@@ -43,7 +41,6 @@ def list_guests(connection: "Connection", host: str | None = None) -> tuple[Gues
             project=found.project_id or "",
             status=found.status,
             task=found.task_state or "",
-            instance=found.instance_name or "",
             host=found.compute_host or "",
         )
         for found in connection.compute.servers(details=True, all_projects=True, **query)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
@@ -39,12 +39,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """What a hypervisor has and what of it is taken, as placement counts it."""
+    """What a hypervisor has, as placement counts it."""
 
     vcpus: int = 0
-    vcpus_used: int = 0
     memory_mib: int = 0
-    memory_mib_used: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +87,6 @@ def set_enabled(connection: "Connection", service: str, enabled: bool, reason: s
     _put(connection, service, body)
 
 
-def set_forced_down(connection: "Connection", service: str, down: bool) -> None:
-    """Declare a service dead, so that its guests may be evacuated, or take that back.
-
-    The host must be off for sure: guests that still run there would run twice.
-    """
-    _put(connection, service, {"forced_down": down})
-
-
 def delete_service(connection: "Connection", service: str) -> None:
     """Delete a service that does not run any more, its host mapping and resource provider with it.
 
@@ -139,20 +129,12 @@ def read_capacity(connection: "Connection", hypervisor: str) -> Capacity:
     """Return what a hypervisor has, zeroes for one that placement does not know (yet)."""
     from openstack.exceptions import raise_from_response  # noqa: PLC0415 - see access
 
-    amounts: dict[str, dict[str, Any]] = {}
-    for what in ("inventories", "usages"):
-        response = connection.placement.get(f"/resource_providers/{hypervisor}/{what}")
-        if response.status_code == 404:
-            return Capacity()
-        raise_from_response(response)
-        amounts[what] = response.json()[what]
-    inventories, usages = amounts["inventories"], amounts["usages"]
-    return Capacity(
-        vcpus=_total(inventories, "VCPU"),
-        vcpus_used=usages.get("VCPU", 0),
-        memory_mib=_total(inventories, "MEMORY_MB"),
-        memory_mib_used=usages.get("MEMORY_MB", 0),
-    )
+    response = connection.placement.get(f"/resource_providers/{hypervisor}/inventories")
+    if response.status_code == 404:
+        return Capacity()
+    raise_from_response(response)
+    inventories = response.json()["inventories"]
+    return Capacity(vcpus=_total(inventories, "VCPU"), memory_mib=_total(inventories, "MEMORY_MB"))
 
 
 def read_claims(connection: "Connection", hypervisor: str) -> frozenset[str]:

@@ -19,23 +19,6 @@ def build_graph(
     return graph
 
 
-def unknown_needs(graph: Graph) -> dict[str, frozenset[str]]:
-    """Return the needs that nothing provides, by the node that has them."""
-    missing = {node: needs - graph.keys() for node, needs in graph.items()}
-    return {node: frozenset(needs) for node, needs in missing.items() if needs}
-
-
-def find_cycle(graph: Graph) -> tuple[str, ...]:
-    """Return nodes that need each other and so could never start; empty when there are none."""
-    left = {node: set(needs & graph.keys()) for node, needs in graph.items()}
-    while ready := [node for node, needs in left.items() if not needs]:
-        for node in ready:
-            del left[node]
-        for needs in left.values():
-            needs.difference_update(ready)
-    return tuple(sorted(left))
-
-
 @dataclass(frozen=True, slots=True)
 class BringUp:
     """What to do with each node now.

@@ -19,7 +19,7 @@ from stackroles.reconcile.backup_repository import find_claim_problem, find_secr
 from stackroles.reconcile.backup_turns import ending_of, past_run, run_before, turn
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusal import blaming
+from stackroles.reconcile.refusal import blaming, missing_controller
 from stackroles.roles.mariadb import AGENT_PORT
 from stackroles.status.backup import (
     conditions_of_run,
@@ -189,15 +189,6 @@ def _message(pod: Object) -> str:
         if container["name"] == MAIN:
             return str(container.get("state", {}).get("terminated", {}).get("message", ""))
     return ""
-
-
-def missing_controller(name: str, namespace: str) -> Finding:
-    """Return what is said while the CloudController of a policy does not exist."""
-    return Finding(
-        Reason.CONTROLLER_MISSING,
-        f"CloudController {name} does not exist in {namespace}: apply it, or correct "
-        "spec.controller; nothing runs until then.",
-    )
 
 
 def _parent(resource: Object, cloud: Cloud) -> BackupParent:

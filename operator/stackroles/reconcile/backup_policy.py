@@ -17,7 +17,6 @@ from stackroles.constants import (
 from stackroles.errors import NotReady, Rejected, SpecInvalid
 from stackroles.plan.backup import Mark, due
 from stackroles.plan.schedule import missed
-from stackroles.reconcile.backup import missing_controller
 from stackroles.reconcile.backup_repository import (
     ensure_claim,
     find_claim_problem,
@@ -25,7 +24,7 @@ from stackroles.reconcile.backup_repository import (
 )
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusal import blaming
+from stackroles.reconcile.refusal import blaming, missing_controller
 from stackroles.status.backup import is_finished, is_verified, overdue
 from stackroles.status.conditions import Finding, build_condition, conditions_of
 

@@ -10,7 +10,7 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.builders.cloud_controller import build_step
 from stackroles.config.pool import Pool
 from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
-from stackroles.kube.kinds import ref_of
+from stackroles.kube.kinds import is_owned, ref_of
 from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.aggregates import keep_zone
 from stackroles.openstack.fleet import Host, read_hosts
@@ -92,7 +92,7 @@ class PoolCloud:
         found = cluster.list("Job", self._pool.namespace, self._step_labels())
         seen = next((j for j in found if j["metadata"]["name"] == name), None)
         pods = cluster.list("Pod", self._pool.namespace, self._step_labels())
-        mine = [pod for pod in pods if seen is not None and _is_owned(pod, seen)]
+        mine = [pod for pod in pods if seen is not None and is_owned(pod, seen)]
         state = assess_step(_NODE, "check that nova's databases answer", seen, mine, now)
         for other in found:
             retry = other is seen and state.retry_at is not None and now >= state.retry_at
@@ -165,8 +165,3 @@ def facts(host: Host | None) -> HostFacts | None:
         guests=host.guests,
         zone=host.zone,
     )
-
-
-def _is_owned(pod: Object, job: Object) -> bool:
-    references = pod["metadata"].get("ownerReferences") or ()
-    return any(reference["uid"] == job["metadata"]["uid"] for reference in references)

@@ -17,7 +17,6 @@ from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.fleet import Host
 from stackroles.plan.enrolment import Enrolment, plan_enrolment
 from stackroles.reconcile import compute_release
-from stackroles.reconcile.backup import missing_controller
 from stackroles.reconcile.compute_agents import apply_agents, startable
 from stackroles.reconcile.compute_cloud import PoolCloud, facts
 from stackroles.reconcile.compute_node import (
@@ -41,7 +40,7 @@ from stackroles.reconcile.observe import (
     explain_roles,
     observe_roles,
 )
-from stackroles.reconcile.refusal import refuse
+from stackroles.reconcile.refusal import missing_controller, refuse
 from stackroles.reconcile.teardown import namespace_ends
 from stackroles.roles import registry
 from stackroles.status.compute import READY, UNAVAILABLE, ObservedNode

@@ -28,6 +28,15 @@ async def refuse(context: Context, resource: Object, finding: Finding) -> None:
     await context.cluster.patch_status(resource, status)
 
 
+def missing_controller(name: str, namespace: str) -> Finding:
+    """Return what is said while the CloudController that a resource names does not exist."""
+    return Finding(
+        Reason.CONTROLLER_MISSING,
+        f"CloudController {name} does not exist in {namespace}: apply it, or correct "
+        "spec.controller; nothing runs until then.",
+    )
+
+
 async def reconcile_or_refuse(context: Context, reconcile: Reconcile, resource: Object) -> None:
     """Run one pass; a spec that cannot be followed is told in the resource's conditions.
 

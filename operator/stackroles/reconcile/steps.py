@@ -13,7 +13,7 @@ from stackroles.builders.cloud_controller import build_step
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
 from stackroles.errors import ClusterError, Conflict
-from stackroles.kube.kinds import ref_of, uid_of
+from stackroles.kube.kinds import is_owned, ref_of
 from stackroles.openstack.access import administrator
 from stackroles.openstack.catalogue import ensure_catalogue, wanted
 from stackroles.plan.credentials import ADMIN, ADMIN_PASSWORD, SERVICE_PASSWORD
@@ -204,7 +204,7 @@ class Steps:
             return None, []
         labels = self._labels(service, step)
         pods = self._context.cluster.list("Pod", self._cloud.namespace, labels)
-        return seen, [pod for pod in pods if _is_owned(pod, seen)]
+        return seen, [pod for pod in pods if is_owned(pod, seen)]
 
     async def explain(self, states: Iterable[StepState]) -> tuple[StepState, ...]:
         """Return the states with the reason why a Job makes no pod, which takes a read."""
@@ -269,8 +269,3 @@ class Steps:
 
 def _node(service: ServiceDefinition, step: Step) -> str:
     return f"{service.name}/{step.name}"
-
-
-def _is_owned(pod: Object, job: Object) -> bool:
-    references = pod["metadata"].get("ownerReferences") or ()
-    return any(reference["uid"] == uid_of(job) for reference in references)

@@ -5,13 +5,12 @@ from typing import Any
 
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSpec
 from stackroles.api.v1alpha1.common import ClusteringModel, parse_spec
+from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.errors import SpecInvalid
 from stackroles.roles import keystone
 from stackroles.roles.accepts import by_name
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition
-
-INVALID = "SpecInvalid"
 
 
 def resolve_cloud(
@@ -77,7 +76,7 @@ def _check_names(field: str, said: Iterable[str], known: Iterable[str]) -> None:
     unknown = sorted(set(said) - known)
     if unknown:
         raise SpecInvalid(
-            INVALID,
+            Reason.SPEC_INVALID,
             f"spec.{field} names {', '.join(unknown)}, which does not exist. "
             f"Known are: {', '.join(sorted(known))}.",
         )
@@ -90,7 +89,7 @@ def _check_config(spec: CloudControllerSpec, roles: Iterable[RoleDefinition]) ->
         bad = sorted(section for section in sections if section not in accepted[name])
         if bad:
             raise SpecInvalid(
-                INVALID,
+                Reason.SPEC_INVALID,
                 f"spec.config.{name} has the section {', '.join(bad)}: "
                 f"{accepted[name].words(name)}. Move or remove it.",
             )
@@ -105,7 +104,7 @@ def _check_shared(role: RoleDefinition, spec: CloudControllerSpec) -> None:
     replicas = spec.roles[role.name].clustering.replicas or 1
     if replicas > 1 and role.shares_data is not None and not role.shares_data(spec):
         raise SpecInvalid(
-            INVALID,
+            Reason.SPEC_INVALID,
             f"spec.roles.{role.name}.clustering.replicas is {replicas}: {role.single_because}. "
             "Configure a shared store, or set 1.",
         )
@@ -116,12 +115,12 @@ def _check_clustering(role: RoleDefinition, said: RoleSpec) -> None:
     path = f"spec.roles.{role.name}.clustering"
     if role.odd and replicas is not None and replicas % 2 == 0:
         raise SpecInvalid(
-            INVALID,
+            Reason.SPEC_INVALID,
             f"{path}.replicas is {replicas}: {role.name} decides by majority and needs an odd "
             f"number of members. Set {replicas - 1 or 1} or {replicas + 1}.",
         )
     if model is not None and model not in role.models:
         raise SpecInvalid(
-            INVALID,
+            Reason.SPEC_INVALID,
             f"{path}.model is {model}: {role.name} can be {' or '.join(role.models)}.",
         )

@@ -1,9 +1,8 @@
 """Findings, and the conditions that follow from them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
@@ -107,11 +106,3 @@ def shorten(text: str, limit: int = MAX_MESSAGE) -> str:
         return text
     half = limit // 2 - 3
     return f"{text[:half]} ... {text[-half:]}"
-
-
-def condition_of(status: Mapping[str, Any], kind: ConditionType) -> Condition | None:
-    """Return one condition of a resource's status, None where it is not there."""
-    for raw in status.get("conditions") or ():
-        if raw.get("type") == kind.value:
-            return Condition.model_validate(raw)
-    return None

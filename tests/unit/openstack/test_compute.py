@@ -11,7 +11,6 @@ from stackroles.openstack.services import (
     list_services,
     read_capacity,
     set_enabled,
-    set_forced_down,
 )
 from tests.support.fake_openstack import FakeCloud, compute_service, server
 
@@ -34,13 +33,6 @@ async def test_service_is_disabled_with_its_reason_and_enabled(
     assert cloud.compute_services[0]["disabled_reason"] == "maintenance"
     await access.call("enabling", set_enabled, "service-n1", True)
     assert cloud.compute_services[0]["status"] == "enabled"
-
-
-async def test_service_is_forced_down(cloud: FakeCloud, access: CloudAccess) -> None:
-    cloud.compute_services = [compute_service("n1")]
-    await access.call("fencing", set_forced_down, "service-n1", True)
-    [found] = await access.call("listing", list_services)
-    assert found.forced_down
 
 
 async def test_unknown_service_is_an_error_of_the_cloud(access: CloudAccess) -> None:
@@ -149,12 +141,12 @@ async def test_capacity_is_what_placement_counts(cloud: FakeCloud, access: Cloud
     [found] = await access.call("listing", list_hypervisors)
     assert (found.host, found.type, found.up) == ("n1", "QEMU", True)
     capacity = await access.call("reading", read_capacity, found.id)
-    assert capacity == Capacity(vcpus=8, vcpus_used=2, memory_mib=4096, memory_mib_used=512)
+    assert capacity == Capacity(vcpus=8, memory_mib=4096)
     assert await access.call("reading", read_capacity, "unknown") == Capacity()
 
 
 async def test_guests_of_a_host(cloud: FakeCloud, access: CloudAccess) -> None:
     cloud.servers = [server("a", "n1"), server("b", "n2")]
     [found] = await access.call("listing", list_guests, "n2")
-    assert (found.name, found.host, found.instance, found.task) == ("b", "n2", "instance-b", "")
+    assert (found.name, found.host, found.task) == ("b", "n2", "")
     assert len(await access.call("listing", list_guests)) == 2

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
+from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.errors import SpecInvalid
 from stackroles.quantity import amount
 
@@ -185,7 +186,7 @@ def parse_spec(model: type[Spec], resource: Mapping[str, Any]) -> Spec:
             f"spec.{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
             for problem in error.errors(include_url=False, include_input=False)
         )
-        raise SpecInvalid("SpecInvalid", f"{problems}. Correct the fields named.") from error
+        raise SpecInvalid(Reason.SPEC_INVALID, f"{problems}. Correct the fields named.") from error
 
 
 def dump(model: BaseModel) -> dict[str, Any]:
