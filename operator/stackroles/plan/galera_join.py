@@ -43,6 +43,7 @@ def join(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
     if fit and busy is None:
         joiner = fit[0]
         words = f"{joiner.name} joins {names(views)}."
+        facts = _may_hold(joiner, facts)
         decisions = {joiner.name: _joining(joiner, facts, epoch)}
         return Outcome(verdict=Verdict.JOINING, message=words, facts=facts, decisions=decisions)
     if refused and busy is None:
@@ -75,6 +76,17 @@ def _noted(members: Sequence[Member], views: Mapping[str, View], facts: Facts) -
         complete=facts.complete or complete,
         bootstrap=record,
     )
+
+
+def _may_hold(joiner: Member, facts: Facts) -> Facts:
+    """Return the facts with a joiner's volume: it may be synced and written to before it is seen.
+
+    A volume on record stays there until its successor was seen synced: what it held may not have
+    reached the disks of others.
+    """
+    report = joiner.known
+    assert report is not None  # noqa: S101 - a waiting member
+    return replace(facts, volumes={joiner.name: report.volume_id, **facts.volumes})
 
 
 def _unfit(member: Member, views: Mapping[str, View], facts: Facts) -> str | None:

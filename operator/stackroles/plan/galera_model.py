@@ -211,7 +211,7 @@ class Facts:
 
     Attributes:
         uuid: the history, once a member was seen serving it.
-        volumes: volume id of every member that was ever synced, by member.
+        volumes: volume id of every member that was ever synced or told to join, by member.
         complete: all members were synced at once; from then on clients may write.
         bootstrap: the last decision to form a primary component.
         epoch: the term of the last decisions.

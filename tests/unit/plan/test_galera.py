@@ -374,6 +374,18 @@ def test_the_first_members_are_filled_while_nobody_writes() -> None:
     assert outcome.decisions["m-1"].transfer == "rsync"
 
 
+def test_the_volume_of_a_joiner_is_on_record_before_it_can_be_written_to() -> None:
+    facts = Facts(uuid=U1, volumes={"m-0": "vol-0"})
+
+    joining = decide([synced(0, size=1), empty(1), unknown(2)], facts, "one").facts
+    assert joining.volumes == {"m-0": "vol-0", "m-1": "vol-1"}
+    lost = [at(0, 5), empty(1, volume_id="new"), empty(2)]
+    assert decide(lost, joining, "one").verdict is Verdict.VOLUME_LOST
+
+    replaced = [synced(0, size=2), synced(1, size=2), empty(2, volume_id="new")]
+    assert decide(replaced, FORMED, "one").facts.volumes == VOLUMES
+
+
 def test_a_joiner_that_fails_again_and_again_gets_the_data_as_a_whole() -> None:
     def joins(failed: int) -> Decision:
         members = [synced(0, size=2), synced(1, size=2), at(2, 5, failed_starts=failed)]
