@@ -136,6 +136,7 @@ class World:
     clock: Time
     polls: Polls
     nova: Nova
+    enqueued: list[ObjectRef] = field(default_factory=list)
 
     def store(self, obj: Object) -> None:
         self.cluster.cache.upsert(self.api.put(obj))
@@ -299,7 +300,7 @@ async def pool_world() -> AsyncIterator[World]:
             enqueue=lambda ref, delay=0.0: enqueued.append(ref),
             leader="one",
         )
-        yield World(api, cluster, context, clock, polls, nova)
+        yield World(api, cluster, context, clock, polls, nova, enqueued)
 
 
 async def serving(world: World, *names: str) -> None:

@@ -261,7 +261,8 @@ class PoolPass:
         if records is not None:
             written["children"] = [record.to_dict() for record in records]
         await self._context.cluster.patch_status(self._resource, written)
-        if any(node.state != READY for node in nodes.values()):
+        # That another pool has let go of a node is no news of this one's.
+        if enrolment.releasing or any(node.state != READY for node in nodes.values()):
             self._context.enqueue(ref_of(self._resource), _UNSETTLED_SECONDS)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stackroles.errors import CloudError, CloudUnavailable, OperatorError
+from stackroles.kube.kinds import ObjectRef
 from stackroles.roles import registry
 from stackroles.settings import Settings
 from tests.support.fake_api import Fault
@@ -36,6 +37,9 @@ async def test_a_node_that_the_cloud_keeps_does_not_hold_up_its_new_pool(world: 
     assert "n1 are taken when they have left ComputePool ns/pool" in message
     assert world.pool("second")["status"]["ready"] == 1
     assert world.pool("second")["status"]["unhealthy"] == ["n1"]
+    world.enqueued.clear()
+    await world.reconcile("second")
+    assert world.enqueued == [ObjectRef("ComputePool", "ns", "second")], "nothing else wakes it"
     world.nova.refusal = None
     await world.settle("pool", "second")
     world.serve("n1", pool="second")
