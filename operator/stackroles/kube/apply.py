@@ -1,4 +1,4 @@
-"""Pure parts of writing: hashes, the no-op gate, merge patches."""
+"""Pure parts of writing: hashes, the no-op gate, merge patches, whose an object is."""
 
 import hashlib
 import json
@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stackroles.kube.kinds import ObjectRef, ref_of, uid_of
+from stackroles.constants import (
+    LABEL_INSTANCE,
+    LABEL_MANAGED_BY,
+    LABEL_OWNER_KIND,
+    MANAGED_BY,
+)
+from stackroles.errors import Conflict, NotReady
+from stackroles.kube.kinds import ObjectRef, kind_of, ref_of, uid_of
 
 Object = dict[str, Any]
 
@@ -176,3 +183,48 @@ def records_of(owner: Object) -> dict[ObjectRef, ChildRecord]:
     namespace = owner["metadata"].get("namespace", "")
     records = (ChildRecord.from_dict(r) for r in owner.get("status", {}).get("children") or ())
     return {ObjectRef(r.kind, r.namespace or namespace, r.name): r for r in records}
+
+
+def prepare(owner: Object, manifest: Object) -> Object:
+    """Return the manifest with namespace and our labels filled in."""
+    given = manifest["metadata"]
+    namespace = owner["metadata"].get("namespace", "")
+    labels = {
+        LABEL_MANAGED_BY: MANAGED_BY,
+        LABEL_OWNER_KIND: owner["kind"],
+        LABEL_INSTANCE: owner["metadata"]["name"],
+        **given.get("labels", {}),
+    }
+    metadata = {**given, "labels": labels}
+    if kind_of(manifest["kind"]).namespaced:
+        metadata.setdefault("namespace", namespace)
+    return {**manifest, "metadata": metadata}
+
+
+def check_owner(owner: Object, seen: Object) -> None:
+    """Refuse to take over what another owner, or nobody of ours, made."""
+    ref, metadata = ref_of(seen), seen["metadata"]
+    labels = metadata.get("labels", {})
+    if labels.get(LABEL_MANAGED_BY) != MANAGED_BY:
+        raise Conflict(
+            f"{ref} exists and is not managed by {MANAGED_BY}: rename or delete it, or rename "
+            f"{owner['kind']} {owner['metadata']['name']}",
+            409,
+        )
+    for reference in metadata.get("ownerReferences", ()):
+        if not reference.get("controller") or reference["uid"] == uid_of(owner):
+            continue
+        if (reference["kind"], reference["name"]) == (owner["kind"], owner["metadata"]["name"]):
+            raise NotReady(f"{ref} of the deleted {owner['kind']} of this name is still there", 2.0)
+        raise Conflict(f"{ref} belongs to {reference['kind']} {reference['name']}", 409)
+
+
+def to_ref(item: ChildRecord | ObjectRef | Object, namespace: str) -> ObjectRef:
+    """Return the reference of a record or manifest, in `namespace` unless it says another."""
+    if isinstance(item, ObjectRef):
+        return item
+    if isinstance(item, ChildRecord):
+        return ObjectRef(item.kind, item.namespace or namespace, item.name)
+    scoped = namespace if kind_of(item["kind"]).namespaced else ""
+    metadata = item["metadata"]
+    return ObjectRef(item["kind"], metadata.get("namespace") or scoped, metadata["name"])

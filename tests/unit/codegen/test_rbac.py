@@ -7,6 +7,8 @@ from stackroles.codegen.rbac import LEASE_NAME, RULES, Rule, Scope, render_scope
 from stackroles.kube.kinds import KINDS, WATCHED_KINDS, Kind
 from stackroles.settings import Settings
 
+# Events of a controller whose pods do not come, looked for then only.
+ASKED = {("events.k8s.io", "events")}
 CLUSTER_SCOPED = {"nodes", "storageclasses"}
 WRITES = {"create", "update", "patch", "delete"}
 
@@ -67,6 +69,14 @@ def test_no_right_to_give_rights() -> None:
 @pytest.mark.parametrize("kind", WATCHED_KINDS, ids=lambda kind: kind.name)
 def test_every_watched_kind_may_be_read(kind: Kind) -> None:
     assert {"get", "list", "watch"} <= verbs_of(kind)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.scope}-{rule.resources[0]}")
+def test_only_what_is_watched_may_be_listed(rule: Rule) -> None:
+    watched = {(kind.group, kind.plural) for kind in WATCHED_KINDS}
+    listed = {(rule.group, r) for r in rule.resources if {"list", "watch"} & set(rule.verbs)}
+
+    assert listed <= watched | ASKED
 
 
 def test_nothing_may_be_touched_that_the_operator_does_not_know() -> None:

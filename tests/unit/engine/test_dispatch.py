@@ -20,8 +20,8 @@ from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import ObjectRef
-from stackroles.main import SystemClock
 from stackroles.reconcile.context import Context
+from stackroles.replica import SystemClock
 from tests.support.fake_api import Fault, client_of, fake_api
 from tests.support.objects import custom, stored
 

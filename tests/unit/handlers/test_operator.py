@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from stackroles import main
+from stackroles import replica
 from stackroles.engine import resync
 from stackroles.engine.metrics import Metrics
 from stackroles.errors import LeadershipLost
 from stackroles.kube.kinds import KINDS, ObjectRef
-from stackroles.main import Operator
 from stackroles.reconcile.context import Context
+from stackroles.replica import Operator
 from stackroles.settings import Settings
 from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
 from tests.support.objects import config_map, custom, deployment, owned_by
@@ -216,7 +216,7 @@ async def test_lease_is_given_back_on_a_clean_exit() -> None:
 async def test_lease_is_not_given_back_before_threads_end(
     monkeypatch: pytest.MonkeyPatch, *, ends: bool
 ) -> None:
-    monkeypatch.setattr(main, "_DRAIN_SECONDS", 1.0 if ends else 0.1)
+    monkeypatch.setattr(replica, "_DRAIN_SECONDS", 1.0 if ends else 0.1)
     holders: list[str] = []
     async with fake_api() as api:
         thread: asyncio.Future[None] = asyncio.get_running_loop().create_future()

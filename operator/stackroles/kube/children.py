@@ -1,0 +1,160 @@
+"""Bringing an owner's children to their manifests, and removing those no longer wanted."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+import structlog
+
+from stackroles.errors import OperatorError
+from stackroles.kube.apply import (
+    ChildRecord,
+    check_owner,
+    is_settled,
+    manifest_hash,
+    prepare,
+    records_of,
+    to_ref,
+)
+from stackroles.kube.cache import Cache
+from stackroles.kube.client import KubeClient
+from stackroles.kube.kinds import ObjectRef, ref_of, uid_of
+from stackroles.kube.reader import Reader
+from stackroles.kube.writer import Fence, Writer
+
+Object = dict[str, Any]
+log = structlog.get_logger(__name__)
+
+_PARALLEL: Final = 8
+# Objects with pods come after what their pods mount and are reached by.
+_LATE: Final = frozenset({"StatefulSet", "Deployment", "DaemonSet", "Job", "CronJob"})
+# Deleted when no longer wanted, also when no record names them. Jobs are records of what was done,
+# volumes hold what cannot be made again: those only go by an explicit delete.
+_PRUNED: Final = frozenset(
+    {"StatefulSet", "Deployment", "DaemonSet", "CronJob"}
+    | {"Service", "PodDisruptionBudget", "NetworkPolicy"}
+)
+# Deleted when `status.children` names them: among the others are generated passwords and the facts
+# that data depends on.
+_RECORDED_ONLY: Final = frozenset({"Secret", "ConfigMap"})
+
+
+class Children(Reader):
+    """Reads, and gated writes of the objects that a custom resource owns."""
+
+    def __init__(self, client: KubeClient, cache: Cache, fence: Fence) -> None:
+        super().__init__(client, cache)
+        self._writer = Writer(client, cache, fence)
+        self._records: dict[str, dict[ObjectRef, ChildRecord]] = {}
+
+    async def apply_children(
+        self, owner: Object, manifests: Iterable[Object]
+    ) -> tuple[ChildRecord, ...]:
+        """Bring children to their manifests; no call for those that are there already.
+
+        Each manifest gets the owner's namespace and our labels unless it says otherwise. Owner
+        references are the builder's: what shall outlive its owner has none.
+
+        Args:
+            owner: the custom resource, from the cache.
+            manifests: complete desired objects; not changed.
+
+        Returns:
+            One record a child, sorted, for `status.children`. A child that is being deleted has
+            none and is made again on the pass after it is gone.
+
+        Raises:
+            ClusterError: some child was refused; all others were applied first.
+            NotReady: a child still belongs to an earlier owner of this name.
+        """
+        prepared = [prepare(owner, manifest) for manifest in manifests]
+        known = records_of(owner) | self._records.get(uid_of(owner), {})
+        records: dict[ObjectRef, ChildRecord] = {}
+        failures: list[Exception] = []
+        limit = asyncio.Semaphore(_PARALLEL)
+
+        async def bring(manifest: Object) -> None:
+            ref = ref_of(manifest)
+            try:
+                async with limit:
+                    record = await self._bring(owner, manifest, known.get(ref))
+            except OperatorError as error:
+                failures.append(error)
+                record = known.get(ref)
+            if record is not None:
+                records[ref] = record
+
+        for late in (False, True):
+            chosen = [m for m in prepared if (m["kind"] in _LATE) is late]
+            await asyncio.gather(*(bring(manifest) for manifest in chosen))
+        self._records.setdefault(uid_of(owner), {}).update(records)
+        if failures:
+            for other in failures[1:]:
+                failures[0].add_note(str(other))
+            raise failures[0]
+        return tuple(records[ref] for ref in sorted(records))
+
+    async def _bring(
+        self, owner: Object, manifest: Object, record: ChildRecord | None
+    ) -> ChildRecord | None:
+        ref, digest = ref_of(manifest), manifest_hash(manifest)
+        seen = self.get(*ref)
+        if is_settled(manifest, digest, record, seen):
+            return record
+        if seen is None and record is None:
+            seen = await self.read(*ref)
+        if seen is not None:
+            if seen["metadata"].get("deletionTimestamp"):
+                return None
+            check_owner(owner, seen)
+        applied = await self._writer.apply(manifest)
+        log.info("Applied", child=str(ref), news=seen is None)
+        return ChildRecord.of(applied, digest, owner["metadata"].get("namespace", ""))
+
+    async def prune(
+        self, owner: Object, keep: Iterable[ChildRecord | ObjectRef | Object]
+    ) -> tuple[ObjectRef, ...]:
+        """Delete the owner's children that are no longer wanted.
+
+        Workloads, Services, budgets and network policies with a reference to the owner go, and
+        Secrets and ConfigMaps that `status.children` names; never Jobs, volumes or our resources.
+
+        Args:
+            owner: the custom resource.
+            keep: all wanted children: records, references or manifests.
+
+        Returns:
+            What was deleted.
+        """
+        namespace = owner["metadata"].get("namespace", "")
+        kept = {to_ref(item, namespace) for item in keep}
+        records = self._records.get(uid_of(owner), {})
+        recorded = {**records_of(owner), **records}
+        candidates = {ref_of(obj): obj for obj in self.owned(owner) if obj["kind"] in _PRUNED}
+        for ref, record in recorded.items():
+            if ref.kind not in _PRUNED | _RECORDED_ONLY or ref in kept:
+                continue
+            obj = self.get(*ref)
+            if obj is not None and uid_of(obj) == record.uid:
+                candidates[ref] = obj
+        gone = [r for r, obj in candidates.items()
+                if r not in kept and not obj["metadata"].get("deletionTimestamp")]  # fmt: skip
+        for ref in gone:
+            await self.delete(candidates[ref])
+        for ref in recorded:
+            if ref not in kept:
+                records.pop(ref, None)
+        return tuple(sorted(gone))
+
+    async def delete(self, obj: Object, propagation: str = "Background") -> None:
+        """Delete exactly this object, by uid and resourceVersion.
+
+        Raises:
+            Conflict: it changed since it was read; look again.
+        """
+        await self._writer.delete(obj, propagation)
+        log.info("Deleted", child=str(ref_of(obj)))
+
+    def forget(self, obj: Object) -> None:
+        """Drop what is remembered of an owner that was deleted."""
+        self._records.pop(uid_of(obj), None)
