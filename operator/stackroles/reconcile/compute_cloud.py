@@ -9,13 +9,13 @@ from stackroles import naming
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.builders.cloud_controller import build_step
 from stackroles.config.pool import Pool
-from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
-from stackroles.kube.kinds import is_owned, ref_of
+from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.aggregates import keep_zone
 from stackroles.openstack.fleet import Host, read_hosts
 from stackroles.plan.credentials import ADMIN, ADMIN_PASSWORD
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.step_job import StepJob
 from stackroles.roles import nova_compute, registry
 from stackroles.status.compute import HostFacts
 from stackroles.status.conditions import Finding
@@ -87,22 +87,11 @@ class PoolCloud:
 
     async def discover(self, manifests: list[Object]) -> StepState:
         """Have the Job run once for each set of hosts; return how it stands."""
-        job, cluster = manifests[-1], self._context.cluster
-        name, now = job["metadata"]["name"], self._context.clock.now()
-        found = cluster.list("Job", self._pool.namespace, self._step_labels())
-        seen = next((j for j in found if j["metadata"]["name"] == name), None)
-        pods = cluster.list("Pod", self._pool.namespace, self._step_labels())
-        mine = [pod for pod in pods if seen is not None and is_owned(pod, seen)]
-        state = assess_step(_NODE, "check that nova's databases answer", seen, mine, now)
-        for other in found:
-            retry = other is seen and state.retry_at is not None and now >= state.retry_at
-            outdated = other is not seen
-            if (outdated or retry) and not other["metadata"].get("deletionTimestamp"):
-                await cluster.delete(other)
-        if seen is None:
-            await cluster.create_once(job, self._resource)
-        elif state.retry_at is not None:
-            self._context.enqueue(self._ref, max(1.0, (state.retry_at - now).total_seconds()))
+        job = StepJob(self._context, self._resource, manifests[-1])
+        seen, pods = job.seen()
+        now = self._context.clock.now()
+        state = assess_step(_NODE, "check that nova's databases answer", seen, pods, now)
+        await job.run(state)
         return state
 
     def keep_zone(
@@ -143,13 +132,6 @@ class PoolCloud:
         if seen is not None and seen.error:
             return Finding(Reason.ZONE_REFUSED, f"Availability zone {zone}: {seen.error}"), False
         return None, done
-
-    def _step_labels(self) -> dict[str, str]:
-        return {
-            LABEL_INSTANCE: self._pool.name,
-            LABEL_OWNER_KIND: self._pool.owner_kind,
-            LABEL_STEP: "nova.discover",
-        }
 
 
 def facts(host: Host | None) -> HostFacts | None:

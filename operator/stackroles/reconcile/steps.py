@@ -11,9 +11,8 @@ from stackroles import naming
 from stackroles.api.v1alpha1.cloud_controller import Phase
 from stackroles.builders.cloud_controller import build_step
 from stackroles.config.cloud import Cloud
-from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
-from stackroles.errors import ClusterError, Conflict
-from stackroles.kube.kinds import is_owned, ref_of
+from stackroles.errors import ClusterError
+from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import administrator
 from stackroles.openstack.catalogue import ensure_catalogue, wanted
 from stackroles.plan.credentials import ADMIN, ADMIN_PASSWORD, SERVICE_PASSWORD
@@ -21,6 +20,7 @@ from stackroles.reconcile.context import Context
 from stackroles.reconcile.credentials import Credentials
 from stackroles.reconcile.observe import explain_pods
 from stackroles.reconcile.roll import has_outdated, replace_outdated
+from stackroles.reconcile.step_job import StepJob
 from stackroles.roles.definition import ServiceDefinition, Step
 from stackroles.status.phases import completed
 from stackroles.status.refusal import lacks_pods
@@ -61,7 +61,7 @@ class Steps:
         """
         for service in self._services:
             for step in service.steps:
-                job, pods = self._seen(service, step) if step.tasks else (None, [])
+                job, pods = self._job(service, step).seen() if step.tasks else (None, [])
                 if job is None or is_complete(job):
                     continue
                 for pod in pods:
@@ -129,9 +129,9 @@ class Steps:
                 if node not in run:
                     continue
                 if self._is_idle(step):
-                    await self._remove_jobs(service, step)
+                    await self._job(service, step).remove()
                 elif step.tasks:
-                    await self._run_job(service, step, known[node])
+                    await self._job(service, step).run(known[node])
                 else:
                     self._run_own(service, step, credentials)
 
@@ -144,24 +144,6 @@ class Steps:
                     await replace_outdated(
                         self._context.cluster, self._cloud, step.guards, checked=checked, now=now
                     )
-
-    async def _run_job(self, service: ServiceDefinition, step: Step, state: StepState) -> None:
-        job = self.children(service, step)[-1]
-        name = job["metadata"]["name"]
-        now = self._context.clock.now()
-        present = self._context.cluster.get("Job", self._cloud.namespace, name)
-        for other in self._jobs(service, step):
-            outdated = other["metadata"]["name"] != name
-            retry = state.retry_at is not None and now >= state.retry_at
-            if other["metadata"].get("deletionTimestamp") is None and (outdated or retry):
-                await self._context.cluster.delete(other)
-        if present is None:
-            try:
-                await self._context.cluster.create_once(job, self._resource)
-            except Conflict:
-                self._enqueue(1.0)
-        elif state.retry_at is not None:
-            self._enqueue(max(1.0, (state.retry_at - now).total_seconds()))
 
     def _run_own(self, service: ServiceDefinition, step: Step, credentials: Credentials) -> None:
         """Have the poller do the operator's own step again and again: users and the catalogue."""
@@ -193,18 +175,11 @@ class Steps:
     def _observe_job(self, service: ServiceDefinition, step: Step, now: datetime) -> StepState:
         if self._is_idle(step):
             return StepState(node=_node(service, step), done=True)
-        seen, pods = self._seen(service, step)
+        seen, pods = self._job(service, step).seen()
         return assess_step(_node(service, step), step.advice, seen, pods, now, logs=self._logs)
 
-    def _seen(self, service: ServiceDefinition, step: Step) -> tuple[Object | None, list[Object]]:
-        """Return the Job of the step's present inputs, None where it is not there, and its pods."""
-        name = self.children(service, step)[-1]["metadata"]["name"]
-        seen = self._context.cluster.get("Job", self._cloud.namespace, name)
-        if seen is None or seen["metadata"].get("deletionTimestamp"):
-            return None, []
-        labels = self._labels(service, step)
-        pods = self._context.cluster.list("Pod", self._cloud.namespace, labels)
-        return seen, [pod for pod in pods if is_owned(pod, seen)]
+    def _job(self, service: ServiceDefinition, step: Step) -> StepJob:
+        return StepJob(self._context, self._resource, self.children(service, step)[-1])
 
     async def explain(self, states: Iterable[StepState]) -> tuple[StepState, ...]:
         """Return the states with the reason why a Job makes no pod, which takes a read."""
@@ -217,7 +192,7 @@ class Steps:
         return tuple(known.values())
 
     async def _explain(self, service: ServiceDefinition, step: Step, state: StepState) -> StepState:
-        (job, pods), now = self._seen(service, step), self._context.clock.now()
+        (job, pods), now = self._job(service, step).seen(), self._context.clock.now()
         if job is None or not lacks_pods(job, pods, 1, now):
             return state
         return replace(state, problem=await explain_pods(self._context.cluster, job, pods, now))
@@ -240,21 +215,6 @@ class Steps:
         guarded = step.guards
         return bool(guarded) and not has_outdated(self._context.cluster, self._cloud, guarded)
 
-    async def _remove_jobs(self, service: ServiceDefinition, step: Step) -> None:
-        for job in self._jobs(service, step):
-            if job["metadata"].get("deletionTimestamp") is None:
-                await self._context.cluster.delete(job)
-
-    def _jobs(self, service: ServiceDefinition, step: Step) -> list[Object]:
-        return self._context.cluster.list("Job", self._cloud.namespace, self._labels(service, step))
-
-    def _labels(self, service: ServiceDefinition, step: Step) -> dict[str, str]:
-        return {
-            LABEL_INSTANCE: self._cloud.name,
-            LABEL_OWNER_KIND: self._cloud.owner_kind,
-            LABEL_STEP: f"{service.name}.{step.name}",
-        }
-
     def _inputs(self) -> str:
         """Return the hash of what the operator's own steps work from."""
         entries = [[s.name, s.identity, s.catalogue] for s in self._services]
@@ -262,9 +222,6 @@ class Steps:
 
     def _poll_name(self, service: ServiceDefinition, step: Step) -> str:
         return f"{ref_of(self._resource)}/{_node(service, step)}"
-
-    def _enqueue(self, delay: float) -> None:
-        self._context.enqueue(ref_of(self._resource), delay)
 
 
 def _node(service: ServiceDefinition, step: Step) -> str:
