@@ -102,6 +102,7 @@ class Operator:
         self.feed = Feed(self.cluster, self.queue, watchers)
         self.poller = Poller(self.queue.add, time.monotonic)
         self.clouds = Clouds(self.leadership.fence)
+        self.reach = Reach(settings.namespaces)
         self.context = Context(
             cluster=self.cluster,
             poller=self.poller,
@@ -109,6 +110,7 @@ class Operator:
             random=random.SystemRandom(),
             settings=settings,
             openstack=self.clouds,
+            unread=self.reach.lost,
             enqueue=self.enqueue,
             leader=f"{identity}/{uuid.uuid4()}",
         )
@@ -121,7 +123,6 @@ class Operator:
             monotonic=time.monotonic,
         )
         shortest, longest = settings.resync_seconds
-        self.reach = Reach(settings.namespaces)
         self.resync = Resync(
             client,
             self.feed,

@@ -67,7 +67,8 @@ def candidates(context: Context) -> list[Candidate]:
 
 def _is_foreign(context: Context, label: str) -> bool:
     watched = context.settings.namespaces
-    return bool(label and watched) and not any(is_label_of(label, name) for name in watched)
+    read = set(watched) - set(context.unread())
+    return bool(label and watched) and not any(is_label_of(label, name) for name in read)
 
 
 def pool_of(context: Context, resource: Object, spec: ComputePoolSpec, controller: Object) -> Pool:

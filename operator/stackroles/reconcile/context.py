@@ -1,6 +1,6 @@
 """What a reconcile function is given, and what it looks like."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -96,6 +96,7 @@ class Context:
         openstack: access to the clouds' own APIs.
         enqueue: reconcile another resource.
         leader: name of this process's leadership; a process leads at most once.
+        unread: the watched namespaces that may not be read now: what is in them is not known.
     """
 
     cluster: Cluster
@@ -106,6 +107,7 @@ class Context:
     openstack: Any
     enqueue: Requeue
     leader: str
+    unread: Callable[[], Collection[str]] = tuple
 
     def forget(self, ref: ObjectRef) -> None:
         """Drop what goes on for a resource that is gone: its polls, its connection."""

@@ -4,6 +4,7 @@ import copy
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -86,8 +87,18 @@ async def test_agents_whose_pods_are_refused_say_so(world: World) -> None:
     assert "Pods of DaemonSet pool-libvirt are refused: violates PodSecurity" in message
 
 
-async def test_a_node_of_another_installations_pool_is_left_to_it(world: World) -> None:
-    world.context = replace(world.context, settings=Settings(namespaces=("ns",)))
+@pytest.mark.parametrize(
+    "here",
+    [
+        {"settings": Settings(namespaces=("ns",))},
+        {"settings": Settings(namespaces=("ns", "other")), "unread": lambda: ("other",)},
+    ],
+    ids=["not watched", "watched, but it cannot be read"],
+)
+async def test_a_node_of_a_pool_that_cannot_be_seen_is_left_to_it(
+    world: World, here: dict[str, Any]
+) -> None:
+    world.context = replace(world.context, **here)
     world.controller()
     world.node("n1")
     theirs = copy.deepcopy(world.api.get("nodes", "", "n1"))
