@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -35,11 +34,10 @@ from stackroles.reconcile.steps import Steps
 from stackroles.reconcile.teardown import reconcile_teardown
 from stackroles.roles import registry
 from stackroles.status.cloud_controller import (
-    Look,
     ObservedCloud,
     assess_cloud,
 )
-from stackroles.status.conditions import Finding
+from stackroles.status.conditions import Finding, Look
 from stackroles.status.database import DATABASE, DatabaseState
 
 Object = dict[str, Any]
@@ -72,7 +70,7 @@ async def reconcile_cloud_controller(context: Context, resource: Object) -> None
         await refuse(context, resource, blocked or Finding(Reason.SUSPENDED, words))
         return
     await context.cluster.set_finalizer(resource, present=True)
-    previous, look = _previous(resource), _look(context, resource)
+    previous, look = _previous(resource), context.look(resource)
     await CloudPass(context, resource, cloud, previous, look).run(blocked)
 
 
@@ -242,13 +240,3 @@ def _previous(resource: Object) -> CloudControllerStatus:
     except ValidationError:
         log.warning("The status could not be read and is written anew")
         return CloudControllerStatus()
-
-
-def _look(context: Context, resource: Object) -> Look:
-    metadata = resource["metadata"]
-    return Look(
-        generation=metadata.get("generation", 0),
-        created=datetime.fromisoformat(metadata["creationTimestamp"]),
-        # Whole seconds, as the API writes times.
-        now=context.clock.now().replace(microsecond=0),
-    )

@@ -13,7 +13,7 @@ from stackroles.constants import GROUP_VERSION, LABEL_INSTANCE, LABEL_OWNER_KIND
 from stackroles.errors import NotReady
 from stackroles.reconcile.context import Context
 from stackroles.roles import nova_compute, registry
-from stackroles.status.compute import Look, ObservedNode, assess_node, read_report
+from stackroles.status.compute import ObservedNode, assess_node, read_report
 
 Object = dict[str, Any]
 KIND = "ComputeNode"
@@ -79,10 +79,7 @@ def pods_by_node(context: Context, pool: Pool) -> dict[str, list[Object]]:
 async def report_node(context: Context, resource: Object, observed: ObservedNode) -> None:
     """Write the status of one ComputeNode, if it differs."""
     report: Mapping[str, str] = read_report(observed.pods, nova_compute.PROBE)
-    look = Look(
-        resource["metadata"].get("generation", 0), context.clock.now().replace(microsecond=0)
-    )
-    status = assess_node(observed, report, previous_status(resource), look)
+    status = assess_node(observed, report, previous_status(resource), context.look(resource))
     await context.cluster.patch_status(resource, dump(status))
 
 

@@ -31,7 +31,6 @@ from stackroles.reconcile.compute_node import (
 from stackroles.reconcile.compute_view import (
     candidates,
     claims,
-    look,
     pool_of,
     previous,
 )
@@ -255,7 +254,7 @@ class PoolPass:
             reconciled=reconciled,
             progressing=progressing,
             previous=previous(self._resource),
-            look=look(self._context, self._resource),
+            look=self._context.look(self._resource),
         )
         written = dump(status.model_copy(update={"availability_zone": self._zone}))
         if records is not None:

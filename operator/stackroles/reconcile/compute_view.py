@@ -12,7 +12,6 @@ from stackroles.plan.enrolment import Candidate, Claim
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.refusal import blaming
-from stackroles.status.compute import Look
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -92,10 +91,3 @@ def previous(resource: Object) -> ComputePoolStatus:
     except ValidationError:
         log.warning("The status could not be read and is written anew")
         return ComputePoolStatus()
-
-
-def look(context: Context, resource: Object) -> Look:
-    """Return when the resource is looked at, and at which generation."""
-    # Whole seconds, as the API writes times.
-    now = context.clock.now().replace(microsecond=0)
-    return Look(resource["metadata"].get("generation", 0), now)

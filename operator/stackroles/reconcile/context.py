@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import ObjectRef
+from stackroles.status.conditions import Look
 
 
 class Clock(Protocol):
@@ -108,6 +109,16 @@ class Context:
     enqueue: Requeue
     leader: str
     unread: Callable[[], Collection[str]] = tuple
+
+    def look(self, resource: Mapping[str, Any]) -> Look:
+        """Return when a resource is looked at, and at which generation of it."""
+        metadata = resource["metadata"]
+        return Look(
+            generation=metadata.get("generation", 0),
+            created=datetime.fromisoformat(metadata["creationTimestamp"]),
+            # Whole seconds, as the API writes times.
+            now=self.clock.now().replace(microsecond=0),
+        )
 
     def forget(self, ref: ObjectRef) -> None:
         """Drop what goes on for a resource that is gone: its polls, its connection."""

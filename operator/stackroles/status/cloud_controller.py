@@ -2,19 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from stackroles.api.v1alpha1.cloud_controller import (
     CloudControllerStatus,
     Endpoint,
     RoleStatus,
 )
-from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.config.cloud import Cloud
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition
 from stackroles.roles.resolve import model_of
-from stackroles.status.conditions import Finding, build_condition, kstatus, summarise
+from stackroles.status.conditions import Finding, Look, all_conditions
 from stackroles.status.database import DATABASE, DatabaseState
 from stackroles.status.phases import update_phases
 from stackroles.status.role import RoleState
@@ -56,21 +54,6 @@ class ObservedCloud:
         return all(role.complete for role in self.roles) and all(step.done for step in self.steps)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """When a resource was looked at, and at which generation of it.
-
-    Attributes:
-        generation: the resource's generation.
-        created: when the resource was created.
-        now: the time of this look.
-    """
-
-    generation: int
-    created: datetime
-    now: datetime
-
-
 def assess_cloud(
     cloud: Cloud,
     observed: ObservedCloud,
@@ -93,7 +76,7 @@ def assess_cloud(
         look: when this was.
     """
     available, progressing = assess_available(observed), assess_progressing(observed)
-    conditions = build_conditions(reconciled, available, progressing, previous, look)
+    conditions = all_conditions(reconciled, available, progressing, previous.conditions, look)
     ready = next(c for c in conditions if c.type == ConditionType.READY)
     order = [*(role.name for role in roles), *(step.node for step in observed.steps)]
     started = (observed.present | {s.node for s in observed.steps}) - observed.waiting.keys()
@@ -111,31 +94,6 @@ def assess_cloud(
         time_to_ready_seconds=seconds,
         writer=observed.database.writer,
         children=previous.children,
-    )
-
-
-def build_conditions(
-    reconciled: Finding,
-    available: Finding,
-    progressing: Finding,
-    previous: CloudControllerStatus,
-    look: Look,
-) -> tuple[Condition, ...]:
-    """Return all conditions of a cloud from the three findings that decide them."""
-    known = {condition.type: condition for condition in previous.conditions}
-    ready = summarise(reconciled, available, progressing, available.message)
-    reconciling, stalled = kstatus(reconciled, progressing)
-    findings = {
-        ConditionType.READY: ready,
-        ConditionType.RECONCILED: reconciled,
-        ConditionType.AVAILABLE: available,
-        ConditionType.PROGRESSING: progressing,
-        ConditionType.RECONCILING: reconciling,
-        ConditionType.STALLED: stalled,
-    }
-    at = (look.generation, look.now)
-    return tuple(
-        build_condition(kind, finding, known.get(kind), at) for kind, finding in findings.items()
     )
 
 

@@ -6,16 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus
-from stackroles.api.v1alpha1.conditions import ConditionType, Reason
-from stackroles.status.conditions import (
-    Finding,
-    build_condition,
-    conditions_of,
-    kstatus,
-    summarise,
-)
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.status.conditions import Finding, Look, all_conditions
 from stackroles.status.pod import first_finding, is_ready
 
 Object = Mapping[str, Any]
@@ -69,14 +62,6 @@ class ObservedNode:
     gone: bool = False
     silence: str = ""
     zone: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """When a resource was looked at, and at which generation of it."""
-
-    generation: int
-    now: datetime
 
 
 def read_report(pods: Iterable[Object], probe: str) -> dict[str, str]:
@@ -196,21 +181,3 @@ def _node_progressing(observed: ObservedNode, now: datetime) -> Finding:
     if ready < observed.roles:
         return Finding(Reason.ENROLLING, f"{ready} of {observed.roles} agents are ready.")
     return Finding(Reason.ROLLOUT_COMPLETE, f"All {observed.roles} agents are ready.")
-
-
-def all_conditions(
-    reconciled: Finding,
-    available: Finding,
-    progressing: Finding,
-    previous: Sequence[Condition],
-    look: Look,
-) -> tuple[Condition, ...]:
-    """Return all conditions from the three findings that decide them."""
-    known = {condition.type: condition for condition in previous}
-    at = (look.generation, look.now)
-    ready = summarise(reconciled, available, progressing, available.message)
-    findings = (reconciled, available, progressing, *kstatus(reconciled, progressing))
-    return (
-        *conditions_of(findings, previous, *at),
-        build_condition(ConditionType.READY, ready, known.get("Ready"), at),
-    )

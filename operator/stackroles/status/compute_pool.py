@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
 from stackroles.api.v1alpha1.conditions import Reason, reason_of
-from stackroles.status.compute import READY, Look, all_conditions
-from stackroles.status.conditions import Finding
+from stackroles.status.compute import READY
+from stackroles.status.conditions import Finding, Look, all_conditions
 
 UNHEALTHY_SHOWN = 50
 _NAMED = 5

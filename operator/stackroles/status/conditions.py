@@ -19,6 +19,39 @@ class Finding:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """When a resource was looked at, and at which generation of it.
+
+    Attributes:
+        generation: the resource's generation.
+        created: when the resource was created.
+        now: the time of this look.
+    """
+
+    generation: int
+    created: datetime
+    now: datetime
+
+
+def all_conditions(
+    reconciled: Finding,
+    available: Finding,
+    progressing: Finding,
+    previous: Sequence[Condition],
+    look: Look,
+) -> tuple[Condition, ...]:
+    """Return all conditions of a resource that runs something, from the three that decide them."""
+    known = {condition.type: condition for condition in previous}
+    at = (look.generation, look.now)
+    ready = summarise(reconciled, available, progressing, available.message)
+    findings = (reconciled, available, progressing, *kstatus(reconciled, progressing))
+    return (
+        build_condition(ConditionType.READY, ready, known.get("Ready"), at),
+        *conditions_of(findings, previous, *at),
+    )
+
+
 def conditions_of(
     findings: Iterable[Finding], previous: Sequence[Condition], generation: int, now: datetime
 ) -> tuple[Condition, ...]:

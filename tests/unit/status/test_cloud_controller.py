@@ -8,11 +8,10 @@ from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.roles import registry
 from stackroles.status.cloud_controller import (
-    Look,
     ObservedCloud,
     assess_cloud,
 )
-from stackroles.status.conditions import Finding
+from stackroles.status.conditions import Finding, Look
 from stackroles.status.database import DatabaseState
 from stackroles.status.role import RoleState
 from stackroles.status.step import StepState

@@ -7,16 +7,15 @@ from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.status.compute import (
     HostFacts,
-    Look,
     ObservedNode,
     assess_node,
     read_report,
 )
 from stackroles.status.compute_pool import Selection, assess_pool
-from stackroles.status.conditions import Finding
+from stackroles.status.conditions import Finding, Look
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-LOOK = Look(generation=1, now=NOW)
+LOOK = Look(generation=1, created=NOW, now=NOW)
 SERVING = HostFacts(up=True, enabled=True, vcpus=2, memory_mib=512, guests=1)
 READY_POD = {
     "metadata": {"name": "a"},
