@@ -6,43 +6,25 @@ most of which may run nowhere, stand for all cases that need one of their own.
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from lab import install
 from lab.install import NAMESPACE, Site
 from lab.kubectl import Kubectl, Object
-from stackroles.roles import registry
 from tests.support.cloud import Cloud, wait_gone, wait_reason
 from tests.support.full_volume import FullVolume
+from tests.support.resources import NOWHERE, resource, small_cloud
 
-API = "stackroles.io/v1alpha1"
 GROUP = "stackroles.io"
 BROUGHT, PLACED = "e2e-brought", "e2e-placed"
 POOL, SECOND_POOL = "e2e-pool", "e2e-second"
 POLICY, KEY = "e2e-policy", "e2e-key"
 FULL = "e2e-full"
-NOWHERE = {"nodeSelector": {"e2e.example.com/node": "nowhere"}}
 TOLD_SECONDS = 150
 BACKUP_SECONDS = 240
 GONE_SECONDS = 150
-
-
-def resource(kind: str, name: str, spec: Mapping[str, Any]) -> Object:
-    """Return a resource of the project's."""
-    return {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
-
-
-def small_cloud(name: str, mariadb: Mapping[str, Any], **spec: Any) -> Object:
-    """Return a CloudController of which every role but the database may run nowhere."""
-    roles = {
-        role.name: {"placement": NOWHERE} | ({"clustering": {"replicas": 1}} if role.odd else {})
-        for role in registry.CONTROLLER_ROLES
-    }
-    roles["mariadb"] = {"clustering": {"replicas": 1}, **mariadb}
-    return resource("CloudController", name, {"roles": roles, **spec})
 
 
 def policy(claim: str) -> Object:
