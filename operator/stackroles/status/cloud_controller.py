@@ -75,7 +75,8 @@ def assess_cloud(
         previous: the status so far.
         look: when this was.
     """
-    available, progressing = assess_available(observed), assess_progressing(observed)
+    available = assess_available(observed)
+    progressing = assess_progressing(observed, new=previous.time_to_ready_seconds is None)
     conditions = all_conditions(reconciled, available, progressing, previous.conditions, look)
     ready = next(c for c in conditions if c.type == ConditionType.READY)
     order = [*(role.name for role in roles), *(step.node for step in observed.steps)]
@@ -105,8 +106,13 @@ def assess_available(observed: ObservedCloud) -> Finding:
     return Finding(Reason.ROLES_UNAVAILABLE, f"Not serving: {_count(lacking)}.")
 
 
-def assess_progressing(observed: ObservedCloud) -> Finding:
-    """Return what is under way, or what holds it up."""
+def assess_progressing(observed: ObservedCloud, *, new: bool) -> Finding:
+    """Return what is under way, or what holds it up.
+
+    Args:
+        observed: what was observed of the cloud's children.
+        new: whether it has never been Ready: nothing is lost then that could recover.
+    """
     problem = _first_problem(observed)
     if problem:
         return problem
@@ -119,7 +125,8 @@ def assess_progressing(observed: ObservedCloud) -> Finding:
         return Finding(Reason.ROLLING_OUT, f"Rolling: {_count(rolling)}.")
     lacking = [role for role in observed.roles if not role.complete]
     if lacking:
-        return Finding(Reason.RECOVERING, f"Waiting for members: {_count(lacking)}.")
+        reason = Reason.BRINGING_UP if new else Reason.RECOVERING
+        return Finding(reason, f"Waiting for members: {_count(lacking)}.")
     return Finding(Reason.ROLLOUT_COMPLETE, "Every role runs as declared.")
 
 

@@ -120,10 +120,16 @@ def test_roll_that_fails_keeps_the_cloud_available_and_says_why() -> None:
 
 
 def test_lost_member_is_recovering_not_rolling() -> None:
-    status = assess(observed(rabbitmq=replace(well("rabbitmq"), ready=2)))
+    lost = replace(well("rabbitmq"), ready=2)
+    status = assess(observed(rabbitmq=lost), previous=assess(observed()))
     assert of(status, "Progressing").reason == "Recovering"
     assert "rabbitmq 2/3" in of(status, "Progressing").message
     assert of(status, "Available").status == "True"
+
+
+def test_member_that_was_never_there_is_being_brought_up() -> None:
+    status = assess(observed(rabbitmq=replace(well("rabbitmq"), ready=2)))
+    assert of(status, "Progressing").reason == "BringingUp"
 
 
 def test_database_that_waits_for_a_person_comes_first() -> None:
