@@ -14,7 +14,7 @@ from tests.support.cloud import Cloud
 from tests.support.idle import Watcher
 from tests.support.measurements import Measurements
 
-WINDOW = 120.0
+WINDOW = 60.0
 FIGURES_SECONDS = 90
 MEBIBYTE = 2**20
 

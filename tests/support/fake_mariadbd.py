@@ -119,6 +119,8 @@ def main() -> int:
             (data / "mysql").mkdir()
             return 0
         case "mariadb-backup":
+            while (control / "backup-silent").exists():
+                time.sleep(0.05)
             sys.stdout.write((control / "backup").read_text())
             sys.stderr.write((control / "backup-log").read_text() + "\n")
             return int((control / "backup-code").read_text())

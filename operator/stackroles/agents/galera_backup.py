@@ -8,9 +8,12 @@ well and a trailer that says `complete` is a backup. One runs at a time.
 
 import contextlib
 import hmac
+import select
+import socket
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import IO
 
@@ -58,6 +61,7 @@ class Backups:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                bufsize=0,
             ) as process,
         ):
             assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
@@ -67,7 +71,7 @@ class Backups:
             request.send_header("Trailer", _STATUS)
             request.end_headers()
             try:
-                while data := process.stdout.read1(_CHUNK):  # type: ignore[attr-defined]
+                for data in _until_hung_up(process.stdout, request.connection):
                     request.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
             except OSError as error:
                 process.kill()
@@ -79,6 +83,29 @@ class Backups:
             self.last_error = f"mariadb-backup ended with {code}, last words: {last}"
             print(f"Backup failed: {self.last_error}", flush=True)
         return not self.last_error
+
+
+def _until_hung_up(source: IO[bytes], client: socket.socket) -> Iterator[bytes]:
+    """Yield what comes from a pipe until its end.
+
+    mariadb-backup may be silent for long, and a client that left meanwhile would not be missed
+    before the next write; nobody else could have a backup until then.
+
+    Raises:
+        ConnectionError: the client closed the connection.
+    """
+    watched: list[IO[bytes] | socket.socket] = [source, client]
+    while True:
+        ready, _, _ = select.select(watched, (), ())
+        if client in ready:
+            if not client.recv(1, socket.MSG_PEEK):
+                raise ConnectionError("it closed the connection")
+            watched.remove(client)  # it has more to say, which nobody asked for
+        if source in ready:
+            data = source.read(_CHUNK)
+            if not data:
+                return
+            yield data
 
 
 def refuse(request: BaseHTTPRequestHandler, code: int, why: str) -> None:

@@ -23,7 +23,7 @@ from stackroles.roles.container import (
 
 RUN = "run"
 MAIN = "backup"
-AGENTS = ("backup.py", "repository.py")
+AGENTS = ("backup.py", "database_copy.py", "repository.py")
 _INPUTS, _COPIES, _SECRETS = "/backup/inputs", "/backup/copies", "/backup/secrets"
 _REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
 # The databases of OVN: ovn-nb(5) and ovn-sb(5); ports as in ovn-ctl(8).

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from stackroles.agents.backup import Kept, Plan, Result, database, manifest, retention, run
+from stackroles.agents.backup import Kept, Plan, Result, manifest, retention, run
+from stackroles.agents.database_copy import database
 from stackroles.agents.repository import Part, Restic, Sink, Step, StepFailed, directory, file
 
 RESTIC = """#!{python}
@@ -155,6 +156,7 @@ class Member(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     chunks: tuple[bytes, ...] = ()
     whole = True
+    busy = 0
 
     @override
     def log_message(self, format: str, *args: object) -> None:
@@ -164,6 +166,10 @@ class Member(BaseHTTPRequestHandler):
         self.close_connection = True
         if self.headers["Authorization"] != "Bearer token":
             self.send_error(401)
+            return
+        if Member.busy:
+            Member.busy -= 1
+            self.send_error(409)
             return
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
@@ -213,6 +219,28 @@ def test_a_copy_that_is_not_whole_never_becomes_a_snapshot(
         restic(store).save(part)
 
     assert not (store / "log").exists()
+
+
+def test_a_member_that_still_ends_another_backup_is_asked_again(
+    store: Path, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stackroles.agents.database_copy.BUSY_PERIOD", 0.0)
+    monkeypatch.setattr(Member, "chunks", (INFO,))
+    monkeypatch.setattr(Member, "busy", 3)
+
+    _, facts, _ = restic(store).save(Part("database", "m", database(member, "token", None)))
+
+    assert (facts, Member.busy) == ({"position": POSITION}, 0)
+
+
+def test_a_member_that_stays_busy_is_told(
+    store: Path, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stackroles.agents.database_copy.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(Member, "busy", 1)
+
+    with pytest.raises(StepFailed, match="409"):
+        restic(store).save(Part("database", "m", database(member, "token", None)))
 
 
 def test_a_wrong_token_is_told(store: Path, member: str) -> None:

@@ -497,3 +497,21 @@ def test_a_backup_ends_well_only_when_its_program_says_so(member: Member) -> Non
     (member.control / "backup-code").write_text("1")
     with pytest.raises(http.client.IncompleteRead):
         backup(member, "token")
+
+
+def test_a_client_that_leaves_while_nothing_comes_ends_the_backup(member: Member) -> None:
+    control = {"backup": "bytes", "backup-log": "completed OK!", "backup-code": "0"}
+    for name, content in {**control, "backup-silent": ""}.items():
+        (member.control / name).write_text(content)
+    member.start()
+    member.waiting()
+    with contextlib.closing(
+        http.client.HTTPConnection("127.0.0.1", member.port, timeout=5)
+    ) as leaving:
+        leaving.request("POST", "/backup", headers={"Authorization": "Bearer token"})
+        assert leaving.getresponse().status == 200
+        assert backup(member, "token")[0] == 409
+
+    until(lambda: "closed the connection" in member.get("/backup")[1])
+    (member.control / "backup-silent").unlink()
+    assert backup(member, "token") == (200, b"bytes")

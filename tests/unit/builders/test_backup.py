@@ -2,18 +2,22 @@
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
+from stackroles import agents
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
+from stackroles.builders.agents import agents_of
 from stackroles.builders.backup import (
     BackupParent,
     build_cron_job,
     build_repository_claim,
     repository_id,
 )
-from stackroles.builders.backup_job import Run, build_backup_job, build_inputs
+from stackroles.builders.backup_job import AGENTS, Run, build_backup_job, build_inputs
 from stackroles.config.cloud import Cloud
+from stackroles.roles.container import AGENT_COMMAND, AgentMount, Container, Security
 
 CLOUD = Cloud(
     name="demo",
@@ -181,11 +185,23 @@ def test_a_run_says_which_repository_it_writes() -> None:
 
 
 def test_inputs_hold_the_program_and_what_belongs_into_the_set() -> None:
-    agents = {"backup.py": "b", "repository.py": "r", "galera.py": "g"}
-    made = build_inputs(parent(), {"state.json": {"uuid": "x"}}, agents)
+    given = {name: name for name in (*AGENTS, "galera.py")}
+    made = build_inputs(parent(), {"state.json": {"uuid": "x"}}, given)
 
-    assert made["data"] == {"state.json": '{"uuid": "x"}', "backup.py": "b", "repository.py": "r"}
+    assert made["data"] == {"state.json": '{"uuid": "x"}', **{name: name for name in AGENTS}}
     assert made["immutable"] is True
+
+
+def test_the_program_is_all_that_it_imports() -> None:
+    sources = {file.name: file.read_text() for file in Path(agents.__path__[0]).glob("*.py")}
+    container = Container(
+        name="backup",
+        command=(*AGENT_COMMAND, "stackroles.agents.backup"),
+        security=Security(user=1),
+        mounts=(AgentMount(),),
+    )
+    needed = agents_of([container], sources)
+    assert set(AGENTS) == needed.keys() - {"__init__.py"}
 
 
 def test_building_twice_gives_the_same_and_changes_nothing() -> None:
