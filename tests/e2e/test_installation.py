@@ -72,7 +72,7 @@ def test_without_the_chart_clouds_stay_and_the_manifest_takes_over(
 
     file = tmp_path / "install.yaml"
     file.write_text(yaml.safe_dump_all(manifest))
-    kubectl.run("apply", "-f", str(file))
+    site.cluster.kubectl("apply", "-f", str(file))
     install.wait_operator(site, silent)
     # A resource of its own shows that it reads and writes with the rights of the manifest.
     spec = {"controller": "nowhere", "nodeSelector": {"e2e.example.com/node": "nowhere"}}
