@@ -36,7 +36,7 @@ def test_the_databases_own_words_are_in_a_condition(kubectl: Kubectl) -> None:
 
 
 def test_the_corrected_option_brings_it_up(kubectl: Kubectl) -> None:
-    kubectl.apply(small_cloud(NAME, MEMBERS, config={}, deletionPolicy="Delete"))
+    kubectl.apply(small_cloud(NAME, MEMBERS, deletionPolicy="Delete"))
     members = [f"{NAME}-mariadb-{number}" for number in range(3)]
 
     Cloud(kubectl, NAME).wait_synced(members, READY_SECONDS)
