@@ -44,8 +44,13 @@ _SECTIONS: Mapping[str, Mapping[str, str | int]] = {
         "retries": 3,
         "timeout connect": "2s",
         "timeout check": "2s",
-        "timeout client": "3600s",
-        "timeout server": "3600s",
+        # Until both sides are connected. A session whose member is marked down in that moment is
+        # closed towards the member alone (seen with 3.0.11): its client would wait for a greeting
+        # as long as this allows.
+        "timeout client": "30s",
+        "timeout server": "30s",
+        # From then on, for connections that services keep and use now and then.
+        "timeout tunnel": "3600s",
     },
 }
 

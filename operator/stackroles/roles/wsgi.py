@@ -111,8 +111,7 @@ def api_container(
         security=Security(user=user),
         ports=(Port("api", port),),
         # Loading an application takes 2 to 10 s of CPU; several at once, minutes. While it loads a
-        # probe waits for its 5 s, so this is 5 minutes at least. It must end: a session that the
-        # proxy lost between two members of the database says nothing for an hour.
+        # probe waits for its 5 s, so this is 5 minutes, and no half hour for one that hangs.
         startup=Probe(port=port, http_path=health, period=1, timeout=5, failures=60),
         # A worker serves one request at a time, and a busy server must not be taken for a dead one:
         # half a minute without an answer takes it out of its Service.
