@@ -7,10 +7,10 @@ from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import common, compute, neutron, nova, ovn, resolvers
 from stackroles.roles.accepts import NO_WSGI
 from stackroles.roles.container import (
+    AGENT_PATH,
     Amount,
     Container,
     FieldEnv,
-    FileMount,
     HostMount,
     Probe,
     SecretEnv,
@@ -67,20 +67,21 @@ OVN_METADATA = RoleDefinition(
     containers=(
         Container(
             name="ovn-metadata",
-            command=("neutron-ovn-metadata-agent", "--config-file", _CONFIG),
+            command=compute.agent("ovn_metadata", "--config-file", _CONFIG),
             security=compute.node_root("makes network namespaces and runs proxies in them"),
             startup=Probe(command=("test", "-S", _SOCKET), period=2, failures=450),
             readiness=Probe(command=("test", "-S", _SOCKET), period=15),
             no_liveness_because="it ends when it breaks, and takes the proxies of all networks "
             "of the node with it",
             env=(
+                AGENT_PATH,
                 resolvers.SYSTEM,
                 resolvers.FORGETFUL,
                 FieldEnv("OS_DEFAULT__HOST", "spec.nodeName"),
                 SecretEnv("OS_DEFAULT__METADATA_PROXY_SHARED_SECRET", "nova", "metadata-secret"),
             ),
             mounts=(
-                FileMount(),
+                *compute.AGENT_MOUNTS,
                 compute.SWITCH_RUN,
                 HostMount("/run/netns", "/run/netns", propagation="Bidirectional"),
                 *common.scratch(neutron.HOME),
