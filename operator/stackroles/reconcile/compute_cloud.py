@@ -78,6 +78,9 @@ class PoolCloud:
         known = {host.name: host for host in seen.value or ()}
         age = self._context.clock.monotonic() - seen.at
         silent = bool(seen.error) and (seen.value is None or age > _BELIEVED)
+        if seen.error and not silent:
+            # A poll that goes on to fail is no news: nobody would look when belief ends.
+            self._context.enqueue(self._ref, _BELIEVED - age + 1.0)
         return known, seen.error if silent else "", True
 
     def discovery(self, hosts: Mapping[str, Host]) -> list[Object]:

@@ -190,8 +190,11 @@ async def test_a_host_that_is_down_makes_its_node_unavailable(world: World) -> N
 async def test_a_silent_cloud_is_believed_for_a_while(world: World) -> None:
     await serving(world, "n1")
     world.nova.failure = CloudUnavailable("no answer within 60 s")
+    world.enqueued.clear()
     await world.settle()
     assert world.condition("Ready")[0] == "True"
+    # A poll that goes on to fail wakes nobody.
+    assert world.enqueued, "nothing looks again when the answer is too old to be believed"
     world.clock.at += timedelta(minutes=5)
     await world.settle()
     assert world.condition("Ready")[0] == "False"
