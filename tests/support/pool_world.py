@@ -141,8 +141,11 @@ class World:
     def store(self, obj: Object) -> None:
         self.cluster.cache.upsert(self.api.put(obj))
 
-    def controller(self, roles: list[Object] | None = None) -> None:
-        status = {"roles": ALL_ROLES if roles is None else roles}
+    def controller(self, roles: list[Object] | None = None, *, filled: bool = True) -> None:
+        catalogue = {"name": "keystone/catalogue", "startedAt": "2026-01-01T00:00:00Z"}
+        if filled:
+            catalogue["completedAt"] = "2026-01-01T00:00:00Z"
+        status = {"roles": ALL_ROLES if roles is None else roles, "phases": [catalogue]}
         self.store({**custom(), "status": status})
         data = {"password": "c2VjcmV0"}
         self.store(

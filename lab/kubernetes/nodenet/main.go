@@ -1,5 +1,6 @@
 // Nodenet is the cluster's network: each node gets a point-to-point link for every pod, a route to every
-// other node's pods and one masquerading rule for what leaves the cluster.
+// other node's pods, one masquerading rule for what leaves the cluster, and rules that let nothing leave
+// that is meant for a Service.
 //
 // It is level-triggered: every node event and every period it compares what the node has with what the API
 // says and changes the difference, so the routes come back after a node was stopped, also under a new address.
@@ -37,25 +38,31 @@ const forwarding = "/proc/sys/net/ipv4/ip_forward"
 type agent struct {
 	node    string
 	cluster *net.IPNet
+	service *net.IPNet
 	confDir string
 }
 
 func main() {
 	node := flag.String("node", os.Getenv("NODE_NAME"), "name of this node")
 	cluster := flag.String("cluster-cidr", "10.244.0.0/16", "addresses of all pods")
+	service := flag.String("service-cidr", "10.96.0.0/16", "addresses of all Services")
 	confDir := flag.String("cni-conf-dir", "/etc/cni/net.d", "where the CNI configuration is written")
 	period := flag.Duration("period", 10*time.Second, "how often the node is compared without an event")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx, *node, *cluster, *confDir, *period); err != nil {
+	if err := run(ctx, *node, *cluster, *service, *confDir, *period); err != nil {
 		klog.ErrorS(err, "nodenet ends")
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, node, cluster, confDir string, period time.Duration) error {
+func run(ctx context.Context, node, cluster, service, confDir string, period time.Duration) error {
 	_, clusterNet, err := net.ParseCIDR(cluster)
+	if err != nil {
+		return err
+	}
+	_, serviceNet, err := net.ParseCIDR(service)
 	if err != nil {
 		return err
 	}
@@ -87,7 +94,7 @@ func run(ctx context.Context, node, cluster, confDir string, period time.Duratio
 	if !cache.WaitForCacheSync(ctx.Done(), nodes.Informer().HasSynced) {
 		return errors.New("the node cache did not fill")
 	}
-	a := agent{node: node, cluster: clusterNet, confDir: confDir}
+	a := agent{node: node, cluster: clusterNet, service: serviceNet, confDir: confDir}
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
@@ -128,7 +135,7 @@ func (a agent) sync(nodes []*corev1.Node) error {
 	if err := os.WriteFile(forwarding, []byte("1"), 0o644); err != nil {
 		return err
 	}
-	return errors.Join(a.masquerade(own), a.routes(wanted), a.configure(own))
+	return errors.Join(a.masquerade(own), a.keepIn(), a.routes(wanted), a.configure(own))
 }
 
 func internalIP(node *corev1.Node) net.IP {
@@ -168,15 +175,28 @@ func (a agent) routes(wanted map[string]*netlink.Route) error {
 
 // masquerade lets pods reach what is outside the cluster under the node's address.
 func (a agent) masquerade(pods *net.IPNet) error {
-	rule := []string{"POSTROUTING", "-s", pods.String(), "!", "-d", a.cluster.String(), "-j", "MASQUERADE"}
-	if iptables("-C", rule) == nil {
-		return nil
-	}
-	return iptables("-A", rule)
+	return ensure("nat", "POSTROUTING", "-s", pods.String(), "!", "-d", a.cluster.String(), "-j", "MASQUERADE")
 }
 
-func iptables(action string, rule []string) error {
-	output, err := exec.Command("iptables", append([]string{"-w", "-t", "nat", action}, rule...)...).CombinedOutput()
+// keepIn refuses what still goes to a Service's address after kube-proxy had its turn: a Service that it does
+// not know (yet). It would leave the cluster, and whoever answers there would be taken for the Service.
+func (a agent) keepIn() error {
+	return errors.Join(
+		ensure("filter", "FORWARD", "-d", a.service.String(), "-j", "REJECT"),
+		ensure("filter", "OUTPUT", "-d", a.service.String(), "-j", "REJECT"),
+	)
+}
+
+// ensure puts a rule first into a chain where it is not there yet.
+func ensure(table, chain string, rule ...string) error {
+	if iptables(table, "-C", chain, rule) == nil {
+		return nil
+	}
+	return iptables(table, "-I", chain, rule)
+}
+
+func iptables(table, action, chain string, rule []string) error {
+	output, err := exec.Command("iptables", append([]string{"-w", "-t", table, action, chain}, rule...)...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("iptables %s: %w: %s", action, err, bytes.TrimSpace(output))
 	}

@@ -40,10 +40,12 @@ class Backups:
             refuse(request, 409, "another backup of this member is running")
         else:
             try:
-                complete = self._stream(request)
+                failure = self._stream(request)
             finally:
                 self._one.release()
-            if complete:
+            # Told when the next backup may come: whoever reads it tries again.
+            self.last_error = failure
+            if not failure:
                 request.wfile.write(f"0\r\n{_STATUS}: complete\r\n\r\n".encode())
 
     def _allowed(self, header: str) -> bool:
@@ -51,8 +53,8 @@ class Backups:
         right = self._settings.backup_token
         return bool(right) and scheme == "Bearer" and hmac.compare_digest(token, right)
 
-    def _stream(self, request: BaseHTTPRequestHandler) -> bool:
-        """Send the body but for its end; return whether that may follow."""
+    def _stream(self, request: BaseHTTPRequestHandler) -> str:
+        """Send the body but for its end; return why that must not follow, "" when it may."""
         with (
             tempfile.TemporaryFile() as log,
             tempfile.TemporaryDirectory() as scratch,
@@ -75,14 +77,13 @@ class Backups:
                     request.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
             except OSError as error:
                 process.kill()
-                self.last_error = f"the client went away: {error}"
-                return False
+                return f"the client went away: {error}"
             code, last = process.wait(), _last_line(log)
-        self.last_error = ""
-        if code != 0 or not last.endswith(_DONE):
-            self.last_error = f"mariadb-backup ended with {code}, last words: {last}"
-            print(f"Backup failed: {self.last_error}", flush=True)
-        return not self.last_error
+        if code == 0 and last.endswith(_DONE):
+            return ""
+        failure = f"mariadb-backup ended with {code}, last words: {last}"
+        print(f"Backup failed: {failure}", flush=True)
+        return failure
 
 
 def _until_hung_up(source: IO[bytes], client: socket.socket) -> Iterator[bytes]:

@@ -133,11 +133,12 @@ class Poller:
     async def _run(self, poll: _Poll) -> None:
         with structlog.contextvars.bound_contextvars(resource=str(poll.notify), poll=poll.name):
             while True:
+                # Before the call: whoever asks during it wants to know what is true after it.
+                poll.poked.clear()
                 wait = self._breaker(poll).wait(self._monotonic())
                 if wait <= 0:
                     await self._observe(poll)
                     wait = max(poll.interval, self._breaker(poll).wait(self._monotonic()))
-                poll.poked.clear()
                 try:
                     async with asyncio.timeout(wait):
                         await poll.poked.wait()
@@ -160,11 +161,14 @@ class Poller:
         if error:
             breaker.failed(now, poll.interval)
             poll.seen = Observation(value, error, before.at if before else -float("inf"))
+            if before is None or before.error != error:
+                log.warning("A poll fails", error=error)
         else:
             breaker.succeeded()
             poll.seen = Observation(value, "", now)
+            if before is not None and before.error:
+                log.info("A poll succeeds again")
         if before is None or before.value != value or bool(before.error) != bool(error):
-            log.debug("Observation changed", error=error)
             self._enqueue(poll.notify)
 
     def _breaker(self, poll: _Poll) -> Breaker:

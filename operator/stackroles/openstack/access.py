@@ -248,9 +248,10 @@ class CloudAccess:
             line.connection = connection
             return work(connection, *arguments)
         except Exception as error:
+            # Not kept, whatever went wrong: while a Service's address is not served yet, somebody
+            # who is not this cloud may answer, and would get all later calls too.
+            line.connection = None
             translated = translate(error, what)
-            if isinstance(translated, CloudUnavailable) or translated is error:
-                line.connection = None
             if translated is error:
                 raise
             raise translated from error

@@ -14,6 +14,7 @@ from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.aggregates import keep_zone
 from stackroles.openstack.fleet import Host, read_hosts
 from stackroles.plan.credentials import ADMIN, ADMIN_PASSWORD
+from stackroles.reconcile.compute_view import is_filled
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.step_job import StepJob
 from stackroles.roles import nova_compute, registry
@@ -36,14 +37,29 @@ _NODE = "nova/discover"
 class PoolCloud:
     """A pool's view of its cloud in one pass; everything is read from polls."""
 
-    def __init__(self, context: Context, resource: Object, pool: Pool) -> None:
+    def __init__(self, context: Context, resource: Object, pool: Pool, controller: Object) -> None:
         self._context = context
         self._resource = resource
         self._pool = pool
+        self._filled = is_filled(controller)
         self._ref = ref_of(resource)
 
+    @property
+    def unasked(self) -> str:
+        """Why nobody may ask the cloud where `access` gives none."""
+        name = self._pool.cloud.name
+        if not self._filled:
+            return f"keystone of CloudController {name} has not been filled yet"
+        return f"the Secret with the password of {name}'s administrator is missing"
+
     async def access(self) -> CloudAccess | None:
-        """Return access to the cloud as its administrator, None before there is a password."""
+        """Return access to the cloud as its administrator, None while it has no password.
+
+        Nor before keystone was filled once: until then somebody else may answer at its address, to
+        whom the password is not to be shown.
+        """
+        if not self._filled:
+            return None
         name = naming.child(self._pool.cloud.name, ADMIN)
         secret = await self._context.cluster.read_secret(self._pool.namespace, name)
         if not secret or ADMIN_PASSWORD not in secret:
@@ -72,6 +88,8 @@ class PoolCloud:
 
     def hosts(self) -> tuple[dict[str, Host], str, bool]:
         """Return the hosts by name, why the cloud is silent ("" when not), and whether it spoke."""
+        if not self._filled:
+            return {}, self.unasked, False
         seen = self._context.poller.latest(f"{self._ref}/hosts")
         if seen is None or (seen.value is None and not seen.error):
             return {}, "", False

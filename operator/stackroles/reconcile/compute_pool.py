@@ -104,7 +104,7 @@ class PoolPass:
         self._pool = pool
         self._controller = controller
         self._deleting = bool(resource["metadata"].get("deletionTimestamp"))
-        self._cloud = PoolCloud(context, resource, pool)
+        self._cloud = PoolCloud(context, resource, pool, controller)
         self._zone = pool.spec.availability_zone or previous(resource).availability_zone
 
     async def run(self) -> None:
@@ -190,7 +190,7 @@ class PoolPass:
             What is wrong with hosts that stay, and what holds up those that leave.
         """
         if access is None:
-            held = compute_release.unasked(self._context, self._resource, self._pool)
+            held = compute_release.unasked(self._context, self._resource, self._cloud.unasked)
             return None, held if self._deleting else None
         kept = {*enrolment.members, *enrolment.enrol}
         nodes = nodes_of(self._context, self._pool)

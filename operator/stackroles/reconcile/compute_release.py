@@ -52,14 +52,9 @@ def present(context: Context, pool: Pool) -> set[str]:
     return labelled(context, pool) | nodes_of(context, pool).keys()
 
 
-def unasked(context: Context, resource: Object, pool: Pool) -> Finding:
+def unasked(context: Context, resource: Object, why: str) -> Finding:
     """Return why nodes cannot leave while nobody may ask the cloud."""
-    return _blocked(
-        context,
-        resource,
-        f"The Secret with the password of {pool.cloud.name}'s administrator is missing: guests "
-        "cannot be counted.",
-    )
+    return _blocked(context, resource, f"Guests cannot be counted: {why}.")
 
 
 async def abandon(context: Context, resource: Object) -> None:

@@ -16,6 +16,14 @@ from stackroles.reconcile.refusal import blaming
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
+_FILLED = "keystone/catalogue"
+
+
+def is_filled(controller: Object) -> bool:
+    """Return whether the catalogue of a CloudController's keystone was filled, at any time."""
+    phases = (controller.get("status") or {}).get("phases") or ()
+    return any(p["name"] == _FILLED and p.get("completedAt") for p in phases)
+
 
 def claims(context: Context, resource: Object) -> tuple[Claim, list[Claim]]:
     """Return the pool and all others as the plan sees them."""

@@ -20,6 +20,8 @@ BROKER_PORT = 5672
 CACHE_PORT = 11211
 BROKERS = "/etc/stackroles/brokers"
 IDENTITY_PORT = 5000
+# A cache that is back is used again after so long; until then every process tries it so often.
+_CACHE_DEAD_SECONDS = 30
 
 NO_RPC_LIVENESS = (
     "the process ends when it cannot go on; one that waits for the database or the broker is not "
@@ -66,10 +68,12 @@ def database(section: str = "database") -> Options:
     """Return options of a database whose URL comes through the environment.
 
     Connections are renewed before the proxy closes idle ones; at its start a service waits for the
-    database for ever (the default gives up after 10 tries).
+    database for ever (the default gives up after 10 tries). A proxy whose node is gone answers
+    nothing at all: without time-outs a worker waits a quarter of an hour for the kernel to give up.
     """
     return {
         section: {
+            "connection_parameters": "connect_timeout=3&read_timeout=30&write_timeout=30",
             "connection_recycle_time": 280,
             "max_retries": -1,
             "retry_interval": 1,
@@ -108,14 +112,18 @@ def cache_servers(cloud: Cloud) -> list[str]:
 
 
 def cache(cloud: Cloud) -> Options:
-    """Return options of oslo.cache."""
+    """Return options of oslo.cache.
+
+    Not pymemcache: through dogpile it has no time-out, and a server whose node is gone held
+    keystone's worker in connect() for two minutes, and every API behind it.
+    """
     return {
         "cache": {
             "enabled": True,
-            "backend": "dogpile.cache.pymemcache",
+            "backend": "oslo_cache.memcache_pool",
             "memcache_servers": cache_servers(cloud),
-            "enable_retry_client": True,
-            "enable_socket_keepalive": True,
+            "memcache_dead_retry": _CACHE_DEAD_SECONDS,
+            "memcache_pool_flush_on_reconnect": True,
         }
     }
 
@@ -154,6 +162,8 @@ def authtoken(cloud: Cloud, user: str, service_type: str) -> Options:
             "service_token_roles_required": True,
             "memcached_servers": cache_servers(cloud),
             "memcache_security_strategy": "ENCRYPT",
+            "memcache_pool_socket_timeout": 1,
+            "memcache_pool_dead_retry": _CACHE_DEAD_SECONDS,
         },
         "oslo_middleware": {"enable_proxy_headers_parsing": True},
     }
@@ -169,14 +179,16 @@ def setup_options(cloud: Cloud, service: str, *databases: str) -> Sections:
 
     Of the user's they are those of its databases: set-up is done again when its files change, which
     a change of any other option is no reason for. A database that does not answer ends an attempt
-    with the driver's words; a role would wait for it without one.
+    with the driver's words; a role would wait for it without one. A change of a large table may
+    take longer than a role waits for an answer.
 
     Args:
         cloud: the cloud.
         service: the service.
         databases: the sections of its databases.
     """
-    options: dict[str, dict[str, str | int]] = {name: {"max_retries": 30} for name in databases}
+    own: dict[str, str | int] = {"max_retries": 30, "connection_parameters": "connect_timeout=10"}
+    options = {name: {**own} for name in databases}
     for section, values in cloud.options(service, service).items():
         if section.endswith("database"):
             options.setdefault(section, {}).update(values)

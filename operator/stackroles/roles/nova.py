@@ -192,7 +192,8 @@ def _worker_role(name: str) -> RoleDefinition:
         options=NO_WSGI,
         fs_group=USER,
         grace_period=75,
-        needs=("nova/setup", "rabbitmq"),
+        # They look for placement in the catalogue when they start, and end without it.
+        needs=("nova/setup", "rabbitmq", "keystone/catalogue"),
         containers=(
             Container(
                 name=name,

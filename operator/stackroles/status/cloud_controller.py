@@ -131,13 +131,21 @@ def assess_progressing(observed: ObservedCloud, *, new: bool) -> Finding:
 
 
 def _first_problem(observed: ObservedCloud) -> Finding | None:
-    """Return the first problem in the order of roles and steps; the database's own words first."""
-    if observed.database.problem:
-        return observed.database.problem
+    """Return the first problem in the order of roles and steps, and where there are others.
+
+    The database's own words come first. What else is named may be why the first does not end.
+    """
+    told = {DATABASE: observed.database.problem} if observed.database.problem else {}
     for role in observed.roles:
         if role.problem and not role.complete:
-            return Finding(role.problem.reason, f"Role {role.name}: {role.problem.message}")
-    return next((step.problem for step in observed.steps if step.problem), None)
+            words = f"Role {role.name}: {role.problem.message}"
+            told.setdefault(role.name, Finding(role.problem.reason, words))
+    told.update({step.node: step.problem for step in observed.steps if step.problem})
+    if not told:
+        return None
+    first, *others = told
+    also = f" Wrong too: {', '.join(others[:_NAMED])}." if others else ""
+    return Finding(told[first].reason, told[first].message + also)
 
 
 def _bring_up_message(observed: ObservedCloud) -> str:

@@ -3,6 +3,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from stackroles.engine.poll import Breaker, Poller
 from stackroles.kube.kinds import ObjectRef
@@ -98,6 +99,44 @@ async def test_shorter_interval_takes_effect_at_once() -> None:
     polls.ensure("a", service, interval=0.01, deadline=1, notify=KEY)
 
     await service.next()
+    await polls.stop()
+
+
+async def test_what_is_asked_for_during_a_call_is_called_for_again() -> None:
+    polls, _ = poller()
+    calls: list[asyncio.Event] = []
+
+    async def slow() -> None:
+        calls.append(asyncio.Event())
+        await calls[-1].wait()
+
+    polls.ensure("a/1", slow, interval=1000, deadline=5, notify=KEY)
+    async with asyncio.timeout(5):
+        while not calls:  # noqa: ASYNC110 - a list tells nobody
+            await asyncio.sleep(0)
+        polls.refresh("a/")
+        calls[0].set()
+        while len(calls) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    await polls.stop()
+
+
+async def test_failure_and_recovery_are_logged_once_each() -> None:
+    polls, _ = poller()
+    service = Service(RuntimeError("refused"))
+    with capture_logs() as logs:
+        polls.ensure("a", service, interval=0.001, deadline=1, notify=KEY)
+        await service.next()
+        await service.next()
+        service.answer = "up"
+        await service.next()
+        await service.next()
+
+    told = [(entry["event"], entry.get("error"), entry["log_level"]) for entry in logs]
+    assert told == [
+        ("A poll fails", "refused", "warning"),
+        ("A poll succeeds again", None, "info"),
+    ]
     await polls.stop()
 
 

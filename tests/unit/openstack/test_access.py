@@ -3,15 +3,19 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
+from typing_extensions import override
 
 from stackroles.errors import CloudError, CloudUnavailable, LeadershipLost
 from stackroles.openstack.access import CloudAccess, Credentials, accepted
 from stackroles.openstack.catalogue import Wanted, ensure_catalogue
 from stackroles.openstack.services import list_services, set_enabled
 from tests.support.fake_openstack import FakeCloud
+from tests.support.relay import relaying
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
@@ -39,6 +43,42 @@ async def test_nothing_listens_is_unavailable(administrator: Credentials) -> Non
     access = CloudAccess(replace(administrator, auth_url="http://127.0.0.1:9/v3"), lambda: 10.0)
     with pytest.raises(CloudUnavailable, match="listing services"):
         await access.call("listing services", list_services)
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Somebody who answers everything and keeps connections, as a proxy on the way out may."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    @override
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+async def test_connection_to_a_stranger_is_not_kept(
+    cloud: FakeCloud, administrator: Credentials
+) -> None:
+    real = urlsplit(cloud.url)
+    assert real.hostname
+    assert real.port
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        thread = threading.Thread(target=stranger.serve_forever, daemon=True)
+        thread.start()
+        with relaying(("127.0.0.1", stranger.server_port)) as relay:
+            url = f"http://127.0.0.1:{relay.port}/identity/v3"
+            access = CloudAccess(replace(administrator, auth_url=url), lambda: 10.0)
+            with pytest.raises(CloudError, match="404"):
+                await access.call("listing services", list_services)
+
+            relay.target = (real.hostname, real.port)
+            assert await access.call("listing services", list_services) == ()
+        stranger.shutdown()
 
 
 async def test_hanging_server_is_left_at_the_deadline(

@@ -204,6 +204,23 @@ async def test_a_silent_cloud_is_believed_for_a_while(world: World) -> None:
     assert "no answer within 60 s" in said
 
 
+async def test_nobody_is_asked_before_keystone_is_filled(world: World) -> None:
+    world.controller(filled=False)
+    world.node("n1")
+    world.declare()
+    await world.settle()
+    assert not world.polls.calls
+    node = world.cluster.get("ComputeNode", "ns", "n1")
+    assert node is not None
+    said = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")
+    assert "keystone of CloudController demo has not been filled yet" in said
+
+    world.delete()
+    await world.settle()
+    assert world.condition("Ready")[1] == "DeletionBlocked"
+    assert "has not been filled yet" in world.condition("Ready")[2]
+
+
 async def test_hosts_are_put_into_the_pools_zone(world: World) -> None:
     world.controller()
     world.node("n1")

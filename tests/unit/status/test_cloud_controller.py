@@ -119,6 +119,16 @@ def test_roll_that_fails_keeps_the_cloud_available_and_says_why() -> None:
     assert of(status, "Stalled").status == "True"
 
 
+def test_what_else_is_wrong_is_named() -> None:
+    crash = replace(well("nova-api"), ready=0, problem=Finding(Reason.CRASHING, "HTTP 401"))
+    refused = StepState(node=STEPS[0], problem=Finding(Reason.STEP_FAILED, "HTTP 404"))
+    found = observed(**{"nova-api": crash})
+    status = assess(replace(found, steps=(refused, *found.steps[1:])))
+    message = of(status, "Progressing").message
+    assert message.startswith("Role nova-api: HTTP 401")
+    assert message.endswith(f"Wrong too: {STEPS[0]}.")
+
+
 def test_lost_member_is_recovering_not_rolling() -> None:
     lost = replace(well("rabbitmq"), ready=2)
     status = assess(observed(rabbitmq=lost), previous=assess(observed()))
