@@ -93,8 +93,9 @@ def assess_node(
         previous: the status so far.
         look: when this was.
     """
-    available, progressing = _node_available(observed), _node_progressing(observed, look.now)
-    state = _state(observed, available, previous)
+    new = previous.state not in (READY, UNAVAILABLE)
+    available, progressing = _node_available(observed), _node_progressing(observed, look.now, new)
+    state = _state(observed, available, new=new)
     host = observed.host
     known = host or _known_before(observed, previous)
     return ComputeNodeStatus(
@@ -134,13 +135,13 @@ def _service_state(observed: ObservedNode, previous: ComputeNodeStatus) -> str |
     return previous.service_state if observed.silence else None
 
 
-def _state(observed: ObservedNode, available: Finding, previous: ComputeNodeStatus) -> str:
+def _state(observed: ObservedNode, available: Finding, *, new: bool) -> str:
     if observed.leaving:
         return LEAVING
     if available.reason is Reason.NODES_SERVE:
         return READY
     # A node that never served is still on its way, whatever holds it up.
-    return UNAVAILABLE if previous.state in (READY, UNAVAILABLE) else ENROLLING
+    return ENROLLING if new else UNAVAILABLE
 
 
 def _node_available(observed: ObservedNode) -> Finding:
@@ -169,7 +170,7 @@ def _host_trouble(host: HostFacts | None, zone: str | None, *, mapped: bool) -> 
     return "" if host.vcpus else "Placement does not know its resources yet."
 
 
-def _node_progressing(observed: ObservedNode, now: datetime) -> Finding:
+def _node_progressing(observed: ObservedNode, now: datetime, new: bool) -> Finding:
     if observed.gone:
         return Finding(Reason.LEAVING, _GONE)
     if observed.leaving:
@@ -179,5 +180,6 @@ def _node_progressing(observed: ObservedNode, now: datetime) -> Finding:
         return trouble
     ready = sum(1 for pod in observed.pods if is_ready(pod))
     if ready < observed.roles:
-        return Finding(Reason.ENROLLING, f"{ready} of {observed.roles} agents are ready.")
+        reason = Reason.ENROLLING if new else Reason.RECOVERING
+        return Finding(reason, f"{ready} of {observed.roles} agents are ready.")
     return Finding(Reason.ROLLOUT_COMPLETE, f"All {observed.roles} agents are ready.")

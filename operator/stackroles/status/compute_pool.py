@@ -106,7 +106,14 @@ def _pool_progressing(selection: Selection, nodes: Mapping[str, ComputeNodeStatu
     pending = (*under_way, *selection.pending)
     if pending:
         return Finding(Reason.ENROLLING, f"{_names(pending)} do not serve yet.")
+    lacking = sorted(name for name, status in nodes.items() if _lacks_agents(status))
+    if lacking:
+        return Finding(Reason.RECOVERING, f"Not all agents are ready on {_names(lacking)}.")
     return Finding(Reason.ROLLOUT_COMPLETE, "All nodes are enrolled.")
+
+
+def _lacks_agents(node: ComputeNodeStatus) -> bool:
+    return any(condition.reason == Reason.RECOVERING.value for condition in node.conditions)
 
 
 def _held_up(nodes: Mapping[str, ComputeNodeStatus]) -> Finding | None:

@@ -145,3 +145,18 @@ def test_a_pool_repeats_what_holds_a_node_up() -> None:
     assert reason == "ImagePullFailed"
     assert message.startswith("Node n1: ")
     assert said(status, "Stalled")[0] == "True"
+
+
+def test_a_node_that_lost_an_agent_is_recovering_and_so_is_its_pool() -> None:
+    whole = node()
+    observed = ObservedNode(host=SERVING, pods=[READY_POD], roles=2, mapped=True)
+    lost = assess_node(observed, {}, whole, LOOK)
+    assert lost.state == "Ready", "guests are served, and nova still takes more"
+    assert said(lost, "Progressing")[1:] == ("Recovering", "1 of 2 agents are ready.")
+    status = pool(Selection(selected=2), n1=lost, n2=whole)
+    assert status.ready == 2
+    _, reason, message = said(status, "Progressing")
+    assert reason == "Recovering"
+    assert "n1" in message
+    assert "n2" not in message
+    assert said(status, "Ready")[0] == "False"
