@@ -39,7 +39,7 @@ PARENT = re.compile(r"^FROM \$\{REGISTRY\}/([a-z0-9-]+):\$\{TAG\}$", re.MULTILIN
 BY_CONTENT = re.compile(r":[0-9a-f]{16}(-unchecked)?$")
 UNCHECKED = "-unchecked"
 BUILDERS = 2
-KEPT_BYTES = 3 * 10**9
+KEPT_BYTES = 10**9
 """What images of earlier checkouts may take on disk besides this checkout's."""
 
 Say = Callable[[str], None]
@@ -137,7 +137,7 @@ def prune(engine: Engine, planned: Mapping[str, Image], keep: int = KEPT_BYTES) 
     container uses stays too.
     """
     # what nothing names is the cache of recent builds, maybe of one that is going on
-    command = ["docker", "image", "prune", "--force", "--filter", "until=24h"]
+    command = ["docker", "image", "prune", "--force", "--filter", "until=2h"]
     shell.output(command, env=engine.env)
     ages = docker.listed(engine, PREFIX)
     current = {item.reference for item in planned.values()}
