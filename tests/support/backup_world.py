@@ -22,7 +22,7 @@ from stackroles.reconcile.context import Context
 from stackroles.settings import Settings
 from tests.support.fake_api import FakeApi, client_of, fake_api
 from tests.support.objects import child_labels, custom, owned_by
-from tests.support.pool_world import Polls, Time
+from tests.support.polls import Polls, Time
 
 Object = dict[str, Any]
 SPEC: Object = {

@@ -1,10 +1,9 @@
 """ComputePools on a small API server; the kubelet and the cloud are played by the test."""
 
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -15,56 +14,17 @@ from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import KINDS, ObjectRef
 from stackroles.openstack.fleet import Host, Occupancy
 from stackroles.reconcile.compute_pool import reconcile_compute_pool
-from stackroles.reconcile.context import Context, Observation
+from stackroles.reconcile.context import Context
 from stackroles.reconcile.refusal import reconcile_or_refuse
 from stackroles.roles import registry
 from stackroles.settings import Settings
 from tests.support.fake_api import FakeApi, client_of, fake_api
 from tests.support.objects import custom
+from tests.support.polls import Polls, Time
 
 Object = dict[str, Any]
 SELECTOR = {"compute": "yes"}
 ALL_ROLES = [{"name": r.name, "ready": 1} for r in registry.CONTROLLER_ROLES]
-
-
-@dataclass
-class Time:
-    at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at.timestamp()
-
-
-@dataclass
-class Polls:
-    clock: Time
-    calls: dict[str, Callable[[], Awaitable[Any]]] = field(default_factory=dict)
-    seen: dict[str, Observation] = field(default_factory=dict)
-
-    def ensure(self, name: str, call: Callable[[], Awaitable[Any]], **_: Any) -> None:
-        self.calls[name] = call
-
-    def latest(self, name: str) -> Observation | None:
-        return self.seen.get(name)
-
-    def forget(self, prefix: str) -> None:
-        for known in (self.calls, self.seen):
-            for name in [name for name in known if name.startswith(prefix)]:
-                del known[name]
-
-    def refresh(self, prefix: str) -> None:
-        pass
-
-    async def tick(self) -> None:
-        for name, call in self.calls.items():
-            before = self.seen.get(name, Observation(None, "", 0.0))
-            try:
-                self.seen[name] = Observation(await call(), "", self.clock.monotonic())
-            except OperatorError as error:
-                self.seen[name] = replace(before, error=str(error))
 
 
 @dataclass

@@ -2,10 +2,10 @@
 
 import base64
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -18,55 +18,17 @@ from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import ObjectRef
 from stackroles.plan.galera_model import Verdict
 from stackroles.reconcile import cloud_controller
-from stackroles.reconcile.context import Context, Observation
+from stackroles.reconcile.context import Context
 from stackroles.reconcile.galera import GaleraResult
 from stackroles.reconcile.refusal import reconcile_or_refuse
 from stackroles.roles import registry
 from stackroles.settings import Settings
 from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
 from tests.support.objects import custom
+from tests.support.polls import Polls, Time
 
 Object = dict[str, Any]
 WORKLOADS = ("StatefulSet", "Deployment")
-
-
-@dataclass
-class Time:
-    at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at.timestamp()
-
-
-@dataclass
-class Polls:
-    """A poller that calls when it is told to."""
-
-    calls: dict[str, Callable[[], Awaitable[Any]]] = field(default_factory=dict)
-    seen: dict[str, Observation] = field(default_factory=dict)
-
-    def ensure(self, name: str, call: Callable[[], Awaitable[Any]], **_: Any) -> None:
-        self.calls[name] = call
-
-    def latest(self, name: str) -> Observation | None:
-        return self.seen.get(name)
-
-    def forget(self, prefix: str) -> None:
-        for name in [name for name in self.calls if name.startswith(prefix)]:
-            del self.calls[name]
-
-    def refresh(self, prefix: str) -> None:
-        pass
-
-    async def tick(self) -> None:
-        for name, call in self.calls.items():
-            try:
-                self.seen[name] = Observation(await call(), "", 0.0)
-            except OperatorError as error:
-                self.seen[name] = Observation(None, str(error), 0.0)
 
 
 @dataclass
@@ -182,7 +144,8 @@ async def _synced(*_: Any) -> GaleraResult:
 @asynccontextmanager
 async def _world() -> AsyncIterator[World]:
     async with fake_api() as api, client_of(api) as client:
-        clock, polls, keystone = Time(), Polls(), Keystone()
+        clock, keystone = Time(), Keystone()
+        polls = Polls(clock)
         enqueued: list[tuple[ObjectRef, float]] = []
         cluster = Cluster(client, Cache(), lambda: 10.0, now=clock.now)
         context = Context(

@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -39,17 +38,10 @@ from stackroles.reconcile.galera_state import (
 from tests.support.clouds import cloud
 from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
 from tests.support.objects import custom
+from tests.support.polls import Time
 
 Object = dict[str, Any]
 U1 = "11111111-1111-1111-1111-111111111111"
-
-
-class Clock:
-    def now(self) -> datetime:
-        return datetime(2026, 1, 1, tzinfo=UTC)
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 @dataclass
@@ -178,7 +170,7 @@ class World:
 @asynccontextmanager
 async def running() -> AsyncIterator[World]:
     async with fake_api() as api, client_of(api) as client:
-        clock, polls, enqueued = Clock(), Polls(), list[tuple[ObjectRef, float]]()
+        clock, polls, enqueued = Time(), Polls(), list[tuple[ObjectRef, float]]()
         cluster = Cluster(client, Cache(), lambda: 30.0, now=clock.now)
         context = Context(
             cluster=cluster,
