@@ -216,11 +216,11 @@ class EmptyServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
-def prepare(settings: Settings, ordinal: int) -> bool:
-    """Make the database's file if there is none; return whether this member joined anew."""
+def prepare(settings: Settings, ordinal: int) -> None:
+    """Make the database's file if there is none."""
     path = Path(settings.path)
     if path.exists():
-        return False
+        return
     others = [n for n in range(len(settings.members)) if n != ordinal]
     with EmptyServer(("0.0.0.0", settings.port), _Empty) as server:  # noqa: S104 - a pod
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}).start()
@@ -234,7 +234,6 @@ def prepare(settings: Settings, ordinal: int) -> bool:
     if made.returncode:
         raise SystemExit(f"ovsdb: {path} could not be made: ovsdb-tool says why above")
     new.rename(path)
-    return isinstance(decision, Join)
 
 
 def _settle(settings: Settings, ordinal: int, others: Sequence[int]) -> Create | Join:
@@ -264,7 +263,10 @@ def _tool(settings: Settings, ordinal: int, decision: Create | Join, path: Path)
 
 
 def kick_former_self(settings: Settings, ordinal: int) -> None:
-    """Remove servers that this member's lost volume left in the cluster."""
+    """Remove servers that this member's lost volume left in the cluster.
+
+    Looked for at each start: one that joined anew may have ended before its former self was gone.
+    """
     control = ["ovs-appctl", "-t", settings.control]
     deadline = time.monotonic() + KICK_FOR
     while time.monotonic() < deadline:
@@ -298,7 +300,7 @@ def main(arguments: Sequence[str]) -> int:
     ordinal = int(os.environ["POD_NAME"].rpartition("-")[2])
     # PID 1 has no default action for signals: without a handler SIGTERM would be ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    joined = prepare(settings, ordinal)
+    prepare(settings, ordinal)
     config = Path(settings.control).with_name("ovsdb.json")
     config.write_text(json.dumps(server_config(settings)), encoding="utf-8")
     log = ("-vconsole:info", "-vsyslog:off", "-vfile:off")
@@ -306,8 +308,7 @@ def main(arguments: Sequence[str]) -> int:
         ["ovsdb-server", f"--config-file={config}", f"--unixctl={settings.control}", *log]
     )
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-    if joined:
-        threading.Thread(target=kick_former_self, args=(settings, ordinal), daemon=True).start()
+    threading.Thread(target=kick_former_self, args=(settings, ordinal), daemon=True).start()
     status = server.wait()
     return 0 if status == -signal.SIGTERM else status
 

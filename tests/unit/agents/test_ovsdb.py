@@ -3,6 +3,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -136,3 +137,29 @@ def test_settings_of_the_role_are_what_the_agent_reads() -> None:
     assert settings.schema == "/usr/share/ovn/ovn-sb.ovsschema"
     config = ovsdb.server_config(settings)
     assert config["remotes"]["ptcp:6642:0.0.0.0"] == {"inactivity-probe": 60000}
+
+
+def test_a_member_that_has_its_file_looks_for_its_former_self_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # It joined anew and was ended before that one was gone, which counts against the majority.
+    document = json.loads(ovn.NORTH.settings(cloud()))
+    database = tmp_path / "nb.db"
+    database.touch()
+    document |= {"path": str(database), "control": str(tmp_path / "control")}
+    (tmp_path / "ovsdb.json").write_text(json.dumps(document))
+    monkeypatch.setenv("POD_NAME", "demo-ovn-nb-0")
+    monkeypatch.setattr("stackroles.agents.ovsdb.signal.signal", lambda *_: None)
+    looked = threading.Event()
+
+    class Server:
+        def __init__(self, command: list[str]) -> None:
+            assert command[0] == "ovsdb-server"
+
+        def wait(self) -> int:
+            assert looked.wait(5)
+            return 0
+
+    monkeypatch.setattr("stackroles.agents.ovsdb.subprocess.Popen", Server)
+    monkeypatch.setattr(ovsdb, "kick_former_self", lambda *_: looked.set())
+    assert ovsdb.main([str(tmp_path / "ovsdb.json")]) == 0
