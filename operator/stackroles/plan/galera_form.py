@@ -21,6 +21,11 @@ MERGE_SECONDS: Final = 10
 _CORRECT: Final = (
     "Where an option is at fault, correct it in spec.config.mariadb: members get it by themselves."
 )
+# The record is what forbids it: without the entry the highest position that is left is started.
+_GIVE_UP: Final = (
+    "; or, to go on with what the others hold, take its entry out of `volumes` in the key galera "
+    "of the cloud's state ConfigMap."
+)
 
 
 def form(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
@@ -95,10 +100,11 @@ def _unsure(members: Sequence[Member], facts: Facts) -> Outcome | None:
             lost.append(record.member)
     if lost or (facts.uuid and not histories):
         whom = ", ".join(lost) or "all members"
+        give_up = _GIVE_UP if histories else "."
         return verdict(
             Verdict.VOLUME_LOST,
             f"The volume of {whom} was part of this cluster and is empty now; what only it held "
-            "is lost. Nothing is started: bring the volume back, or restore a backup.",
+            f"is lost. Nothing is started: bring the volume back, or restore a backup{give_up}",
         )
     return None
 

@@ -161,6 +161,7 @@ def test_a_formed_cluster_with_empty_volumes_is_lost_never_new() -> None:
     outcome = decide([empty(0), empty(1), empty(2)], FORMED, "one")
 
     assert outcome.verdict is Verdict.VOLUME_LOST
+    assert "take its entry" not in outcome.message
     assert not outcome.decisions
 
 
@@ -171,6 +172,15 @@ def test_a_lost_volume_stops_the_choice_while_nobody_is_primary() -> None:
 
     assert outcome.verdict is Verdict.VOLUME_LOST
     assert "m-2" in outcome.message
+    assert "take its entry out of `volumes`" in outcome.message
+
+
+def test_a_person_gives_up_a_lost_volume_by_taking_it_out_of_the_record() -> None:
+    kept = replace(FORMED, volumes={"m-0": "vol-0", "m-1": "vol-1"})
+
+    outcome = decide([at(0, 5), at(1, 7), empty(2, volume_id="vol-new")], kept, "one")
+
+    assert told(outcome) == {"m-1": (Mode.BOOTSTRAP, 7)}
 
 
 def test_a_member_that_never_was_synced_may_be_empty() -> None:
