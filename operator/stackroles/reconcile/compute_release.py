@@ -14,6 +14,7 @@ from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import DEADLINE, CloudAccess
 from stackroles.openstack.fleet import Host, close_hosts, open_hosts, remove_hosts
 from stackroles.reconcile.compute_node import nodes_of, pods_by_node
+from stackroles.reconcile.compute_view import is_ready_node
 from stackroles.reconcile.context import Context, Observation
 from stackroles.status.conditions import Finding
 
@@ -209,7 +210,18 @@ async def _send_away(
     if not stopping:
         return None
     context.enqueue(ref_of(resource), _SOON)
-    return Finding(Reason.DELETING, f"Agents on {', '.join(stopping)} are stopping.")
+    return Finding(Reason.DELETING, _still_stopping(context, stopping))
+
+
+def _still_stopping(context: Context, names: Collection[str]) -> str:
+    """Return what is said of agents that were told to go; on a machine that is off none will."""
+    nodes = {name: context.cluster.get("Node", "", name) for name in names}
+    off = [name for name, node in nodes.items() if node is not None and not is_ready_node(node)]
+    advice = (
+        f" No kubelet says so of {', '.join(off)}: where the machine is off for good, delete its "
+        "Node (kubectl delete node), and they go with it."
+    )
+    return f"Agents on {', '.join(names)} are stopping.{advice if off else ''}"
 
 
 async def take_back(access: CloudAccess, members: Collection[str]) -> tuple[str, ...]:

@@ -61,15 +61,20 @@ def candidates(context: Context) -> list[Candidate]:
             labels=node["metadata"].get("labels", {}),
             claimed=node["metadata"].get("labels", {}).get(LABEL_POOL, ""),
             foreign=_is_foreign(context, node["metadata"].get("labels", {}).get(LABEL_POOL, "")),
-            ready=any(
-                condition["type"] == "Ready" and condition["status"] == "True"
-                for condition in node.get("status", {}).get("conditions") or ()
-            ),
+            ready=is_ready_node(node),
             enrolled=enrolled.get(node["metadata"]["name"], {}),
         )
         for node in context.cluster.list("Node")
         if not node["metadata"].get("deletionTimestamp")
     ]
+
+
+def is_ready_node(node: Object) -> bool:
+    """Tell whether a node's kubelet reports it as ready."""
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in node.get("status", {}).get("conditions") or ()
+    )
 
 
 def _is_foreign(context: Context, label: str) -> bool:

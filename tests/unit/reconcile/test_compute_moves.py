@@ -71,6 +71,31 @@ async def test_agents_stay_until_two_looks_found_nothing_on_their_host(world: Wo
     assert world.labelled() == []
 
 
+async def test_a_machine_that_is_off_leaves_with_its_node_and_is_said_to(world: World) -> None:
+    await serving(world, "n1", "n2")
+    world.node("n1", ready=False, other="label")
+
+    await world.settle()
+
+    assert world.labelled() == ["n2"]
+    message = world.condition("Progressing")[2]
+    assert "Agents on n1 are stopping. No kubelet says so of n1" in message
+    assert "kubectl delete node" in message
+    world.lose("n1")
+    await world.settle()
+    assert "n1" not in world.nova.hosts
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_agents_that_stop_by_themselves_ask_for_nothing(world: World) -> None:
+    await serving(world, "n1", "n2")
+    world.node("n1", other="label")
+
+    await world.settle()
+
+    assert world.condition("Progressing")[2] == "Agents on n1 are stopping."
+
+
 async def test_a_look_that_failed_does_not_count(world: World) -> None:
     await serving(world, "n1")
     world.node("n1", other="label")
