@@ -14,15 +14,20 @@ class Member:
     ready: bool
 
 
-def choose_source(members: Sequence[Member], writer: str | None) -> Member | None:
+def choose_source(members: Sequence[Member], writer: str | None, size: int) -> Member | None:
     """Return the member to copy from, or None when there is none to be had now.
 
-    A copy costs its member disk and memory bandwidth, so the writer is never taken while the
-    cluster has other members at all; a database of one member has no choice. Among several the
-    highest ordinal is taken: it is the last to become the writer.
+    A copy costs its member disk and memory bandwidth, so the writer is never taken of a cluster; a
+    database of one member has no choice. Among several the highest ordinal is taken: it is the last
+    to become the writer.
+
+    Args:
+        members: those that have a pod.
+        writer: the writer, None while it is not known.
+        size: how many members the database shall have, with a pod or without.
     """
     ready = [member for member in members if member.ready and member.address]
-    if len(members) == 1:
+    if size == len(members) == 1:
         return ready[0] if ready else None
     if writer is None:
         return None

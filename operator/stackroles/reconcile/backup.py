@@ -21,6 +21,7 @@ from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.refusal import blaming, missing_controller
 from stackroles.roles.mariadb import AGENT_PORT
+from stackroles.roles.mariadb import NAME as DATABASE
 from stackroles.status.backup import (
     conditions_of_run,
     expired,
@@ -130,7 +131,7 @@ async def _begin(
         await _wait(context, resource, _APPLIED, waits, _NEXT_TURN)
     controller = context.cluster.get("CloudController", cloud.namespace, cloud.name) or {}
     writer = controller.get("status", {}).get("writer")
-    source = choose_source(list_members(context, cloud), writer)
+    source = choose_source(list_members(context, cloud), writer, cloud.replicas[DATABASE])
     if source is None:
         message = "No database member but the writer is in sync; the copy starts when one is."
         await _wait(context, resource, _APPLIED, Finding(Reason.BACKUP_WAITING, message))

@@ -34,7 +34,7 @@ members = st.lists(
 def test_a_source_is_ready_and_not_the_writer_of_a_cluster(
     cluster: list[Member], writer: str | None
 ) -> None:
-    source = choose_source(cluster, writer)
+    source = choose_source(cluster, writer, len(cluster))
 
     if source is not None:
         assert source.ready
@@ -45,21 +45,25 @@ def test_a_source_is_ready_and_not_the_writer_of_a_cluster(
 def test_the_highest_ordinal_is_taken_by_number_not_by_letter() -> None:
     cluster = [Member(f"m-{n}", "10.0.0.1", True) for n in (2, 10, 9)]
 
-    chosen = choose_source(cluster, "m-2")
+    chosen = choose_source(cluster, "m-2", 3)
 
     assert chosen is not None
     assert chosen.name == "m-10"
 
 
 def test_nothing_is_taken_while_the_writer_is_unknown() -> None:
-    assert choose_source([Member("m-0", "a", True), Member("m-1", "b", True)], None) is None
+    assert choose_source([Member("m-0", "a", True), Member("m-1", "b", True)], None, 2) is None
 
 
 def test_a_single_member_is_its_own_source() -> None:
     only = Member("m-0", "a", True)
 
-    assert choose_source([only], "m-0") == only
-    assert choose_source([Member("m-0", "a", False)], "m-0") is None
+    assert choose_source([only], "m-0", 1) == only
+    assert choose_source([Member("m-0", "a", False)], "m-0", 1) is None
+
+
+def test_a_writer_that_is_the_only_pod_of_a_cluster_is_left_alone() -> None:
+    assert choose_source([Member("m-0", "a", True)], "m-0", 3) is None
 
 
 def test_marks_are_acted_on_once_and_in_order() -> None:
