@@ -20,6 +20,8 @@ _CLASS_MISSING = re.compile(r'storageclass\S* "?(?P<name>[^" ]+)"? not found')
 # A pod is unschedulable for a moment whenever its volume is being made.
 SCHEDULING_GRACE = timedelta(seconds=10)
 READY_PATIENCE = timedelta(minutes=15)
+# A pod's deletionTimestamp is the end of its grace period; a kubelet that lives obeys in seconds.
+GONE_PATIENCE = timedelta(minutes=3)
 
 
 def assess_pod(pod: Object, now: datetime) -> Finding | None:
@@ -29,7 +31,9 @@ def assess_pod(pod: Object, now: datetime) -> Finding | None:
         pod: the pod with its status.
         now: the time of this look.
     """
-    if pod["metadata"].get("deletionTimestamp") or is_ready(pod):
+    if leaves := pod["metadata"].get("deletionTimestamp"):
+        return _assess_leaving(pod, now - datetime.fromisoformat(leaves))
+    if is_ready(pod):
         return None
     status = pod.get("status", {})
     name = pod["metadata"]["name"]
@@ -38,6 +42,19 @@ def assess_pod(pod: Object, now: datetime) -> Finding | None:
         if finding:
             return finding
     return _assess_scheduling(name, status, now) or _assess_patience(name, status, now)
+
+
+def _assess_leaving(pod: Object, overdue: timedelta) -> Finding | None:
+    """Return why a pod that is being deleted is still there; its successor waits for its end."""
+    if overdue < GONE_PATIENCE:
+        return None
+    name, node = pod["metadata"]["name"], pod.get("spec", {}).get("nodeName") or "its node"
+    return Finding(
+        Reason.NOT_BECOMING_READY,
+        f"Pod {name} should have ended {int(overdue.total_seconds() // 60)} minutes ago and the "
+        f"kubelet of {node} does not say so. Bring the machine back; or, where it is off for good, "
+        f"delete its Node: kubectl delete node {node}",
+    )
 
 
 def is_ready(pod: Object) -> bool:

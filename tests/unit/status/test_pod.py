@@ -164,3 +164,18 @@ def test_failed_task_is_quoted_with_its_name() -> None:
         },
     }
     assert failed_words(found) == "db-sync: exit code 2: Access denied"
+
+
+def test_a_pod_that_no_kubelet_ends_names_its_node_and_what_to_do() -> None:
+    found = pod(container(), phase="Running")
+    found["metadata"]["deletionTimestamp"] = ago(minutes=4)
+    found["spec"] = {"nodeName": "worker-2"}
+
+    finding = assess_pod(found, NOW)
+
+    assert finding is not None
+    assert finding.reason == "NotBecomingReady"
+    assert "ended 4 minutes ago" in finding.message
+    assert finding.message.endswith("kubectl delete node worker-2")
+    found["metadata"]["deletionTimestamp"] = ago(minutes=-4)  # still in its grace period
+    assert assess_pod(found, NOW) is None
