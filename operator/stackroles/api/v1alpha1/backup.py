@@ -170,9 +170,7 @@ class BackupStatus(Model):
     """What became of the run."""
 
     observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
-    conditions: Conditions = Field(
-        (), description="Conditions of the run: Complete, Failed, Ready."
-    )
+    conditions: Conditions = Field((), description="Conditions: Reconciled, Complete, Ready.")
     started_at: datetime | None = Field(None, description="When the run began.")
     completed_at: datetime | None = Field(None, description="When it ended, either way.")
     duration_seconds: int | None = Field(None, ge=0, description="Seconds it took.")
