@@ -22,9 +22,9 @@ BACK_SECONDS = 600
 def test_the_cloud_and_its_guest_come_back_and_no_acknowledged_row_is_lost(
     site: Site, cloud: Cloud, connection: Connection, booted: Guest, measurements: Measurements
 ) -> None:
-    before = hear(site, booted)
     client = Client(cloud)
     client.start()
+    before = hear(site, booted)
     acknowledged = {row.identity for row in client.rows() if row.acknowledged}
     assert acknowledged
     nodes = site.cluster.nodes
