@@ -28,7 +28,7 @@ test: $(VENV)/.made ## every test slice within its budget: build, unit and apise
 
 lint: $(VENV)/.made ## style of Python and Go, and the direction of imports
 	$(RUN) ruff check .
-	$(RUN) ruff format --check lab
+	$(RUN) ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(RUN) lab gofmt
 
