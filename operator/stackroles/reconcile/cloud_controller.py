@@ -30,6 +30,7 @@ from stackroles.reconcile.observe import (
     observe_roles,
 )
 from stackroles.reconcile.refusal import refuse
+from stackroles.reconcile.shrink import refuse_shrinking
 from stackroles.reconcile.steps import Steps
 from stackroles.reconcile.teardown import reconcile_teardown
 from stackroles.roles import registry
@@ -71,6 +72,7 @@ async def reconcile_cloud_controller(context: Context, resource: Object) -> None
         return
     await context.cluster.set_finalizer(resource, present=True)
     previous, look = _previous(resource), context.look(resource)
+    refuse_shrinking(context.cluster, cloud, registry.CONTROLLER_ROLES, previous.phases)
     await CloudPass(context, resource, cloud, previous, look).run(blocked)
 
 

@@ -306,6 +306,37 @@ async def test_even_replicas_of_a_quorum_role_are_refused(world: World) -> None:
     assert world.roles() == running
 
 
+@pytest.mark.parametrize("role", ["mariadb", "rabbitmq", "ovn-nb", "ovn-sb"])
+async def test_members_are_not_taken_from_a_majority(world: World, role: str) -> None:
+    world.declare()
+    await world.settle()
+    world.declare(roles={role: {"clustering": {"replicas": 1}}})
+    with pytest.raises(SpecInvalid):
+        await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "SpecInvalid"
+    assert f"spec.roles.{role}.clustering.replicas is 1 and 3 members run" in condition["message"]
+    found = world.cluster.get("StatefulSet", "ns", f"demo-{role}")
+    assert found is not None
+    assert found["spec"]["replicas"] == 3
+
+    world.declare(roles={role: {"clustering": {"replicas": 5}}})
+    await world.settle()
+    found = world.cluster.get("StatefulSet", "ns", f"demo-{role}")
+    assert found is not None
+    assert found["spec"]["replicas"] == 5
+
+
+async def test_members_that_never_served_may_be_fewer(world: World) -> None:
+    world.declare(roles={"rabbitmq": {"clustering": {"replicas": 5}}})
+    await world.reconcile()
+    world.declare(roles={"rabbitmq": {"clustering": {"replicas": 3}}})
+    await world.reconcile()
+    found = world.cluster.get("StatefulSet", "ns", "demo-rabbitmq")
+    assert found is not None
+    assert found["spec"]["replicas"] == 3
+
+
 async def test_suspended_cloud_is_not_touched(world: World) -> None:
     world.declare(suspend=True)
     await world.reconcile()
