@@ -62,7 +62,12 @@ resolvers cluster
   timeout retry 1s
   hold valid 1s
   hold nx 2s
-  hold other 10s
+  # A name server that does not answer, refuses or fails says nothing of the members: their known
+  # addresses are kept, and their health is checked every second in any case. The defaults put
+  # every healthy member into maintenance after 30 s and end all sessions.
+  hold timeout 7d
+  hold refused 7d
+  hold other 7d
 
 frontend status
   mode http

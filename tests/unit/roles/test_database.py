@@ -1,5 +1,7 @@
 """What the database's and its proxies' files say beyond the golden cases."""
 
+import pytest
+
 from stackroles.roles import haproxy, mariadb, registry
 from tests.support.clouds import cloud
 
@@ -33,6 +35,13 @@ def test_the_proxies_know_every_member_and_each_other() -> None:
         assert f"server {name} {host}:3306 id {ordinal + 1}" in text
     for host in declared.qualified_members("haproxy"):
         assert f"{host}:10000" in text
+
+
+@pytest.mark.parametrize("failure", ["timeout", "refused", "other"])
+def test_known_addresses_outlive_the_name_server(failure: str) -> None:
+    (text,) = haproxy.files(cloud()).values()
+
+    assert f"  hold {failure} 7d\n" in text
 
 
 def test_what_ends_a_member_early_is_not_the_kubelet() -> None:
