@@ -22,6 +22,8 @@ _SQL_SECONDS = 1.0
 # Logged by Galera when a joiner has given up and only a new start helps; the server stays up.
 _GIVEN_UP = ("node restart required", "Will never receive state. Need to abort")
 # When a line was logged: one that only repeats another is no sign of progress.
+_REMEMBERED_LINES = 1024
+_LONGEST_LINE = 65536
 _TIMES = re.compile(r"^\d{4}-\d\d-\d\d +\d+:\d\d:\d\d \d+ |\(\d{8} [0-9:.]+\)$")
 _STATUS = (
     "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status', 'wsrep_connected',"
@@ -121,6 +123,37 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+class LogProgress:
+    """Counts the lines of a log that repeat none of the lines shortly before them.
+
+    It lives in PID 1 for as long as the server does, so it remembers a fixed number of lines, and
+    none once the count is not asked for any more.
+    """
+
+    def __init__(self, remembered: int = _REMEMBERED_LINES) -> None:
+        self._limit = remembered
+        self._recent: dict[int, None] = {}
+        self._ended = False
+        self.count = 0
+
+    def add(self, line: str) -> None:
+        """Count a line unless it differs from a remembered one in its time stamp alone."""
+        if self._ended:
+            return
+        key = hash(_TIMES.sub("", line))
+        if key in self._recent:
+            return
+        if len(self._recent) >= self._limit:
+            del self._recent[next(iter(self._recent))]
+        self._recent[key] = None
+        self.count += 1
+
+    def end(self) -> None:
+        """Count nothing more, and forget the lines."""
+        self._ended = True
+        self._recent = {}
+
+
 class Server:
     """One run of the database server."""
 
@@ -128,7 +161,7 @@ class Server:
         self._socket, self._user = socket, user
         self._session: galera_sql.Connection | None = None
         self._lock = threading.Lock()
-        self.news: set[int] = set()
+        self.progress = LogProgress()
         self.given_up = False
         self.last_words: list[str] = []
         self._process = subprocess.Popen(
@@ -144,13 +177,15 @@ class Server:
     def _pass_on(self) -> None:
         """Copy the server's log to our own, and note what tells of progress or of its end."""
         assert self._process.stdout is not None  # noqa: S101 - it was opened as a pipe
-        for raw in self._process.stdout:
-            line = raw.decode(errors="replace").rstrip("\n")
-            print(line, flush=True)
-            self.news.add(hash(_TIMES.sub("", line)))
-            self.given_up |= any(words in line for words in _GIVEN_UP)
-            if "[ERROR]" in line:
-                self.last_words = [*self.last_words[-4:], line[:300]]
+        with self._process.stdout as log:
+            # A line without an end is passed on in pieces.
+            while raw := log.readline(_LONGEST_LINE):
+                line = raw.decode(errors="replace").rstrip("\n")
+                print(line, flush=True)
+                self.progress.add(line)
+                self.given_up |= any(words in line for words in _GIVEN_UP)
+                if "[ERROR]" in line:
+                    self.last_words = [*self.last_words[-4:], line[:300]]
 
     @property
     def pid(self) -> int:

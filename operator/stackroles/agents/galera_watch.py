@@ -60,6 +60,8 @@ class Watch:
         if wsrep is not None and wsrep.synced:
             if not self.was_synced:
                 self._agent.joined()
+                # How a start goes on is not asked again.
+                self._server.progress.end()
             self.was_synced = True
             self._complete(wsrep)
         if self._agent.recovery_wanted():
@@ -110,7 +112,7 @@ class Watch:
         self._measured = now
         server = self._server
         measure = (
-            len(server.news),
+            server.progress.count,
             self._agent.volume.size(),
             server.transfer_effort(),
             wsrep.committed if wsrep else -1,

@@ -2,15 +2,17 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from stackroles.agents.galera_accounts import statements
 from stackroles.agents.galera_peers import may_rejoin
-from stackroles.agents.galera_process import parse_status
+from stackroles.agents.galera_process import LogProgress, Server, parse_status
 from stackroles.agents.galera_settings import Settings, read_annotation, read_peers
 from stackroles.agents.galera_sql import identifier, literal, native_hash
 from stackroles.agents.galera_volume import Volume, read_grastate
+from stackroles.agents.galera_watch import Watch
 
 U1 = "11111111-1111-1111-1111-111111111111"
 
@@ -154,3 +156,53 @@ def test_what_was_obeyed_survives_a_file_that_was_cut_off(tmp_path: Path) -> Non
 
     volume.record_obeyed({"attempt": "a", "epoch": 3})
     assert Volume(tmp_path).obeyed() == {"attempt": "a", "epoch": 3}
+
+
+def stamped(number: int, words: str) -> str:
+    return f"2026-01-01 {number // 3600}:{number // 60 % 60:02}:{number % 60:02} 7 [Note] {words}"
+
+
+def test_a_line_that_repeats_another_is_no_progress() -> None:
+    progress = LogProgress()
+    for number in range(9):
+        progress.add(stamped(number, "WSREP: waiting for a member"))
+    assert progress.count == 1
+    progress.add(stamped(9, "WSREP: receiving the state"))
+    assert progress.count == 2
+
+
+def test_what_a_server_logs_for_months_takes_no_memory() -> None:
+    progress = LogProgress(remembered=100)
+    for number in range(5000):
+        progress.add(f"2026-01-01 0:00:00 7 [Warning] Aborted connection {number} to db")
+    assert progress.count == 5000
+    assert len(progress._recent) == 100
+    progress.end()
+    progress.add("one more")
+    assert (progress.count, len(progress._recent)) == (5000, 0)
+
+
+def test_a_line_without_an_end_is_passed_on_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("stackroles.agents.galera_process._LONGEST_LINE", 1000)
+    server = Server(
+        ["sh", "-c", "head -c 3500 /dev/zero | tr '\\0' x"], str(tmp_path / "s"), "root"
+    )
+    server.stop(9)
+    server.cleanup()
+    lines = capsys.readouterr().out.splitlines()
+    assert [len(line) for line in lines] == [1000, 1000, 1000, 500]
+
+
+def test_once_whole_a_member_remembers_no_line_of_its_log() -> None:
+    agent, server = MagicMock(), MagicMock(progress=LogProgress())
+    agent.recovery_wanted.return_value = False
+    agent.settings.operator_password = ""
+    server.given_up = False
+    server.sample.return_value = parse_status(
+        {"wsrep_cluster_status": "Primary", "wsrep_ready": "ON", "wsrep_local_state": "4"}
+    )
+    server.progress.add("a line")
+    Watch(agent, server).look()
+    assert server.progress._recent == {}
