@@ -4,6 +4,7 @@ No answer is None: unknown, never down.
 """
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -111,19 +112,35 @@ async def _get_all(urls: Mapping[str, str]) -> dict[str, Any]:
     if not urls:
         return {}
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    # A few bytes that unpack to gigabytes are no answer of an agent or a proxy.
+    async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
         answers = await asyncio.gather(*(_get(session, url) for url in urls.values()))
     return dict(zip(urls, answers, strict=True))
 
 
 async def _get(session: aiohttp.ClientSession, url: str) -> Any:
-    """Return the answer: parsed when it is JSON, else as text; None when there is none."""
+    """Return the answer: parsed when it is JSON, else as text; None when there is none.
+
+    A pod may have been taken over: it cannot send the operator to another address, nor make it hold
+    more than `_LARGEST` bytes.
+    """
     try:
-        async with session.get(url) as response:
+        async with session.get(url, allow_redirects=False) as response:
             if response.status != 200:
                 return None
-            if response.content_type == "application/json":
-                return await response.json()
-            return (await response.content.read(_LARGEST)).decode(errors="replace")
+            body = await _read_bounded(response.content)
+            if body is not None and response.content_type == "application/json":
+                return json.loads(body)
+            return None if body is None else body.decode(errors="replace")
     except (aiohttp.ClientError, TimeoutError, ValueError):
         return None
+
+
+async def _read_bounded(content: aiohttp.StreamReader) -> bytes | None:
+    """Return a whole body, or None for one of more than `_LARGEST` bytes."""
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST:
+            return None
+    return bytes(body)
