@@ -6,6 +6,7 @@ OperatorError
     ClusterError              the Kubernetes API refused or failed
         Conflict              somebody else wrote first, or a precondition did not hold
         NotFound
+        Expired               the page of a list or the version of a watch is not kept any more
         Forbidden             a right is missing
         Rejected              the API server refused the object's content
         Throttled             429, with the server's own delay
@@ -14,6 +15,11 @@ OperatorError
         CloudUnavailable      no answer, a time-out or a 5xx
     LeadershipLost            this process may no longer write
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stackroles.api.v1alpha1.conditions import Reason
 
 
 class OperatorError(Exception):
@@ -24,11 +30,11 @@ class SpecInvalid(OperatorError):  # noqa: N818 - named for what it says in a co
     """The resource asks for something that cannot be done.
 
     Attributes:
-        reason: the condition reason, CamelCase.
+        reason: the reason that a condition of the resource gets.
         message: what is wrong, where, and what to change.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: "Reason", message: str) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
@@ -64,6 +70,10 @@ class Conflict(ClusterError):  # noqa: N818
 
 class NotFound(ClusterError):  # noqa: N818
     """The object or its kind does not exist."""
+
+
+class Expired(ClusterError):  # noqa: N818
+    """What a request went on from is not kept any more (410): begin anew."""
 
 
 class Forbidden(ClusterError):  # noqa: N818

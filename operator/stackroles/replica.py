@@ -99,7 +99,7 @@ class Operator:
         self.cluster = Cluster(
             client, Cache(), self.leadership.fence, now=self.clock.now, instance=identity
         )
-        self.feed = Feed(self.cluster, self.queue, watchers)
+        self.feed = Feed(self.cluster, self.queue, watchers, reconcilers)
         self.poller = Poller(self.queue.add, time.monotonic)
         self.clouds = Clouds(self.leadership.fence)
         self.reach = Reach(settings.namespaces)

@@ -150,7 +150,7 @@ class FakeApi:
         """Answer one request."""
         self.requests.append((request.method, request.path))
         for fault in self.faults:
-            if fault.method == request.method and fault.part in request.path:
+            if fault.method == request.method and fault.part in request.path_qs:
                 self.faults.remove(fault)
                 body = {"kind": "Status", "message": fault.message, "code": fault.status}
                 return web.json_response(body, status=fault.status, headers=dict(fault.headers))

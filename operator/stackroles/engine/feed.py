@@ -1,6 +1,6 @@
 """From what was seen in the cluster to the cache and to the keys that must be looked at."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -31,15 +31,17 @@ def parent_of(obj: Object) -> ObjectRef | None:
     return ObjectRef(kind, obj["metadata"].get("namespace", ""), name)
 
 
-def keys_of(obj: Object, cache: Cache, watchers: Watchers) -> set[ObjectRef]:
-    """Return all keys to look at when `obj` changed."""
-    keys = {ref_of(obj)} if obj["kind"] in OWN_KINDS else set()
+def keys_of(
+    obj: Object, cache: Cache, watchers: Watchers, kinds: Collection[str]
+) -> set[ObjectRef]:
+    """Return all keys to reconcile when `obj` changed: of `kinds`, since no others are taken."""
+    keys = {ref_of(obj)}
     parent = parent_of(obj)
     if parent is not None:
         keys.add(parent)
     for watcher in watchers.get(obj["kind"], ()):
         keys.update(watcher(obj, cache))
-    return keys
+    return {key for key in keys if key.kind in kinds}
 
 
 class Feed:
@@ -50,7 +52,11 @@ class Feed:
     ever.
     """
 
-    def __init__(self, cluster: Cluster, queue: WorkQueue, watchers: Watchers) -> None:
+    def __init__(
+        self, cluster: Cluster, queue: WorkQueue, watchers: Watchers, kinds: Collection[str]
+    ) -> None:
+        """Wire the parts; `kinds` are those that something reconciles."""
+        self._kinds = frozenset(kinds)
         self._cluster = cluster
         self._cache = cluster.cache
         self._queue = queue
@@ -79,7 +85,7 @@ class Feed:
         """Enqueue every custom resource, behind what is waiting already."""
         if not self._begun:
             return
-        for kind in OWN_KINDS:
+        for kind in sorted(self._kinds):
             for obj in self._cache.list(kind):
                 self._queue.add(ref_of(obj), low=True)
 
@@ -91,6 +97,6 @@ class Feed:
         for obj in (before, after):
             if obj is None:
                 continue
-            for key in sorted(keys_of(obj, self._cache, self._watchers)):
+            for key in sorted(keys_of(obj, self._cache, self._watchers, self._kinds)):
                 if key != PASS.get():
                     self._queue.add(key)

@@ -1,12 +1,12 @@
 """Bringing an owner's children to their manifests, and removing those no longer wanted."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import structlog
 
-from stackroles.errors import OperatorError
+from stackroles.errors import LeadershipLost, OperatorError
 from stackroles.kube.apply import (
     ChildRecord,
     check_owner,
@@ -65,12 +65,13 @@ class Children(Reader):
 
         Raises:
             ClusterError: some child was refused; all others were applied first.
+            LeadershipLost: another replica may act by now, whatever else went wrong.
             NotReady: a child still belongs to an earlier owner of this name.
         """
         prepared = [prepare(owner, manifest) for manifest in manifests]
         known = records_of(owner) | self._records.get(uid_of(owner), {})
         records: dict[ObjectRef, ChildRecord] = {}
-        failures: list[Exception] = []
+        failures: list[OperatorError] = []
         limit = asyncio.Semaphore(_PARALLEL)
 
         async def bring(manifest: Object) -> None:
@@ -89,9 +90,7 @@ class Children(Reader):
             await asyncio.gather(*(bring(manifest) for manifest in chosen))
         self._records.setdefault(uid_of(owner), {}).update(records)
         if failures:
-            for other in failures[1:]:
-                failures[0].add_note(str(other))
-            raise failures[0]
+            raise _gravest(failures)
         return tuple(records[ref] for ref in sorted(records))
 
     async def _bring(
@@ -158,3 +157,11 @@ class Children(Reader):
     def forget(self, obj: Object) -> None:
         """Drop what is remembered of an owner that was deleted."""
         self._records.pop(uid_of(obj), None)
+
+
+def _gravest(failures: Sequence[OperatorError]) -> OperatorError:
+    """Return the failure to raise, the others as its notes: a lost Lease before all else."""
+    first, *others = sorted(failures, key=lambda error: not isinstance(error, LeadershipLost))
+    for other in others:
+        first.add_note(str(other))
+    return first

@@ -4,6 +4,7 @@ kubernetes.aio brings the credentials (service account or kubeconfig, TLS, token
 HTTP client; its typed models stay unloaded, which saves about 35 MiB.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,7 +19,7 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
 from stackroles import __version__
-from stackroles.errors import OperatorError, Unavailable
+from stackroles.errors import Expired, OperatorError, Unavailable
 from stackroles.kube.kinds import Kind
 from stackroles.kube.translate import to_error
 
@@ -29,6 +30,8 @@ USER_AGENT: Final = f"stackroles/{__version__}"
 
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _PAGE: Final = 500
+# A page can be asked for as long as etcd keeps the list's version, five minutes by default.
+_LIST_ATTEMPTS: Final = 3
 _REQUEST_SECONDS: Final = 30.0
 
 Observer = Callable[[str, int], None]
@@ -189,7 +192,16 @@ class KubeClient:
             kind: the kind.
             namespace: one namespace, "" for all.
             selector: a label selector in place of the kind's own.
+
+        Raises:
+            Expired: pages were dropped by the API server before they were read, again and again.
         """
+        for _ in range(_LIST_ATTEMPTS - 1):
+            with contextlib.suppress(Expired):
+                return await self._list(kind, namespace, selector)
+        return await self._list(kind, namespace, selector)
+
+    async def _list(self, kind: Kind, namespace: str, selector: str | None) -> Page:
         items: list[dict[str, Any]] = []
         version = 0
         async for answer in self._pages(kind, namespace, selector):

@@ -7,6 +7,7 @@ from typing import Any, Final
 from stackroles.errors import (
     ClusterError,
     Conflict,
+    Expired,
     Forbidden,
     NotFound,
     Rejected,
@@ -21,7 +22,7 @@ _PLAIN: Final[dict[int, type[ClusterError]]] = {
     403: Forbidden,
     404: NotFound,
     409: Conflict,
-    410: NotFound,
+    410: Expired,
     412: Conflict,
 }
 

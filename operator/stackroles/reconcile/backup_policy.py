@@ -77,7 +77,7 @@ async def _apply(
         )
     except Rejected as error:
         raise SpecInvalid(
-            "SpecInvalid",
+            Reason.SPEC_INVALID,
             "The API server refuses the CronJob of this policy: correct spec.schedule or "
             f"spec.timeZone; a CronJob that exists stays as it is. It says: {error}",
         ) from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stackroles import naming
-from stackroles.api.v1alpha1.conditions import Reason, reason_of
+from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.builders.secret import build_secret
 from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_KEYS, LABEL_MANAGED_BY, MANAGED_BY
@@ -135,7 +135,7 @@ class _Look:
             self.manifests.append(build_secret(self._cloud, name, service, data, kept))
 
     def _tell(self, error: SpecInvalid) -> None:
-        self.finding = self.finding or Finding(reason_of(error.reason), error.message)
+        self.finding = self.finding or Finding(error.reason, error.message)
 
     async def _known(self, name: str) -> dict[str, str]:
         """Return what a Secret of the cloud's holds, nothing before it was made.

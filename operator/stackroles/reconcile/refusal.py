@@ -47,7 +47,7 @@ async def reconcile_or_refuse(context: Context, reconcile: Reconcile, resource: 
     try:
         await reconcile(context, resource)
     except SpecInvalid as error:
-        await refuse(context, resource, Finding(Reason.SPEC_INVALID, error.message))
+        await refuse(context, resource, Finding(error.reason, error.message))
         raise
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.engine.dispatch import Dispatcher
 from stackroles.engine.metrics import Metrics
 from stackroles.engine.queue import WorkQueue
@@ -99,7 +100,7 @@ async def test_success_does_not_come_again() -> None:
 
 async def test_invalid_spec_is_told_and_waits_for_a_new_one() -> None:
     async with fake_api() as api, client_of(api) as client:
-        bench = Bench(SpecInvalid("Bad", "replicas must be odd"), client)
+        bench = Bench(SpecInvalid(Reason.CREDENTIALS_INVALID, "two words"), client)
         bench.cache.remove(stored(custom(), 1))
         bench.cache.upsert(api.put(custom()))
         await bench.once()
@@ -107,14 +108,14 @@ async def test_invalid_spec_is_told_and_waits_for_a_new_one() -> None:
 
     assert written is not None
     said = {c["type"]: (c["reason"], c["message"]) for c in written["status"]["conditions"]}
-    assert said["Reconciled"] == ("SpecInvalid", "replicas must be odd")
+    assert said["Reconciled"] == ("CredentialsInvalid", "two words")
     assert said["Ready"] == said["Reconciled"]
     assert bench.next_after() is None
 
 
 async def test_words_that_could_not_be_written_are_tried_again() -> None:
     async with fake_api() as api, client_of(api) as client:
-        bench = Bench(SpecInvalid("Bad", "replicas must be odd"), client)
+        bench = Bench(SpecInvalid(Reason.CREDENTIALS_INVALID, "two words"), client)
         bench.cache.remove(stored(custom(), 1))
         bench.cache.upsert(api.put(custom()))
         api.faults.append(Fault("PATCH", "/status", 409))

@@ -10,8 +10,10 @@ from stackroles.engine.watchers import WATCHERS
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import ObjectRef
+from stackroles.main import parts
 from tests.support.objects import child_labels, config_map, custom, stored
 
+RECONCILERS = parts()[0]
 DEMO = ObjectRef("CloudController", "ns", "demo")
 
 
@@ -23,7 +25,7 @@ def feed(**watchers: tuple[Watcher, ...]) -> tuple[Feed, WorkQueue]:
         lambda: 1.0,
         now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
     )
-    made = Feed(cluster, queue, watchers)
+    made = Feed(cluster, queue, watchers, RECONCILERS)
     made.begin()
     return made, queue
 
@@ -164,7 +166,7 @@ def test_end_of_a_pool_wakes_rivals_in_all_namespaces() -> None:
 
 def test_nothing_is_enqueued_before_somebody_takes_keys() -> None:
     made, queue = feed()
-    idle = Feed(made._cluster, queue, {})
+    idle = Feed(made._cluster, queue, {}, RECONCILERS)
     drain(queue)
 
     idle.changed(stored(custom(), 1))
@@ -173,3 +175,14 @@ def test_nothing_is_enqueued_before_somebody_takes_keys() -> None:
     assert drain(queue) == []
     idle.begin()
     assert drain(queue) == [DEMO]
+
+
+def test_a_kind_that_nothing_reconciles_is_never_enqueued() -> None:
+    made, queue = feed()
+
+    made.changed(stored(custom("worker", kind="ComputeNode"), 1, uid="n"))
+    child = stored(config_map("c"), 2, uid="2", labels=child_labels("worker", kind="ComputeNode"))
+    made.changed(child)
+    made.everything()
+
+    assert drain(queue) == []

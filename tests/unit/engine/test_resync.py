@@ -12,7 +12,7 @@ from stackroles.engine.reach import Reach
 from stackroles.engine.resync import Resync
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
-from stackroles.kube.kinds import KINDS, ObjectRef
+from stackroles.kube.kinds import KINDS, OWN_KINDS, ObjectRef
 from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
 from tests.support.objects import custom
 
@@ -27,7 +27,7 @@ async def world(
         now = datetime(2026, 1, 1, tzinfo=UTC)
         cluster = Cluster(client, Cache(), lambda: 1.0, now=lambda: now)
         queue = WorkQueue(lambda: 0.0, Random(1))
-        feed = Feed(cluster, queue, {})
+        feed = Feed(cluster, queue, {}, OWN_KINDS)
         feed.begin()
         reach = Reach(namespaces)
         made = Resync(

@@ -1,6 +1,6 @@
 import pytest
 
-from stackroles.errors import NotFound, Throttled, Unavailable
+from stackroles.errors import Expired, NotFound, Throttled, Unavailable
 from stackroles.kube.client import KubeClient, load_credentials
 from stackroles.kube.kinds import KINDS
 from tests.support.fake_api import Fault, client_of, fake_api
@@ -60,3 +60,18 @@ async def test_no_answer_is_an_error_and_is_counted() -> None:
 async def test_credentials_that_are_missing_are_told(tmp_path: object) -> None:
     with pytest.raises(Exception, match="No way to reach Kubernetes"):
         await load_credentials(kubeconfig=f"{tmp_path}/nothing")
+
+
+async def test_a_list_whose_next_page_has_expired_is_read_anew() -> None:
+    async with fake_api() as api, client_of(api) as client:
+        api.page = 2
+        for number in range(5):
+            api.put({**custom(f"c{number}")})
+        api.faults += [Fault("GET", "continue=", 410)] * 2
+
+        page = await client.list(KINDS["CloudController"], "ns")
+
+        assert [item["metadata"]["name"] for item in page.items] == ["c0", "c1", "c2", "c3", "c4"]
+        api.faults += [Fault("GET", "continue=", 410)] * 3
+        with pytest.raises(Expired):
+            await client.list(KINDS["CloudController"], "ns")

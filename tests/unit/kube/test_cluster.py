@@ -451,3 +451,21 @@ async def test_server_error_is_unavailable() -> None:
 
         with pytest.raises(Unavailable):
             await w.cluster.apply_children(w.owner(), children(w.owner()))
+
+
+async def test_a_lost_lease_is_no_failure_of_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world() as w:
+        seconds = iter([10.0])
+
+        def fence() -> float:
+            try:
+                return next(seconds)
+            except StopIteration:
+                raise LeadershipLost("lost") from None
+
+        monkeypatch.setattr(w.cluster._writer, "_fence", fence)
+        w.api.faults.append(Fault("PATCH", "configmaps/demo-c", 422))
+
+        # The ConfigMap is refused, and by the time of the Deployment the Lease is lost.
+        with pytest.raises(LeadershipLost):
+            await w.cluster.apply_children(w.owner(), children(w.owner()))

@@ -5,6 +5,7 @@ import pytest
 from stackroles.errors import (
     ClusterError,
     Conflict,
+    Expired,
     Forbidden,
     NotFound,
     Rejected,
@@ -16,8 +17,9 @@ from stackroles.kube.translate import to_error
 
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(404, NotFound), (409, Conflict), (403, Forbidden), (422, Rejected), (400, Rejected),
-     (429, Throttled), (500, Unavailable), (503, Unavailable), (418, ClusterError)],
+    [(404, NotFound), (410, Expired), (409, Conflict), (403, Forbidden), (422, Rejected),
+     (400, Rejected), (429, Throttled), (500, Unavailable), (503, Unavailable),
+     (418, ClusterError)],
 )  # fmt: skip
 def test_status_becomes_our_error(status: int, expected: type[ClusterError]) -> None:
     assert type(to_error("GET /x", status, {}, b"not json")) is expected
