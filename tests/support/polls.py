@@ -44,8 +44,10 @@ class Polls:
 
     async def tick(self) -> None:
         """Make every call once."""
-        for name, call in self.calls.items():
+        for name, call in list(self.calls.items()):
             try:
                 self.seen[name] = Observation(await call(), "", self.clock.monotonic())
             except OperatorError as error:
-                self.seen[name] = replace(self.seen.get(name, NEVER), error=str(error))
+                before = self.seen.get(name, NEVER)
+                since = before.failing_since if before.error else self.clock.monotonic()
+                self.seen[name] = replace(before, error=str(error), failing_since=since)

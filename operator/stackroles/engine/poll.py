@@ -160,7 +160,8 @@ class Poller:
         now = self._monotonic()
         if error:
             breaker.failed(now, poll.interval)
-            poll.seen = Observation(value, error, before.at if before else -float("inf"))
+            since = before.failing_since if before and before.error else now
+            poll.seen = Observation(value, error, before.at if before else -float("inf"), since)
             if before is None or before.error != error:
                 log.warning("A poll fails", error=error)
         else:

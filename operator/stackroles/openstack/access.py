@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import override
 
+from stackroles import naming
 from stackroles.config.cloud import Cloud
 from stackroles.errors import CloudError, CloudUnavailable
 from stackroles.roles.common import identity_url
@@ -32,13 +33,18 @@ _READS = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """An account in keystone, all in the default domain."""
+    """An account in keystone, all in the default domain.
+
+    Attributes:
+        secret: name of the Secret that holds the password, for messages.
+    """
 
     auth_url: str
     username: str
     password: str = field(repr=False)
     project: str
     region: str
+    secret: str
 
 
 def administrator(cloud: Cloud, password: str) -> Credentials:
@@ -46,7 +52,7 @@ def administrator(cloud: Cloud, password: str) -> Credentials:
 
     Args:
         cloud: the cloud.
-        password: key `password` of the Secret `<cloud>-admin`.
+        password: the one that is in use.
     """
     return Credentials(
         auth_url=f"{identity_url(cloud)}/v3",
@@ -54,6 +60,7 @@ def administrator(cloud: Cloud, password: str) -> Credentials:
         password=password,
         project="admin",
         region=cloud.spec.region,
+        secret=naming.child(cloud.name, "admin"),
     )
 
 
@@ -115,20 +122,22 @@ def _nothing() -> float:
     raise CloudError("Trying a password changes nothing")
 
 
-def translate(error: Exception, what: str) -> Exception:
+def translate(error: Exception, what: str, secret: str) -> Exception:
     """Return an error of openstacksdk as one of ours; any other error as it is.
 
     Args:
         error: what was raised.
         what: what was being done, for the message.
+        secret: name of the Secret with the administrator's password.
     """
     from keystoneauth1 import exceptions as auth
     from openstack import exceptions as sdk
 
     if isinstance(error, auth.Unauthorized) or getattr(error, "status_code", None) == 401:
         return CloudError(
-            f"{what}: keystone refused the administrator's password. The Secret <cloud>-admin must "
-            "hold the one that keystone knows; the step keystone/setup sets it."
+            f"{what}: keystone refuses the administrator's password. Write the one that keystone "
+            f"knows into Secret {secret}, key password; condition Reconciled of the "
+            "CloudController says more."
         )
     if isinstance(error, auth.EndpointNotFound | auth.CatalogException):
         return CloudUnavailable(f"{what}: the catalogue does not have the service yet")
@@ -251,7 +260,7 @@ class CloudAccess:
             # Not kept, whatever went wrong: while a Service's address is not served yet, somebody
             # who is not this cloud may answer, and would get all later calls too.
             line.connection = None
-            translated = translate(error, what)
+            translated = translate(error, what, self._credentials.secret)
             if translated is error:
                 raise
             raise translated from error

@@ -19,6 +19,7 @@ from stackroles.kube.apply import ChildRecord, records_of
 from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.plan.bringup import BringUp, build_graph, plan_bring_up
 from stackroles.plan.config_maps import kept_config_maps
+from stackroles.plan.credentials import ADMIN, ADMIN_PASSWORD
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.credentials import Credentials, observe_credentials
@@ -30,16 +31,21 @@ from stackroles.reconcile.observe import (
     observe_roles,
 )
 from stackroles.reconcile.refusal import refuse
+from stackroles.reconcile.served import watch_apis
 from stackroles.reconcile.shrink import refuse_shrinking
 from stackroles.reconcile.steps import Steps
 from stackroles.reconcile.teardown import reconcile_teardown
 from stackroles.roles import registry
+from stackroles.roles.keystone import CATALOGUE
 from stackroles.status.cloud_controller import (
     ObservedCloud,
     assess_cloud,
 )
 from stackroles.status.conditions import Finding, Look
 from stackroles.status.database import DATABASE, DatabaseState
+from stackroles.status.phases import completed
+from stackroles.status.role import RoleState
+from stackroles.status.served import assess_served, refused_administrator
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -116,8 +122,17 @@ class CloudPass:
         after = self._observe()
         roles = await explain_roles(self._context.cluster, self._cloud, after.roles, self._look.now)
         steps = await self._steps.explain(after.steps)
-        after = replace(after, roles=roles, steps=steps, waiting=plan.waiting, database=database)
-        await self._report(after, blocked or _reconciled(credentials, failure), records)
+        apis, refused = self._apis(roles, credentials)
+        after = replace(
+            after,
+            roles=roles,
+            steps=steps,
+            waiting=plan.waiting,
+            database=database,
+            failing_apis=apis,
+        )
+        reconciled = blocked or _reconciled(credentials, failure, refused)
+        await self._report(after, reconciled, records)
         if failure is not None:
             raise failure
         self._look_again(after, credentials)
@@ -188,6 +203,28 @@ class CloudPass:
             failing=found.failing,
         )
 
+    def _apis(
+        self, roles: Iterable[RoleState], credentials: Credentials
+    ) -> tuple[Finding | None, Finding | None]:
+        """Return why not all APIs are known to serve, and that the administrator is refused."""
+        admin = credentials.values.get(ADMIN)
+        if admin is None or CATALOGUE not in completed(self._previous.phases):
+            return None, None
+        apis = watch_apis(
+            self._context,
+            ref_of(self._resource),
+            self._cloud,
+            self._services,
+            available={role.name for role in roles if role.available},
+            password=admin[ADMIN_PASSWORD],
+        )
+        new = self._previous.time_to_ready_seconds is None
+        failing = assess_served(
+            apis.state, apis.expected, apis.keystone, self._previous.conditions, new=new
+        )
+        secret = naming.child(self._cloud.name, ADMIN)
+        return failing, refused_administrator(apis.state, apis.keystone, secret)
+
     async def _report(
         self,
         after: ObservedCloud,
@@ -216,11 +253,13 @@ class CloudPass:
             self._context.enqueue(ref_of(self._resource), _UNSETTLED_SECONDS)
 
 
-def _reconciled(credentials: Credentials, failure: ClusterError | None) -> Finding:
+def _reconciled(
+    credentials: Credentials, failure: ClusterError | None, refused: Finding | None
+) -> Finding:
     if credentials.finding is not None:
         return credentials.finding
     if failure is None:
-        return Finding(Reason.APPLIED, "All that can run yet is applied.")
+        return refused or Finding(Reason.APPLIED, "All that can run yet is applied.")
     said = [str(failure), *getattr(failure, "__notes__", ())]
     immutable = [text for text in said if any(words in text for words in _IMMUTABLE)]
     if isinstance(failure, Rejected) and immutable:

@@ -30,7 +30,7 @@ _SETTLED = 30.0
 _ZONE_SETTLED = 300.0
 _DEADLINE = 60.0
 # So long the last answer is believed while the API does not give another.
-_BELIEVED = 120.0
+_BELIEVED = 90.0
 _NODE = "nova/discover"
 
 

@@ -132,7 +132,7 @@ class PoolPass:
         reconciled = held if held and self._deleting else _reconciled(failure)
         trouble = step.problem or leaving or trouble or await self._refusal()
         progressing = trouble or _waiting(missing, self._pool.cloud.name)
-        await self._report(enrolment, records, reconciled, progressing)
+        await self._report(enrolment, records, reconciled, progressing, silence)
         if failure is not None:
             raise failure
 
@@ -236,6 +236,7 @@ class PoolPass:
         records: tuple[ChildRecord, ...] | None,
         reconciled: Finding,
         progressing: Finding | None,
+        silence: str,
     ) -> None:
         nodes = {
             name: previous_status(node)
@@ -255,6 +256,7 @@ class PoolPass:
             progressing=progressing,
             previous=previous(self._resource),
             look=self._context.look(self._resource),
+            unknown=silence if nodes else "",
         )
         written = dump(status.model_copy(update={"availability_zone": self._zone}))
         if records is not None:

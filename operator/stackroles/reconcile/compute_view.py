@@ -12,17 +12,16 @@ from stackroles.plan.enrolment import Candidate, Claim
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.refusal import blaming
+from stackroles.roles.keystone import CATALOGUE
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
-
-_FILLED = "keystone/catalogue"
 
 
 def is_filled(controller: Object) -> bool:
     """Return whether the catalogue of a CloudController's keystone was filled, at any time."""
     phases = (controller.get("status") or {}).get("phases") or ()
-    return any(p["name"] == _FILLED and p.get("completedAt") for p in phases)
+    return any(p["name"] == CATALOGUE and p.get("completedAt") for p in phases)
 
 
 def claims(context: Context, resource: Object) -> tuple[Claim, list[Claim]]:

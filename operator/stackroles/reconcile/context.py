@@ -31,11 +31,13 @@ class Observation:
         value: what the last successful call returned, None before the first.
         error: why the last call failed, "" when it did not. `value` then is what was known before.
         at: when the last successful call ended, in `Clock.monotonic()` seconds.
+        failing_since: when the first of the failures in a row ended, None without an error.
     """
 
     value: Any
     error: str
     at: float
+    failing_since: float | None = None
 
 
 class Poller(Protocol):

@@ -16,7 +16,7 @@ from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import administrator
 from stackroles.openstack.catalogue import ensure_catalogue, wanted
 from stackroles.plan.credentials import ADMIN, ADMIN_PASSWORD, SERVICE_PASSWORD
-from stackroles.reconcile.context import Context
+from stackroles.reconcile.context import Context, Observation
 from stackroles.reconcile.credentials import Credentials
 from stackroles.reconcile.observe import explain_pods
 from stackroles.reconcile.roll import has_outdated, replace_outdated
@@ -29,10 +29,12 @@ from stackroles.status.step import StepState, assess_step, failed_step, is_compl
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
-# A step the operator does is repeated until it is done, then looked after.
+# A step that the operator does itself is repeated until it is done, and checked afterwards.
 _UNTIL_DONE = 5.0
 _AFTERWARDS = 600.0
 _DEADLINE = 90.0
+# While members are replaced a check may fail; one that goes on to fail for so long is reported.
+_FAILING = 60.0
 
 
 class Steps:
@@ -147,22 +149,23 @@ class Steps:
 
     def _run_own(self, service: ServiceDefinition, step: Step, credentials: Credentials) -> None:
         """Have the poller do the operator's own step again and again: users and the catalogue."""
-        name, inputs, values = self._poll_name(service, step), self._inputs(), credentials.values
+        name, values = self._poll_name(service, step), credentials.values
         admin = administrator(self._cloud, values[ADMIN][ADMIN_PASSWORD])
         passwords = {s.name: values[s.name][SERVICE_PASSWORD] for s in self._services if s.identity}
+        verifies = (self._inputs(), passwords)  # stays in this process's memory
         contents = wanted(self._cloud, self._services, passwords)
         access = self._context.openstack.access(self._cloud, admin.password)
 
-        async def ensure() -> str:
+        async def ensure() -> tuple[str, dict[str, str]]:
             changes = await access.call(
                 "Filling keystone's catalogue", ensure_catalogue, contents, admin
             )
             if changes:
                 log.info("Changed keystone", changes=changes)
-            return inputs
+            return verifies
 
         latest = self._context.poller.latest(name)
-        verified = latest is not None and latest.value == inputs and not latest.error
+        verified = latest is not None and latest.value == verifies and not latest.error
         self._context.poller.ensure(
             name,
             ensure,
@@ -204,11 +207,18 @@ class Steps:
         latest = self._context.poller.latest(self._poll_name(service, step))
         if latest is None:
             return StepState(node=node, done=node in before)
-        if latest.value == self._inputs():
-            return StepState(node=node, done=True)
-        if latest.error:
-            return failed_step(node, step.advice, latest.error)
-        return StepState(node=node)
+        done = latest.value is not None and latest.value[0] == self._inputs()
+        if not latest.error or (done and not self._goes_on_to_fail(latest)):
+            return StepState(node=node, done=done)
+        return replace(failed_step(node, step.advice, latest.error), done=done)
+
+    def _goes_on_to_fail(self, seen: Observation) -> bool:
+        """Tell whether a check has failed for long; a pass is asked for when that may be so."""
+        now = self._context.clock.monotonic()
+        left = _FAILING - (now - (now if seen.failing_since is None else seen.failing_since))
+        if left > 0:
+            self._context.enqueue(ref_of(self._resource), left + 1.0)
+        return left <= 0
 
     def _is_idle(self, step: Step) -> bool:
         """Tell whether a step guards a role none of whose members is to be replaced."""
@@ -216,7 +226,7 @@ class Steps:
         return bool(guarded) and not has_outdated(self._context.cluster, self._cloud, guarded)
 
     def _inputs(self) -> str:
-        """Return the hash of what the operator's own steps work from."""
+        """Return the hash of what the operator's own steps work from, without the passwords."""
         entries = [[s.name, s.identity, s.catalogue] for s in self._services]
         return naming.digest([entries, self._cloud.uid, self._cloud.spec.region])
 

@@ -136,13 +136,25 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """A service in keystone's catalogue."""
+    """A service in keystone's catalogue.
+
+    Attributes:
+        type: its type, by which clients find it.
+        name: its name.
+        role: the role that serves it.
+        port: where that role listens.
+        path: of the API's root.
+        listing: path and query, below `path`, of a list that is short, needs a token and reads the
+            service's database: what the operator asks to learn whether the service serves. Empty
+            for keystone, which is asked for the token.
+    """
 
     type: str
     name: str
     role: str
     port: int
     path: str = ""
+    listing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

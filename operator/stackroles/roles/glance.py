@@ -174,7 +174,9 @@ SERVICE = ServiceDefinition(
     name="glance",
     databases=("glance",),
     connections=(Connection(key="database-url", database="glance"),),
-    catalogue=Catalogue(type="image", name="glance", role="glance", port=PORT),
+    catalogue=Catalogue(
+        type="image", name="glance", role="glance", port=PORT, listing="/v2/images?limit=1"
+    ),
     identity=True,
     secrets=("token-cache-key",),
     external=(_ACCESS_KEY, _SECRET_KEY),

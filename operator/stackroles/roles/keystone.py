@@ -131,6 +131,9 @@ KEYSTONE = RoleDefinition(
     backup="its database; both key Secrets, without which credentials cannot be read",
 )
 
+# The step, by its name in the bring-up graph, that fills keystone with users and addresses.
+CATALOGUE = "keystone/catalogue"
+
 # Not a service, but brought and kept like the passwords of one.
 ADMINISTRATOR = ServiceDefinition(name=ADMIN, secrets=("password",))
 

@@ -193,7 +193,13 @@ SERVICE = ServiceDefinition(
     databases=("neutron",),
     connections=(Connection(key="database-url", database="neutron"),),
     broker=True,
-    catalogue=Catalogue(type="network", name="neutron", role="neutron-api", port=PORT),
+    catalogue=Catalogue(
+        type="network",
+        name="neutron",
+        role="neutron-api",
+        port=PORT,
+        listing="/v2.0/networks?limit=1&fields=id",
+    ),
     identity=True,
     secrets=("token-cache-key",),
     steps=(

@@ -267,7 +267,14 @@ SERVICE = ServiceDefinition(
         Connection(key="api-database-url", database="nova_api"),
     ),
     broker=True,
-    catalogue=Catalogue(type="compute", name="nova", role="nova-api", port=API_PORT, path="/v2.1"),
+    catalogue=Catalogue(
+        type="compute",
+        name="nova",
+        role="nova-api",
+        port=API_PORT,
+        path="/v2.1",
+        listing="/servers?limit=1",
+    ),
     identity=True,
     secrets=("token-cache-key", "metadata-secret"),
     steps=(

@@ -90,7 +90,13 @@ SERVICE = ServiceDefinition(
     name="placement",
     databases=("placement",),
     connections=(Connection(key="database-url", database="placement"),),
-    catalogue=Catalogue(type="placement", name="placement", role="placement", port=PORT),
+    catalogue=Catalogue(
+        type="placement",
+        name="placement",
+        role="placement",
+        port=PORT,
+        listing="/resource_providers?name=none",
+    ),
     identity=True,
     secrets=("token-cache-key",),
     steps=(

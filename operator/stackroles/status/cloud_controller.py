@@ -30,12 +30,14 @@ class ObservedCloud:
         steps: state of each step.
         waiting: roles and steps that may not start yet, with what they wait for.
         database: how the database cluster stands.
+        failing_apis: why not all APIs are known to serve; None when all do.
     """
 
     roles: tuple[RoleState, ...]
     steps: tuple[StepState, ...]
     waiting: Mapping[str, frozenset[str]] = field(default_factory=dict)
     database: DatabaseState = field(default_factory=DatabaseState)
+    failing_apis: Finding | None = None
 
     @property
     def done(self) -> frozenset[str]:
@@ -99,10 +101,14 @@ def assess_cloud(
 
 
 def assess_available(observed: ObservedCloud) -> Finding:
-    """Return whether every role serves: a majority of a quorum role, one member of another."""
+    """Return whether every role serves: a majority of a quorum role, one member of another.
+
+    An API serves when it gives an authenticated answer, whatever its members' own checks find.
+    """
     lacking = [role for role in observed.roles if not role.available]
     if not lacking:
-        return Finding(Reason.ROLES_SERVE, f"All {len(observed.roles)} roles serve.")
+        served = Finding(Reason.ROLES_SERVE, f"All {len(observed.roles)} roles serve.")
+        return observed.failing_apis or served
     return Finding(Reason.ROLES_UNAVAILABLE, f"Not serving: {_count(lacking)}.")
 
 

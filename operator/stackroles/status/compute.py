@@ -95,7 +95,7 @@ def assess_node(
     """
     new = previous.state not in (READY, UNAVAILABLE)
     available, progressing = _node_available(observed), _node_progressing(observed, look.now, new)
-    state = _state(observed, available, new=new)
+    state = _state(observed, available, previous.state, new=new)
     host = observed.host
     known = host or _known_before(observed, previous)
     return ComputeNodeStatus(
@@ -135,11 +135,13 @@ def _service_state(observed: ObservedNode, previous: ComputeNodeStatus) -> str |
     return previous.service_state if observed.silence else None
 
 
-def _state(observed: ObservedNode, available: Finding, *, new: bool) -> str:
+def _state(observed: ObservedNode, available: Finding, before: str | None, *, new: bool) -> str:
     if observed.leaving:
         return LEAVING
     if available.reason is Reason.NODES_SERVE:
         return READY
+    if available.reason is Reason.NODES_UNKNOWN and not new:
+        return before or UNAVAILABLE
     # A node that never served is still on its way, whatever holds it up.
     return ENROLLING if new else UNAVAILABLE
 
@@ -147,8 +149,9 @@ def _state(observed: ObservedNode, available: Finding, *, new: bool) -> str:
 def _node_available(observed: ObservedNode) -> Finding:
     if observed.silence:
         return Finding(
-            Reason.NODES_UNAVAILABLE,
-            f"The cloud cannot be asked for it, what is shown was known before: {observed.silence}",
+            Reason.NODES_UNKNOWN,
+            "Whether it serves guests is not known, what is shown was known before: "
+            f"{observed.silence}",
         )
     trouble = _host_trouble(observed.host, observed.zone, mapped=observed.mapped)
     if trouble:

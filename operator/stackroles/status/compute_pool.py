@@ -39,6 +39,7 @@ def assess_pool(
     progressing: Finding | None,
     previous: ComputePoolStatus,
     look: Look,
+    unknown: str = "",
 ) -> ComputePoolStatus:
     """Return the status of a pool, without its children.
 
@@ -49,11 +50,12 @@ def assess_pool(
         progressing: what is said of the pool as a whole; None to say it of its nodes.
         previous: the status so far.
         look: when this was.
+        unknown: why it is not known whether nodes serve; empty where it is.
     """
     ready = sorted(name for name, status in nodes.items() if status.state == READY)
     unserving = {name for name, status in nodes.items() if status.state != READY}
     unhealthy = sorted({*unserving, *selection.pending, *selection.releasing})
-    available = _pool_available(selection, ready, unhealthy)
+    available = _pool_available(selection, ready, unhealthy, unknown)
     if reconciled.reason.status == "True" and selection.refused:
         reconciled = _claimed(selection.refused)
     progressing = progressing or _pool_progressing(selection, nodes)
@@ -71,12 +73,18 @@ def assess_pool(
 
 
 def _pool_available(
-    selection: Selection, ready: Sequence[str], unhealthy: Sequence[str]
+    selection: Selection, ready: Sequence[str], unhealthy: Sequence[str], unknown: str
 ) -> Finding:
     if selection.selected == 0 and not selection.leaving:
         return Finding(
             Reason.NO_NODES,
             "No node has the labels of spec.nodeSelector: label a node, or change the selector.",
+        )
+    if unknown:
+        return Finding(
+            Reason.NODES_UNKNOWN,
+            "Whether the nodes serve guests is not known, what is shown was known before: "
+            f"{unknown}",
         )
     if not ready:
         return Finding(

@@ -28,6 +28,7 @@ def administrator(cloud: FakeCloud) -> Credentials:
         password="secret",
         project="admin",
         region="RegionOne",
+        secret="demo-admin",
     )
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from stackroles.constants import FINALIZER, LABEL_NAME
-from stackroles.errors import OperatorError, SpecInvalid
+from stackroles.errors import CloudUnavailable, OperatorError, SpecInvalid
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import ObjectRef
+from stackroles.openstack.access import Credentials as Account
 from stackroles.plan.galera_model import Verdict
-from stackroles.reconcile import cloud_controller
+from stackroles.reconcile import cloud_controller, served
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.galera import GaleraResult
 from stackroles.reconcile.refusal import reconcile_or_refuse
@@ -52,6 +53,22 @@ class Keystone:
 
 
 @dataclass
+class Apis:
+    """The cloud's APIs: those that do not serve, with what they answer."""
+
+    failing: dict[str, tuple[int, str]] = field(default_factory=dict)
+    password: str = ""
+
+    async def ask(
+        self, account: Account, keystone: str, lists: dict[str, str]
+    ) -> dict[str, tuple[int, str]]:
+        if self.password and account.password != self.password:
+            return {keystone: (401, "The request you have made requires authentication.")}
+        served = {keystone: (201, ""), **dict.fromkeys(lists, (200, ""))}
+        return served | {role: said for role, said in self.failing.items() if role in served}
+
+
+@dataclass
 class World:
     api: FakeApi
     cluster: Cluster
@@ -60,6 +77,7 @@ class World:
     polls: Polls
     keystone: Keystone
     enqueued: list[tuple[ObjectRef, float]]
+    apis: Apis
 
     def declare(self, **spec: Any) -> None:
         resource = custom(**spec)
@@ -158,7 +176,10 @@ async def _world() -> AsyncIterator[World]:
             enqueue=lambda ref, delay=0.0: enqueued.append((ref, delay)),
             leader="one",
         )
-        yield World(api, cluster, context, clock, polls, keystone, enqueued)
+        apis = Apis()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(served, "ask_apis", apis.ask)
+            yield World(api, cluster, context, clock, polls, keystone, enqueued, apis)
 
 
 @pytest.fixture
@@ -607,3 +628,62 @@ async def test_field_that_cannot_change_is_told_with_the_object(world: World) ->
     condition = world.condition("Ready")
     assert condition["reason"] == "ImmutableFieldChanged"
     assert 'StatefulSet.apps "demo-mariadb"' in condition["message"]
+
+
+async def test_an_api_that_only_refuses_ends_readiness(world: World) -> None:
+    world.declare()
+    await world.settle()
+    assert world.condition("Ready")["status"] == "True"
+    world.apis.failing["nova-api"] = (503, "The Keystone service is temporarily unavailable.")
+    await world.polls.tick()
+    await world.reconcile()
+    assert world.condition("Ready")["status"] == "True"  # one answer may be lost
+    await world.polls.tick()
+    await world.reconcile()
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "ServicesFailing")
+    assert "nova-api answers HTTP 503: The Keystone service is temp" in ready["message"]
+    world.apis.failing.clear()
+    await world.polls.tick()
+    await world.reconcile()
+    assert world.condition("Ready")["status"] == "True"
+
+
+async def test_a_password_that_was_changed_in_keystone_is_named_with_the_cure(
+    world: World,
+) -> None:
+    world.declare()
+    await world.settle()
+    world.apis.password = "changed-through-keystone"
+    for _ in range(2):
+        await world.polls.tick()
+        await world.reconcile()
+    ready, available = world.condition("Ready"), world.condition("Available")
+    assert (ready["status"], ready["reason"]) == ("False", "CredentialsRefused")
+    assert "Secret demo-admin, key password" in ready["message"]
+    assert (available["status"], available["reason"]) == ("Unknown", "ServicesUnknown")
+    assert world.condition("Stalled")["status"] == "True"
+
+
+async def test_polls_of_a_settled_cloud_write_nothing(world: World) -> None:
+    world.declare()
+    await world.settle()
+    before = len(world.api.writes())
+    for _ in range(5):
+        await world.polls.tick()
+        await world.reconcile()
+    assert world.api.writes()[before:] == []
+
+
+async def test_a_check_of_keystone_that_goes_on_to_fail_is_reported(world: World) -> None:
+    world.declare()
+    await world.settle()
+    world.keystone.failure = CloudUnavailable("Filling keystone's catalogue: no answer")
+    await world.polls.tick()
+    await world.reconcile()
+    assert world.condition("Ready")["status"] == "True"
+    world.clock.at += timedelta(seconds=61)
+    await world.reconcile()
+    progressing = world.condition("Progressing")
+    assert progressing["reason"] == "StepFailed"
+    assert "Filling keystone's catalogue: no answer" in progressing["message"]

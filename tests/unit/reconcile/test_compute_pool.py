@@ -202,6 +202,10 @@ async def test_a_silent_cloud_is_believed_for_a_while(world: World) -> None:
     assert node is not None
     said = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")
     assert "no answer within 60 s" in said
+    # Nothing is said of nodes that nobody could ask for: they serve as far as is known.
+    status, _, message = world.condition("Available")
+    assert status == "Unknown"
+    assert "no answer within 60 s" in message
 
 
 async def test_nobody_is_asked_before_keystone_is_filled(world: World) -> None:

@@ -160,3 +160,10 @@ def test_a_node_that_lost_an_agent_is_recovering_and_so_is_its_pool() -> None:
     assert "n1" in message
     assert "n2" not in message
     assert said(status, "Ready")[0] == "False"
+
+
+def test_a_node_that_cannot_be_asked_for_keeps_its_state() -> None:
+    status = node(host=None, previous=node(), silence="keystone refuses the password")
+    assert status.state == "Ready"
+    assert said(status, "Available")[:2] == ("Unknown", "NodesUnknown")
+    assert "keystone refuses the password" in said(status, "Ready")[2]

@@ -48,6 +48,8 @@ class Reason(StrEnum):
     IMMUTABLE_FIELD_CHANGED = "ImmutableFieldChanged", ConditionType.RECONCILED, "False"
     CREDENTIALS_MISSING = "CredentialsMissing", ConditionType.RECONCILED, "False"
     CREDENTIALS_INVALID = "CredentialsInvalid", ConditionType.RECONCILED, "False"
+    CREDENTIALS_REFUSED = "CredentialsRefused", ConditionType.RECONCILED, "False"
+    CREDENTIALS_CHANGED = "CredentialsChanged", ConditionType.RECONCILED, "False"
     SUSPENDED = "Suspended", ConditionType.RECONCILED, "False"
     DELETION_BLOCKED = "DeletionBlocked", ConditionType.RECONCILED, "False"
     DELETING = "Deleting", ConditionType.RECONCILED, "False"
@@ -55,6 +57,8 @@ class Reason(StrEnum):
     # Enough members serve.
     ROLES_SERVE = "MinimumReplicasAvailable", ConditionType.AVAILABLE, "True"
     ROLES_UNAVAILABLE = "ReplicasUnavailable", ConditionType.AVAILABLE, "False"
+    SERVICES_FAILING = "ServicesFailing", ConditionType.AVAILABLE, "False"
+    SERVICES_UNKNOWN = "ServicesUnknown", ConditionType.AVAILABLE, "Unknown"
 
     # A bring-up or a roll moves, has ended, or is held up by something a person must change.
     BRINGING_UP = "BringingUp", ConditionType.PROGRESSING, "True"
@@ -87,6 +91,7 @@ class Reason(StrEnum):
     NODES_SERVE = "NodesServe", ConditionType.AVAILABLE, "True"
     NO_NODES = "NoNodes", ConditionType.AVAILABLE, "False"
     NODES_UNAVAILABLE = "NodesUnavailable", ConditionType.AVAILABLE, "False"
+    NODES_UNKNOWN = "NodesUnknown", ConditionType.AVAILABLE, "Unknown"
     WAITING_FOR_CONTROLLER = "WaitingForController", ConditionType.PROGRESSING, "True"
     ENROLLING = "Enrolling", ConditionType.PROGRESSING, "True"
     LEAVING = "Leaving", ConditionType.PROGRESSING, "True"
