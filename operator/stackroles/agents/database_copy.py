@@ -8,7 +8,8 @@ import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 
-from stackroles.agents.repository import CHUNK, Sink, StepFailed
+from stackroles.agents.repository import Sink, StepFailed
+from stackroles.agents.restic_process import CHUNK
 
 READ_TIMEOUT = 300.0
 BUSY_SECONDS = 90.0

@@ -20,6 +20,9 @@ from typing import IO
 from stackroles.agents.galera_settings import Settings
 
 _CHUNK = 1 << 18
+# A client gives up long before; this is for one that is gone without a word, which would keep the
+# member from the next backup.
+STALL_SECONDS = 600.0
 _DONE = "completed OK!"
 _STATUS = "X-Backup-Status"
 
@@ -72,9 +75,18 @@ class Backups:
             request.send_header("Transfer-Encoding", "chunked")
             request.send_header("Trailer", _STATUS)
             request.end_headers()
+            # The server's time-out for a request does not hold for its answer: a repository may be
+            # slow for minutes, and the client takes nothing meanwhile.
+            request.connection.settimeout(STALL_SECONDS)
             try:
                 for data in _until_hung_up(process.stdout, request.connection):
                     request.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
+            except _Silent as error:
+                process.kill()
+                return str(error)
+            except TimeoutError:
+                process.kill()
+                return f"the client took nothing for {STALL_SECONDS:.0f} s"
             except OSError as error:
                 process.kill()
                 return f"the client went away: {error}"
@@ -86,6 +98,10 @@ class Backups:
         return failure
 
 
+class _Silent(Exception):  # noqa: N818 - what happened
+    """The program says nothing for too long."""
+
+
 def _until_hung_up(source: IO[bytes], client: socket.socket) -> Iterator[bytes]:
     """Yield what comes from a pipe until its end.
 
@@ -94,10 +110,13 @@ def _until_hung_up(source: IO[bytes], client: socket.socket) -> Iterator[bytes]:
 
     Raises:
         ConnectionError: the client closed the connection.
+        _Silent: nothing came for too long.
     """
     watched: list[IO[bytes] | socket.socket] = [source, client]
     while True:
-        ready, _, _ = select.select(watched, (), ())
+        ready, _, _ = select.select(watched, (), (), STALL_SECONDS)
+        if not ready:
+            raise _Silent(f"mariadb-backup wrote nothing for {STALL_SECONDS:.0f} s")
         if client in ready:
             if not client.recv(1, socket.MSG_PEEK):
                 raise ConnectionError("it closed the connection")

@@ -8,7 +8,6 @@ import hashlib
 import http.client
 import io
 import json
-import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,10 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-CHUNK = 1 << 20
-# restic takes its lock away when it is told to end, but waits for its input before it does: one
-# that copies a stream never ends by itself.
-END_SECONDS = 3.0
+from stackroles.agents.restic_process import (
+    CHUNK,
+    STALL_SECONDS,
+    STUCK_REQUEST_SECONDS,
+    ResticProcess,
+    Stalled,
+)
+
+# A repository that can be used answers its first question at once.
+ANSWER_SECONDS = 90.0
 # restic's documented exit codes: https://restic.readthedocs.io, "Exit codes".
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
 
@@ -88,33 +93,66 @@ class Part:
 
 
 class Restic:
-    """The repository, through the restic program; its address and key come from the environment."""
+    """The repository, through the restic program; its address and key come from the environment.
 
-    def __init__(self, program: str = "restic", tags: Iterable[str] = (), host: str = "") -> None:
-        self._base = [program, "--no-cache"]
+    Args:
+        tags: of the snapshots it makes.
+        host: of the snapshots it makes.
+        stall: seconds without progress after which any command fails.
+        answer: seconds within which the repository must have answered its first question.
+    """
+
+    def __init__(
+        self,
+        program: str = "restic",
+        tags: Iterable[str] = (),
+        host: str = "",
+        stall: float = STALL_SECONDS,
+        answer: float = ANSWER_SECONDS,
+    ) -> None:
+        self._base = [
+            program, "--no-cache", "--quiet", f"--stuck-request-timeout={STUCK_REQUEST_SECONDS}s"
+        ]  # fmt: skip
         self._tags = [word for tag in tags for word in ("--tag", tag)]
         self._host = ["--host", host] if host else []
+        self._stall, self._answer = stall, answer
 
     def run(self, step: str, *arguments: str) -> str:
         """Run restic and return its standard output; raises StepFailed with restic's own words."""
-        done = subprocess.run(
-            [*self._base, *arguments], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise self._failure(step, done.returncode, done.stderr)
-        return done.stdout
+        code, output, errors = self._run(step, arguments)
+        if code:
+            raise self._failure(step, code, errors)
+        return output
 
     def open(self) -> bool:
         """Make sure that the repository exists and the key opens it; return whether it is new."""
-        probe = subprocess.run(
-            [*self._base, "cat", "--no-lock", "config"], capture_output=True, text=True, check=False
-        )
-        if probe.returncode == NO_REPOSITORY:
+        code, _, errors = self._run("repository", ("cat", "--no-lock", "config"), self._answer)
+        if code == NO_REPOSITORY:
             self.run("repository", "init")
             return True
-        if probe.returncode:
-            raise self._failure("repository", probe.returncode, probe.stderr)
+        if code:
+            raise self._failure("repository", code, errors)
         return False
+
+    def _run(
+        self, step: str, arguments: Iterable[str], limit: float | None = None
+    ) -> tuple[int, str, str]:
+        """Run restic to its end; return its exit code, its output and its errors."""
+        process = self._start(arguments, limit=limit)
+        try:
+            code, output = process.finish()
+        except BaseException as error:
+            process.end()
+            if isinstance(error, Stalled):
+                raise _stalled(step, error, process) from error
+            raise
+        return code, output.decode(errors="replace"), process.errors
+
+    def _start(
+        self, arguments: Iterable[str], *, feed: bool = False, limit: float | None = None
+    ) -> ResticProcess:
+        command = [*self._base, *arguments]
+        return ResticProcess(command, feed=feed, stall=self._stall, limit=limit)
 
     def clean(self, snapshots: Iterable[str]) -> None:
         """Take away what runs that broke off left behind: locks, snapshots, and their data.
@@ -137,47 +175,52 @@ class Restic:
     def save(self, part: Part) -> tuple[Step, Mapping[str, str], int]:
         """Store one part; return its step, its facts and the bytes it added to the repository."""
         started = time.monotonic()
-        process = subprocess.Popen(
-            [*self._base, "backup", "--json", "--stdin", "--stdin-filename", part.filename,
-             *self._tags, "--tag", f"part={part.name}", *self._host],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        process = self._start(
+            ("backup", "--json", "--stdin", "--stdin-filename", part.filename,
+             *self._tags, "--tag", f"part={part.name}", *self._host),
+            feed=True,
         )  # fmt: skip
-        sink = HashingSink(process.stdin)
+        sink = HashingSink(process)
         try:
             facts = part.write(sink)
+            code, output = process.finish()
         except BaseException as error:
             # A snapshot exists only once restic saw the end of its input: it must not see it.
-            stderr = _end(process)
+            process.end()
+            if isinstance(error, Stalled):
+                raise _stalled(part.name, error, process) from error
             if isinstance(error, BrokenPipeError):
-                raise self._failure(part.name, 1, stderr.decode(errors="replace")) from error
+                raise self._failure(part.name, 1, process.errors) from error
             if isinstance(error, OSError | http.client.HTTPException | tarfile.TarError):
                 raise StepFailed(part.name, f"reading {part.name} failed: {error}") from error
             raise
-        stdout, stderr = process.communicate()
-        if process.returncode:
-            raise self._failure(part.name, process.returncode, stderr.decode(errors="replace"))
-        summary = _summary(part.name, stdout.decode())
+        if code:
+            raise self._failure(part.name, code, process.errors)
+        summary = _summary(part.name, output.decode())
         step = Step(part.name, sink.bytes, round(time.monotonic() - started, 2), sink.sha256,
                     summary["snapshot_id"])  # fmt: skip
         return step, facts, int(summary.get("data_added_packed") or summary.get("data_added") or 0)
 
     def read(self, step: Step, filename: str) -> str:
         """Return the checksum of a stored part as it is read back."""
-        process = subprocess.Popen(
-            [*self._base, "dump", str(step.snapshot), f"/{filename}"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        process = self._start(("dump", str(step.snapshot), f"/{filename}"))
         sink = HashingSink()
-        while process.stdout and (chunk := process.stdout.read(CHUNK)):
-            sink.write(chunk)
-        _, stderr = process.communicate()
-        if process.returncode:
-            raise self._failure("verify", process.returncode, stderr.decode(errors="replace"))
+        try:
+            for chunk in process.chunks():
+                sink.write(chunk)
+            code, _ = process.finish()
+        except BaseException as error:
+            process.end()
+            if isinstance(error, Stalled):
+                raise _stalled("verify", error, process) from error
+            raise
+        if code:
+            raise self._failure("verify", code, process.errors)
         return sink.sha256
 
     @staticmethod
-    def _failure(step: str, code: int, stderr: str) -> StepFailed:
-        words = " ".join(stderr.split())[-600:]
+    def _failure(step: str, code: int, errors: str) -> StepFailed:
+        words = errors[-600:]
         if code == WRONG_PASSWORD or "wrong password" in words:
             return StepFailed(
                 step,
@@ -197,14 +240,14 @@ class Restic:
         return StepFailed(step, words or f"restic ended with {code}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> bytes:
-    """End restic before it sees the end of its input; return what it said."""
-    process.terminate()
-    try:
-        process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-    return process.communicate()[1]
+def _stalled(step: str, error: Stalled, process: ResticProcess) -> StepFailed:
+    said = f" restic: {process.errors[-600:]}" if process.errors else ""
+    return StepFailed(
+        step,
+        f"the repository does not get on: {error}. See whether its server or volume answers, and "
+        f"whether this cluster reaches it.{said}",
+        "RepositoryStalled",
+    )
 
 
 def _summary(step: str, output: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from stackroles.roles.container import (
 
 RUN = "run"
 MAIN = "backup"
-AGENTS = ("backup.py", "database_copy.py", "repository.py")
+AGENTS = ("backup.py", "database_copy.py", "repository.py", "restic_process.py")
 _INPUTS, _COPIES, _SECRETS = "/backup/inputs", "/backup/copies", "/backup/secrets"
 _REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
 # The databases of OVN: ovn-nb(5) and ovn-sb(5); ports as in ovn-ctl(8).
@@ -148,7 +148,6 @@ def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
             ),
             Env("RESTIC_PASSWORD_FILE", f"{_KEY}/password"),
             Env("RESTIC_REPOSITORY", _address(run.policy)),
-            Env("RESTIC_PROGRESS_FPS", "0"),
         ),
         mounts=(ScratchMount("copies", _COPIES),),
     )

@@ -17,6 +17,7 @@ FAILED = frozenset(
         Reason.WRONG_ENCRYPTION_KEY,
         Reason.REPOSITORY_FULL,
         Reason.REPOSITORY_LOCKED,
+        Reason.REPOSITORY_STALLED,
     }
 )
 _OF_PROGRAM = {reason.value: reason for reason in FAILED}

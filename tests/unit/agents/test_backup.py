@@ -17,16 +17,23 @@ from typing_extensions import override
 from stackroles.agents.backup import Kept, Plan, Result, manifest, retention, run
 from stackroles.agents.database_copy import database
 from stackroles.agents.repository import Part, Restic, Sink, Step, StepFailed, directory, file
+from tests.support.alarm import alarm
 
 RESTIC = """#!{python}
-import hashlib, json, os, pathlib, signal, sys
-args = [a for a in sys.argv[1:] if a != "--no-cache"]
+import hashlib, json, os, pathlib, signal, sys, time
+options = ("--no-cache", "--quiet", "--stuck-request-timeout")
+args = [a for a in sys.argv[1:] if not a.startswith(options)]
 store = pathlib.Path({store!r})
 fail = store / ("fail-" + args[0])
 if fail.exists():
     code, words = fail.read_text().split(" ", 1)
     sys.stderr.write(words)
     sys.exit(int(code))
+hang = store / ("hang-" + args[0])
+if hang.exists():
+    sys.stderr.write(hang.read_text())
+    sys.stderr.flush()
+    time.sleep(600)
 locks = store / "locks"
 def locked():
     if list(locks.glob("*")):
@@ -51,7 +58,18 @@ elif args[0] == "backup":
     locks.mkdir(exist_ok=True)
     signal.signal(signal.SIGTERM, free)
     (locks / str(os.getpid())).touch()
-    data = sys.stdin.buffer.read()
+    data = b""
+    while chunk := sys.stdin.buffer.read(65536):
+        data += chunk
+        if (store / "noisy").exists():
+            for stream in (sys.stdout, sys.stderr):
+                stream.write("x" * 65536 + "\\n")
+                stream.flush()
+        while (store / "deaf").exists():
+            retry = "Save(<data/1>) returned error, retrying after 1s: request timeout\\n"
+            sys.stderr.write(retry)
+            sys.stderr.flush()
+            time.sleep(0.1)
     name = hashlib.sha256(data).hexdigest()[:8]
     tags = [args[i + 1] for i, a in enumerate(args) if a == "--tag"]
     (store / name).write_bytes(data)
@@ -64,6 +82,8 @@ elif args[0] == "forget":
     (store / "log").write_text("".join(json.dumps(s) + "\\n" for s in left))
 elif args[0] == "dump":
     data = (store / args[1]).read_bytes()
+    if (store / "noisy").exists():
+        sys.stderr.write("x" * (1 << 20))
     sys.stdout.buffer.write(data + (b"x" if (store / "rot").exists() else b""))
 elif args[0] == "snapshots":
     print(json.dumps(kept()))
@@ -80,6 +100,12 @@ def store(tmp_path: Path) -> Path:
     return repository
 
 
+@pytest.fixture(autouse=True)
+def _ends() -> Iterator[None]:
+    with alarm(60):
+        yield
+
+
 def wait_for(there: Callable[[], bool]) -> None:
     """Wait until something is so, at most ten seconds."""
     end = time.monotonic() + 10
@@ -88,8 +114,8 @@ def wait_for(there: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def restic(store: Path) -> Restic:
-    return Restic(str(store.parent / "restic"), ("set=one", "policy=daily"), "cloud")
+def restic(store: Path, **limits: float) -> Restic:
+    return Restic(str(store.parent / "restic"), ("set=one", "policy=daily"), "cloud", **limits)
 
 
 def work(tmp_path: Path) -> Plan:
@@ -146,6 +172,64 @@ def test_a_failed_repository_check_is_no_backup(store: Path, tmp_path: Path) -> 
     result = run(work(tmp_path), restic(store))
 
     assert (result.ok, result.message) == (False, "Fatal: repository contains errors")
+
+
+def stream(size: int) -> Part:
+    """Return a part of many writes."""
+
+    def write(sink: Sink) -> dict[str, str]:
+        for _ in range(size // 65536):
+            sink.write(b"p" * 65536)
+        return {}
+
+    return Part("database", "mariadb.mbstream", write)
+
+
+def test_a_restic_that_writes_more_than_its_pipes_hold_is_read_meanwhile(store: Path) -> None:
+    put(store)
+    (store / "noisy").touch()
+
+    step, _, stored = restic(store).save(stream(4 << 20))
+
+    assert (step.bytes, stored) == (4 << 20, 7)
+    assert restic(store).read(step, "mariadb.mbstream") == step.sha256
+
+
+def test_a_repository_that_takes_no_more_fails_the_part_with_restics_words(store: Path) -> None:
+    put(store)
+    (store / "deaf").touch()
+
+    with pytest.raises(StepFailed, match=r"nothing was .* for 1 s.*request timeout") as failed:
+        restic(store, stall=1.0).save(stream(4 << 20))
+
+    assert (failed.value.step, failed.value.reason) == ("database", "RepositoryStalled")
+    assert not list((store / "locks").iterdir())
+    assert not ids(store)
+
+
+@pytest.mark.parametrize("command", ["check", "prune", "snapshots"])
+def test_a_command_that_does_not_get_on_is_given_up(
+    store: Path, tmp_path: Path, command: str
+) -> None:
+    put(store)
+    (store / f"hang-{command}").write_text(
+        "Load(<index/1>) returned error, retrying after 1s: no\n"
+    )
+
+    result = run(work(tmp_path), restic(store, stall=1.0))
+
+    assert (result.ok, result.reason) == (False, "RepositoryStalled")
+    assert "restic: Load(<index/1>)" in result.message
+
+
+def test_a_repository_that_never_answers_is_given_up_at_once(store: Path, tmp_path: Path) -> None:
+    (store / "hang-cat").write_text("Stat(<config/>) returned error, retrying after 1s: 403\n")
+
+    result = run(work(tmp_path), restic(store, answer=1.0))
+
+    assert (result.ok, result.reason) == (False, "RepositoryStalled")
+    assert "no answer within 1 s" in result.message
+    assert "403" in result.message
 
 
 POSITION = "0f4b8c1e-6f0a-11f0-9b7a-0b3f8a3b2c1d:7929"

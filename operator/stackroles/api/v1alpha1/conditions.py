@@ -105,6 +105,7 @@ class Reason(StrEnum):
     BACKUP_FAILED = "BackupFailed", ConditionType.COMPLETE, "False"
     WRONG_ENCRYPTION_KEY = "WrongEncryptionKey", ConditionType.COMPLETE, "False"
     REPOSITORY_FULL = "RepositoryFull", ConditionType.COMPLETE, "False"
+    REPOSITORY_STALLED = "RepositoryStalled", ConditionType.COMPLETE, "False"
     REPOSITORY_LOCKED = "RepositoryLocked", ConditionType.COMPLETE, "False"
     BACKUP_EXPIRED = "BackupExpired", ConditionType.COMPLETE, "False"
 

@@ -1,0 +1,220 @@
+"""One run of the restic program: each of its pipes is served, and a stall ends it.
+
+Runs inside role pods: standard library only. One thread serves the three pipes by turns, so that
+restic never waits for a reader; and while it is waited for, two things are watched:
+
+- bytes: restic, its files and its sockets together must move some within the stall limit, as
+  `/proc/<pid>/io` counts them (proc(5));
+- its retries: an operation that keeps failing moves bytes too, and restic itself gives up only
+  after 15 minutes. It writes a line for each retry, and one when the operation succeeded at last.
+"""
+
+import fcntl
+import json
+import os
+import re
+import select
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+CHUNK = 1 << 20
+STALL_SECONDS = 240.0
+# A single request that makes no progress is cut off by restic after this time, and tried again.
+STUCK_REQUEST_SECONDS = 60
+CHECK_SECONDS = 1.0
+# restic removes its lock when it gets SIGTERM, but waits for its input before it does: one that
+# copies a stream never ends by itself.
+END_SECONDS = 3.0
+# Fewer are a runtime's timers and a refused connection, not progress.
+_LEAST_BYTES = 4096
+_OUTPUT_LIMIT = 64 << 20
+_LINE_LIMIT = 4096
+_LINES_KEPT = 20
+_RETRY = re.compile(r"^(?P<operation>.+?) returned error, retrying after [^:]+: ")
+_RECOVERED = re.compile(r"^(?P<operation>.+?) operation successful after \d+ retries")
+
+
+class Stalled(Exception):  # noqa: N818 - what happened, as in a condition
+    """Nothing moved for too long; says what was waited for."""
+
+
+class ResticProcess:
+    """A running restic.
+
+    Args:
+        command: the program and its arguments.
+        feed: whether its input is written by `write`; it has none otherwise.
+        stall: seconds without progress after which it is given up.
+        limit: seconds that it may take in all; None for any time.
+        listen: is given each line of its standard error.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        feed: bool = False,
+        stall: float = STALL_SECONDS,
+        limit: float | None = None,
+        listen: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+        self._stall, self._limit, self._listen = stall, limit, listen
+        self._started = self._moved_at = time.monotonic()
+        self._moved, self._checked_at = 0, 0.0
+        self._failing: dict[str, float] = {}
+        self._output, self._partial_line = bytearray(), b""
+        self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._open = [pipe for pipe in (self._process.stdout, self._process.stderr) if pipe]
+        if self._process.stdin is not None:
+            os.set_blocking(self._process.stdin.fileno(), False)
+            fcntl.fcntl(self._process.stdin, fcntl.F_SETPIPE_SZ, CHUNK)
+
+    @property
+    def errors(self) -> str:
+        """What restic wrote to its standard error last, as one line."""
+        return " ".join(" ".join(self._lines).split())
+
+    def write(self, data: bytes) -> int:
+        """Hand over all of `data`.
+
+        Raises:
+            BrokenPipeError: restic has closed its input.
+            Stalled: it takes no more.
+        """
+        assert self._process.stdin is not None  # noqa: S101 - it was opened with `feed`
+        # Whatever the source of the data took is not restic's time.
+        self._moved_at = time.monotonic()
+        rest = memoryview(data)
+        while rest:
+            if self._serve((self._process.stdin,)):
+                rest = rest[os.write(self._process.stdin.fileno(), rest) :]
+        return len(data)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the output as it comes, until its end; raises Stalled."""
+        while self._open or self._output:
+            if self._output:
+                yield self._take()
+                self._moved_at = time.monotonic()
+            else:
+                self._serve()
+
+    def finish(self) -> tuple[int, bytes]:
+        """End the input, wait for the end; return the exit code and the output that is left.
+
+        Raises:
+            Stalled: it does not get on, or wrote more than can be kept.
+        """
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._moved_at = time.monotonic()
+        while self._open:
+            self._serve()
+            if len(self._output) > _OUTPUT_LIMIT:
+                raise Stalled(f"restic wrote more than {_OUTPUT_LIMIT} bytes")
+        code = self._process.wait()
+        self._close()
+        return code, self._take()
+
+    def end(self) -> None:
+        """End restic before it sees the end of its input, which would make a snapshot."""
+        self._process.terminate()
+        deadline = time.monotonic() + END_SECONDS
+        while self._open and time.monotonic() < deadline:
+            self._read(deadline - time.monotonic())
+        if self._open:
+            self._process.kill()
+        self._process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        self._open.clear()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def _take(self) -> bytes:
+        data = bytes(self._output)
+        self._output.clear()
+        return data
+
+    def _serve(self, writable: Sequence[IO[bytes]] = ()) -> bool:
+        """Read what restic wrote; return whether one of `writable` can be written to."""
+        ready = self._read(CHECK_SECONDS, writable)
+        self._check()
+        return ready
+
+    def _read(self, seconds: float, writable: Sequence[IO[bytes]] = ()) -> bool:
+        readable, ready, _ = select.select(self._open, writable, (), max(seconds, 0.0))
+        for pipe in readable:
+            data = os.read(pipe.fileno(), CHUNK)
+            if pipe is self._process.stderr:
+                self._hear(data or b"\n")
+            if not data:
+                self._open.remove(pipe)
+            elif pipe is self._process.stdout:
+                self._output += data
+        return bool(ready)
+
+    def _hear(self, data: bytes) -> None:
+        *lines, rest = (self._partial_line + data).split(b"\n")
+        self._partial_line = rest[-_LINE_LIMIT:]
+        for raw in lines:
+            line = _plain(raw.decode(errors="replace").strip()[:_LINE_LIMIT])
+            if not line:
+                continue
+            self._lines.append(line)
+            if found := _RETRY.match(line):
+                self._failing.setdefault(found["operation"], time.monotonic())
+            elif found := _RECOVERED.match(line):
+                self._failing.pop(found["operation"], None)
+            self._listen(line)
+
+    def _check(self) -> None:
+        now = time.monotonic()
+        if now < self._checked_at + CHECK_SECONDS:
+            return
+        self._checked_at = now
+        moved = _bytes_moved(self._process.pid)
+        if moved is None or moved >= self._moved + _LEAST_BYTES:
+            self._moved, self._moved_at = moved or 0, now
+        if self._limit is not None and now > self._started + self._limit:
+            raise Stalled(f"no answer within {self._limit:.0f} s")
+        if now > self._moved_at + self._stall:
+            raise Stalled(f"nothing was read from or written to it for {self._stall:.0f} s")
+        if now > min(self._failing.values(), default=now) + self._stall:
+            raise Stalled(f"what it is asked has failed for {self._stall:.0f} s")
+
+
+def _plain(line: str) -> str:
+    """Return the text of an error, which restic writes as JSON where its output is."""
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(content, dict):
+        return line
+    error = content.get("error")
+    nested = error.get("message") if isinstance(error, dict) else error
+    return str(content.get("message") or nested or line)
+
+
+def _bytes_moved(pid: int) -> int | None:
+    """Return the bytes a process read and wrote; None where the kernel does not count them."""
+    try:
+        lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    except OSError:
+        return None
+    counts = dict(line.split(": ", 1) for line in lines)
+    return int(counts["rchar"]) + int(counts["wchar"])
