@@ -35,7 +35,7 @@ lint: $(VENV)/.made ## style of Python and Go, and the direction of imports
 type: $(VENV)/.made ## static types
 	$(RUN) mypy
 
-generate: $(VENV)/.made ## write what is generated: CRDs, RBAC, install.yaml, docs/api.md
+generate: $(VENV)/.made ## write what is generated: CRDs, RBAC, install.yaml, docs/api.md, docs/rollouts.md
 	@$(RUN) lab bin > /dev/null && eval "$$($(RUN) lab env)" && $(RUN) stackroles.codegen
 
 verify: $(VENV)/.made ## fail when a generated file is stale

@@ -23,7 +23,8 @@ def copy(tmp_path: Path, _helm: None) -> Path:
     for name in ("crds", "charts", "manifests"):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "docs").mkdir()
-    shutil.copy(ROOT / "docs/api.md", tmp_path / "docs/api.md")
+    for page in ("api.md", "rollouts.md"):
+        shutil.copy(ROOT / "docs" / page, tmp_path / "docs" / page)
     assert main(["--root", str(tmp_path)]) == 0
     return tmp_path
 

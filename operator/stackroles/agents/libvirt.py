@@ -89,7 +89,7 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
 def program(_: Sequence[str]) -> None:
     """Write libvirt's files, make the guests' cgroups and become libvirtd."""
     settings, name = node.settings(), node.node_name()
-    derived = virt_probe.identity("libvirt", settings.cloud, name)
+    derived = virt_probe.identity("libvirt", settings["cloud"], name)
     host_uuid = virt_probe.persisted(virt_probe.HOST_UUID, derived)
     write(ETC / "libvirtd.conf", LIBVIRTD.format(host_uuid=host_uuid))
     write(ETC / "qemu.conf", QEMU.format(user=NOVA, group=guest_group()))

@@ -5,8 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,43 +19,14 @@ class AgentError(Exception):
     """What is wrong on this node, in a sentence for people."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the operator says of all nodes of a pool.
+def settings() -> Mapping[str, Any]:
+    """Return the settings mounted into this pod, by name.
 
-    Attributes:
-        cloud: namespace and name of the cloud, "<namespace>/<name>".
-        interface: the node's interface for tunnels and the provider network, or None.
-        physical_network: neutron's name of the provider network.
-        gateway: whether this node may carry router gateways.
-        southbound: OVN's southbound database, "tcp:<host>:<port>" of each member, comma-separated.
-        virt_type: Auto, kvm or qemu.
+    A pod gets those that its role names (roles/compute.py) and no others, so that a changed one
+    rolls only the pods that read it.
     """
-
-    cloud: str
-    interface: str | None
-    physical_network: str
-    gateway: bool
-    southbound: str
-    virt_type: str
-
-    @classmethod
-    def from_json(cls, text: str) -> "Settings":
-        """Return the settings of a compute.json."""
-        data = json.loads(text)
-        return cls(
-            cloud=data["cloud"],
-            interface=data["interface"],
-            physical_network=data["physicalNetwork"],
-            gateway=data["gateway"],
-            southbound=data["southbound"],
-            virt_type=data["virtType"],
-        )
-
-
-def settings() -> Settings:
-    """Return the settings mounted into this pod."""
-    return Settings.from_json(SETTINGS.read_text())
+    found: dict[str, Any] = json.loads(SETTINGS.read_text())
+    return found
 
 
 def node_name() -> str:

@@ -79,19 +79,19 @@ class Keeper:
     """Keeps the underlay and guests' taps.
 
     Attributes:
-        settings: the pool's.
+        interface: the node's interface for tunnels and the provider network, or None.
         address: the node's.
         down: taps that were down at the last look.
     """
 
-    settings: node.Settings
+    interface: str | None
     address: str
     down: frozenset[str] = frozenset()
 
     def look(self) -> str:
         """Put right what is not; return what is wrong nevertheless, empty when all is in place."""
         try:
-            underlay.ensure(self.settings.interface, self.address)
+            underlay.ensure(self.interface, self.address)
             if underlay.datapath() == "netdev":
                 self.down = taps.lift(self.down)
         except AgentError as error:
@@ -106,10 +106,10 @@ def network() -> None:
     # As the first process of a container it would otherwise not be ended by it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     underlay.READY.unlink(missing_ok=True)
-    settings = node.settings()
+    interface = node.settings()["interface"]
     address = os.environ["NODE_ADDRESS"]
     started, due, trouble = 0.0, 0.0, ""
-    keeper = Keeper(settings, address)
+    keeper = Keeper(interface, address)
     while True:
         seen = SWITCH_PID.stat().st_mtime if SWITCH_PID.exists() else 0.0
         if seen != started or time.monotonic() >= due:

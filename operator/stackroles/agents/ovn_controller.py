@@ -1,10 +1,12 @@
 """ovn-controller on a compute node: registers the chassis' settings, then becomes the daemon."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stackroles.agents import node
-from stackroles.agents.node import Settings, vsctl
+from stackroles.agents.node import vsctl
 from stackroles.agents.openvswitch import LOG_OPTIONS, SOCKET
 from stackroles.agents.underlay import PROVIDER
 
@@ -13,7 +15,34 @@ RUN = Path("/run/ovn")
 UNDERLAY_SECONDS = 600.0
 
 
-def chassis(settings: Settings, name: str) -> dict[str, str]:
+@dataclass(frozen=True, kw_only=True)
+class ChassisSettings:
+    """What the pool says of its nodes as chassis.
+
+    Attributes:
+        interface: the node's interface for tunnels and the provider network, or None.
+        physical_network: neutron's name of the provider network.
+        gateway: whether this node may carry router gateways.
+        southbound: OVN's southbound database, "tcp:<host>:<port>" of each member, comma-separated.
+    """
+
+    interface: str | None
+    physical_network: str
+    gateway: bool
+    southbound: str
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> "ChassisSettings":
+        """Return the chassis' part of a pod's settings."""
+        return cls(
+            interface=settings["interface"],
+            physical_network=settings["physicalNetwork"],
+            gateway=settings["gateway"],
+            southbound=settings["southbound"],
+        )
+
+
+def chassis(settings: ChassisSettings, name: str) -> dict[str, str]:
     """Return the external ids by which ovn-controller and neutron know this node."""
     ids = {
         "system-id": name,
@@ -31,7 +60,7 @@ def chassis(settings: Settings, name: str) -> dict[str, str]:
     return ids
 
 
-def stale(settings: Settings) -> tuple[str, ...]:
+def stale(settings: ChassisSettings) -> tuple[str, ...]:
     """Return the external ids this node must not have any more."""
     if settings.interface is None:
         return ("ovn-bridge-mappings", "ovn-cms-options")
@@ -47,7 +76,7 @@ def encapsulation() -> str:
 
 def program(_: Sequence[str]) -> None:
     """Wait for the underlay, set the chassis' ids and become ovn-controller."""
-    settings = node.settings()
+    settings = ChassisSettings.from_settings(node.settings())
     node.wait_for("the underlay", encapsulation, UNDERLAY_SECONDS)
     ids = chassis(settings, node.node_name())
     vsctl("set", "open", ".", *(f'external_ids:{key}="{value}"' for key, value in ids.items()))

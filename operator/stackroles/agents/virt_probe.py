@@ -164,13 +164,13 @@ def program(_: Sequence[str]) -> None:
     settings, name = node.settings(), node.node_name()
     boot = f"{platform.release()} {BOOT_ID.read_text().strip()}"
     memory = STATE / "stackroles-probe.json"
-    verdict = judge(settings.virt_type, load(memory, boot))
-    if settings.virt_type == "Auto":
+    verdict = judge(settings["virtType"], load(memory, boot))
+    if settings["virtType"] == "Auto":
         memory.write_text(json.dumps(asdict(verdict) | {"boot": boot}))
-    compute = persisted(STATE / "compute_id", identity("compute", settings.cloud, name))
+    compute = persisted(STATE / "compute_id", identity("compute", settings["cloud"], name))
     CONFIG.write_text(nova_options(verdict))
     (STATE / "instances").mkdir(exist_ok=True)  # nova measures its file system before it makes it
-    host = persisted(HOST_UUID, identity("libvirt", settings.cloud, name))
+    host = persisted(HOST_UUID, identity("libvirt", settings["cloud"], name))
     report = {
         "virtType": verdict.virt_type, "virtReason": verdict.reason,
         "computeId": compute, "hostUuid": host,

@@ -12,6 +12,7 @@ from stackroles.codegen.crd import build_crd
 from stackroles.codegen.keysets import role_key_sets
 from stackroles.codegen.rbac import Scope, render_scope
 from stackroles.codegen.reference import api_reference
+from stackroles.codegen.rollouts import rollouts_page
 from stackroles.codegen.text import BANNER, dump_yaml
 
 Files = dict[Path, str]
@@ -34,6 +35,7 @@ def source_files() -> Files:
     for scope in Scope:
         files[Path(f"charts/stackroles/files/rbac/{scope}.yaml")] = BANNER + render_scope(scope)
     files[Path("docs/api.md")] = api_reference(crds, Reason)
+    files[Path("docs/rollouts.md")] = rollouts_page(crds)
     return files
 
 

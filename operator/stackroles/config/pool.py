@@ -1,7 +1,7 @@
 """One pool of compute nodes with its cloud: what its roles and builders read."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -106,24 +106,26 @@ class Pool:
                 merged.setdefault(section, {}).update(options)
         return merged
 
-    def agent_settings(self, southbound: str) -> str:
-        """Return the settings of the agent programs (agents/node.py).
+    def agent_settings(self, names: Iterable[str], southbound: str) -> str:
+        """Return settings of an agent program as JSON (agents/node.py).
 
         Args:
+            names: those that the program reads; a change of the others is none of its pod's.
             southbound: where OVN's southbound database answers.
+
+        Raises:
+            KeyError: there is no setting of a name.
         """
         network = self.spec.network
-        return json.dumps(
-            {
-                "cloud": f"{self.namespace}/{self.cloud.name}",
-                "interface": network.interface,
-                "physicalNetwork": network.physical_network,
-                "gateway": network.gateway,
-                "southbound": southbound,
-                "virtType": self.spec.virt_type.value,
-            },
-            indent=1,
-        )
+        known = {
+            "cloud": f"{self.namespace}/{self.cloud.name}",
+            "interface": network.interface,
+            "physicalNetwork": network.physical_network,
+            "gateway": network.gateway,
+            "southbound": southbound,
+            "virtType": self.spec.virt_type.value,
+        }
+        return json.dumps({name: known[name] for name in names}, indent=1)
 
 
 def pool_files(

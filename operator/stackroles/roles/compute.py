@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from stackroles.config.pool import Pool
-from stackroles.roles import ovn, resolvers
+from stackroles.roles import ovn
 from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
@@ -41,11 +41,13 @@ def node_root(because: str) -> Security:
     return Security(user=0, privileged=True, because=because)
 
 
-def settings_files(pool: Pool) -> Mapping[str, str]:
-    """Return the agents' settings."""
-    return {SETTINGS: pool.agent_settings(ovn.south(pool.cloud))}
+def settings_files(pool: Pool, *names: str) -> Mapping[str, str]:
+    """Return the file with the settings that a role's agents read, and no others.
 
+    The file is part of the pod's template: a setting that nobody in the pod reads would roll it.
 
-def client_files(pool: Pool) -> Mapping[str, str]:
-    """Return the settings of an agent that talks to OVN's southbound database."""
-    return {**settings_files(pool), **resolvers.FORGETFUL_FILES}
+    Args:
+        pool: the pool.
+        names: the settings, see Pool.agent_settings.
+    """
+    return {SETTINGS: pool.agent_settings(names, ovn.south(pool.cloud))}

@@ -1,6 +1,8 @@
 """libvirtd on a compute node; its guests live outside its pod."""
 
-from stackroles.config.pool import pool_files
+from collections.abc import Mapping
+
+from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import compute
 from stackroles.roles.container import (
     Amount,
@@ -13,12 +15,18 @@ from stackroles.roles.definition import RoleDefinition, Workload
 
 _ALIVE = ("virsh", "-c", "qemu:///system", "version", "--daemon")
 
+
+def files(pool: Pool) -> Mapping[str, str]:
+    """Return the settings of libvirt's agent."""
+    return compute.settings_files(pool, "cloud")
+
+
 LIBVIRT = RoleDefinition(
     name="libvirt",
     service="nova",
     image="libvirt",
     workload=Workload.DAEMON_SET,
-    files=pool_files(compute.settings_files),
+    files=pool_files(files),
     host_network=True,
     # QEMU's processes are the node's: a pod that comes back must see them.
     host_pid=True,

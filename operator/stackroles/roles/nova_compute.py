@@ -68,7 +68,11 @@ def files(pool: Pool) -> Mapping[str, str]:
         privileged,
         common.oslo_options(pool.options("nova-compute", "nova")),
     )
-    return {**compute.settings_files(pool), **common.broker_files(cloud), _CONFIG: rendered}
+    return {
+        **compute.settings_files(pool, "cloud", "virtType"),
+        **common.broker_files(cloud),
+        _CONFIG: rendered,
+    }
 
 
 NOVA_COMPUTE = RoleDefinition(

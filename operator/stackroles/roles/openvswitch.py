@@ -1,6 +1,8 @@
 """Open vSwitch on a compute node, and the underlay below it."""
 
-from stackroles.config.pool import pool_files
+from collections.abc import Mapping
+
+from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import compute
 from stackroles.roles.container import (
     Amount,
@@ -14,12 +16,18 @@ _STATE = HostMount("/var/lib/openvswitch", "/var/lib/openvswitch")
 _MOUNTS = (*compute.AGENT_MOUNTS, compute.SWITCH_RUN, _STATE)
 _NO_LIVENESS = "a restart of a switch that works costs every guest of the node its packets"
 
+
+def files(pool: Pool) -> Mapping[str, str]:
+    """Return the settings of the switch's agents."""
+    return compute.settings_files(pool, "interface")
+
+
 OPENVSWITCH = RoleDefinition(
     name="openvswitch",
     service="ovn",
     image="ovn",
     workload=Workload.DAEMON_SET,
-    files=pool_files(compute.settings_files),
+    files=pool_files(files),
     host_network=True,
     grace_period=15,
     containers=(

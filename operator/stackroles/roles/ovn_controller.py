@@ -1,6 +1,8 @@
 """ovn-controller: turns OVN's logical networks into flows of the node's switch."""
 
-from stackroles.config.pool import pool_files
+from collections.abc import Mapping
+
+from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import compute, resolvers
 from stackroles.roles.container import (
     Amount,
@@ -17,12 +19,19 @@ _CONNECTED = (
     'test "$(ovn-appctl -t ovn-controller connection-status)" = connected',
 )
 
+
+def files(pool: Pool) -> Mapping[str, str]:
+    """Return the settings of the chassis, and of a resolver that forgets failures."""
+    chassis = ("interface", "physicalNetwork", "gateway", "southbound")
+    return {**compute.settings_files(pool, *chassis), **resolvers.FORGETFUL_FILES}
+
+
 OVN_CONTROLLER = RoleDefinition(
     name="ovn-controller",
     service="ovn",
     image="ovn",
     workload=Workload.DAEMON_SET,
-    files=pool_files(compute.client_files),
+    files=pool_files(files),
     host_network=True,
     grace_period=15,
     needs=("ovn-sb",),

@@ -129,7 +129,9 @@ def _held_up(nodes: Mapping[str, ComputeNodeStatus]) -> Finding | None:
         for condition in nodes[name].conditions:
             finished = condition.reason == Reason.ROLLOUT_COMPLETE.value
             if condition.type == "Progressing" and condition.status == "False" and not finished:
-                return Finding(reason_of(condition.reason), f"Node {name}: {condition.message}")
+                # Of another version's reasons only the message is understood.
+                reason = reason_of(condition.reason) or Reason.NOT_BECOMING_READY
+                return Finding(reason, f"Node {name}: {condition.message}")
     return None
 
 

@@ -12,17 +12,15 @@ from stackroles.agents import libvirt, node, nova_compute, ovn_controller, virt_
 from stackroles.agents.virt_probe import Verdict
 
 SETTINGS = {
-    "cloud": "ns/demo",
     "interface": "eth1",
     "physicalNetwork": "physnet1",
     "gateway": True,
     "southbound": "tcp:sb-0:6642,tcp:sb-1:6642",
-    "virtType": "Auto",
 }
 
 
-def settings(**changes: object) -> node.Settings:
-    return node.Settings.from_json(json.dumps(SETTINGS | changes))
+def settings(**changes: object) -> ovn_controller.ChassisSettings:
+    return ovn_controller.ChassisSettings.from_settings(SETTINGS | changes)
 
 
 def test_a_chassis_with_an_interface_maps_the_provider_network_and_carries_gateways() -> None:

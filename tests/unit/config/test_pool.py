@@ -59,7 +59,12 @@ def test_a_role_sees_its_services_options_overlaid_by_its_own() -> None:
 
 
 def test_agents_are_told_of_the_network() -> None:
-    told = json.loads(pool(network={"interface": "eth1"}).agent_settings("tcp:sb:6642"))
-    assert (told["interface"], told["physicalNetwork"]) == ("eth1", "physnet1")
-    assert (told["cloud"], told["southbound"]) == ("ns/demo", "tcp:sb:6642")
-    assert json.loads(pool().agent_settings("tcp:sb:6642"))["interface"] is None
+    names = ("interface", "physicalNetwork", "cloud", "southbound")
+    found = json.loads(pool(network={"interface": "eth1"}).agent_settings(names, "tcp:sb:6642"))
+    assert (found["interface"], found["physicalNetwork"]) == ("eth1", "physnet1")
+    assert (found["cloud"], found["southbound"]) == ("ns/demo", "tcp:sb:6642")
+    assert json.loads(pool().agent_settings(names, "tcp:sb:6642"))["interface"] is None
+
+
+def test_an_agent_gets_no_setting_that_it_does_not_read() -> None:
+    assert json.loads(pool().agent_settings(["cloud"], "tcp:sb:6642")) == {"cloud": "ns/demo"}

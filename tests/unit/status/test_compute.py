@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.status.compute import (
@@ -145,6 +146,22 @@ def test_a_pool_repeats_what_holds_a_node_up() -> None:
     assert reason == "ImagePullFailed"
     assert message.startswith("Node n1: ")
     assert said(status, "Stalled")[0] == "True"
+
+
+def test_a_reason_of_another_version_of_the_operator_is_no_error() -> None:
+    held = Condition(
+        type="Progressing",
+        status="False",
+        reason="OfAnotherVersion",
+        message="broken",
+        last_transition_time=NOW,
+    )
+    one = node(None).model_copy(update={"conditions": (held,)})
+    assert said(pool(Selection(selected=1), one=one), "Progressing") == (
+        "False",
+        "NotBecomingReady",
+        "Node one: broken",
+    )
 
 
 def test_a_node_that_lost_an_agent_is_recovering_and_so_is_its_pool() -> None:

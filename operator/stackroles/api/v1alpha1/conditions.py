@@ -122,6 +122,9 @@ class Reason(StrEnum):
     HEALTHY = "Healthy", ConditionType.STALLED, "False"
 
 
-def reason_of(word: str) -> Reason:
-    """Return the reason a word stands for; raises StopIteration for an unknown one."""
-    return next(reason for reason in Reason if reason.value == word)
+def reason_of(value: str) -> Reason | None:
+    """Return the reason of a value, None for one that this version of the operator does not know.
+
+    A status may have been written by another version.
+    """
+    return next((reason for reason in Reason if reason.value == value), None)
