@@ -11,13 +11,16 @@ MANAGED_BY: Final = "stackroles"
 FIELD_MANAGER: Final = "stackroles"
 STATUS_MANAGER: Final = "stackroles-status"
 
-# Kubernetes' recommended labels; the pair (OWNER_KIND, INSTANCE) maps a child to its parent.
+# Kubernetes' recommended labels; the pair (OWNER_KIND, INSTANCE) maps a child to its parent, or
+# (OWNER_KIND, OWNER_NAME) what has no owner reference. Other tools act on INSTANCE: an Argo CD
+# Application of that name that tracks by label prunes what carries it and has no owner.
 LABEL_NAME: Final = "app.kubernetes.io/name"
 LABEL_INSTANCE: Final = "app.kubernetes.io/instance"
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 LABEL_PART_OF: Final = "app.kubernetes.io/part-of"
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_OWNER_KIND: Final = f"{API_GROUP}/owner-kind"
+LABEL_OWNER_NAME: Final = f"{API_GROUP}/owner-name"
 # Set on pods of one-shot Jobs, so that no budget or Service ever selects them.
 LABEL_STEP: Final = f"{API_GROUP}/step"
 # On Jobs and pods of a backup: which repository they write.

@@ -13,7 +13,7 @@ import pytest
 from lab import install
 from lab.install import NAMESPACE, Site
 from lab.kubectl import Kubectl, Object
-from tests.support.cloud import Cloud, wait_gone, wait_reason
+from tests.support.cloud import INSTANCE, OWNER_NAME, Cloud, wait_gone, wait_reason
 from tests.support.full_volume import FullVolume
 from tests.support.resources import NOWHERE, resource, small_cloud
 
@@ -43,11 +43,11 @@ def secret(name: str, **data: str) -> Object:
 
 def children(kubectl: Kubectl, cloud: str, *kinds: str) -> list[str]:
     """Return what there is of a cloud's children of some kinds."""
-    selector = f"app.kubernetes.io/instance={cloud}"
     return [
         f"{kind}/{item['metadata']['name']}"
         for kind in kinds
-        for item in kubectl.items(kind, selector)
+        for label in (INSTANCE, OWNER_NAME)
+        for item in kubectl.items(kind, f"{label}={cloud}")
     ]
 
 
@@ -70,8 +70,9 @@ def tidy(kubectl: Kubectl, full_volume: FullVolume) -> None:
                 kubectl.run("delete", plural, name, "--ignore-not-found", "--wait=false")
                 wait_gone(kubectl, plural, name, GONE_SECONDS)
     for cloud in (BROUGHT, PLACED):
-        selector = f"app.kubernetes.io/instance={cloud}"
-        kubectl.run("delete", "secrets,pvc,configmaps", "-l", selector, "--wait=false")
+        for label in (INSTANCE, OWNER_NAME):
+            selector = f"{label}={cloud}"
+            kubectl.run("delete", "secrets,pvc,configmaps", "-l", selector, "--wait=false")
         kubectl.run("delete", "configmap", f"{cloud}-state", "--ignore-not-found")
     for name in (KEY, BROUGHT):
         kubectl.run("delete", "secret", name, "--ignore-not-found")

@@ -10,6 +10,7 @@ from lab.kubectl import Kubectl, Object, condition_of, holds
 
 COMPONENT = "app.kubernetes.io/component"
 INSTANCE = "app.kubernetes.io/instance"
+OWNER_NAME = "stackroles.io/owner-name"
 OWNER_KIND = "stackroles.io/owner-kind"
 SOCKET = "/run/mysqld/mysqld.sock"
 READY_SECONDS = 420

@@ -11,6 +11,7 @@ from stackroles.constants import (
     LABEL_MANAGED_BY,
     LABEL_NAME,
     LABEL_OWNER_KIND,
+    LABEL_OWNER_NAME,
     LABEL_PART_OF,
     LABEL_STEP,
     MANAGED_BY,
@@ -42,6 +43,16 @@ def labels(owner: Parent, name: str, service: str) -> dict[str, str]:
     }
 
 
+def ownerless(child_labels: Mapping[str, str]) -> dict[str, str]:
+    """Return a child's labels for an object that has no reference to its owner.
+
+    The owner's name moves from the recommended label, by which other tools take what nobody owns
+    for theirs, to one of our own.
+    """
+    others = {key: value for key, value in child_labels.items() if key != LABEL_INSTANCE}
+    return others | {LABEL_OWNER_NAME: child_labels[LABEL_INSTANCE]}
+
+
 def step_labels(owner: Parent, service: str, step: str) -> dict[str, str]:
     """Return the labels of a step's Job and pods."""
     return labels(owner, STEP_NAME, service) | {LABEL_STEP: f"{service}.{step}"}
@@ -66,14 +77,14 @@ def metadata(
     Args:
         owner: the resource the child belongs to.
         name: the child's name.
-        child_labels: its labels.
+        child_labels: its labels, as `labels` returns them.
         keep: whether the child has no reference to its owner: it cannot be made again, so that it
             goes in the owner's teardown alone, where `deletionPolicy` is Delete.
     """
     return {
         "name": name,
         "namespace": owner.namespace,
-        "labels": dict(child_labels),
+        "labels": ownerless(child_labels) if keep else dict(child_labels),
         # An empty list says that there shall be none.
         "ownerReferences": [] if keep else [owner_reference(owner)],
     }

@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from stackroles.builders.metadata import Manifest, labels, metadata, owner_reference, selector
+from stackroles.builders.metadata import (
+    Manifest,
+    labels,
+    metadata,
+    owner_reference,
+    ownerless,
+    selector,
+)
 from stackroles.builders.pod import build_pod_template
 from stackroles.builders.rendering import Rendering
 from stackroles.config.owner import Owner
@@ -73,7 +80,7 @@ def build_claim_template(owner: Owner, role: RoleDefinition) -> Manifest:
     return {
         "metadata": {
             "name": role.volume.claim,
-            "labels": labels(owner, role.name, role.service),
+            "labels": ownerless(labels(owner, role.name, role.service)),
         },
         "spec": spec,
     }

@@ -84,6 +84,13 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         scope=Scope.WORKLOADS,
         group=API_GROUP,
+        resources=("backups",),
+        verbs=("patch",),
+        why="those of a schedule that a former version made get their present labels",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group=API_GROUP,
         resources=tuple(f"{plural}/status" for plural in _PLURALS),
         verbs=("patch",),
         why="what it observed",

@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
-from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND
 from stackroles.engine.queue import WorkQueue
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import OWN_KINDS, ObjectRef, ref_of
+from stackroles.kube.ownership import parent_of
 
 Object = dict[str, Any]
 
@@ -22,23 +22,14 @@ PASS: Final[ContextVar[ObjectRef | None]] = ContextVar("PASS", default=None)
 """The key whose pass the present task is part of."""
 
 
-def parent_of(obj: Object) -> ObjectRef | None:
-    """Return the custom resource that an object's labels name, or None."""
-    labels = obj["metadata"].get("labels", {})
-    kind, name = labels.get(LABEL_OWNER_KIND), labels.get(LABEL_INSTANCE)
-    if kind not in OWN_KINDS or not name:
-        return None
-    return ObjectRef(kind, obj["metadata"].get("namespace", ""), name)
-
-
 def keys_of(
     obj: Object, cache: Cache, watchers: Watchers, kinds: Collection[str]
 ) -> set[ObjectRef]:
     """Return all keys to reconcile when `obj` changed: of `kinds`, since no others are taken."""
     keys = {ref_of(obj)}
-    parent = parent_of(obj)
+    parent = parent_of(obj["metadata"].get("labels", {}))
     if parent is not None:
-        keys.add(parent)
+        keys.add(ObjectRef(parent.kind, obj["metadata"].get("namespace", ""), parent.name))
     for watcher in watchers.get(obj["kind"], ()):
         keys.update(watcher(obj, cache))
     return {key for key in keys if key.kind in kinds}

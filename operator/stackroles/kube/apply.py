@@ -10,6 +10,7 @@ from stackroles.constants import (
     LABEL_INSTANCE,
     LABEL_MANAGED_BY,
     LABEL_OWNER_KIND,
+    LABEL_OWNER_NAME,
     MANAGED_BY,
 )
 from stackroles.errors import Conflict, NotReady
@@ -186,13 +187,17 @@ def records_of(owner: Object) -> dict[ObjectRef, ChildRecord]:
 
 
 def prepare(owner: Object, manifest: Object) -> Object:
-    """Return the manifest with namespace and our labels filled in."""
+    """Return the manifest with namespace and our labels filled in.
+
+    One that says that it has no owner gets our own label of its owner's name.
+    """
     given = manifest["metadata"]
+    name_label = LABEL_OWNER_NAME if given.get("ownerReferences") == [] else LABEL_INSTANCE
     namespace = owner["metadata"].get("namespace", "")
     labels = {
         LABEL_MANAGED_BY: MANAGED_BY,
         LABEL_OWNER_KIND: owner["kind"],
-        LABEL_INSTANCE: owner["metadata"]["name"],
+        name_label: owner["metadata"]["name"],
         **given.get("labels", {}),
     }
     metadata = {**given, "labels": labels}

@@ -6,8 +6,8 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND
 from stackroles.kube.kinds import OWN_KINDS, ObjectRef, ref_of, uid_of, version_of
+from stackroles.kube.ownership import parent_of
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -200,11 +200,11 @@ class Cache:
 
     def _candidates(self, kind: str, labels: Mapping[str, str]) -> Iterator[Object]:
         objects = self._objects.get(kind, {})
-        instance = labels.get(LABEL_INSTANCE)
-        if instance is None:
+        parent = parent_of(labels)
+        if parent is None:
             yield from (objects[key] for key in sorted(objects))
             return
-        refs = self._by_label.get((kind, labels.get(LABEL_OWNER_KIND, ""), instance), ())
+        refs = self._by_label.get((kind, *parent), ())
         yield from (objects[ref.namespace, ref.name] for ref in sorted(refs))
 
     def _drop(self, ref: ObjectRef) -> None:
@@ -220,9 +220,8 @@ class Cache:
         metadata = obj["metadata"]
         for owner in metadata.get("ownerReferences", ()):
             yield self._by_owner, owner["uid"]
-        labels = metadata.get("labels", {})
-        if LABEL_INSTANCE in labels:
-            owner_kind, instance = labels.get(LABEL_OWNER_KIND, ""), labels[LABEL_INSTANCE]
-            yield self._by_label, (obj["kind"], "", instance)
-            if owner_kind:
-                yield self._by_label, (obj["kind"], owner_kind, instance)
+        parent = parent_of(metadata.get("labels", {}))
+        if parent is not None:
+            yield self._by_label, (obj["kind"], "", parent.name)
+            if parent.kind:
+                yield self._by_label, (obj["kind"], *parent)

@@ -19,6 +19,7 @@ from stackroles.kube.apply import (
 from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient
 from stackroles.kube.kinds import ObjectRef, ref_of, uid_of
+from stackroles.kube.ownership import with_live_claim_labels
 from stackroles.kube.reader import Reader
 from stackroles.kube.writer import Fence, Writer
 
@@ -106,6 +107,9 @@ class Children(Reader):
             if seen["metadata"].get("deletionTimestamp"):
                 return None
             check_owner(owner, seen)
+        if ref.kind == "StatefulSet" and seen is not None:
+            live = await self.read(*ref)
+            manifest = with_live_claim_labels(manifest, live) if live else manifest
         applied = await self._writer.apply(manifest)
         log.info("Applied", child=str(ref), news=seen is None)
         return ChildRecord.of(applied, digest, owner["metadata"].get("namespace", ""))

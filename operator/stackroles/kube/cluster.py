@@ -6,7 +6,13 @@ from typing import Any
 
 import structlog
 
-from stackroles.constants import FINALIZER, MANAGED_BY
+from stackroles.constants import (
+    FINALIZER,
+    LABEL_INSTANCE,
+    LABEL_OWNER_KIND,
+    LABEL_OWNER_NAME,
+    MANAGED_BY,
+)
 from stackroles.errors import ClusterError, Conflict, NotReady
 from stackroles.kube.apply import is_same_status, merge_patch, prepare
 from stackroles.kube.cache import Cache
@@ -14,6 +20,7 @@ from stackroles.kube.children import Children
 from stackroles.kube.client import KubeClient
 from stackroles.kube.events import Happening, Repeats, build_event, transitions
 from stackroles.kube.kinds import ref_of, uid_of
+from stackroles.kube.ownership import OWNERLESS_KINDS, owned_by_label_alone
 from stackroles.kube.writer import Fence
 
 Object = dict[str, Any]
@@ -103,6 +110,27 @@ class Cluster(Children):
         patch = {part: values for part, values in patch.items() if values}
         if patch:
             await self._writer.patch(obj, {"metadata": patch})
+
+    async def relabel_ownerless(self, owner: Object) -> None:
+        """Move the owner's name to our own label on what has no reference to `owner`.
+
+        Claims get their labels from a StatefulSet, whose template cannot change, and former
+        versions used the recommended label everywhere. What could not be changed is logged and
+        tried again by the next pass: no database waits for a label.
+        """
+        name, namespace = owner["metadata"]["name"], owner["metadata"]["namespace"]
+        wanted = {LABEL_INSTANCE: name, LABEL_OWNER_KIND: owner["kind"]}
+        for kind in OWNERLESS_KINDS:
+            for obj in owned_by_label_alone(self.list(kind, namespace, wanted)):
+                await self._relabel(obj, {LABEL_OWNER_NAME: name, LABEL_INSTANCE: None})
+
+    async def _relabel(self, obj: Object, labels: Mapping[str, str | None]) -> None:
+        try:
+            await self.patch_metadata(obj, labels=labels)
+        except ClusterError as error:
+            log.warning("Labels were not changed", child=str(ref_of(obj)), error=str(error))
+        else:
+            log.info("Relabelled", child=str(ref_of(obj)))
 
     async def annotate_pod(self, pod: Object, annotations: Mapping[str, str | None]) -> None:
         """Set annotations of exactly this pod (None removes)."""

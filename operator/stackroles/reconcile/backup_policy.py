@@ -12,6 +12,7 @@ from stackroles.constants import (
     GROUP_VERSION,
     LABEL_INSTANCE,
     LABEL_OWNER_KIND,
+    LABEL_OWNER_NAME,
     LABEL_STEP,
 )
 from stackroles.errors import NotReady, Rejected, SpecInvalid
@@ -127,7 +128,7 @@ async def _run_due(
 
 def _has_waiting(context: Context, parent: BackupParent) -> bool:
     """Tell whether a Backup of the schedule has not begun yet: it does what is due."""
-    scheduled = {LABEL_STEP: step_label(MARK), LABEL_INSTANCE: parent.name}
+    scheduled = {LABEL_STEP: step_label(MARK), LABEL_OWNER_NAME: parent.name}
     return any(
         not backup.get("status", {}).get("startedAt") and not is_finished(backup.get("status", {}))
         for backup in context.cluster.list("Backup", parent.namespace, scheduled)

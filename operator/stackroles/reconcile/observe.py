@@ -7,7 +7,7 @@ from typing import Any
 
 from stackroles import naming
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.builders.metadata import selector
+from stackroles.builders.metadata import ownerless, selector
 from stackroles.config.owner import Owner
 from stackroles.constants import (
     ANNOTATION_CONFIG_MAPS,
@@ -74,7 +74,8 @@ async def explain_pods(
 
 
 async def _explain_volume(cluster: Cluster, owner: Owner, state: RoleState) -> RoleState:
-    claims = cluster.list("PersistentVolumeClaim", owner.namespace, selector(owner, state.name))
+    labels = ownerless(selector(owner, state.name))
+    claims = cluster.list("PersistentVolumeClaim", owner.namespace, labels)
     for claim in claims:
         if claim.get("status", {}).get("phase") == "Pending":
             finding = await _explain_claim(cluster, claim)

@@ -45,6 +45,7 @@ async def reconcile_or_refuse(context: Context, reconcile: Reconcile, resource: 
         OperatorError: as the pass did, or its words could not be written.
     """
     try:
+        await context.cluster.relabel_ownerless(resource)
         await reconcile(context, resource)
     except SpecInvalid as error:
         await refuse(context, resource, Finding(error.reason, error.message))

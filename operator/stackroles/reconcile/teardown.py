@@ -5,7 +5,7 @@ from typing import Any
 from stackroles import naming
 from stackroles.api.v1alpha1.common import DeletionPolicy
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.constants import FINALIZER, LABEL_INSTANCE, LABEL_OWNER_KIND
+from stackroles.constants import FINALIZER, LABEL_OWNER_KIND, LABEL_OWNER_NAME
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
 from stackroles.status.conditions import Finding
@@ -69,9 +69,9 @@ async def _delete_kept(context: Context, resource: Object) -> None:
     StatefulSets first: while they are there, their controller makes a claim anew that is deleted.
     """
     namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
-    labels = {LABEL_INSTANCE: name, LABEL_OWNER_KIND: "CloudController"}
+    labels = {LABEL_OWNER_NAME: name, LABEL_OWNER_KIND: "CloudController"}
     kept = [
-        *context.cluster.list("StatefulSet", namespace, labels),
+        *context.cluster.owned(resource, "StatefulSet"),
         *context.cluster.list("Secret", namespace, labels),
         *context.cluster.list("PersistentVolumeClaim", namespace, labels),
     ]

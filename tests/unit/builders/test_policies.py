@@ -8,7 +8,14 @@ import pytest
 import yaml
 
 from stackroles.builders.cloud_controller import build_role, build_roles, build_step, unique
-from stackroles.constants import LABEL_INSTANCE, LABEL_MANAGED_BY, LABEL_NAME, LABEL_OWNER_KIND
+from stackroles.builders.secret import build_secret
+from stackroles.constants import (
+    LABEL_INSTANCE,
+    LABEL_MANAGED_BY,
+    LABEL_NAME,
+    LABEL_OWNER_KIND,
+    LABEL_OWNER_NAME,
+)
 from stackroles.roles import registry
 from stackroles.roles.container import Container
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
@@ -68,6 +75,23 @@ def test_child_has_labels_and_one_controlling_owner(manifest: Object) -> None:
         "uid-demo",
         True,
     )
+
+
+@pytest.mark.parametrize("workload", of_kind("StatefulSet"))
+def test_a_claim_carries_no_label_that_other_tools_act_on(workload: Object) -> None:
+    for claim in workload["spec"].get("volumeClaimTemplates", []):
+        labels = claim["metadata"]["labels"]
+        assert LABEL_INSTANCE not in labels
+        assert labels[LABEL_OWNER_NAME] == "demo"
+        assert {LABEL_NAME, LABEL_MANAGED_BY, LABEL_OWNER_KIND} <= labels.keys()
+
+
+def test_what_has_no_owner_carries_no_label_that_other_tools_act_on() -> None:
+    secret = build_secret(cloud(), "demo-admin", "admin", {"password": "x"})
+
+    assert secret["metadata"]["ownerReferences"] == []
+    assert LABEL_INSTANCE not in secret["metadata"]["labels"]
+    assert secret["metadata"]["labels"][LABEL_OWNER_NAME] == "demo"
 
 
 @pytest.mark.parametrize("manifest", named(ALL))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_NAME
 from stackroles.errors import Conflict, LeadershipLost, NotReady, Rejected, Unavailable
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
@@ -469,3 +470,48 @@ async def test_a_lost_lease_is_no_failure_of_a_child(monkeypatch: pytest.MonkeyP
         # The ConfigMap is refused, and by the time of the Deployment the Lease is lost.
         with pytest.raises(LeadershipLost):
             await w.cluster.apply_children(w.owner(), children(w.owner()))
+
+
+async def test_what_has_no_owner_loses_the_label_that_others_act_on() -> None:
+    async with world() as w:
+        labels = child_labels()
+        for number, kind in enumerate(("Secret", "PersistentVolumeClaim", "ConfigMap")):
+            metadata = {"name": f"c{number}", "namespace": "ns", "labels": labels}
+            w.see({"apiVersion": "v1", "kind": kind, "metadata": metadata})
+        owned = config_map("owned")
+        owned["metadata"] |= {"namespace": "ns", "labels": labels}
+        owned["metadata"] |= {"ownerReferences": owned_by(w.owner())}
+        w.see(owned)
+        w.api.faults.append(Fault("PATCH", "persistentvolumeclaims/c1", 500))
+
+        await w.cluster.relabel_ownerless(w.owner())
+        await w.cluster.relabel_ownerless(w.owner())
+
+        moved = {key: value for key, value in labels.items() if key != LABEL_INSTANCE}
+        moved[LABEL_OWNER_NAME] = "demo"
+        for plural, name in (
+            ("secrets", "c0"), ("persistentvolumeclaims", "c1"), ("configmaps", "c2"),
+        ):  # fmt: skip
+            found = w.api.get(plural, "ns", name)
+            assert found is not None
+            assert found["metadata"]["labels"] == moved
+        kept = w.api.get("configmaps", "ns", "owned")
+        assert kept is not None
+        assert kept["metadata"]["labels"] == labels
+        before = len(w.api.requests)
+        await w.cluster.relabel_ownerless(w.owner())
+        assert len(w.api.requests) == before
+
+
+async def test_a_stateful_set_that_exists_keeps_the_labels_of_its_claims() -> None:
+    async with world() as w:
+        spec = {"volumeClaimTemplates": [{"metadata": {"name": "data", "labels": {"a": "old"}}}]}
+        manifest = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}}
+        await w.cluster.apply_children(w.owner(), [{**manifest, "spec": spec}])
+        fresh = {"volumeClaimTemplates": [{"metadata": {"name": "data", "labels": {"a": "new"}}}]}
+
+        await w.cluster.apply_children(w.owner(), [{**manifest, "spec": fresh}])
+
+        found = w.api.get("statefulsets", "ns", "db")
+        assert found is not None
+        assert found["spec"] == spec
