@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.errors import LabError
 from lab.kubectl import Object
 from tests.support.cloud import Cloud, wait_gone
 
@@ -16,6 +17,7 @@ DATABASE = "e2e"
 PROGRAMS = Path(__file__).parent
 FOLDER = "/programs"
 RECORD = "/record/rows.jsonl"
+CALLS = "/record/calls.jsonl"
 USER = 65534
 
 
@@ -135,6 +137,38 @@ class Client:
         )  # fmt: skip
         return answered
 
+    def start_calls(self, gets: Mapping[str, str]) -> None:
+        """Call APIs every second from now on, by the addresses their Services have now.
+
+        Args:
+            gets: Service and path of each call by its name: `{"images": "glance:9292/v2/images"}`.
+        """
+        wanted = {
+            "auth_url": f"http://{self._address('keystone')}:5000/v3",
+            "gets": {
+                name: f"http://{self._address(role)}:{rest}"
+                for name, (role, _, rest) in ((n, url.partition(":")) for n, url in gets.items())
+            },
+        }
+        # Detached: exec ends, the calls go on until the pod does.
+        command = f"python3 -B {FOLDER}/client_calls.py < /record/wanted > /record/errors 2>&1 &"
+        self.cloud.kubectl.run(
+            "exec", "-i", NAME, "--", "sh", "-ec", f"cat > /record/wanted; {command}",
+            stdin=json.dumps(wanted),
+        )  # fmt: skip
+
+    def calls(self) -> list[Object]:
+        """Return every call made so far; see client_calls for the fields."""
+        text = self.cloud.kubectl.run("exec", NAME, "--", "cat", CALLS)
+        whole = text if text.endswith("\n") else text.rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def _address(self, role: str) -> str:
+        found = self.cloud.kubectl.get("service", f"{self.cloud.name}-{role}")
+        if found is None:
+            raise LabError(f"the Service of {role} does not exist")
+        return str(found["spec"]["clusterIP"])
+
     def compute_services(self) -> list[Object]:
         """Return nova's services, empty while the API does not answer."""
         url = f"http://{self.cloud.name}-nova-api:8774/v2.1/os-services"
@@ -143,7 +177,8 @@ class Client:
 
     def _manifests(self, password: str) -> list[Object]:
         programs = {
-            name: (PROGRAMS / name).read_text() for name in ("client_program.py", "client_ask.py")
+            name: (PROGRAMS / name).read_text()
+            for name in ("client_program.py", "client_ask.py", "client_calls.py")
         }
         image = self.cloud.pods("keystone")[0]["spec"]["containers"][0]["image"]
         labels = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": self.cloud.name}

@@ -7,7 +7,7 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.errors import SpecInvalid
-from stackroles.roles import common, wsgi
+from stackroles.roles import common, resolvers, wsgi
 from stackroles.roles.accepts import ANY, UWSGI
 from stackroles.roles.container import (
     Amount,
@@ -87,6 +87,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
     options = cloud.options("glance", "glance")
     overrides = options.get(UWSGI, {})
     return {
+        **resolvers.python_files(cloud),
         _CONFIG: _render(cloud, common.oslo_options(options)),
         "/etc/glance/uwsgi.ini": wsgi.uwsgi(
             "glance.common.wsgi_app:init_app()",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
-from stackroles.roles import common, wsgi
+from stackroles.roles import common, resolvers, wsgi
 from stackroles.roles.accepts import ANY, UWSGI
 from stackroles.roles.container import (
     Amount,
@@ -75,6 +75,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
     options = cloud.options("keystone", "keystone")
     overrides = options.get(UWSGI, {})
     return {
+        **resolvers.python_files(cloud),
         _CONFIG: _render(cloud, common.oslo_options(options)),
         "/etc/keystone/uwsgi.ini": wsgi.uwsgi("keystone.wsgi.api:application", PORT, overrides),
     }

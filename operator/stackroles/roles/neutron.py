@@ -87,6 +87,7 @@ def api_files(cloud: Cloud) -> Mapping[str, str]:
     options = cloud.options("neutron-api", "neutron")
     overrides = options.get(UWSGI, {})
     return {
+        **resolvers.python_files(cloud),
         **resolvers.FORGETFUL_FILES,
         **common.broker_files(cloud),
         _CONFIG: _render(cloud, "neutron-api", common.oslo_options(options)),
@@ -104,6 +105,7 @@ def _files(role: str) -> Files:
     def files(cloud: Cloud) -> Mapping[str, str]:
         user = common.oslo_options(cloud.options(role, "neutron"))
         return {
+            **resolvers.python_files(cloud),
             **resolvers.FORGETFUL_FILES,
             **common.broker_files(cloud),
             _CONFIG: _render(cloud, role, user),
@@ -165,7 +167,7 @@ def _worker_role(name: str, program: str, readiness: Probe, because: str) -> Rol
                 startup=replace(readiness, period=1, failures=300),
                 readiness=readiness,
                 no_liveness_because=common.NO_RPC_LIVENESS,
-                env=(resolvers.SYSTEM, resolvers.FORGETFUL, *_ENV),
+                env=(*resolvers.PYTHON, resolvers.FORGETFUL, *_ENV),
                 mounts=(FileMount(), *common.scratch(HOME)),
                 resources=Amount(memory="144Mi", memory_limit="768Mi"),
             ),

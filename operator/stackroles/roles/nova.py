@@ -107,6 +107,7 @@ def _api_files(role: str, module: str, port: int) -> Files:
         extra = {"DEFAULT": {"host": cloud.workload(role)}}
         overrides = cloud.options(role, "nova").get(UWSGI, {})
         return {
+            **resolvers.python_files(cloud),
             **common.broker_files(cloud),
             _CONFIG: _render(cloud, role, extra),
             "/etc/nova/uwsgi.ini": wsgi.uwsgi(module, port, overrides),
@@ -117,7 +118,11 @@ def _api_files(role: str, module: str, port: int) -> Files:
 
 def _files(role: str, extra: Options | None = None) -> Files:
     def files(cloud: Cloud) -> Mapping[str, str]:
-        return {**common.broker_files(cloud), _CONFIG: _render(cloud, role, extra or {})}
+        return {
+            **resolvers.python_files(cloud),
+            **common.broker_files(cloud),
+            _CONFIG: _render(cloud, role, extra or {}),
+        }
 
     return files
 
@@ -202,7 +207,7 @@ def _worker_role(name: str) -> RoleDefinition:
                 startup=common.tcp_established(common.BROKER_PORT, period=1, failures=300),
                 readiness=common.tcp_established(common.BROKER_PORT, period=10, failures=3),
                 no_liveness_because=common.NO_RPC_LIVENESS,
-                env=(resolvers.SYSTEM, *_DATABASES, _BROKER, *_CLIENTS),
+                env=(*resolvers.PYTHON, *_DATABASES, _BROKER, *_CLIENTS),
                 mounts=(FileMount(), *common.scratch(HOME)),
                 resources=Amount(memory="144Mi", memory_limit="768Mi"),
             ),
@@ -242,7 +247,7 @@ NOVA_NOVNCPROXY = RoleDefinition(
             startup=Probe(port=CONSOLE_PORT, period=1, failures=300),
             readiness=Probe(port=CONSOLE_PORT, http_path="/vnc_lite.html", period=10, timeout=10),
             no_liveness_because="a restart would cut the consoles that are open",
-            env=(resolvers.SYSTEM, *_DATABASES, _BROKER, *_CLIENTS),
+            env=(*resolvers.PYTHON, *_DATABASES, _BROKER, *_CLIENTS),
             mounts=(FileMount(), *common.scratch(HOME)),
             resources=Amount(memory="112Mi", memory_limit="512Mi"),
         ),

@@ -7,7 +7,6 @@ from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import common, compute, nova, resolvers
 from stackroles.roles.accepts import NO_WSGI
 from stackroles.roles.container import (
-    AGENT_PATH,
     Amount,
     Container,
     Env,
@@ -69,6 +68,7 @@ def files(pool: Pool) -> Mapping[str, str]:
         common.oslo_options(pool.options("nova-compute", "nova")),
     )
     return {
+        **resolvers.python_files(cloud),
         **compute.settings_files(pool, "cloud", "virtType"),
         **common.broker_files(cloud),
         _CONFIG: rendered,
@@ -113,8 +113,7 @@ NOVA_COMPUTE = RoleDefinition(
             readiness=common.tcp_established(common.BROKER_PORT, period=10, failures=3),
             no_liveness_because=common.NO_RPC_LIVENESS,
             env=(
-                AGENT_PATH,
-                resolvers.SYSTEM,
+                *resolvers.PYTHON,
                 _BROKER,
                 *_CLIENTS,
                 FieldEnv("OS_DEFAULT__HOST", "spec.nodeName"),

@@ -7,7 +7,6 @@ from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import common, compute, neutron, nova, ovn, resolvers
 from stackroles.roles.accepts import NO_WSGI
 from stackroles.roles.container import (
-    AGENT_PATH,
     Amount,
     Container,
     FieldEnv,
@@ -51,7 +50,11 @@ def files(pool: Pool) -> Mapping[str, str]:
     privileged: oslo.Options = dict.fromkeys(_PRIVILEGED, helper)
     user = common.oslo_options(pool.options("ovn-metadata", "neutron"))
     rendered = oslo.render(common.logging(), options, privileged, user)
-    return {_CONFIG: rendered, **resolvers.FORGETFUL_FILES}
+    return {
+        **resolvers.python_files(cloud),
+        **resolvers.FORGETFUL_FILES,
+        _CONFIG: rendered,
+    }
 
 
 OVN_METADATA = RoleDefinition(
@@ -74,8 +77,7 @@ OVN_METADATA = RoleDefinition(
             no_liveness_because="it ends when it breaks, and takes the proxies of all networks "
             "of the node with it",
             env=(
-                AGENT_PATH,
-                resolvers.SYSTEM,
+                *resolvers.PYTHON,
                 resolvers.FORGETFUL,
                 FieldEnv("OS_DEFAULT__HOST", "spec.nodeName"),
                 SecretEnv("OS_DEFAULT__METADATA_PROXY_SHARED_SECRET", "nova", "metadata-secret"),

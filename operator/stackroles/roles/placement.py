@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
-from stackroles.roles import common, wsgi
+from stackroles.roles import common, resolvers, wsgi
 from stackroles.roles.accepts import ANY, UWSGI
 from stackroles.roles.container import (
     Amount,
@@ -44,6 +44,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
     options = cloud.options("placement", "placement")
     overrides = options.get(UWSGI, {})
     return {
+        **resolvers.python_files(cloud),
         _CONFIG: _render(cloud, common.oslo_options(options)),
         "/etc/placement/uwsgi.ini": wsgi.uwsgi("placement.wsgi.api:application", PORT, overrides),
     }

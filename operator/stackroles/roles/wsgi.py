@@ -119,7 +119,7 @@ def api_container(
         no_liveness_because=NO_API_LIVENESS,
         # Endpoints are withdrawn while the server still answers.
         pre_stop=("sleep", "3"),
-        env=(resolvers.SYSTEM, *env),
+        env=(*resolvers.PYTHON, *env),
         mounts=(FileMount(), *mounts),
         resources=resources,
     )

@@ -134,6 +134,13 @@ def test_no_resolver_keeps_a_wrong_answer_from_the_time_of_boot() -> None:
         assert "cache-max-negative-ttl: 5" in config(name, path)
 
 
+@pytest.mark.parametrize("name", ["nova-compute", "ovn-metadata"])
+def test_known_addresses_are_kept_in_python_programs(name: str) -> None:
+    [container] = pod(name)["containers"]
+    assert environment(name)["PYTHONPATH"] == "/usr/local/lib"
+    assert "/usr/local/lib/sitecustomize.py" in {m["mountPath"] for m in container["volumeMounts"]}
+
+
 def test_nova_compute_is_replaced_when_there_are_other_brokers() -> None:
     one = cloud(roles={"rabbitmq": {"clustering": {"replicas": 1}}})
     other = replace(pool(), cloud=one)

@@ -12,7 +12,7 @@ import pytest
 
 from stackroles.config.cloud import Cloud
 from stackroles.plan import credentials
-from stackroles.roles import common, nova, ovn, rabbitmq, registry
+from stackroles.roles import common, nova, ovn, rabbitmq, registry, resolvers
 from stackroles.roles.container import Container, SecretEnv, SecretMount
 from stackroles.roles.definition import (
     Files,
@@ -291,6 +291,21 @@ def test_pods_that_use_the_broker_are_replaced_when_there_are_other_brokers(
     one = cloud(roles={"rabbitmq": {"clustering": {"replicas": 1}}})
     changes = role.files is not None and role.files(one) != role.files(cloud())
     assert changes == (uses_broker(role) or role.name == "rabbitmq")
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        pytest.param(role, id=role.name)
+        for role in registry.CONTROLLER_ROLES
+        if registry.service(role.service).catalogue
+    ],
+)
+def test_known_addresses_are_kept_in_every_python_service(role: RoleDefinition) -> None:
+    assert role.files is not None
+    assert "/usr/local/lib/sitecustomize.py" in role.files(cloud())
+    for container in role.containers:
+        assert set(resolvers.PYTHON) <= set(container.env)
 
 
 def test_definitions_hold_each_account_with_its_own_virtual_host() -> None:
