@@ -23,7 +23,7 @@ venv: $(VENV)/.made ## make the Python environment in .venv
 demo: $(VENV)/.made ## from nothing to a cloud that runs a guest, with a live view
 	@$(RUN) lab demo --name $(NAME)
 
-test: $(VENV)/.made ## every test slice within its budget: build, unit and apiserver, bring-up, e2e, one long case
+test: $(VENV)/.made ## every test slice within its budget: build, unit and apiserver, bring-up, the core end to end, some areas, one long case
 	@$(RUN) lab test
 
 lint: $(VENV)/.made ## style of Python and Go, and the direction of imports
@@ -47,10 +47,10 @@ unit: $(VENV)/.made ## unit tests
 apiserver: $(VENV)/.made ## tests against a real API server and etcd
 	$(RUN) pytest tests/apiserver -q
 
-e2e: $(VENV)/.made ## tests on a cluster of their own, made anew
-	$(RUN) lab test --slice build --slice bring-up --slice e2e
+e2e: $(VENV)/.made ## the core and some areas on a cluster of their own, made anew
+	$(RUN) lab test --slice build --slice bring-up --slice e2e --slice areas
 
-long: $(VENV)/.made ## every long case on the tests' cluster, made anew; writes docs/long-cases.md
+long: $(VENV)/.made ## every area and long case on the tests' cluster, made anew; writes docs/long-cases.md
 	$(RUN) lab test --slice build --slice bring-up
 	$(RUN) lab long
 

@@ -67,12 +67,14 @@ class Limits:
         total: Budget of all of them from empty caches.
         total_warm: Budget of all of them with warm caches.
         warm_build: A run whose build slice took less than this found its caches warm.
+        unmeasured_area: What an area is taken to need as long as no run of it is on record.
     """
 
     slices: Mapping[str, float]
     total: float
     total_warm: float
     warm_build: float
+    unmeasured_area: float
 
     def of(self, outcomes: Sequence[Outcome]) -> float:
         """Return what all slices of a run together may take."""
@@ -101,6 +103,7 @@ def load(file: Path = FILE) -> Limits:
         content["total"] * 60,
         content["total_warm"] * 60,
         content["warm_build"] * 60,
+        content["unmeasured_area"] * 60,
     )
 
 

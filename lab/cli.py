@@ -179,6 +179,10 @@ def run_tests(
     wanted = [item for item in known if not chosen or item.name in chosen]
     paths = Paths.from_environment()
     good = _report(slices.run(wanted, typer.echo))
+    if not chosen:
+        areas, case = slices.rotated()
+        runs = rotation.last_runs(rotation.RECORD.read_text())
+        typer.echo(rotation.left_out((*areas, case), runs))
     if good and not chosen:
         cluster.down(paths, engine.get(paths), slices.CLUSTER)
     elif slices.uses_cluster(wanted):
@@ -193,8 +197,9 @@ def run_tests(
 def run_long(
     cases: Annotated[list[str] | None, typer.Option("--case", help="Run only this one.")] = None,
 ) -> None:
-    """Run the long cases on the cluster that is up and write their results into the docs."""
-    known = rotation.cases()
+    """Run areas and long cases on the cluster that is up and write their results into the docs."""
+    areas = rotation.areas()
+    known = areas | rotation.cases()
     unknown = set(cases or ()) - known.keys()
     if unknown:
         raise LabError(
@@ -203,7 +208,8 @@ def run_long(
     commit = rotation.shown_commit()
     outcomes = []
     for case in cases or known:
-        (outcome,) = slices.run([slices.long_slice(case)], typer.echo)
+        item = slices.areas_slice([case]) if case in areas else slices.long_slice(case)
+        (outcome,) = slices.run([item], typer.echo)
         ended = rotation.LastRun(
             f"{datetime.now(UTC):%Y-%m-%d}", commit, outcome.seconds or 0, outcome.tally.render()
         )

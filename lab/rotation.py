@@ -1,11 +1,14 @@
-"""Cases too long for every run: a run takes one, by its commit; docs keep the last run of each."""
+"""Tests for which a run has no time: it takes some, by its commit; docs keep the last run of each.
+
+An area is a file of end-to-end tests beside the core, a long case one of `tests/e2e/long`.
+"""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +17,17 @@ from lab.artifacts import digest, tree
 from lab.errors import LabError
 from lab.paths import REPOSITORY
 
-FOLDER = REPOSITORY / "tests" / "e2e" / "long"
+E2E = REPOSITORY / "tests" / "e2e"
+FOLDER = E2E / "long"
+CORE = ("bring_up", "guest", "backup", "recovery", "idle")
+"""What every run takes; all other files beside them are areas."""
 RECORD = REPOSITORY / "docs" / "long-cases.md"
 PREFIX = "test_"
 COLUMNS = ("case", "what it shows", "last run", "commit", "seconds", "result")
-ROW = re.compile(r"^\| (?P<case>[a-z_]+) \|.*\|$")
+ROW = re.compile(
+    r"^\| (?P<case>[a-z_]+) \|[^|]*\| (?P<day>[0-9-]+) \| (?P<commit>[0-9a-f]+\+?) "
+    r"\| (?P<seconds>[0-9]+) \| (?P<result>[^|]*) \|$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +56,63 @@ def cases(folder: Path = FOLDER) -> dict[str, str]:
     return found
 
 
-def path(case: str) -> str:
-    """Return a case's file, relative to the repository."""
-    return str((FOLDER / f"{PREFIX}{case}.py").relative_to(REPOSITORY))
+def areas(folder: Path = E2E) -> dict[str, str]:
+    """Return area -> the first line of its file's docstring, in alphabetical order."""
+    return {name: said for name, said in cases(folder).items() if name not in CORE}
+
+
+def path(name: str) -> str:
+    """Return the file of a long case, an area or a part of the core, relative to the repository."""
+    file = FOLDER / f"{PREFIX}{name}.py"
+    beside = E2E / f"{PREFIX}{name}.py"
+    return str((file if file.is_file() else beside).relative_to(REPOSITORY))
 
 
 def chosen(commit: str, names: Sequence[str]) -> str:
     """Return the case that a commit runs: the same each time, another for another commit."""
     number = int(hashlib.sha256(commit.encode()).hexdigest(), 16)
     return sorted(names)[number % len(names)]
+
+
+def chosen_areas(commit: str, seconds: Mapping[str, float], budget: float) -> tuple[str, ...]:
+    """Return the areas that a commit runs: in an order of its own, as many as fit, one at least.
+
+    Args:
+        commit: The commit; the same one always takes the same areas.
+        seconds: What each area needs.
+        budget: What all of them together may take, in seconds.
+    """
+    taken: list[str] = []
+    for area in sorted(
+        seconds, key=lambda name: hashlib.sha256(f"{commit} {name}".encode()).digest()
+    ):
+        if not taken or sum(seconds[name] for name in (*taken, area)) <= budget:
+            taken.append(area)
+    return tuple(taken)
+
+
+def last_runs(text: str) -> dict[str, LastRun]:
+    """Return the last run of each long case and area in a record."""
+    rows = (ROW.match(line) for line in text.splitlines())
+    return {
+        row["case"]: LastRun(row["day"], row["commit"], float(row["seconds"]), row["result"])
+        for row in rows
+        if row
+    }
+
+
+def left_out(taken: Collection[str], runs: Mapping[str, LastRun]) -> str:
+    """Return as text what a run leaves out, with the last run of each on record; empty: nothing."""
+    names = [name for name in (*areas(), *cases()) if name not in taken]
+    width = max((len(name) for name in names), default=0)
+    lines = [f"{name:<{width}}  {_last(runs.get(name))}" for name in names]
+    return "\n".join(["left out this time, and the last run on record:", *lines] if lines else [])
+
+
+def _last(run: LastRun | None) -> str:
+    if run is None:
+        return "none"
+    return f"{run.day}  {run.commit}  {run.seconds:.0f} s  {run.result}"
 
 
 def commit() -> str:

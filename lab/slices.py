@@ -63,7 +63,7 @@ def _pytest(name: str, *arguments: str) -> Step:
 
 STATIC = (
     _python("lint", "ruff", "check", "."),
-    _python("format", "ruff", "format", "--check", "lab"),
+    _python("format", "ruff", "format", "--check", "."),
     Step("layers", (str(Path(sys.executable).parent / "lint-imports"),)),
     _python("go", "lab", "gofmt"),
     _python("types", "mypy"),
@@ -71,8 +71,7 @@ STATIC = (
 )
 CLUSTER = "stackroles-test"
 """The tests' cluster; the demo's is another one."""
-BRING_UP = "tests/e2e/test_bring_up.py"
-LONG = str(rotation.FOLDER.relative_to(REPOSITORY))
+BRING_UP = "bring_up"
 SLICES = (
     Slice("build", (_python("build", "lab", "build"),)),
     Slice(
@@ -91,14 +90,18 @@ SLICES = (
             _python("no cluster", "lab", "cluster", "down", "--name", CLUSTER),
             _python("cluster", "lab", "cluster", "up", "--name", CLUSTER),
             _python("images", "lab", "images", "load", "--name", CLUSTER),
-            _pytest("bring-up", BRING_UP, "-v"),
+            _pytest("bring-up", rotation.path(BRING_UP), "-v"),
         ),
         needs=("build",),
         ordered=True,
     ),
     Slice(
         "e2e",
-        (_pytest("e2e", "tests/e2e", f"--ignore={BRING_UP}", f"--ignore={LONG}", "-v"),),
+        (
+            _pytest(
+                "e2e", *(rotation.path(name) for name in rotation.CORE if name != BRING_UP), "-v"
+            ),
+        ),
         needs=("build", "bring-up"),
     ),
 )
@@ -110,9 +113,30 @@ def long_slice(case: str) -> Slice:
     return Slice("long", (step,), needs=("build", "bring-up"))
 
 
+def areas_slice(areas: Iterable[str]) -> Slice:
+    """Return the slice of some areas, each a step of its own."""
+    steps = tuple(_pytest(f"area {area}", rotation.path(area), "-v") for area in areas)
+    return Slice("areas", steps, needs=("build", "bring-up"))
+
+
+def rotated() -> tuple[tuple[str, ...], str]:
+    """Return the areas and the long case that this checkout's `make test` takes."""
+    limits, runs = budgets.load(), rotation.last_runs(rotation.RECORD.read_text())
+    seconds = {
+        area: runs[area].seconds if area in runs else limits.unmeasured_area
+        for area in rotation.areas()
+    }
+    commit = rotation.commit()
+    return (
+        rotation.chosen_areas(commit, seconds, limits.slices["areas"]),
+        rotation.chosen(commit, list(rotation.cases())),
+    )
+
+
 def every() -> tuple[Slice, ...]:
     """Return the slices of this checkout's `make test`, in order."""
-    return (*SLICES, long_slice(rotation.chosen(rotation.commit(), list(rotation.cases()))))
+    areas, case = rotated()
+    return (*SLICES, areas_slice(areas), long_slice(case))
 
 
 def uses_cluster(chosen: Iterable[Slice]) -> bool:

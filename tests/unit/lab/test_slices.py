@@ -66,4 +66,4 @@ def test_a_step_over_its_time_is_ended_and_has_failed() -> None:
 def test_only_slices_that_need_a_cluster_use_one() -> None:
     by_name = {item.name: item for item in slices.every()}
     using = [name for name, item in by_name.items() if slices.uses_cluster([item])]
-    assert using == ["bring-up", "e2e", "long"]
+    assert using == ["bring-up", "e2e", "areas", "long"]
