@@ -6,18 +6,18 @@ import sys
 
 import structlog
 
-from stackroles.engine import logs
-from stackroles.engine.feed import Watchers
-from stackroles.engine.metrics import Metrics
-from stackroles.engine.watchers import WATCHERS
+from stackroles.domains.backup.reconcile_backup import reconcile_backup
+from stackroles.domains.backup.reconcile_policy import reconcile_backup_policy
+from stackroles.domains.cloud.reconcile import reconcile_cloud_controller
+from stackroles.domains.compute.reconcile import reconcile_compute_pool
 from stackroles.errors import OperatorError
 from stackroles.kube.client import KubeClient, load_credentials, own_namespace
-from stackroles.reconcile.backup import reconcile_backup
-from stackroles.reconcile.backup_policy import reconcile_backup_policy
-from stackroles.reconcile.cloud_controller import reconcile_cloud_controller
-from stackroles.reconcile.compute_pool import reconcile_compute_pool
 from stackroles.reconcile.context import Reconcilers
-from stackroles.replica import Operator, handle_signals
+from stackroles.runtime import logs
+from stackroles.runtime.metrics import Metrics
+from stackroles.runtime.replica import Operator, handle_signals
+from stackroles.runtime.router import Watchers
+from stackroles.runtime.wakeups import WATCHERS
 from stackroles.settings import Settings, from_environment
 
 log = structlog.get_logger(__name__)

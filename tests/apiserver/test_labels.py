@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from stackroles.builders.cloud_controller import build_roles
-from stackroles.builders.metadata import labels, metadata
-from stackroles.builders.secret import build_secret
 from stackroles.constants import GROUP_VERSION, LABEL_INSTANCE, LABEL_OWNER_NAME
 from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient, load_credentials
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import KINDS
 from stackroles.roles import registry
+from stackroles.workloads.build.children import build_roles
+from stackroles.workloads.build.metadata import labels, metadata
+from stackroles.workloads.build.secret import build_secret
 from tests.apiserver.conftest import ACCOUNT, GROUP, SYSTEM_NAMESPACE, WATCHED_NAMESPACE
 from tests.support.apiclient import ApiClient
 from tests.support.clouds import cloud

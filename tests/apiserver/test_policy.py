@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from stackroles.domains.backup.reconcile_policy import reconcile_backup_policy
 from stackroles.errors import NotReady, SpecInvalid
 from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient, load_credentials
 from stackroles.kube.cluster import Cluster
-from stackroles.reconcile.backup_policy import reconcile_backup_policy
+from stackroles.reconcile.blocked import reconcile_or_refuse
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusal import reconcile_or_refuse
-from stackroles.replica import SystemClock
+from stackroles.runtime.replica import SystemClock
 from stackroles.settings import Settings
 from tests.apiserver.conftest import ACCOUNT, SYSTEM_NAMESPACE, WATCHED_NAMESPACE
 from tests.apiserver.specs import build, objects_path

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from stackroles.constants import GROUP_VERSION
-from stackroles.engine.leader import LEASE_SECONDS, RETRY_SECONDS
+from stackroles.runtime.leader import LEASE_SECONDS, RETRY_SECONDS
 from tests.apiserver.conftest import ACCOUNT, GROUP, SYSTEM_NAMESPACE, WATCHED_NAMESPACE
 from tests.support.apiclient import ApiClient
 from tests.support.binaries import ROOT

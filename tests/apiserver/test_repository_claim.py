@@ -9,13 +9,13 @@ import pytest
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.builders.backup import BackupParent
+from stackroles.domains.backup.build import BackupParent
+from stackroles.domains.backup.reconcile_repository import ensure_claim
 from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient, load_credentials
 from stackroles.kube.cluster import Cluster
-from stackroles.reconcile.backup_repository import ensure_claim
 from stackroles.reconcile.context import Context
-from stackroles.status.conditions import Finding
+from stackroles.workloads.conditions import Finding
 from tests.apiserver.conftest import ACCOUNT, SYSTEM_NAMESPACE, WATCHED_NAMESPACE
 from tests.apiserver.specs import build, objects_path
 from tests.support.apiclient import ApiClient

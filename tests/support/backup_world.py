@@ -12,12 +12,12 @@ from random import Random
 from typing import Any
 
 from stackroles.constants import LABEL_NAME
+from stackroles.domains.backup.reconcile_backup import reconcile_backup
+from stackroles.domains.backup.reconcile_policy import reconcile_backup_policy
 from stackroles.errors import NotReady
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import KINDS, kind_of
-from stackroles.reconcile.backup import reconcile_backup
-from stackroles.reconcile.backup_policy import reconcile_backup_policy
 from stackroles.reconcile.context import Context
 from stackroles.settings import Settings
 from tests.support.fake_api import FakeApi, client_of, fake_api

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from stackroles.agents import galera_decision as agent
 from stackroles.agents.galera_volume import Position as AgentPosition
-from stackroles.plan.galera import decide
-from stackroles.plan.galera_model import (
+from stackroles.domains.database.decide import decide
+from stackroles.domains.database.model import (
     Decision,
     Facts,
     Member,

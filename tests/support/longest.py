@@ -7,15 +7,15 @@ from stackroles import naming
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.api.v1alpha1.registry import RESOURCES
-from stackroles.builders.backup import BackupParent, build_cron_job, build_repository_claim
-from stackroles.builders.backup_job import AGENTS, Run, build_backup_job, build_inputs
-from stackroles.builders.cloud_controller import build_roles, build_step, unique
-from stackroles.builders.secret import build_secret
 from stackroles.config.cloud import Cloud
 from stackroles.config.pool import Pool
-from stackroles.reconcile.compute_node import build_compute_node
+from stackroles.domains.backup.build import BackupParent, build_cron_job, build_repository_claim
+from stackroles.domains.backup.build_job import AGENTS, Run, build_backup_job, build_inputs
+from stackroles.domains.compute.reconcile_node import build_compute_node
 from stackroles.roles import nova_compute, registry
 from stackroles.roles.definition import ServiceDefinition
+from stackroles.workloads.build.children import build_roles, build_step, unique
+from stackroles.workloads.build.secret import build_secret
 from tests.support.clouds import cloud, controller
 
 Object = dict[str, Any]

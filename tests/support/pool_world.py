@@ -8,14 +8,14 @@ from random import Random
 from typing import Any
 
 from stackroles.constants import LABEL_NAME, LABEL_POOL
+from stackroles.domains.compute.reconcile import reconcile_compute_pool
 from stackroles.errors import CloudError, OperatorError
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import KINDS, ObjectRef
-from stackroles.openstack.fleet import Host, Occupancy
-from stackroles.reconcile.compute_pool import reconcile_compute_pool
+from stackroles.openstack.hosts import Host, Occupancy
+from stackroles.reconcile.blocked import reconcile_or_refuse
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusal import reconcile_or_refuse
 from stackroles.roles import registry
 from stackroles.settings import Settings
 from tests.support.fake_api import FakeApi, client_of, fake_api

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from stackroles.codegen.bundle import HelmError
-from stackroles.codegen.leaves import SchemaError
 from stackroles.codegen.outputs import chart_files, source_files, stale_files, write_files
+from stackroles.codegen.scalars import SchemaError
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from stackroles.api.v1alpha1.registry import Column, ResourceDefinition
 from stackroles.codegen.cel import validation
 from stackroles.codegen.extensions import check_transitions
 from stackroles.codegen.keys import KeySet
-from stackroles.codegen.leaves import Schema
+from stackroles.codegen.scalars import Schema
 from stackroles.codegen.schema import structural_schema
 
 MAX_BYTES: Final = 200 * 1024

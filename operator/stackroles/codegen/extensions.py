@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from stackroles.codegen.cel import validation
 from stackroles.codegen.keys import KeySet, key_rules
-from stackroles.codegen.leaves import PRESERVE, Schema, SchemaError
+from stackroles.codegen.scalars import PRESERVE, Schema, SchemaError
 
 VALIDATIONS: Final = "x-kubernetes-validations"
 LIST_TYPE: Final = "x-kubernetes-list-type"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stackroles.codegen.cel import member_of
-from stackroles.codegen.leaves import SchemaError
+from stackroles.codegen.scalars import SchemaError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.api.v1alpha1.registry import RESOURCES
 from stackroles.codegen.bundle import install_manifest, render_chart
 from stackroles.codegen.crd import build_crd
-from stackroles.codegen.keysets import role_key_sets
+from stackroles.codegen.map_keys import role_key_sets
 from stackroles.codegen.rbac import Scope, render_scope
 from stackroles.codegen.reference import api_reference
 from stackroles.codegen.rollouts import rollouts_page

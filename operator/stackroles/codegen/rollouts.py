@@ -11,17 +11,17 @@ from typing import Any, Final
 
 from stackroles.api.v1alpha1.common import parse_spec
 from stackroles.api.v1alpha1.compute import ComputePoolSpec
-from stackroles.builders.cloud_controller import build_role
-from stackroles.builders.metadata import Manifest
-from stackroles.codegen.leaves import SchemaError
+from stackroles.codegen.scalars import SchemaError
 from stackroles.config.cloud import Cloud
 from stackroles.config.owner import Owner
 from stackroles.config.pool import Pool
 from stackroles.errors import SpecInvalid
 from stackroles.roles import registry
-from stackroles.roles.accepts import Sections
+from stackroles.roles.allowed_sections import Sections
 from stackroles.roles.definition import RoleDefinition
 from stackroles.roles.resolve import resolve_cloud
+from stackroles.workloads.build.children import build_role
+from stackroles.workloads.build.metadata import Manifest
 
 Object = dict[str, Any]
 Path = tuple[str, ...]

@@ -23,7 +23,7 @@ from stackroles.codegen.extensions import (
     extensions,
 )
 from stackroles.codegen.keys import KeySet, check_names, key_limit
-from stackroles.codegen.leaves import (
+from stackroles.codegen.scalars import (
     Schema,
     SchemaError,
     any_leaf,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import ObjectRef
-from stackroles.status.conditions import Look
+from stackroles.workloads.conditions import Look
 
 
 class Clock(Protocol):

@@ -7,7 +7,6 @@ from typing import Any
 
 from stackroles import naming
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.builders.metadata import ownerless, selector
 from stackroles.config.owner import Owner
 from stackroles.constants import (
     ANNOTATION_CONFIG_MAPS,
@@ -18,10 +17,11 @@ from stackroles.constants import (
 from stackroles.kube.cluster import Cluster
 from stackroles.roles import registry
 from stackroles.roles.definition import RoleDefinition
-from stackroles.status.conditions import Finding
-from stackroles.status.pod import default_class_missing, storage_class_missing
-from stackroles.status.refusal import FAILED_CREATE, assess_refusals, lacks_pods
-from stackroles.status.role import RoleState, observe_role
+from stackroles.workloads.build.metadata import ownerless, selector
+from stackroles.workloads.conditions import Finding
+from stackroles.workloads.pod import default_class_missing, storage_class_missing
+from stackroles.workloads.rejected_pods import FAILED_CREATE, assess_refusals, lacks_pods
+from stackroles.workloads.role import RoleState, observe_role
 
 Object = dict[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any
 from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
 from stackroles.kube.kinds import is_owned, ref_of
 from stackroles.reconcile.context import Context
-from stackroles.status.step import StepState
+from stackroles.workloads.step import StepState
 
 Object = dict[str, Any]
 

@@ -8,7 +8,7 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.constants import FINALIZER, LABEL_OWNER_KIND, LABEL_OWNER_NAME
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
-from stackroles.status.conditions import Finding
+from stackroles.workloads.conditions import Finding
 
 Object = dict[str, Any]
 

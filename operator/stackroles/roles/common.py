@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.config.oslo import Options
-from stackroles.roles.accepts import UWSGI
+from stackroles.roles.allowed_sections import UWSGI
 from stackroles.roles.container import (
     Probe,
     ScratchMount,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
-from stackroles.roles.accepts import NOTHING, Sections
+from stackroles.roles.allowed_sections import NOTHING, Sections
 from stackroles.roles.container import Amount, Container, Mount, Security, Variable
 
 Files = Callable[[Cloud], Mapping[str, str]]

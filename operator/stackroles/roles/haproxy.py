@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from stackroles.config.cloud import Cloud
-from stackroles.roles.accepts import Sections
+from stackroles.roles.allowed_sections import Sections
 from stackroles.roles.common import DATABASE_PORT, scratch
 from stackroles.roles.container import (
     Amount,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.roles import common, resolvers, wsgi
-from stackroles.roles.accepts import ANY, UWSGI
+from stackroles.roles.allowed_sections import ANY, UWSGI
 from stackroles.roles.container import (
     Amount,
     FileMount,

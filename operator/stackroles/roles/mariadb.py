@@ -7,7 +7,7 @@ from functools import partial
 from stackroles import naming
 from stackroles.config.cloud import Cloud
 from stackroles.config.oslo import render
-from stackroles.roles.accepts import ANY
+from stackroles.roles.allowed_sections import ANY
 from stackroles.roles.common import DATABASE_PORT, scratch
 from stackroles.roles.container import (
     AGENT_COMMAND,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from shlex import quote
 
 from stackroles.config.cloud import Cloud
-from stackroles.roles.accepts import Sections
+from stackroles.roles.allowed_sections import Sections
 from stackroles.roles.common import CACHE_PORT
 from stackroles.roles.container import (
     Amount,

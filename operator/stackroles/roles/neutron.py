@@ -6,7 +6,7 @@ from dataclasses import replace
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud, Sections
 from stackroles.roles import common, ovn, resolvers, wsgi
-from stackroles.roles.accepts import ANY, NO_WSGI, UWSGI
+from stackroles.roles.allowed_sections import ANY, NO_WSGI, UWSGI
 from stackroles.roles.container import (
     Amount,
     Container,

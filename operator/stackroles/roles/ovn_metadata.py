@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from stackroles.config import oslo
 from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import common, compute, neutron, nova, ovn, resolvers
-from stackroles.roles.accepts import NO_WSGI
+from stackroles.roles.allowed_sections import NO_WSGI
 from stackroles.roles.container import (
     Amount,
     Container,

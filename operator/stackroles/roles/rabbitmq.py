@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stackroles.config.cloud import Cloud
-from stackroles.roles.accepts import Sections
+from stackroles.roles.allowed_sections import Sections
 from stackroles.roles.common import BROKER_PORT, scratch
 from stackroles.roles.container import (
     Amount,

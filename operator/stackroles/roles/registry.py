@@ -17,7 +17,7 @@ from stackroles.roles import (
     placement,
     rabbitmq,
 )
-from stackroles.roles.accepts import Sections, by_name
+from stackroles.roles.allowed_sections import Sections, by_name
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
 
 _CLIENTS: tuple[ServiceDefinition, ...] = (

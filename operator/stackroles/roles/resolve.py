@@ -9,7 +9,7 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.errors import SpecInvalid
 from stackroles.roles import keystone
-from stackroles.roles.accepts import by_name
+from stackroles.roles.allowed_sections import by_name
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition
 
 

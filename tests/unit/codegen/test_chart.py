@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stackroles import constants
 from stackroles.codegen.bundle import HelmError, install_manifest
-from stackroles.engine.metrics import Metrics
-from stackroles.engine.reach import Reach
 from stackroles.kube.kinds import ObjectRef
+from stackroles.runtime.metrics import Metrics
+from stackroles.runtime.namespaces import Reach
 from stackroles.settings import from_environment
 from tests.support.binaries import ROOT, binary
 from tests.unit.codegen.conftest import Render

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stackroles.codegen.crd import MAX_BYTES
-from stackroles.codegen.keysets import clustering_rules, role_key_sets
+from stackroles.codegen.map_keys import clustering_rules, role_key_sets
 from stackroles.codegen.outputs import all_crds
 from stackroles.codegen.text import dump_yaml
 from stackroles.roles import registry

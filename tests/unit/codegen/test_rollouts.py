@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stackroles.codegen.leaves import SchemaError
 from stackroles.codegen.rollouts import rolled_by, rollouts_page
+from stackroles.codegen.scalars import SchemaError
 
 POOL = "ComputePool"
 

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from stackroles.codegen.extensions import check_transitions
 from stackroles.codegen.keys import KeySet
-from stackroles.codegen.leaves import SchemaError
+from stackroles.codegen.scalars import SchemaError
 from stackroles.codegen.schema import structural_schema
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from stackroles.builders.cloud_controller import build_role, build_step
 from stackroles.config.pool import Pool
 from stackroles.constants import LABEL_POOL
 from stackroles.roles import nova_compute, registry
 from stackroles.roles.container import Container
 from stackroles.roles.definition import RoleDefinition
+from stackroles.workloads.build.children import build_role, build_step
 from tests.support.clouds import cloud
 from tests.unit.config.test_pool import pool
 

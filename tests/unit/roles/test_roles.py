@@ -11,7 +11,7 @@ from urllib.parse import urlparse
 import pytest
 
 from stackroles.config.cloud import Cloud
-from stackroles.plan import credentials
+from stackroles.domains.credentials import generate as credentials
 from stackroles.roles import common, nova, ovn, rabbitmq, registry, resolvers
 from stackroles.roles.container import Container, SecretEnv, SecretMount
 from stackroles.roles.definition import (

@@ -1,1 +1,0 @@
-"""Pure functions: parsed resource to manifests."""

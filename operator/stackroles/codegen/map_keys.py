@@ -1,0 +1,79 @@
+"""Key sets from the role registry: what the API models cannot import."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stackroles.api.v1alpha1.common import ClusteringModel
+from stackroles.codegen.cel import member_of
+from stackroles.codegen.keys import KeySet
+from stackroles.roles import registry
+from stackroles.roles.allowed_sections import Sections
+from stackroles.roles.definition import RoleDefinition
+
+
+def role_key_sets() -> dict[str, KeySet]:
+    """Return the key sets that models name by `x-stackroles-keys`."""
+    controller = tuple(role.name for role in registry.CONTROLLER_ROLES)
+    compute = tuple(role.name for role in registry.COMPUTE_ROLES)
+    return {
+        "controller-roles": KeySet(
+            noun="role",
+            names=controller,
+            validations=tuple(clustering_rules(registry.CONTROLLER_ROLES)),
+        ),
+        "controller-config": config_keys("role or service", registry.CONTROLLER_ROLES),
+        "credentials": KeySet(
+            noun="service with credentials", names=tuple(s.name for s in registry.CREDENTIALS)
+        ),
+        "compute-roles": KeySet(noun="compute role", names=compute),
+        "compute-config": config_keys("compute role or service", registry.COMPUTE_ROLES),
+    }
+
+
+def clustering_rules(roles: Iterable[RoleDefinition]) -> list[Mapping[str, Any]]:
+    """Return the CEL rules of a map of role specs: quorum sizes and models a role can have."""
+    roles = tuple(roles)
+    rules: list[Mapping[str, Any]] = []
+    if odd := tuple(role.name for role in roles if role.odd):
+        rules.append(
+            {
+                "rule": f"self.all(k, !({member_of('k', odd)}) || !has(self[k].clustering) || "
+                "!has(self[k].clustering.replicas) || self[k].clustering.replicas % 2 == 1)",
+                "message": f"a quorum role needs an odd number of replicas: {', '.join(odd)}",
+            }
+        )
+    for model in ClusteringModel:
+        without = tuple(role.name for role in roles if model not in role.models)
+        if without:
+            rules.append(
+                {
+                    "rule": f"self.all(k, !({member_of('k', without)}) || "
+                    "!has(self[k].clustering) || !has(self[k].clustering.model) || "
+                    f"self[k].clustering.model != '{model}')",
+                    "message": f"these roles cannot be {model}: {', '.join(without)}",
+                }
+            )
+    return rules
+
+
+def config_keys(noun: str, roles: tuple[RoleDefinition, ...]) -> KeySet:
+    """Return the names that take options, with rules on their sections."""
+    accepted = {n: takes for n, takes in registry.accepted(roles).items() if not takes.nothing}
+    limited: dict[Sections, list[str]] = {}
+    for name, takes in accepted.items():
+        if takes.names:
+            limited.setdefault(takes, []).append(name)
+    return KeySet(
+        noun=f"{noun} with options",
+        names=tuple(accepted),
+        validations=tuple(_section_rule(takes, names) for takes, names in limited.items()),
+    )
+
+
+def _section_rule(takes: Sections, names: list[str]) -> Mapping[str, str]:
+    test = member_of("s", takes.names)
+    return {
+        "rule": f"self.all(k, !({member_of('k', names)}) || "
+        f"self[k].all(s, {f'!({test})' if takes.others else test}))",
+        "message": takes.words(", ".join(names)),
+    }

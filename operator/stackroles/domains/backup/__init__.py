@@ -1,0 +1,1 @@
+"""Backups, their policies, schedule, retention and status."""

@@ -1,0 +1,216 @@
+"""The Job of one backup: what it reads, what it runs, and where its set goes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stackroles import naming
+from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.config.cloud import Cloud
+from stackroles.constants import LABEL_REPOSITORY
+from stackroles.domains.backup.build import (
+    SECURITY,
+    BackupParent,
+    build_pod,
+    claim_name,
+    repository_id,
+)
+from stackroles.roles.container import (
+    AGENT_COMMAND,
+    AGENT_PATH,
+    Amount,
+    Container,
+    Env,
+    ScratchMount,
+)
+from stackroles.workloads.build.container import secret_name
+from stackroles.workloads.build.metadata import Manifest, metadata
+
+RUN = "run"
+MAIN = "backup"
+AGENTS = ("backup.py", "database_copy.py", "repository.py", "restic_process.py")
+_INPUTS, _COPIES, _SECRETS = "/backup/inputs", "/backup/copies", "/backup/secrets"
+_REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
+# The databases of OVN: ovn-nb(5) and ovn-sb(5); ports as in ovn-ctl(8).
+OVN_DATABASES = (("ovn-nb", "OVN_Northbound", 6641), ("ovn-sb", "OVN_Southbound", 6642))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run: what it copies, from where, into what.
+
+    Attributes:
+        source: URL of the member's backup stream.
+        secrets: names of the Secrets that belong into the set.
+        policy_name: the policy, whose sets are counted together.
+    """
+
+    policy: BackupPolicySpec
+    policy_name: str
+    source: str
+    secrets: tuple[str, ...]
+
+
+def inputs_name(backup: str) -> str:
+    """Return the name of the ConfigMap with what a run puts into its set."""
+    return naming.child(backup, "inputs")
+
+
+def build_inputs(
+    parent: BackupParent, inputs: Mapping[str, Any], agents: Mapping[str, str]
+) -> Manifest:
+    """Return the ConfigMap with a run's JSON inputs (by file name, no secrets) and its program."""
+    data = {name: json.dumps(value, sort_keys=True) for name, value in inputs.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": parent.metadata(inputs_name(parent.name), "inputs"),
+        "immutable": True,
+        "data": data | {name: agents[name] for name in AGENTS},
+    }
+
+
+def build_backup_job(cloud: Cloud, parent: BackupParent, run: Run) -> Manifest:
+    """Return the Job of one run: copies of the OVN databases first, then the set itself.
+
+    A failed pod fails the run: a second try would be a second Backup.
+    """
+    copies = tuple(_ovn_copy(cloud, *database) for database in OVN_DATABASES)
+    main = _main(cloud, parent, run)
+    volumes, mounts = _volumes(parent, run)
+    pod = build_pod(cloud, (*copies, main), volumes, mounts)
+    pod["containers"][0]["env"] += _s3_environment(run.policy)
+    repository = repository_id(parent.namespace, run.policy_name, run.policy)
+    labels = parent.labels(RUN) | {LABEL_REPOSITORY: repository}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata(parent, naming.child(parent.name, RUN), labels),
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": run.policy.deadline_seconds,
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+
+
+# OVS resolves names by itself, in the background, and a one-shot client gives up before the answer
+# is there: it is given addresses. It also gives each server a single second, which a busy one may
+# miss: it is asked again, within a limit.
+_OVN_COPY = """\
+end=$(($(date +%s) + 120))
+while :; do
+  servers=
+  for host in {hosts}; do
+    address=$(getent ahostsv4 "$host" | cut -d' ' -f1 | head -n1)
+    [ -z "$address" ] || servers="${{servers:+$servers,}}tcp:$address:{port}"
+  done
+  ovsdb-client -t 60 backup "$servers" {database} > {copies}/{role}.ovsdb && exit 0
+  [ "$(date +%s)" -lt $end ] || exit 1
+  sleep 1
+done
+"""
+
+
+def _ovn_copy(cloud: Cloud, role: str, database: str, port: int) -> Container:
+    copy = _OVN_COPY.format(
+        hosts=" ".join(cloud.members(role)),
+        port=port,
+        database=database,
+        copies=_COPIES,
+        role=role,
+    )
+    return Container(
+        name=role,
+        image="ovn",
+        command=("sh", "-c", copy),
+        security=SECURITY,
+        no_liveness_because="it ends by itself or by its own time limit",
+        mounts=(ScratchMount("copies", _COPIES),),
+    )
+
+
+def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
+    return Container(
+        name=MAIN,
+        command=(*AGENT_COMMAND, "stackroles.agents.backup"),
+        security=SECURITY,
+        no_liveness_because="it ends by itself or by its Job's deadline",
+        resources=Amount(cpu="50m", memory="128Mi", memory_limit="1Gi"),
+        env=(
+            AGENT_PATH,
+            Env("BACKUP_NAME", parent.name),
+            Env("BACKUP_CLOUD", cloud.name),
+            Env("BACKUP_POLICY", run.policy_name),
+            Env("BACKUP_KEEP", str(run.policy.keep_last)),
+            Env("BACKUP_SOURCE", run.source),
+            Env("BACKUP_INPUTS", _INPUTS),
+            Env("BACKUP_COPIES", _COPIES),
+            Env("BACKUP_SECRETS", _SECRETS),
+            Env(
+                "BACKUP_TOKEN_FILE",
+                f"{_SECRETS}/{secret_name(cloud.name, 'mariadb')}/backup-token",
+            ),
+            Env("RESTIC_PASSWORD_FILE", f"{_KEY}/password"),
+            Env("RESTIC_REPOSITORY", _address(run.policy)),
+        ),
+        mounts=(ScratchMount("copies", _COPIES),),
+    )
+
+
+def _address(policy: BackupPolicySpec) -> str:
+    s3 = policy.repository.s3
+    if s3 is None:
+        return _REPOSITORY
+    path = "/".join(part for part in (s3.bucket, s3.prefix.strip("/")) if part)
+    return f"s3:{s3.endpoint.rstrip('/')}/{path}"
+
+
+def _volumes(parent: BackupParent, run: Run) -> tuple[list[Manifest], list[Manifest]]:
+    """Return volumes and the main container's mounts."""
+    volumes: list[Manifest] = []
+    mounts: list[Manifest] = []
+
+    def add(name: str, path: str, source: Manifest, *, read_only: bool = True) -> None:
+        volumes.append({"name": name, **source})
+        mounts.append({"name": name, "mountPath": path, "readOnly": read_only})
+
+    def items(*keys: str) -> list[Manifest]:
+        return [{"key": key, "path": key} for key in keys]
+
+    inputs = inputs_name(parent.name)
+    files = items("resources.json", "state.json", "versions.json")
+    add("inputs", _INPUTS, {"configMap": {"name": inputs, "items": files}})
+    agents = {"configMap": {"name": inputs, "items": items(*AGENTS)}}
+    add("agents", "/usr/local/lib/stackroles/agents", agents)
+    key = {"secretName": run.policy.encryption_secret, "items": items("password")}
+    add("key", _KEY, {"secret": key | {"defaultMode": 0o440}})
+    for number, name in enumerate(run.secrets):
+        source = {"secret": {"secretName": name, "defaultMode": 0o440}}
+        add(f"secret-{number}", f"{_SECRETS}/{name}", source)
+    claim = claim_name(run.policy_name, run.policy)
+    if claim:
+        add("repository", _REPOSITORY, {"persistentVolumeClaim": {"claimName": claim}},
+            read_only=False)  # fmt: skip
+    s3 = run.policy.repository.s3
+    if s3 and s3.ca_secret:
+        ca = {"secretName": s3.ca_secret, "items": items("ca.crt"), "defaultMode": 0o440}
+        add("authority", _AUTHORITY, {"secret": ca})
+    return volumes, mounts
+
+
+def _s3_environment(policy: BackupPolicySpec) -> list[Manifest]:
+    s3 = policy.repository.s3
+    if s3 is None:
+        return []
+    pairs = (("AWS_ACCESS_KEY_ID", "accessKeyId"), ("AWS_SECRET_ACCESS_KEY", "secretAccessKey"))
+    env: list[Manifest] = [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": s3.credentials_secret, "key": key}}}
+        for name, key in pairs
+    ]
+    if s3.region:
+        env.append({"name": "AWS_DEFAULT_REGION", "value": s3.region})
+    if s3.ca_secret:
+        env.append({"name": "RESTIC_CACERT", "value": f"{_AUTHORITY}/ca.crt"})
+    return env

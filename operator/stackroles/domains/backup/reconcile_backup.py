@@ -1,0 +1,241 @@
+"""Backup: one run of a policy, from its resource to a verified recovery set."""
+
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+
+from stackroles import naming
+from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupSpec, BackupStatus
+from stackroles.api.v1alpha1.common import dump, parse_spec
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.config.cloud import Cloud
+from stackroles.constants import LABEL_STEP
+from stackroles.domains.backup.build import BackupParent, step_label
+from stackroles.domains.backup.build_job import MAIN, RUN, Run, build_backup_job, build_inputs
+from stackroles.domains.backup.decide import (
+    Member,
+    choose_source,
+    has_expired,
+    is_old_failure,
+    keeps_log,
+)
+from stackroles.domains.backup.outcome import Outcome, read_outcome
+from stackroles.domains.backup.reconcile_inputs import list_members, list_secrets, read_inputs
+from stackroles.domains.backup.reconcile_queue import ending_of, past_run, run_before, turn
+from stackroles.domains.backup.reconcile_repository import find_claim_problem, find_secret_problem
+from stackroles.domains.backup.status import (
+    conditions_of_run,
+    expired,
+    finding_of,
+    is_finished,
+    with_outcome,
+)
+from stackroles.errors import NotReady
+from stackroles.kube.kinds import ref_of
+from stackroles.reconcile.blocked import blaming, missing_controller
+from stackroles.reconcile.clouds import cloud_of
+from stackroles.reconcile.context import Context
+from stackroles.roles.mariadb import AGENT_PORT
+from stackroles.roles.mariadb import NAME as DATABASE
+from stackroles.workloads.conditions import Finding
+from stackroles.workloads.pod import failed_words, first_finding
+
+Object = dict[str, Any]
+_APPLIED = Finding(Reason.APPLIED)
+_LOOK_AGAIN = 15.0
+_NEXT_TURN = 5.0
+# Jobs and pods are watched each by itself: a Job may be seen to have ended before its pod is.
+_POD_LAG = timedelta(seconds=60)
+_LAG_LOOK = 2.0
+
+
+async def reconcile_backup(context: Context, resource: Object) -> None:
+    """Bring one Backup to its end; how it ended is never changed again."""
+    if resource["metadata"].get("deletionTimestamp"):
+        return
+    if is_finished(resource.get("status", {})):
+        await _retire(context, resource)
+        return
+    namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
+    job = context.cluster.get("Job", namespace, naming.child(name, RUN))
+    if job is None:
+        await _start(context, resource)
+    elif job not in context.cluster.owned(resource, "Job"):
+        raise NotReady(f"{ref_of(job)} of an earlier Backup of this name is still there", 2.0)
+    else:
+        await _follow(context, resource, job)
+
+
+async def _retire(context: Context, resource: Object) -> None:
+    """Remove what a run that ended does not need any more, and at last the Backup itself."""
+    cluster, metadata = context.cluster, resource["metadata"]
+    policy = resource["spec"]["policy"]
+    runs = {
+        backup["metadata"]["name"]: past_run(backup)
+        for backup in cluster.list("Backup", metadata["namespace"])
+        if backup["spec"]["policy"] == policy
+    }
+    run = runs.get(metadata["name"], past_run(resource))
+    gone = has_expired(run, runs.values())
+    if run.scheduled and (gone or is_old_failure(run, runs.values())):
+        await cluster.delete(resource)
+        return
+    status = BackupStatus.model_validate(resource["status"])
+    if gone:
+        status = status.model_copy(update={"verified": False})
+        await _write(context, resource, status, _APPLIED, expired(policy))
+    for inputs in cluster.owned(resource, "ConfigMap"):
+        await cluster.delete(inputs)
+    if not keeps_log(run, runs.values()):
+        for job in cluster.owned(resource, "Job"):
+            await cluster.delete(job)
+
+
+async def _start(context: Context, resource: Object) -> None:
+    """Choose where the copy comes from and make the Job, once."""
+    namespace = resource["metadata"]["namespace"]
+    if resource.get("status", {}).get("startedAt"):
+        gone = Finding(
+            Reason.BACKUP_FAILED,
+            "The backup's Job was deleted before it ended: apply a new Backup.",
+        )
+        await _end(context, resource, gone, None)
+        return
+    policy_name = parse_spec(BackupSpec, resource).policy
+    policy_object = context.cluster.get("BackupPolicy", namespace, policy_name)
+    if policy_object is None:
+        message = f"BackupPolicy {policy_name} does not exist in {namespace}: apply it."
+        await _wait(context, resource, Finding(Reason.POLICY_MISSING, message))
+    with blaming(policy_object):
+        policy = parse_spec(BackupPolicySpec, policy_object)
+    problem = await find_secret_problem(context, namespace, policy)
+    if problem:
+        await _wait(context, resource, problem)
+    controller = context.cluster.get("CloudController", namespace, policy.controller)
+    if controller is None:
+        await _wait(context, resource, missing_controller(policy.controller, namespace))
+    problem = await find_claim_problem(context, namespace, policy_name, policy)
+    if problem:
+        waits = Finding(Reason.BACKUP_WAITING, problem.message)
+        await _wait(context, resource, _APPLIED, waits)
+    with blaming(controller):
+        cloud = cloud_of(context, controller)
+    async with turn(context):
+        await _begin(context, resource, cloud, policy)
+
+
+async def _begin(
+    context: Context, resource: Object, cloud: Cloud, policy: BackupPolicySpec
+) -> None:
+    """Launch the run if it is its turn and there is a member to copy from."""
+    before = run_before(context, resource, policy)
+    if before:
+        waits = Finding(
+            Reason.BACKUP_QUEUED,
+            f"Backup {before} comes first: one run at a time copies a cloud or writes a repository "
+            f"(kubectl get jobs,pods -l {LABEL_STEP}={step_label(RUN)} shows what is at work).",
+        )
+        await _wait(context, resource, _APPLIED, waits, _NEXT_TURN)
+    controller = context.cluster.get("CloudController", cloud.namespace, cloud.name) or {}
+    writer = controller.get("status", {}).get("writer")
+    source = choose_source(list_members(context, cloud), writer, cloud.replicas[DATABASE])
+    if source is None:
+        message = "No database member but the writer is in sync; the copy starts when one is."
+        await _wait(context, resource, _APPLIED, Finding(Reason.BACKUP_WAITING, message))
+    await _launch(context, resource, cloud, policy, source)
+
+
+async def _launch(
+    context: Context, resource: Object, cloud: Cloud, policy: BackupPolicySpec, source: Member
+) -> None:
+    parent = _parent(resource, cloud)
+    run = Run(
+        policy=policy,
+        policy_name=resource["spec"]["policy"],
+        source=f"http://{source.address}:{AGENT_PORT}/backup",
+        secrets=list_secrets(context, cloud),
+    )
+    inputs = build_inputs(parent, await read_inputs(context, cloud), cloud.agents)
+    await context.cluster.create_once(inputs, resource)
+    await context.cluster.create_once(build_backup_job(cloud, parent, run), resource)
+    status = BackupStatus.model_validate(resource.get("status", {}))
+    status = status.model_copy(update={"started_at": context.clock.now(), "source": source.name})
+    running = Finding(Reason.BACKUP_RUNNING, f"Copying from {source.name}.")
+    await _write(context, resource, status, _APPLIED, running)
+
+
+async def _follow(context: Context, resource: Object, job: Object) -> None:
+    """Read how far the Job is; take over its outcome when it has ended."""
+    ending, pods = ending_of(job), context.cluster.owned(job, "Pod")
+    status = BackupStatus.model_validate(resource.get("status", {}))
+    if not ending:
+        started = status.started_at or datetime.fromisoformat(job["metadata"]["creationTimestamp"])
+        status = status.model_copy(update={"started_at": started})
+        problem = first_finding(pods, context.clock.now())
+        said = problem.message if problem else f"Copying from {status.source or 'a member'}."
+        await _write(context, resource, status, _APPLIED, Finding(Reason.BACKUP_RUNNING, said))
+        return
+    failed = ending["type"] == "Failed"
+    if not _has_last_words(pods) and (pods or not failed):
+        since = datetime.fromisoformat(ending["lastTransitionTime"])
+        if context.clock.now() - since < _POD_LAG:
+            raise NotReady("The Job has ended; its pod is not seen to have yet", delay=_LAG_LOOK)
+    outcome = read_outcome(next((words for pod in pods if (words := _message(pod))), ""))
+    why = f"{ending.get('reason', '')} {ending.get('message', '')}".strip() if failed else ""
+    words = next((words for pod in pods if (words := failed_words(pod))), "")
+    await _end(context, resource, finding_of(outcome, why, words), outcome)
+
+
+def _has_last_words(pods: list[Object]) -> bool:
+    """Tell whether a pod is seen to have ended, so that nothing is left to wait for."""
+    return any(pod.get("status", {}).get("phase") in ("Succeeded", "Failed") for pod in pods)
+
+
+def _message(pod: Object) -> str:
+    """Return what the run's program left in its termination message."""
+    for container in pod.get("status", {}).get("containerStatuses", []):
+        if container["name"] == MAIN:
+            return str(container.get("state", {}).get("terminated", {}).get("message", ""))
+    return ""
+
+
+def _parent(resource: Object, cloud: Cloud) -> BackupParent:
+    metadata = resource["metadata"]
+    return BackupParent(
+        owner_kind=resource["kind"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        namespace=metadata["namespace"],
+        cloud_name=cloud.name,
+    )
+
+
+async def _wait(
+    context: Context,
+    resource: Object,
+    reconciled: Finding,
+    complete: Finding | None = None,
+    delay: float = _LOOK_AGAIN,
+) -> NoReturn:
+    """Say what is waited for; raises NotReady so that another look follows."""
+    status = BackupStatus.model_validate(resource.get("status", {}))
+    finding = complete or Finding(Reason.BACKUP_WAITING, reconciled.message)
+    await _write(context, resource, status, reconciled, finding)
+    raise NotReady(finding.message, delay=delay)
+
+
+async def _end(
+    context: Context, resource: Object, finding: Finding, outcome: Outcome | None
+) -> None:
+    status = BackupStatus.model_validate(resource.get("status", {}))
+    status = with_outcome(status, outcome, context.clock.now())
+    await _write(context, resource, status, _APPLIED, finding)
+
+
+async def _write(
+    context: Context, resource: Object, status: BackupStatus, reconciled: Finding, complete: Finding
+) -> None:
+    generation = resource["metadata"].get("generation", 0)
+    at = (generation, context.clock.now())
+    conditions = conditions_of_run(reconciled, complete, status.conditions, at)
+    update = {"observed_generation": generation, "conditions": conditions}
+    await context.cluster.patch_status(resource, dump(status.model_copy(update=update)))

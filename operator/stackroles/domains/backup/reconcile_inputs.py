@@ -1,0 +1,56 @@
+"""What a backup copies: the member it reads from, and what its set holds besides the databases."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stackroles import __version__, naming
+from stackroles.config.cloud import Cloud
+from stackroles.constants import LABEL_OWNER_KIND, LABEL_PART_OF
+from stackroles.domains.backup.decide import Member
+from stackroles.reconcile.context import Context
+from stackroles.roles.mariadb import NAME
+from stackroles.workloads.build.metadata import selector
+from stackroles.workloads.pod import is_ready
+
+
+async def read_inputs(context: Context, cloud: Cloud) -> Mapping[str, Any]:
+    """Return the parts of a set that are JSON: resources, state, versions. No secrets."""
+    kinds = ("CloudController", "ComputePool", "BackupPolicy")
+    resources = [
+        {
+            "apiVersion": found["apiVersion"],
+            "kind": kind,
+            "metadata": {
+                key: found["metadata"][key]
+                for key in ("name", "namespace", "labels", "annotations")
+                if key in found["metadata"]
+            },
+            "spec": found.get("spec", {}),
+        }
+        for kind in kinds
+        for found in context.cluster.list(kind, cloud.namespace)
+        if cloud.name in (found["metadata"]["name"], found.get("spec", {}).get("controller"))
+    ]
+    state = await context.cluster.read_config_map(cloud.namespace, naming.state(cloud.name))
+    images = {name: cloud.image(name) for name in ("mariadb", "ovn", "keystone", "nova")}
+    versions = {"operator": __version__, "release": cloud.spec.release, "images": images}
+    return {"resources.json": resources, "state.json": state or {}, "versions.json": versions}
+
+
+def list_secrets(context: Context, cloud: Cloud) -> tuple[str, ...]:
+    """Return the names of the Secrets that belong to the cloud."""
+    owned = {LABEL_PART_OF: cloud.name, LABEL_OWNER_KIND: "CloudController"}
+    found = context.cluster.list("Secret", cloud.namespace, owned)
+    return tuple(sorted(secret["metadata"]["name"] for secret in found))
+
+
+def list_members(context: Context, cloud: Cloud) -> tuple[Member, ...]:
+    """Return the database members as the cluster shows them."""
+    return tuple(
+        Member(
+            name=pod["metadata"]["name"],
+            address=pod.get("status", {}).get("podIP", ""),
+            ready=is_ready(pod),
+        )
+        for pod in context.cluster.list("Pod", cloud.namespace, selector(cloud, NAME))
+    )

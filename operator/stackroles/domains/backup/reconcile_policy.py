@@ -1,0 +1,218 @@
+"""BackupPolicy: the repository's claim, the schedule, and a Backup for each mark it leaves."""
+
+from datetime import datetime
+from typing import Any
+
+from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupPolicyStatus
+from stackroles.api.v1alpha1.common import dump, parse_spec
+from stackroles.api.v1alpha1.conditions import ConditionType, Reason
+from stackroles.config.cloud import Cloud
+from stackroles.constants import (
+    GROUP_VERSION,
+    LABEL_INSTANCE,
+    LABEL_OWNER_KIND,
+    LABEL_OWNER_NAME,
+    LABEL_STEP,
+)
+from stackroles.domains.backup.build import MARK, BackupParent, build_cron_job, step_label
+from stackroles.domains.backup.decide import Mark, due
+from stackroles.domains.backup.reconcile_repository import (
+    ensure_claim,
+    find_claim_problem,
+    find_secret_problem,
+)
+from stackroles.domains.backup.schedule import missed
+from stackroles.domains.backup.status import is_finished, is_verified, overdue
+from stackroles.errors import NotReady, Rejected, SpecInvalid
+from stackroles.reconcile.blocked import blaming, missing_controller
+from stackroles.reconcile.clouds import cloud_of
+from stackroles.reconcile.context import Context
+from stackroles.workloads.conditions import Finding, build_condition, conditions_of
+
+Object = dict[str, Any]
+_LOOK_AGAIN = 30.0
+_UTC = (None, "UTC", "Etc/UTC")
+
+
+async def reconcile_backup_policy(context: Context, resource: Object) -> None:
+    """Bring one BackupPolicy to its spec."""
+    metadata = resource["metadata"]
+    if metadata.get("deletionTimestamp"):
+        return
+    namespace = metadata["namespace"]
+    policy = parse_spec(BackupPolicySpec, resource)
+    status = BackupPolicyStatus.model_validate(resource.get("status", {}))
+    controller = context.cluster.get("CloudController", namespace, policy.controller)
+    if controller is None:
+        missing = missing_controller(policy.controller, namespace)
+        await _write(context, resource, status, missing)
+        raise NotReady(missing.message, delay=_LOOK_AGAIN)
+    parent = BackupParent(
+        owner_kind=resource["kind"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        namespace=namespace,
+        cloud_name=policy.controller,
+    )
+    with blaming(controller):
+        cloud = cloud_of(context, controller)
+    small = await ensure_claim(context, resource, parent, policy)
+    status = await _apply(context, resource, cloud, parent, policy)
+    status = await _run_due(context, resource, parent, status)
+    secret = await find_secret_problem(context, namespace, policy)
+    volume = await find_claim_problem(context, namespace, metadata["name"], policy)
+    reconciled = secret or small or Finding(Reason.APPLIED)
+    due = _missed(context, policy, status)
+    await _write(context, resource, status, reconciled, volume=volume, due=due)
+    waits = secret or volume
+    if waits:
+        raise NotReady(waits.message, delay=_LOOK_AGAIN)
+
+
+async def _apply(
+    context: Context, resource: Object, cloud: Cloud, parent: BackupParent, policy: BackupPolicySpec
+) -> BackupPolicyStatus:
+    try:
+        records = await context.cluster.apply_children(
+            resource, [build_cron_job(cloud, parent, policy)]
+        )
+    except Rejected as error:
+        raise SpecInvalid(
+            Reason.SPEC_INVALID,
+            "The API server refuses the CronJob of this policy: correct spec.schedule or "
+            f"spec.timeZone; a CronJob that exists stays as it is. It says: {error}",
+        ) from error
+    status = BackupPolicyStatus.model_validate(resource.get("status", {}))
+    update: Object = {"children": tuple(record.to_dict() for record in records)}
+    if not status.schedule_since or status.observed_generation != _generation(resource):
+        update["schedule_since"] = context.clock.now()
+    return BackupPolicyStatus.model_validate(status.model_dump() | update)
+
+
+def _generation(resource: Object) -> int:
+    return int(resource["metadata"].get("generation", 0))
+
+
+async def _run_due(
+    context: Context, resource: Object, parent: BackupParent, status: BackupPolicyStatus
+) -> BackupPolicyStatus:
+    """Make one Backup for all marks of the schedule that are younger than the last one.
+
+    A run that is due several times, because none could begin, is due once.
+    """
+    marks = [
+        Mark(job["metadata"]["name"], datetime.fromisoformat(job["metadata"]["creationTimestamp"]))
+        for job in context.cluster.list(
+            "Job",
+            parent.namespace,
+            {
+                LABEL_STEP: step_label(MARK),
+                LABEL_INSTANCE: parent.name,
+                LABEL_OWNER_KIND: parent.owner_kind,
+            },
+        )
+    ]
+    fresh = due(marks, status.last_scheduled_time)
+    if not fresh:
+        return status
+    if not _has_waiting(context, parent):
+        backup = {
+            "apiVersion": GROUP_VERSION,
+            "kind": "Backup",
+            "metadata": parent.metadata(fresh[-1].name, MARK, keep=True),
+            "spec": {"policy": parent.name},
+        }
+        await context.cluster.create_once(backup, resource)
+    return status.model_copy(update={"last_scheduled_time": fresh[-1].created})
+
+
+def _has_waiting(context: Context, parent: BackupParent) -> bool:
+    """Tell whether a Backup of the schedule has not begun yet: it does what is due."""
+    scheduled = {LABEL_STEP: step_label(MARK), LABEL_OWNER_NAME: parent.name}
+    return any(
+        not backup.get("status", {}).get("startedAt") and not is_finished(backup.get("status", {}))
+        for backup in context.cluster.list("Backup", parent.namespace, scheduled)
+    )
+
+
+def _missed(
+    context: Context, policy: BackupPolicySpec, status: BackupPolicyStatus
+) -> datetime | None:
+    """Return when a run was due that the cluster did not begin."""
+    if policy.suspend or status.schedule_since is None:
+        return None
+    return missed(
+        policy.schedule,
+        local=policy.time_zone not in _UTC,
+        since=status.schedule_since,
+        last=status.last_scheduled_time,
+        now=context.clock.now(),
+    )
+
+
+async def _write(
+    context: Context,
+    resource: Object,
+    status: BackupPolicyStatus,
+    reconciled: Finding,
+    *,
+    volume: Finding | None = None,
+    due: datetime | None = None,
+) -> None:
+    name, namespace = resource["metadata"]["name"], resource["metadata"]["namespace"]
+    generation, now = _generation(resource), context.clock.now()
+    backups = [
+        backup
+        for backup in context.cluster.list("Backup", namespace)
+        if backup["spec"]["policy"] == name
+    ]
+    last, update = _last_runs(backups)
+    last = overdue(due) if due else last
+    progressing = volume or Finding(Reason.ROLLOUT_COMPLETE)
+    ready = volume or last
+    if reconciled.reason is not Reason.APPLIED:
+        ready = reconciled
+    elif ready.reason.status != "False":
+        ready = Finding(Reason.AS_DESIRED, last.message)
+    stalled = Reason.NEEDS_ATTENTION if ready.reason.status == "False" else Reason.HEALTHY
+    findings = (
+        reconciled,
+        progressing,
+        last,
+        Finding(Reason.SETTLED),
+        Finding(stalled, ready.message if stalled is Reason.NEEDS_ATTENTION else ""),
+    )
+    known = {condition.type: condition for condition in status.conditions}
+    conditions = (
+        *conditions_of(findings, status.conditions, generation, now),
+        build_condition(ConditionType.READY, ready, known.get("Ready"), (generation, now)),
+    )
+    update |= {"observed_generation": generation, "conditions": conditions}
+    await context.cluster.patch_status(resource, dump(status.model_copy(update=update)))
+
+
+def _last_runs(backups: list[Object]) -> tuple[Finding, dict[str, Any]]:
+    """Return what is said of the newest finished run, and the fields that name the newest ones."""
+    by_age = sorted(backups, key=lambda backup: backup["metadata"]["creationTimestamp"])
+    finished = [backup for backup in by_age if is_finished(backup.get("status", {}))]
+    verified = [backup for backup in finished if is_verified(backup.get("status", {}))]
+    fields: dict[str, Any] = {}
+    if by_age:
+        fields["last_backup"] = by_age[-1]["metadata"]["name"]
+    if verified:
+        fields["last_successful_backup"] = verified[-1]["metadata"]["name"]
+        completed = verified[-1]["status"].get("completedAt")
+        fields["last_successful_time"] = datetime.fromisoformat(completed) if completed else None
+    if not finished:
+        return Finding(Reason.NO_BACKUP_YET, "No run has ended yet."), fields
+    newest = finished[-1]
+    if newest in verified:
+        return Finding(
+            Reason.LAST_BACKUP_VERIFIED, f"{newest['metadata']['name']} is verified."
+        ), fields
+    said = next(
+        (c["message"] for c in newest["status"]["conditions"] if c["type"] == "Complete"), ""
+    )
+    return Finding(
+        Reason.LAST_BACKUP_FAILED, f"{newest['metadata']['name']} failed: {said}"
+    ), fields

@@ -1,0 +1,91 @@
+"""Which run of a backup is at work, which waits, and which ended: one at a time has its turn."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.constants import LABEL_INSTANCE, LABEL_PART_OF, LABEL_REPOSITORY, LABEL_STEP
+from stackroles.domains.backup.build import MARK, repository_id, step_label
+from stackroles.domains.backup.build_job import RUN
+from stackroles.domains.backup.decide import Holder, Past, in_the_way
+from stackroles.domains.backup.status import is_finished
+from stackroles.kube.cluster import Cluster
+from stackroles.reconcile.context import Context
+
+Object = dict[str, Any]
+# Whose turn it is and the start of that run are one step; leaders are fenced from each other.
+_TURNS: WeakKeyDictionary[Cluster, asyncio.Lock] = WeakKeyDictionary()
+
+
+def turn(context: Context) -> asyncio.Lock:
+    """Return the lock that whoever looks for its turn, and takes it, must hold."""
+    return _TURNS.setdefault(context.cluster, asyncio.Lock())
+
+
+def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> str:
+    """Return the Backup that comes before this one, empty when it is this one's turn.
+
+    Pods are looked at too: one may still write when its Job, or even its Backup, is gone.
+    """
+    metadata, policy_name = resource["metadata"], resource["spec"]["policy"]
+    step = {LABEL_STEP: step_label(RUN)}
+    jobs = [job for job in context.cluster.list("Job", "", step) if not ending_of(job)]
+    pods = [
+        pod
+        for pod in context.cluster.list("Pod", "", step)
+        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+    ]
+    run = Holder(
+        name=metadata["name"],
+        cloud=f"{metadata['namespace']}/{policy.controller}",
+        repository=repository_id(metadata["namespace"], policy_name, policy),
+    )
+    other = in_the_way(run, (_holder(found) for found in (*jobs, *pods)))
+    if other:
+        return other.name
+    waiting = [
+        past_run(backup).age
+        for backup in context.cluster.list("Backup", metadata["namespace"])
+        if backup["spec"]["policy"] == policy_name
+        and not is_finished(backup.get("status", {}))
+        and not backup["metadata"].get("deletionTimestamp")
+    ]
+    first = min(waiting, default=past_run(resource).age)[1]
+    return first if first != run.name else ""
+
+
+def _holder(found: Object) -> Holder:
+    metadata = found["metadata"]
+    labels = metadata["labels"]
+    return Holder(
+        name=labels[LABEL_INSTANCE],
+        cloud=f"{metadata['namespace']}/{labels[LABEL_PART_OF]}",
+        repository=labels.get(LABEL_REPOSITORY, ""),
+    )
+
+
+def past_run(backup: Object) -> Past:
+    """Return a Backup as retention looks at it."""
+    metadata, status = backup["metadata"], backup.get("status", {})
+    return Past(
+        name=metadata["name"],
+        created=datetime.fromisoformat(metadata["creationTimestamp"]),
+        scheduled=metadata.get("labels", {}).get(LABEL_STEP) == step_label(MARK),
+        ended=is_finished(status),
+        verified=bool(status.get("verified")),
+        oldest_kept=status.get("oldestKept") or "",
+    )
+
+
+def ending_of(job: Object) -> Object:
+    """Return the condition by which a Job has ended, empty while it has not."""
+    return next(
+        (
+            condition
+            for condition in job.get("status", {}).get("conditions", [])
+            if condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
+        ),
+        {},
+    )

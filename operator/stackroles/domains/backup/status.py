@@ -1,0 +1,167 @@
+"""What is said of a Backup and of a BackupPolicy."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from stackroles.api.v1alpha1.backup import BackupStatus, BackupStep
+from stackroles.api.v1alpha1.common import Condition
+from stackroles.api.v1alpha1.conditions import ConditionType, Reason
+from stackroles.domains.backup.outcome import Outcome
+from stackroles.workloads.conditions import Finding, build_condition, conditions_of
+
+# Reasons after which a run never changes again: a failed run is followed by another Backup.
+FAILED = frozenset(
+    {
+        Reason.BACKUP_FAILED,
+        Reason.WRONG_ENCRYPTION_KEY,
+        Reason.REPOSITORY_FULL,
+        Reason.REPOSITORY_LOCKED,
+        Reason.REPOSITORY_STALLED,
+    }
+)
+_OF_PROGRAM = {reason.value: reason for reason in FAILED}
+_ENDED = frozenset({Reason.BACKUP_VERIFIED, Reason.BACKUP_EXPIRED}) | FAILED
+_MOVING = frozenset({Reason.BACKUP_WAITING, Reason.BACKUP_QUEUED, Reason.BACKUP_RUNNING})
+# A volume is made in moments, or its provisioner does not work.
+VOLUME_PATIENCE = timedelta(seconds=60)
+
+
+def is_finished(status: Mapping[str, Any]) -> bool:
+    """Return whether a run has ended, well or badly; such a run is never touched again."""
+    return any(
+        condition.get("type") == ConditionType.COMPLETE.value and condition.get("reason") in _ENDED
+        for condition in status.get("conditions") or ()
+    )
+
+
+def is_verified(status: Mapping[str, Any]) -> bool:
+    """Return whether a run ended with a verified recovery set."""
+    return is_finished(status) and bool(status.get("verified"))
+
+
+def conditions_of_run(
+    reconciled: Finding, complete: Finding, previous: Sequence[Condition], at: tuple[int, datetime]
+) -> tuple[Condition, ...]:
+    """Return a Backup's conditions; Ready repeats what is wrong, or that the set is verified."""
+    generation, now = at
+    failed = complete.reason in FAILED or reconciled.reason.status != "True"
+    moves = complete.reason in _MOVING
+    moving = Finding(Reason.WORKING if moves and not failed else Reason.SETTLED, complete.message)
+    stalled = Finding(
+        Reason.NEEDS_ATTENTION if failed else Reason.HEALTHY, complete.message if failed else ""
+    )
+    ready = complete if reconciled.reason.status == "True" else reconciled
+    if complete.reason is Reason.BACKUP_VERIFIED:
+        ready = Finding(Reason.AS_DESIRED, complete.message)
+    known = {condition.type: condition for condition in previous}
+    return (
+        *conditions_of((reconciled, complete, moving, stalled), previous, generation, now),
+        build_condition(ConditionType.READY, ready, known.get("Ready"), (generation, now)),
+    )
+
+
+def finding_of(outcome: Outcome | None, job_failure: str, words: str) -> Finding:
+    """Return how a run ended.
+
+    Args:
+        outcome: what its program left, None where it left nothing.
+        job_failure: why the Job failed, empty where it completed.
+        words: the last words of the container that failed.
+    """
+    if outcome is not None and outcome.ok:
+        note = f" Retention failed: {outcome.message}" if outcome.message else ""
+        return Finding(
+            Reason.BACKUP_VERIFIED,
+            f"{outcome.size} bytes in {len(outcome.steps)} parts were stored, and each reads back "
+            f"with its checksum.{note}",
+        )
+    if outcome is not None:
+        step = outcome.steps[-1].get("name", "") if outcome.steps else ""
+        reason = _OF_PROGRAM.get(outcome.reason, Reason.BACKUP_FAILED)
+        where = f"Step {step} failed: " if step else ""
+        return Finding(reason, f"{where}{outcome.message}")
+    said = f" Its last words: {words}" if words else ""
+    why = job_failure or "it ended without saying what it stored"
+    return Finding(Reason.BACKUP_FAILED, f"The backup's Job did not succeed: {why}.{said}")
+
+
+def with_outcome(status: BackupStatus, outcome: Outcome | None, ended: datetime) -> BackupStatus:
+    """Return a status with what the run's program left."""
+    started = status.started_at or ended
+    update: dict[str, Any] = {
+        "completed_at": ended,
+        "duration_seconds": max(0, int((ended - started).total_seconds())),
+    }
+    if outcome is not None:
+        update |= {
+            "size_bytes": outcome.size,
+            "stored_bytes": outcome.stored,
+            "snapshot": outcome.snapshot,
+            "position": outcome.position,
+            "verified": outcome.ok,
+            "oldest_kept": outcome.oldest or None,
+            "steps": tuple(BackupStep.model_validate(dict(step)) for step in outcome.steps),
+        }
+    return status.model_copy(update=update)
+
+
+def expired(policy: str) -> Finding:
+    """Return what is said of a Backup whose recovery set gave way to newer ones."""
+    return Finding(
+        Reason.BACKUP_EXPIRED,
+        f"Newer recovery sets of BackupPolicy {policy} were verified since, and keepLast left no "
+        "room for this one: it is not in the repository any more. Delete this Backup.",
+    )
+
+
+def overdue(due: datetime) -> Finding:
+    """Return what is said of a policy whose schedule does not run."""
+    return Finding(
+        Reason.BACKUP_OVERDUE,
+        f"The run that was due at {due:%Y-%m-%d %H:%M} did not begin. See the events of the "
+        "CronJob of this policy's name, and whether the cluster's CronJob controller runs.",
+    )
+
+
+def find_volume_problem(
+    claim: Mapping[str, Any], storage_class: Mapping[str, Any] | None, now: datetime
+) -> Finding | None:
+    """Return why a repository's claim gets no volume; None when it has one, or will by itself.
+
+    Args:
+        claim: the claim.
+        storage_class: the class it names, None when there is none of that name.
+        now: the time of this look.
+    """
+    name, phase = claim["metadata"]["name"], claim.get("status", {}).get("phase")
+    wanted = claim["spec"].get("storageClassName")
+    if phase == "Lost":
+        return Finding(
+            Reason.VOLUME_PENDING,
+            f"Volume claim {name} has lost its volume: bring it back, or name another claim in "
+            "repository.volume.claimName.",
+        )
+    if phase != "Bound" and wanted != "" and storage_class is None:
+        return _class_missing(name, wanted)
+    later = (storage_class or {}).get("volumeBindingMode") == "WaitForFirstConsumer"
+    made = datetime.fromisoformat(claim["metadata"]["creationTimestamp"])
+    if phase == "Bound" or later or now - made < VOLUME_PATIENCE:
+        return None
+    return Finding(
+        Reason.VOLUME_PENDING, f"Volume claim {name} waits for its volume. See its events."
+    )
+
+
+def _class_missing(claim: str, wanted: str | None) -> Finding:
+    what = f"Volume claim {claim}: storage class {wanted} does not exist. Create it"
+    if wanted is None:
+        what = (
+            f"Volume claim {claim} names no storage class, and the cluster has no default one. "
+            "Mark a class as the default"
+        )
+    return Finding(
+        Reason.STORAGE_CLASS_MISSING,
+        f"{what}; or name another in repository.volume.storageClassName and delete the pending "
+        f"claim {claim}, whose class cannot change.",
+    )

@@ -1,0 +1,1 @@
+"""A cloud as a whole: bring-up, steps, its status, its end."""

@@ -1,0 +1,283 @@
+"""CloudController: credentials, roles and steps in the order of their needs, and its status."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from stackroles import naming
+from stackroles.api.v1alpha1.cloud_controller import CloudControllerStatus
+from stackroles.api.v1alpha1.common import dump
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.config.cloud import Cloud
+from stackroles.domains.cloud.bringup import BringUp, build_graph, plan_bring_up
+from stackroles.domains.cloud.phases import completed
+from stackroles.domains.cloud.reconcile_scale import refuse_shrinking
+from stackroles.domains.cloud.reconcile_served import watch_apis
+from stackroles.domains.cloud.reconcile_steps import Steps
+from stackroles.domains.cloud.served import assess_served, refused_administrator
+from stackroles.domains.cloud.status import (
+    ObservedCloud,
+    assess_cloud,
+)
+from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
+from stackroles.domains.credentials.reconcile import Credentials, observe_credentials
+from stackroles.domains.database.reconcile import reconcile_galera
+from stackroles.domains.database.status import DATABASE, DatabaseState
+from stackroles.errors import ClusterError, Rejected
+from stackroles.kube.apply import ChildRecord, records_of
+from stackroles.kube.kinds import ObjectRef, ref_of
+from stackroles.reconcile.blocked import refuse
+from stackroles.reconcile.clouds import cloud_of
+from stackroles.reconcile.context import Context
+from stackroles.reconcile.observe import (
+    config_maps_in_use,
+    existing_config_maps,
+    explain_roles,
+    observe_roles,
+)
+from stackroles.reconcile.teardown import reconcile_teardown
+from stackroles.roles import registry
+from stackroles.roles.keystone import CATALOGUE
+from stackroles.workloads.build.children import build_roles, unique
+from stackroles.workloads.conditions import Finding, Look
+from stackroles.workloads.config_maps import kept_config_maps
+from stackroles.workloads.role import RoleState
+
+Object = dict[str, Any]
+log = structlog.get_logger(__name__)
+
+# Some findings depend on how long something lasts, which no event tells.
+_UNSETTLED_SECONDS = 15.0
+_CREDENTIALS_SECONDS = 10.0
+# How the API server says that a field cannot change (StatefulSets have words of their own).
+_REFUSED = re.compile(r'\w+(?:\.\w+)* "[^"]+"(?= is invalid)')
+_IMMUTABLE = ("field is immutable", "updates to statefulset spec for fields other than")
+
+
+async def reconcile_cloud_controller(context: Context, resource: Object) -> None:
+    """Bring a cloud's controllers to what the resource declares, as far as its needs allow.
+
+    Raises:
+        SpecInvalid: the spec asks for what cannot be.
+        ClusterError: a child was refused; all others were applied, and the status says so.
+    """
+    blocked: Finding | None = None
+    if resource["metadata"].get("deletionTimestamp"):
+        blocked = await reconcile_teardown(context, resource)
+        if blocked is None:
+            return
+    cloud = cloud_of(context, resource)
+    if cloud.spec.suspend:
+        context.poller.forget(f"{ref_of(resource)}/")  # some polls write
+        words = "Nothing is changed while spec.suspend is true; what runs keeps running."
+        await refuse(context, resource, blocked or Finding(Reason.SUSPENDED, words))
+        return
+    await context.cluster.set_finalizer(resource, present=True)
+    previous, look = _previous(resource), context.look(resource)
+    refuse_shrinking(context.cluster, cloud, registry.CONTROLLER_ROLES, previous.phases)
+    await CloudPass(context, resource, cloud, previous, look).run(blocked)
+
+
+class CloudPass:
+    """One pass over one cloud."""
+
+    def __init__(
+        self,
+        context: Context,
+        resource: Object,
+        cloud: Cloud,
+        previous: CloudControllerStatus,
+        look: Look,
+    ) -> None:
+        self._context = context
+        self._resource = resource
+        self._cloud = cloud
+        self._previous = previous
+        self._look = look
+        self._roles = registry.CONTROLLER_ROLES
+        self._services = registry.SERVICES
+        self._steps = Steps(context, resource, cloud, self._services)
+
+    async def run(self, blocked: Finding | None = None) -> None:
+        """Observe, plan, build, apply, observe again, and say how it stands.
+
+        Args:
+            blocked: what blocks its deletion, if it is to go.
+        """
+        credentials = await observe_credentials(
+            self._context, self._resource, self._cloud, self._services
+        )
+        await self._steps.listen(credentials, self._look.now)
+        before = self._observe()
+        plan = self._plan(before, credentials)
+        records, failure = await self._apply(plan.run, credentials)
+        if failure is None:
+            await self._steps.run(plan.run, before.steps, credentials)
+            await self._steps.replace_members(self._look.now)
+        database = await self._database(plan.run)
+        after = self._observe()
+        roles = await explain_roles(self._context.cluster, self._cloud, after.roles, self._look.now)
+        steps = await self._steps.explain(after.steps)
+        apis, refused = self._apis(roles, credentials)
+        after = replace(
+            after,
+            roles=roles,
+            steps=steps,
+            waiting=plan.waiting,
+            database=database,
+            failing_apis=apis,
+        )
+        reconciled = blocked or _reconciled(credentials, failure, refused)
+        await self._report(after, reconciled, records)
+        if failure is not None:
+            raise failure
+        self._look_again(after, credentials)
+
+    def _observe(self) -> ObservedCloud:
+        now = self._look.now
+        return ObservedCloud(
+            roles=observe_roles(self._context.cluster, self._cloud, self._roles, now),
+            steps=self._steps.observe(self._previous.phases, now),
+        )
+
+    def _plan(self, before: ObservedCloud, credentials: Credentials) -> BringUp:
+        """Decide what runs; nothing new starts while credentials lack."""
+        graph = build_graph(self._roles, self._services)
+        if credentials.finding is None:
+            return plan_bring_up(graph, before.done, before.present)
+        waiting = {node: frozenset[str]() for node in graph.keys() - before.present}
+        return BringUp(run=before.present, waiting=waiting)
+
+    async def _apply(
+        self, run: frozenset[str], credentials: Credentials
+    ) -> tuple[tuple[ChildRecord, ...] | None, ClusterError | None]:
+        """Apply what runs, then remove what is no longer wanted.
+
+        Returns:
+            What was applied, and None; or None and the first refusal, when all else was applied.
+        """
+        roles = (role for role in self._roles if role.name in run)
+        manifests = [
+            *credentials.manifests,
+            *unique([*build_roles(self._cloud, roles), *self._steps.config_maps(run)]),
+        ]
+        cluster = self._context.cluster
+        try:
+            records = await cluster.apply_children(self._resource, manifests)
+        except ClusterError as error:
+            log.warning("A child was refused", error=str(error))
+            return None, error
+        if credentials.finding is not None:
+            # What could not be derived is not unwanted: nothing is removed, and it stays on record.
+            applied = {(record.kind, record.name) for record in records}
+            others = records_of(self._resource).values()
+            return (*records, *(r for r in others if (r.kind, r.name) not in applied)), None
+        await cluster.prune(self._resource, [*manifests, *self._kept(manifests)])
+        return records, None
+
+    def _kept(self, manifests: Iterable[Object]) -> list[ObjectRef]:
+        """Return what stays besides the present manifests: configuration in use, and the state."""
+        roles = self._observe().roles  # again: what was just applied has begun to roll
+        rolling = {role.name for role in roles if role.present and not role.complete}
+        names = kept_config_maps(
+            existing_config_maps(self._context.cluster, self._cloud, self._resource),
+            (m["metadata"]["name"] for m in manifests if m["kind"] == "ConfigMap"),
+            config_maps_in_use(self._context.cluster, self._cloud),
+            rolling,
+        )
+        state = naming.state(self._cloud.name)
+        return [ObjectRef("ConfigMap", self._cloud.namespace, name) for name in (*names, state)]
+
+    async def _database(self, run: frozenset[str]) -> DatabaseState:
+        if DATABASE not in run:
+            return DatabaseState()
+        found = await reconcile_galera(self._context, self._resource, self._cloud)
+        return DatabaseState(
+            writer=found.writer,
+            message="" if found.ready else found.message,
+            blocked=f"{found.verdict}: {found.message}" if found.verdict.needs_person else "",
+            failing=found.failing,
+        )
+
+    def _apis(
+        self, roles: Iterable[RoleState], credentials: Credentials
+    ) -> tuple[Finding | None, Finding | None]:
+        """Return why not all APIs are known to serve, and that the administrator is refused."""
+        admin = credentials.values.get(ADMIN)
+        if admin is None or CATALOGUE not in completed(self._previous.phases):
+            return None, None
+        apis = watch_apis(
+            self._context,
+            ref_of(self._resource),
+            self._cloud,
+            self._services,
+            available={role.name for role in roles if role.available},
+            password=admin[ADMIN_PASSWORD],
+        )
+        new = self._previous.time_to_ready_seconds is None
+        failing = assess_served(
+            apis.state, apis.expected, apis.keystone, self._previous.conditions, new=new
+        )
+        secret = naming.child(self._cloud.name, ADMIN)
+        return failing, refused_administrator(apis.state, apis.keystone, secret)
+
+    async def _report(
+        self,
+        after: ObservedCloud,
+        reconciled: Finding,
+        records: tuple[ChildRecord, ...] | None,
+    ) -> None:
+        status = assess_cloud(
+            self._cloud,
+            after,
+            reconciled,
+            services=self._services,
+            roles=self._roles,
+            previous=self._previous,
+            look=self._look,
+        )
+        written = dump(status)
+        if records is not None:
+            written["children"] = [record.to_dict() for record in records]
+        await self._context.cluster.patch_status(self._resource, written)
+
+    def _look_again(self, after: ObservedCloud, credentials: Credentials) -> None:
+        """Ask for another pass where time alone changes what is to be said or done."""
+        if credentials.finding is not None:
+            self._context.enqueue(ref_of(self._resource), _CREDENTIALS_SECONDS)
+        elif not after.settled:
+            self._context.enqueue(ref_of(self._resource), _UNSETTLED_SECONDS)
+
+
+def _reconciled(
+    credentials: Credentials, failure: ClusterError | None, refused: Finding | None
+) -> Finding:
+    if credentials.finding is not None:
+        return credentials.finding
+    if failure is None:
+        return refused or Finding(Reason.APPLIED, "All that can run yet is applied.")
+    said = [str(failure), *getattr(failure, "__notes__", ())]
+    immutable = [text for text in said if any(words in text for words in _IMMUTABLE)]
+    if isinstance(failure, Rejected) and immutable:
+        names = sorted({name for text in immutable for name in _REFUSED.findall(text)})
+        return Finding(
+            Reason.IMMUTABLE_FIELD_CHANGED,
+            f"{', '.join(names) or immutable[0]}: what was changed cannot change once the object "
+            "exists (of a StatefulSet: size and storage class of its volumes). Set it back; or "
+            "delete it with kubectl delete --cascade=orphan, so that it is made again around its "
+            "pods: volumes that exist stay as they are.",
+        )
+    return Finding(Reason.APPLY_FAILED, " Also: ".join(said))
+
+
+def _previous(resource: Object) -> CloudControllerStatus:
+    """Return the status so far; one that an older version wrote in another form counts for none."""
+    try:
+        return CloudControllerStatus.model_validate(resource.get("status") or {})
+    except ValidationError:
+        log.warning("The status could not be read and is written anew")
+        return CloudControllerStatus()

@@ -1,0 +1,85 @@
+"""Asks a cloud's APIs again and again whether they serve."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from stackroles.config.cloud import Cloud
+from stackroles.domains.cloud.served import FAILURES_REPORTED, ApiState, next_state
+from stackroles.kube.kinds import ObjectRef
+from stackroles.openstack.access import administrator
+from stackroles.openstack.probe import ask_apis
+from stackroles.reconcile.context import Context
+from stackroles.roles import keystone
+from stackroles.roles.definition import ServiceDefinition
+
+# Two failures in a row are reported: with the time-outs of both, within two minutes.
+_INTERVAL = 30.0
+_DEADLINE = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServedApis:
+    """What is known of a cloud's APIs in one pass.
+
+    Attributes:
+        state: what they answered, None before the first answer.
+        expected: roles of APIs that are asked: those with members which are ready.
+        keystone: the role that gives tokens.
+    """
+
+    state: ApiState | None = None
+    expected: frozenset[str] = field(default_factory=frozenset)
+    keystone: str = keystone.KEYSTONE.name
+
+
+def watch_apis(
+    context: Context,
+    ref: ObjectRef,
+    cloud: Cloud,
+    services: Iterable[ServiceDefinition],
+    *,
+    available: Collection[str],
+    password: str,
+) -> ServedApis:
+    """Have the APIs asked through their Services from now on; return what is known of them.
+
+    Called only once keystone was filled: until then somebody else may answer at its address, to
+    whom the password is not to be shown.
+
+    Args:
+        context: the poller.
+        ref: the CloudController, which is reconciled when an answer differs from the last.
+        cloud: the same, resolved.
+        services: the services there are.
+        available: roles with members that are ready.
+        password: the administrator's, as it is in use.
+    """
+    entries = [c for service in services if (c := service.catalogue) and c.role in available]
+    lists = {
+        c.role: f"http://{cloud.host(c.role)}:{c.port}{c.path}{c.listing}"
+        for c in entries
+        if c.listing
+    }
+    expected = frozenset(c.role for c in entries)
+    name, account = f"{ref}/apis", administrator(cloud, password)
+    if keystone.KEYSTONE.name not in expected:
+        context.poller.forget(name)
+        return ServedApis()
+
+    async def ask() -> ApiState:
+        seen = context.poller.latest(name)
+        answers = await ask_apis(account, keystone.KEYSTONE.name, lists)
+        state = next_state(seen.value if seen else None, answers)
+        if any(f.count < FAILURES_REPORTED for f in state.failures.values()):
+            # keystone's content may be what is wrong: it is put right at once, not in ten minutes.
+            context.poller.refresh(f"{ref}/{keystone.CATALOGUE}")
+        return state
+
+    seen = context.poller.latest(name)
+    context.poller.ensure(
+        name, ask, interval=_INTERVAL, deadline=_DEADLINE, notify=ref, target=name
+    )
+    state: ApiState | None = seen.value if seen else None
+    if state is not None and not state.failures and expected - state.asked:
+        context.poller.refresh(name)
+    return ServedApis(state=state, expected=expected)

@@ -1,0 +1,238 @@
+"""Bootstrap steps: their Jobs, and those the operator does itself through the clouds' APIs."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from stackroles import naming
+from stackroles.api.v1alpha1.cloud_controller import Phase
+from stackroles.config.cloud import Cloud
+from stackroles.domains.cloud.phases import completed
+from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD, SERVICE_PASSWORD
+from stackroles.domains.credentials.reconcile import Credentials
+from stackroles.errors import ClusterError
+from stackroles.kube.kinds import ref_of
+from stackroles.openstack.access import administrator
+from stackroles.openstack.catalogue import ensure_catalogue, wanted
+from stackroles.reconcile.context import Context, Observation
+from stackroles.reconcile.observe import explain_pods
+from stackroles.reconcile.rollout import has_outdated, replace_outdated
+from stackroles.reconcile.step_job import StepJob
+from stackroles.roles.definition import ServiceDefinition, Step
+from stackroles.workloads.build.children import build_step
+from stackroles.workloads.rejected_pods import lacks_pods
+from stackroles.workloads.step import StepState, assess_step, failed_step, is_complete, log_wanted
+
+Object = dict[str, Any]
+log = structlog.get_logger(__name__)
+
+# A step that the operator does itself is repeated until it is done, and checked afterwards.
+_UNTIL_DONE = 5.0
+_AFTERWARDS = 600.0
+_DEADLINE = 90.0
+# While members are replaced a check may fail; one that goes on to fail for so long is reported.
+_FAILING = 60.0
+
+
+class Steps:
+    """The steps of one cloud in one pass."""
+
+    def __init__(
+        self,
+        context: Context,
+        resource: Object,
+        cloud: Cloud,
+        services: tuple[ServiceDefinition, ...],
+    ) -> None:
+        self._context = context
+        self._resource = resource
+        self._cloud = cloud
+        self._services = services
+        self._built: dict[str, list[Object]] = {}
+        self._logs: dict[str, str] = {}
+
+    async def listen(self, credentials: Credentials, now: datetime) -> None:
+        """Read the end of the logs of steps that run for long, or failed without last words.
+
+        Args:
+            credentials: what must not be shown, whatever a program logs.
+            now: the time of this look.
+        """
+        for service in self._services:
+            for step in service.steps:
+                job, pods = self._job(service, step).seen() if step.tasks else (None, [])
+                if job is None or is_complete(job):
+                    continue
+                for pod in pods:
+                    container = log_wanted(pod, now)
+                    if container is not None:
+                        said = await self._read_log(pod["metadata"]["name"], container)
+                        self._logs[pod["metadata"]["name"]] = credentials.without_secrets(said)
+
+    async def _read_log(self, pod: str, container: str) -> str:
+        try:
+            return await self._context.cluster.read_log(self._cloud.namespace, pod, container)
+        except ClusterError as error:
+            # What the step did stays as it is; a look that fails must not hold up the pass.
+            log.warning("The log of a step could not be read", pod=pod, error=str(error))
+            return f"its log could not be read: {error}"
+
+    def observe(self, phases: Iterable[Phase], now: datetime) -> tuple[StepState, ...]:
+        """Return how each step stands.
+
+        Args:
+            phases: phases so far; a step of the operator's own that was done before a restart
+                counts as done while it is being verified.
+            now: the time of this look.
+        """
+        before = completed(phases)
+        return tuple(
+            self._observe_job(service, step, now)
+            if step.tasks
+            else self._observe_own(service, step, before)
+            for service in self._services
+            for step in service.steps
+        )
+
+    def children(self, service: ServiceDefinition, step: Step) -> list[Object]:
+        """Return the step's manifests: configuration, and the Job last."""
+        node = _node(service, step)
+        if node not in self._built:
+            self._built[node] = build_step(self._cloud, service, step)
+        return self._built[node]
+
+    def config_maps(self, run: frozenset[str]) -> list[Object]:
+        """Return the configuration of the steps that run."""
+        return [
+            child
+            for service in self._services
+            for step in service.steps
+            if step.tasks and _node(service, step) in run and not self._is_idle(step)
+            for child in self.children(service, step)[:-1]
+        ]
+
+    async def run(
+        self, run: frozenset[str], states: Iterable[StepState], credentials: Credentials
+    ) -> None:
+        """Start the steps that may run and are not done, and try failed ones again.
+
+        Args:
+            run: nodes that may run.
+            states: how the steps stand.
+            credentials: what the operator's own steps need.
+        """
+        known = {state.node: state for state in states}
+        for service in self._services:
+            for step in service.steps:
+                node = _node(service, step)
+                if node not in run:
+                    continue
+                if self._is_idle(step):
+                    await self._job(service, step).remove()
+                elif step.tasks:
+                    await self._job(service, step).run(known[node])
+                else:
+                    self._run_own(service, step, credentials)
+
+    async def replace_members(self, now: datetime) -> None:
+        """Go on with the rolls that steps guard; a step is looked at anew, as are the members."""
+        for service in self._services:
+            for step in service.steps:
+                if step.guards:
+                    checked = self._observe_job(service, step, now).done
+                    await replace_outdated(
+                        self._context.cluster, self._cloud, step.guards, checked=checked, now=now
+                    )
+
+    def _run_own(self, service: ServiceDefinition, step: Step, credentials: Credentials) -> None:
+        """Have the poller do the operator's own step again and again: users and the catalogue."""
+        name, values = self._poll_name(service, step), credentials.values
+        admin = administrator(self._cloud, values[ADMIN][ADMIN_PASSWORD])
+        passwords = {s.name: values[s.name][SERVICE_PASSWORD] for s in self._services if s.identity}
+        verifies = (self._inputs(), passwords)  # stays in this process's memory
+        contents = wanted(self._cloud, self._services, passwords)
+        access = self._context.openstack.access(self._cloud, admin.password)
+
+        async def ensure() -> tuple[str, dict[str, str]]:
+            changes = await access.call(
+                "Filling keystone's catalogue", ensure_catalogue, contents, admin
+            )
+            if changes:
+                log.info("Changed keystone", changes=changes)
+            return verifies
+
+        latest = self._context.poller.latest(name)
+        verified = latest is not None and latest.value == verifies and not latest.error
+        self._context.poller.ensure(
+            name,
+            ensure,
+            interval=_AFTERWARDS if verified else _UNTIL_DONE,
+            deadline=_DEADLINE,
+            notify=ref_of(self._resource),
+            target=f"{ref_of(self._resource)}/identity",
+        )
+
+    def _observe_job(self, service: ServiceDefinition, step: Step, now: datetime) -> StepState:
+        if self._is_idle(step):
+            return StepState(node=_node(service, step), done=True)
+        seen, pods = self._job(service, step).seen()
+        return assess_step(_node(service, step), step.advice, seen, pods, now, logs=self._logs)
+
+    def _job(self, service: ServiceDefinition, step: Step) -> StepJob:
+        return StepJob(self._context, self._resource, self.children(service, step)[-1])
+
+    async def explain(self, states: Iterable[StepState]) -> tuple[StepState, ...]:
+        """Return the states with the reason why a Job makes no pod, which takes a read."""
+        known = {state.node: state for state in states}
+        for service in self._services:
+            for step in service.steps:
+                state = known[_node(service, step)]
+                if step.tasks and not state.done and state.problem is None:
+                    known[state.node] = await self._explain(service, step, state)
+        return tuple(known.values())
+
+    async def _explain(self, service: ServiceDefinition, step: Step, state: StepState) -> StepState:
+        (job, pods), now = self._job(service, step).seen(), self._context.clock.now()
+        if job is None or not lacks_pods(job, pods, 1, now):
+            return state
+        return replace(state, problem=await explain_pods(self._context.cluster, job, pods, now))
+
+    def _observe_own(
+        self, service: ServiceDefinition, step: Step, before: frozenset[str]
+    ) -> StepState:
+        node = _node(service, step)
+        latest = self._context.poller.latest(self._poll_name(service, step))
+        if latest is None:
+            return StepState(node=node, done=node in before)
+        done = latest.value is not None and latest.value[0] == self._inputs()
+        if not latest.error or (done and not self._goes_on_to_fail(latest)):
+            return StepState(node=node, done=done)
+        return replace(failed_step(node, step.advice, latest.error), done=done)
+
+    def _goes_on_to_fail(self, seen: Observation) -> bool:
+        """Tell whether a check has failed for long; a pass is asked for when that may be so."""
+        now = self._context.clock.monotonic()
+        left = _FAILING - (now - (now if seen.failing_since is None else seen.failing_since))
+        if left > 0:
+            self._context.enqueue(ref_of(self._resource), left + 1.0)
+        return left <= 0
+
+    def _is_idle(self, step: Step) -> bool:
+        """Tell whether a step guards a role none of whose members is to be replaced."""
+        guarded = step.guards
+        return bool(guarded) and not has_outdated(self._context.cluster, self._cloud, guarded)
+
+    def _inputs(self) -> str:
+        """Return the hash of what the operator's own steps work from, without the passwords."""
+        entries = [[s.name, s.identity, s.catalogue] for s in self._services]
+        return naming.digest([entries, self._cloud.uid, self._cloud.spec.region])
+
+    def _poll_name(self, service: ServiceDefinition, step: Step) -> str:
+        return f"{ref_of(self._resource)}/{_node(service, step)}"
+
+
+def _node(service: ServiceDefinition, step: Step) -> str:
+    return f"{service.name}/{step.name}"

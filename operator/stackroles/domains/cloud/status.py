@@ -1,0 +1,218 @@
+"""From what was observed of a cloud to its status."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from stackroles.api.v1alpha1.cloud_controller import (
+    CloudControllerStatus,
+    Endpoint,
+    RoleStatus,
+)
+from stackroles.api.v1alpha1.conditions import ConditionType, Reason
+from stackroles.config.cloud import Cloud
+from stackroles.domains.cloud.phases import update_phases
+from stackroles.domains.database.status import DATABASE, DatabaseState
+from stackroles.roles.definition import RoleDefinition, ServiceDefinition
+from stackroles.roles.resolve import model_of
+from stackroles.workloads.conditions import Finding, Look, all_conditions
+from stackroles.workloads.role import RoleState
+from stackroles.workloads.step import StepState
+
+_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedCloud:
+    """A cloud's children as observed.
+
+    Attributes:
+        roles: state of each role, in the order in which they are shown.
+        steps: state of each step.
+        waiting: roles and steps that may not start yet, with what they wait for.
+        database: how the database cluster stands.
+        failing_apis: why not all APIs are known to serve; None when all do.
+    """
+
+    roles: tuple[RoleState, ...]
+    steps: tuple[StepState, ...]
+    waiting: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    database: DatabaseState = field(default_factory=DatabaseState)
+    failing_apis: Finding | None = None
+
+    @property
+    def done(self) -> frozenset[str]:
+        """Roles and steps that are done."""
+        roles = {role.name for role in self.roles if role.done}
+        return frozenset(roles | {step.node for step in self.steps if step.done})
+
+    @property
+    def present(self) -> frozenset[str]:
+        """Roles that exist."""
+        return frozenset(role.name for role in self.roles if role.present)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is under way."""
+        return all(role.complete for role in self.roles) and all(step.done for step in self.steps)
+
+
+def assess_cloud(
+    cloud: Cloud,
+    observed: ObservedCloud,
+    reconciled: Finding,
+    *,
+    services: tuple[ServiceDefinition, ...],
+    roles: tuple[RoleDefinition, ...],
+    previous: CloudControllerStatus,
+    look: Look,
+) -> CloudControllerStatus:
+    """Return the status of a cloud, without its children.
+
+    Args:
+        cloud: the cloud as declared.
+        observed: what was observed of its children.
+        reconciled: whether all was applied, or why not.
+        services: the services there are.
+        roles: the roles there are.
+        previous: the status so far.
+        look: when this was.
+    """
+    available = assess_available(observed)
+    progressing = assess_progressing(observed, new=previous.time_to_ready_seconds is None)
+    conditions = all_conditions(reconciled, available, progressing, previous.conditions, look)
+    ready = next(c for c in conditions if c.type == ConditionType.READY)
+    order = [*(role.name for role in roles), *(step.node for step in observed.steps)]
+    started = (observed.present | {s.node for s in observed.steps}) - observed.waiting.keys()
+    seconds = previous.time_to_ready_seconds
+    if seconds is None and ready.status == "True":
+        seconds = max(0, round((look.now - look.created).total_seconds()))
+    settled = progressing.reason is Reason.ROLLOUT_COMPLETE
+    return CloudControllerStatus(
+        observed_generation=look.generation,
+        conditions=conditions,
+        release=cloud.spec.release if settled else previous.release,
+        roles=tuple(_role_status(cloud, role, observed) for role in roles),
+        endpoints=_endpoints(cloud, services, observed),
+        phases=update_phases(order, previous.phases, started, observed.done, look.now),
+        time_to_ready_seconds=seconds,
+        writer=observed.database.writer,
+        children=previous.children,
+    )
+
+
+def assess_available(observed: ObservedCloud) -> Finding:
+    """Return whether every role serves: a majority of a quorum role, one member of another.
+
+    An API serves when it gives an authenticated answer, whatever its members' own checks find.
+    """
+    lacking = [role for role in observed.roles if not role.available]
+    if not lacking:
+        served = Finding(Reason.ROLES_SERVE, f"All {len(observed.roles)} roles serve.")
+        return observed.failing_apis or served
+    return Finding(Reason.ROLES_UNAVAILABLE, f"Not serving: {_count(lacking)}.")
+
+
+def assess_progressing(observed: ObservedCloud, *, new: bool) -> Finding:
+    """Return what is under way, or what holds it up.
+
+    Args:
+        observed: what was observed of the cloud's children.
+        new: whether it has never been Ready: nothing is lost then that could recover.
+    """
+    problem = _first_problem(observed)
+    if problem:
+        return problem
+    unfinished = [step for step in observed.steps if not step.done]
+    absent = [role for role in observed.roles if not role.present]
+    if unfinished or absent:
+        return Finding(Reason.BRINGING_UP, _bring_up_message(observed))
+    rolling = [role for role in observed.roles if role.rolling]
+    if rolling:
+        return Finding(Reason.ROLLING_OUT, f"Rolling: {_count(rolling)}.")
+    lacking = [role for role in observed.roles if not role.complete]
+    if lacking:
+        reason = Reason.BRINGING_UP if new else Reason.RECOVERING
+        return Finding(reason, f"Waiting for members: {_count(lacking)}.")
+    return Finding(Reason.ROLLOUT_COMPLETE, "Every role runs as declared.")
+
+
+def _first_problem(observed: ObservedCloud) -> Finding | None:
+    """Return the first problem in the order of roles and steps, and where there are others.
+
+    The database's own words come first. What else is named may be why the first does not end.
+    """
+    told = {DATABASE: observed.database.problem} if observed.database.problem else {}
+    for role in observed.roles:
+        if role.problem and not role.complete:
+            words = f"Role {role.name}: {role.problem.message}"
+            told.setdefault(role.name, Finding(role.problem.reason, words))
+    told.update({step.node: step.problem for step in observed.steps if step.problem})
+    if not told:
+        return None
+    first, *others = told
+    also = f" Wrong too: {', '.join(others[:_NAMED])}." if others else ""
+    return Finding(told[first].reason, told[first].message + also)
+
+
+def _bring_up_message(observed: ObservedCloud) -> str:
+    starting = [r for r in observed.roles if r.present and not r.complete]
+    running = [s for s in observed.steps if not s.done and s.node not in observed.waiting]
+    waiting = {name: needs for name, needs in observed.waiting.items() if needs}
+    parts: list[str] = []
+    if starting:
+        parts.append(f"Starting: {_count(starting)}.")
+    if running:
+        parts.append(f"Running: {', '.join(_step_note(step) for step in running[:_NAMED])}.")
+    if waiting:
+        on = sorted({need for needs in waiting.values() for need in needs} - waiting.keys())
+        parts.append(f"{len(waiting)} more wait for {', '.join(on[:_NAMED]) or 'their turn'}.")
+    return " ".join(parts) or "Starting."
+
+
+def _step_note(step: StepState) -> str:
+    return f"{step.node} ({step.note})" if step.note not in ("", "running") else step.node
+
+
+def _count(roles: Iterable[RoleState]) -> str:
+    listed = list(roles)
+    named = ", ".join(f"{role.name} {role.ready}/{role.desired}" for role in listed[:_NAMED])
+    rest = len(listed) - _NAMED
+    return f"{named} and {rest} more" if rest > 0 else named
+
+
+def _role_status(cloud: Cloud, role: RoleDefinition, observed: ObservedCloud) -> RoleStatus:
+    state = next(s for s in observed.roles if s.name == role.name)
+    return RoleStatus(
+        name=role.name,
+        model=model_of(role, cloud),
+        desired=state.desired,
+        ready=state.ready,
+        active=observed.database.writer if role.name == DATABASE else None,
+        message=_role_message(role, state, observed),
+    )
+
+
+def _role_message(role: RoleDefinition, state: RoleState, observed: ObservedCloud) -> str | None:
+    if state.complete:
+        return role.single_because or None if state.desired == 1 else None
+    if state.problem:
+        return state.problem.message
+    if role.name in observed.waiting:
+        needs = observed.waiting[role.name]
+        return f"Waits for {', '.join(sorted(needs))}." if needs else "Waits."
+    if role.name == DATABASE and observed.database.message:
+        return observed.database.message
+    return None
+
+
+def _endpoints(
+    cloud: Cloud, services: Iterable[ServiceDefinition], observed: ObservedCloud
+) -> tuple[Endpoint, ...]:
+    return tuple(
+        Endpoint(
+            service=entry.type,
+            url=f"http://{cloud.host(entry.role)}:{entry.port}{entry.path}",
+        )
+        for service in services
+        if (entry := service.catalogue) and entry.role in observed.present
+    )

@@ -1,0 +1,1 @@
+"""Pools and nodes of compute hosts."""

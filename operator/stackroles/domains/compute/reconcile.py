@@ -1,0 +1,280 @@
+"""ComputePool: chooses nodes, runs agents on them, and says how they stand."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from stackroles.api.v1alpha1.common import dump, parse_spec
+from stackroles.api.v1alpha1.compute import ComputePoolSpec
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.config.pool import Pool
+from stackroles.constants import FINALIZER
+from stackroles.domains.compute import reconcile_removal as compute_release
+from stackroles.domains.compute.membership import Enrolment, plan_enrolment
+from stackroles.domains.compute.reconcile_agents import apply_agents, startable
+from stackroles.domains.compute.reconcile_cloud import PoolCloud, facts
+from stackroles.domains.compute.reconcile_node import (
+    agents_expected,
+    enrol,
+    nodes_of,
+    pods_by_node,
+    previous_status,
+    record,
+    report_node,
+)
+from stackroles.domains.compute.reconcile_view import (
+    candidates,
+    claims,
+    pool_of,
+    previous,
+)
+from stackroles.domains.compute.status_node import READY, UNAVAILABLE, ObservedNode
+from stackroles.domains.compute.status_pool import Selection, assess_pool
+from stackroles.errors import CloudError, ClusterError
+from stackroles.kube.apply import ChildRecord
+from stackroles.kube.kinds import ref_of
+from stackroles.openstack.access import CloudAccess
+from stackroles.openstack.hosts import Host
+from stackroles.reconcile.blocked import missing_controller, refuse
+from stackroles.reconcile.context import Context
+from stackroles.reconcile.observe import (
+    explain_roles,
+    observe_roles,
+)
+from stackroles.reconcile.teardown import namespace_ends
+from stackroles.roles import registry
+from stackroles.workloads.conditions import Finding
+from stackroles.workloads.step import StepState
+
+Object = dict[str, Any]
+log = structlog.get_logger(__name__)
+_UNSETTLED_SECONDS = 15.0
+_NO_RIGHTS = (
+    "The operator was installed without rights on nodes: a ComputePool cannot see or label any. "
+    "Install it with nodeRights: true; what runs keeps running until then."
+)
+
+
+async def reconcile_compute_pool(context: Context, resource: Object) -> None:
+    """Bring a pool's nodes to what the resource declares.
+
+    Raises:
+        SpecInvalid: the spec, or its CloudController's, asks for what cannot be.
+        ClusterError: a child was refused; the status says so.
+    """
+    deleting = bool(resource["metadata"].get("deletionTimestamp"))
+    if deleting and FINALIZER not in (resource["metadata"].get("finalizers") or ()):
+        return
+    namespace, name = resource["metadata"]["namespace"], resource["spec"].get("controller", "")
+    controller = context.cluster.get("CloudController", namespace, name)
+    if deleting and (controller is None or await namespace_ends(context, resource)):
+        log.warning("The cloud is gone or goes with its namespace: no guest is looked for")
+        await compute_release.abandon(context, resource)
+        return
+    spec = parse_spec(ComputePoolSpec, resource)
+    if controller is None or (spec.suspend and not deleting):
+        context.poller.forget(f"{ref_of(resource)}/")  # some polls write
+        words = "Nothing is changed while spec.suspend is true; what runs keeps running."
+        suspended = Finding(Reason.SUSPENDED, words) if spec.suspend else None
+        await refuse(context, resource, suspended or missing_controller(name, namespace))
+        return
+    pool = pool_of(context, resource, spec, controller)
+    if deleting and not compute_release.present(context, pool):
+        await compute_release.let_go(context, resource)
+        return
+    if not context.settings.node_rights:
+        # Nodes that cannot be seen are not gone: none may leave for that.
+        await refuse(context, resource, Finding(Reason.NODE_RIGHTS_MISSING, _NO_RIGHTS))
+        return
+    await context.cluster.set_finalizer(resource, present=True)
+    await PoolPass(context, resource, pool, controller).run()
+
+
+class PoolPass:
+    """One pass over one pool.
+
+    One that is to go is kept up until its nodes have left: guests cannot be moved without agents,
+    and a deletion in the foreground takes children all the same.
+    """
+
+    def __init__(self, context: Context, resource: Object, pool: Pool, controller: Object) -> None:
+        self._context = context
+        self._resource = resource
+        self._pool = pool
+        self._controller = controller
+        self._deleting = bool(resource["metadata"].get("deletionTimestamp"))
+        self._cloud = PoolCloud(context, resource, pool, controller)
+        self._zone = pool.spec.availability_zone or previous(resource).availability_zone
+
+    async def run(self) -> None:
+        """Choose nodes, apply agents, ask the cloud, and say how it stands."""
+        enrolment = plan_enrolment(
+            *claims(self._context, self._resource), candidates(self._context)
+        )
+        access = await self._cloud.access()
+        hosts, silence, spoke = self._cloud.hosts()
+        await self._record(enrolment, hosts)
+        discovery = self._cloud.discovery(hosts)
+        roles, missing = startable(self._context, self._pool, self._controller)
+        records, failure = await apply_agents(
+            self._context, self._resource, self._pool, [*roles], discovery[:-1]
+        )
+        step = await self._cloud.discover(discovery) if hosts else StepState(node="")
+        mapped = self._mapped(step)
+        if spoke or silence:
+            await self._report_nodes(enrolment, hosts, silence, mapped)
+        trouble, held = await self._cloud_side(enrolment, access, mapped)
+        if self._deleting and not compute_release.present(self._context, self._pool):
+            await compute_release.let_go(self._context, self._resource)
+            return
+        leaving = Finding(Reason.LEAVING, held.message) if held else None
+        reconciled = held if held and self._deleting else _reconciled(failure)
+        trouble = step.problem or leaving or trouble or await self._refusal()
+        progressing = trouble or _waiting(missing, self._pool.cloud.name)
+        await self._report(enrolment, records, reconciled, progressing, silence)
+        if failure is not None:
+            raise failure
+
+    async def _refusal(self) -> Finding | None:
+        """Return why pods of an agent are refused, where they are."""
+        cluster, now = self._context.cluster, self._context.clock.now()
+        states = observe_roles(cluster, self._pool, registry.COMPUTE_ROLES, now)
+        told = [state.problem for state in await explain_roles(cluster, self._pool, states, now)]
+        return next(
+            (found for found in told if found and found.reason is Reason.PODS_REFUSED), None
+        )
+
+    async def _record(self, enrolment: Enrolment, hosts: Mapping[str, Host]) -> None:
+        """See that each node has its ComputeNode, also a host that only nova remembers."""
+        kept = (*enrolment.members, *enrolment.enrol)
+        for name in kept:
+            await enrol(self._context, self._resource, self._pool, name)
+        reason = compute_release.closing_reason(self._pool)
+        closed = {n for n, host in hosts.items() if not host.enabled and host.reason == reason}
+        for name in sorted({*enrolment.leaving, *closed} - {*kept}):
+            await record(self._context, self._resource, self._pool, name)
+
+    def _mapped(self, step: StepState) -> set[str]:
+        """Return the hosts that the scheduler knows: all after the step, before it the old ones."""
+        nodes = nodes_of(self._context, self._pool)
+        if step.done:
+            return set(nodes)
+        served = (READY, UNAVAILABLE)
+        return {name for name, node in nodes.items() if previous_status(node).state in served}
+
+    async def _report_nodes(
+        self, enrolment: Enrolment, hosts: dict[str, Any], silence: str, mapped: set[str]
+    ) -> None:
+        pods = pods_by_node(self._context, self._pool)
+        kept = {*enrolment.members, *enrolment.enrol}
+        for name, node in nodes_of(self._context, self._pool).items():
+            observed = ObservedNode(
+                host=facts(hosts.get(name)),
+                pods=pods.get(name, []),
+                roles=agents_expected(),
+                mapped=name in mapped,
+                leaving=name not in kept,
+                gone=self._context.cluster.get("Node", "", name) is None,
+                silence=silence,
+                zone=self._pool.spec.availability_zone,
+            )
+            await report_node(self._context, node, observed)
+
+    async def _cloud_side(
+        self, enrolment: Enrolment, access: CloudAccess | None, mapped: set[str]
+    ) -> tuple[Finding | None, Finding | None]:
+        """Do what needs the cloud's APIs: poll hosts, fill the zone, let nodes go.
+
+        Returns:
+            What is wrong with hosts that stay, and what holds up those that leave.
+        """
+        if access is None:
+            held = compute_release.unasked(self._context, self._resource, self._cloud.unasked)
+            return None, held if self._deleting else None
+        kept = {*enrolment.members, *enrolment.enrol}
+        nodes = nodes_of(self._context, self._pool)
+        settled = all(previous_status(node).state == READY for node in nodes.values())
+        reason = compute_release.closing_reason(self._pool)
+        names = kept | nodes.keys()
+        self._cloud.watch_hosts(access, names, reason, settled=settled and bool(nodes))
+        hosts, _, _ = self._cloud.hosts()
+        if any(compute_release.is_closed(hosts[name]) for name in kept & hosts.keys()):
+            await self._take_back(access, kept)
+        trouble = self._place(access, {name: hosts.get(name) for name in kept & mapped})
+        leaving = {*enrolment.leaving, *nodes.keys()} - kept
+        if not leaving:
+            compute_release.stay(self._context, self._resource)
+            return trouble, None
+        return trouble, await compute_release.release(
+            self._context, self._resource, self._pool, access, leaving
+        )
+
+    def _place(self, access: CloudAccess, hosts: Mapping[str, Host | None]) -> Finding | None:
+        """Have hosts put into the pool's zone, or out of the one it had; return what refuses it."""
+        zone = self._pool.spec.availability_zone
+        trouble, done = self._cloud.keep_zone(access, hosts, self._zone)
+        if done:
+            self._zone = zone
+            if zone and any(host and host.zone != zone for host in hosts.values()):
+                self._context.poller.refresh(f"{ref_of(self._resource)}/hosts")
+        return trouble
+
+    async def _take_back(self, access: CloudAccess, kept: Iterable[str]) -> None:
+        try:
+            opened = await compute_release.take_back(access, tuple(kept))
+        except CloudError as error:
+            log.warning("Hosts that stay after all could not be opened", error=str(error))
+            return
+        log.info("Opened compute hosts", nodes=opened)
+        compute_release.stay(self._context, self._resource)
+        self._context.poller.refresh(f"{ref_of(self._resource)}/hosts")
+
+    async def _report(
+        self,
+        enrolment: Enrolment,
+        records: tuple[ChildRecord, ...] | None,
+        reconciled: Finding,
+        progressing: Finding | None,
+        silence: str,
+    ) -> None:
+        nodes = {
+            name: previous_status(node)
+            for name, node in nodes_of(self._context, self._pool).items()
+        }
+        selection = Selection(
+            selected=enrolment.selected,
+            pending=(*enrolment.enrol, *enrolment.waiting),
+            leaving=enrolment.leaving,
+            refused=enrolment.refused,
+            releasing=enrolment.releasing,
+        )
+        status = assess_pool(
+            selection,
+            nodes,
+            reconciled=reconciled,
+            progressing=progressing,
+            previous=previous(self._resource),
+            look=self._context.look(self._resource),
+            unknown=silence if nodes else "",
+        )
+        written = dump(status.model_copy(update={"availability_zone": self._zone}))
+        if records is not None:
+            written["children"] = [record.to_dict() for record in records]
+        await self._context.cluster.patch_status(self._resource, written)
+        # That another pool has let go of a node is no news of this one's.
+        if enrolment.releasing or any(node.state != READY for node in nodes.values()):
+            self._context.enqueue(ref_of(self._resource), _UNSETTLED_SECONDS)
+
+
+def _reconciled(failure: ClusterError | None) -> Finding:
+    if failure is None:
+        return Finding(Reason.APPLIED, "All that can run yet is applied.")
+    return Finding(Reason.APPLY_FAILED, str(failure))
+
+
+def _waiting(missing: set[str], cloud: str) -> Finding | None:
+    if not missing:
+        return None
+    words = f"Waits for {', '.join(sorted(missing))} of CloudController {cloud}."
+    return Finding(Reason.WAITING_FOR_CONTROLLER, words)

@@ -1,0 +1,159 @@
+"""From what was observed of a pool's nodes to the pool's status."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
+from stackroles.api.v1alpha1.conditions import Reason, reason_of
+from stackroles.domains.compute.status_node import READY
+from stackroles.workloads.conditions import Finding, Look, all_conditions
+
+UNHEALTHY_SHOWN = 50
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What a pool does with nodes.
+
+    Attributes:
+        selected: how many nodes the user's labels choose.
+        pending: nodes that are to be taken, or will be when they are ready.
+        leaving: nodes that are to leave.
+        refused: nodes that another pool has, with that pool's name.
+        releasing: nodes that it gets when the named pool has let go of them.
+    """
+
+    selected: int
+    pending: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    releasing: Mapping[str, str] = field(default_factory=dict)
+
+
+def assess_pool(
+    selection: Selection,
+    nodes: Mapping[str, ComputeNodeStatus],
+    *,
+    reconciled: Finding,
+    progressing: Finding | None,
+    previous: ComputePoolStatus,
+    look: Look,
+    unknown: str = "",
+) -> ComputePoolStatus:
+    """Return the status of a pool, without its children.
+
+    Args:
+        selection: which nodes it has, wants and may not have.
+        nodes: status of each of its nodes, by node.
+        reconciled: whether all was applied, or why not.
+        progressing: what is said of the pool as a whole; None to say it of its nodes.
+        previous: the status so far.
+        look: when this was.
+        unknown: why it is not known whether nodes serve; empty where it is.
+    """
+    ready = sorted(name for name, status in nodes.items() if status.state == READY)
+    unserving = {name for name, status in nodes.items() if status.state != READY}
+    unhealthy = sorted({*unserving, *selection.pending, *selection.releasing})
+    available = _pool_available(selection, ready, unhealthy, unknown)
+    if reconciled.reason.status == "True" and selection.refused:
+        reconciled = _claimed(selection.refused)
+    progressing = progressing or _pool_progressing(selection, nodes)
+    return ComputePoolStatus(
+        observed_generation=look.generation,
+        conditions=all_conditions(reconciled, available, progressing, previous.conditions, look),
+        nodes=selection.selected,
+        ready=len(ready),
+        vcpus=sum(nodes[name].vcpus for name in ready),
+        memory_mib=sum(nodes[name].memory_mib for name in ready),
+        guests=sum(status.guests for status in nodes.values()),
+        unhealthy=tuple(unhealthy[:UNHEALTHY_SHOWN]),
+        children=previous.children,
+    )
+
+
+def _pool_available(
+    selection: Selection, ready: Sequence[str], unhealthy: Sequence[str], unknown: str
+) -> Finding:
+    if selection.selected == 0 and not selection.leaving:
+        return Finding(
+            Reason.NO_NODES,
+            "No node has the labels of spec.nodeSelector: label a node, or change the selector.",
+        )
+    if unknown:
+        return Finding(
+            Reason.NODES_UNKNOWN,
+            "Whether the nodes serve guests is not known, what is shown was known before: "
+            f"{unknown}",
+        )
+    if not ready:
+        return Finding(
+            Reason.NODES_UNAVAILABLE, f"None of {len(unhealthy)} nodes serves guests yet."
+        )
+    if unhealthy:
+        names = f"{', '.join(unhealthy[:_NAMED])}{' ...' if len(unhealthy) > _NAMED else ''}"
+        return Finding(
+            Reason.NODES_SERVE, f"{len(ready)} nodes serve guests; these do not: {names}."
+        )
+    return Finding(Reason.NODES_SERVE, f"All {len(ready)} nodes serve guests.")
+
+
+def _pool_progressing(selection: Selection, nodes: Mapping[str, ComputeNodeStatus]) -> Finding:
+    """Return the first node's trouble, else what is still under way."""
+    held = _held_up(nodes)
+    if held is not None:
+        return held
+    if selection.releasing:
+        return Finding(Reason.ENROLLING, _releasing(selection.releasing))
+    if selection.leaving:
+        return Finding(
+            Reason.LEAVING,
+            f"{_names(selection.leaving)} leave the pool when they have no guests.",
+        )
+    under_way = sorted(name for name, status in nodes.items() if status.state != READY)
+    pending = (*under_way, *selection.pending)
+    if pending:
+        return Finding(Reason.ENROLLING, f"{_names(pending)} do not serve yet.")
+    lacking = sorted(name for name, status in nodes.items() if _lacks_agents(status))
+    if lacking:
+        return Finding(Reason.RECOVERING, f"Not all agents are ready on {_names(lacking)}.")
+    return Finding(Reason.ROLLOUT_COMPLETE, "All nodes are enrolled.")
+
+
+def _lacks_agents(node: ComputeNodeStatus) -> bool:
+    return any(condition.reason == Reason.RECOVERING.value for condition in node.conditions)
+
+
+def _held_up(nodes: Mapping[str, ComputeNodeStatus]) -> Finding | None:
+    for name in sorted(nodes):
+        for condition in nodes[name].conditions:
+            finished = condition.reason == Reason.ROLLOUT_COMPLETE.value
+            if condition.type == "Progressing" and condition.status == "False" and not finished:
+                # Of another version's reasons only the message is understood.
+                reason = reason_of(condition.reason) or Reason.NOT_BECOMING_READY
+                return Finding(reason, f"Node {name}: {condition.message}")
+    return None
+
+
+def _releasing(releasing: Mapping[str, str]) -> str:
+    pools = ", ".join(sorted(set(releasing.values())))
+    return (
+        f"{_names(sorted(releasing))} are taken when they have left ComputePool {pools}, whose "
+        "conditions say what holds them there."
+    )
+
+
+def _claimed(refused: Mapping[str, str]) -> Finding:
+    named = sorted(refused.items())[:_NAMED]
+    words = ", ".join(f"{node} belongs to ComputePool {pool}" for node, pool in named)
+    more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+    return Finding(
+        Reason.NODE_CLAIMED,
+        f"A node has one pool: {words}{more}. Change spec.nodeSelector of one of the pools, or the "
+        "labels of the node.",
+    )
+
+
+def _names(nodes: Sequence[str]) -> str:
+    shown = ", ".join(nodes[:_NAMED])
+    return f"{shown} and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else shown

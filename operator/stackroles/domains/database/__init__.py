@@ -1,0 +1,1 @@
+"""The Galera cluster: decisions, members, state, status."""

@@ -1,0 +1,173 @@
+"""What to tell the members of a Galera cluster while nobody is primary; pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from stackroles.domains.database.members import STARTS_THAT_TELL, find
+from stackroles.domains.database.model import (
+    Bootstrap,
+    Decision,
+    Facts,
+    Member,
+    Mode,
+    Outcome,
+    Phase,
+    Verdict,
+)
+
+# Galera merges partitions by itself within seconds when most of the last component meet again.
+MERGE_SECONDS: Final = 10
+_CORRECT: Final = (
+    "Where an option is at fault, correct it in spec.config.mariadb: members get it by themselves."
+)
+# The record is what forbids it: without the entry the highest position that is left is started.
+_GIVE_UP: Final = (
+    "; or, to go on with what the others hold, take its entry out of `volumes` in the key galera "
+    "of the cloud's state ConfigMap."
+)
+
+
+def form(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
+    """Return what to tell the members; `galera.decide` says what the arguments are."""
+    names = {member.name for member in members}
+    absent = sorted(set(facts.volumes) - names)
+    unknown = [member.name for member in members if member.known is None] + absent
+    if unknown:
+        words = f"No report from {', '.join(unknown)}; the newest data may be there."
+        return Outcome(verdict=Verdict.WAITING, message=words, facts=facts)
+    if any(member.position is None for member in members):
+        return _settle(members, facts, epoch)
+    blocked = _unsure(members, facts)
+    if blocked is not None:
+        return blocked
+    return _bootstrap(members, facts, epoch)
+
+
+def _settle(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
+    """Some members are neither primary nor stopped: wait, or ask them for their position."""
+    running = [member for member in members if member.position is None]
+    stuck: list[Member] = []
+    for member in running:
+        report = member.known
+        assert report is not None  # noqa: S101 - unknown members were handled before
+        lost = report.view is not None and not report.view.primary
+        vain = report.mode == Mode.JOIN and report.phase is Phase.STARTING
+        patience = MERGE_SECONDS if len(running) > 1 else 1
+        if not (vain or (lost and report.non_primary_seconds >= patience)):
+            state = f"{member.name} is {report.phase.lower()}"
+            return Outcome(
+                verdict=Verdict.STARTING, message=f"Nobody is primary; {state}.", facts=facts
+            )
+        stuck.append(member)
+    decisions = {m.name: _recover(m, epoch) for m in stuck}
+    words = f"Nobody is primary; {', '.join(decisions)} must stop to report what they hold."
+    return Outcome(verdict=Verdict.WAITING, message=words, facts=facts, decisions=decisions)
+
+
+def _recover(member: Member, epoch: int) -> Decision:
+    report = member.known
+    assert report is not None  # noqa: S101 - only known members are told anything
+    return Decision(attempt=report.attempt, epoch=epoch, mode=Mode.RECOVER)
+
+
+def _unsure(members: Sequence[Member], facts: Facts) -> Outcome | None:
+    """Return the verdict when the reports do not allow a choice."""
+
+    def verdict(kind: Verdict, words: str) -> Outcome:
+        return Outcome(verdict=kind, message=words, facts=facts)
+
+    failed = [m for m in members if m.position and m.position.error]
+    if failed:
+        why = "; ".join(f"{m.name}: {m.position.error}" for m in failed if m.position)
+        return verdict(Verdict.UNUSABLE, f"The position is not known. {why} {_CORRECT}")
+    histories = {m.position.uuid for m in members if m.position and m.position.uuid}
+    if len(histories | ({facts.uuid} if facts.uuid else set())) > 1:
+        found = ", ".join(sorted(histories))
+        words = f"Members hold different histories ({found}; on record: {facts.uuid or 'none'})."
+        return verdict(Verdict.HISTORIES_DIFFER, f"{words} Nothing is started.")
+    lost = [
+        name
+        for name, volume in facts.volumes.items()
+        if (m := find(members, name)) and m.position and m.position.empty
+        and m.known and m.known.volume_id != volume
+    ]  # fmt: skip
+    record = facts.bootstrap
+    founded = record is not None and record.decision.mode is Mode.CREATE
+    if founded and not histories and record is not None:
+        founder = find(members, record.member)
+        if not (founder and founder.known and founder.known.volume_id == record.volume_id):
+            lost.append(record.member)
+    if lost or (facts.uuid and not histories):
+        whom = ", ".join(lost) or "all members"
+        give_up = _GIVE_UP if histories else "."
+        return verdict(
+            Verdict.VOLUME_LOST,
+            f"The volume of {whom} was part of this cluster and is empty now; what only it held "
+            f"is lost. Nothing is started: bring the volume back, or restore a backup{give_up}",
+        )
+    return None
+
+
+def _bootstrap(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
+    chosen, decision = _choose(members, epoch)
+    record = facts.bootstrap
+    if record is not None:
+        addressee = find(members, record.member)
+        pending = addressee and addressee.known and (
+            addressee.known.attempt == record.decision.attempt
+        )  # fmt: skip
+        if addressee is not None and pending and addressee.name != chosen.name:
+            words = f"{addressee.name} was told to start; it must report anew first."
+            decisions = {addressee.name: _recover(addressee, epoch)}
+            return Outcome(verdict=Verdict.WAITING, message=words, facts=facts, decisions=decisions)
+        if record.decision.uuid == decision.uuid and decision.seqno < record.decision.seqno:
+            words = (
+                f"The highest position is {decision.seqno}, but {record.member} was started from "
+                f"{record.decision.seqno} before: transactions are missing. Nothing is started."
+            )
+            return Outcome(verdict=Verdict.BEHIND, message=words, facts=facts)
+    report = chosen.known
+    assert report is not None  # noqa: S101 - it reported
+    if report.resting and report.failed_starts >= STARTS_THAT_TELL:
+        words = f"{chosen.name} rests before its next start."
+        return Outcome(verdict=Verdict.STARTING, message=words, facts=facts)
+    noted = Bootstrap(
+        member=chosen.name,
+        pod_uid=report.pod_uid,
+        volume_id=report.volume_id,
+        decision=decision,
+    )
+    verb = "makes the database" if decision.mode is Mode.CREATE else f"starts at {decision.seqno}"
+    return Outcome(
+        verdict=Verdict.STARTING,
+        message=f"{chosen.name} {verb}; the others join it.",
+        facts=replace(facts, uuid=facts.uuid or decision.uuid, bootstrap=noted),
+        decisions={chosen.name: decision},
+    )
+
+
+def _choose(members: Sequence[Member], epoch: int) -> tuple[Member, Decision]:
+    """Return who forms the component: the highest position, or the first of all-empty ones."""
+
+    def rank(member: Member) -> tuple[int, bool, int]:
+        position = member.position
+        assert position is not None  # noqa: S101 - all have reported
+        held = position.seqno if position.uuid else -2
+        return held, position.safe, -member.ordinal
+
+    chosen = max(members, key=rank)
+    report, position = chosen.known, chosen.position
+    assert report is not None and position is not None  # noqa: S101, PT018 - all have reported
+    mode = Mode.BOOTSTRAP if position.uuid else Mode.CREATE
+    if mode is Mode.CREATE:
+        chosen = next(member for member in members if member.position and member.position.empty)
+        report = chosen.known
+        assert report is not None  # noqa: S101 - all have reported
+    return chosen, Decision(
+        attempt=report.attempt,
+        epoch=epoch,
+        mode=mode,
+        uuid=position.uuid,
+        seqno=position.seqno if position.uuid else -1,
+    )

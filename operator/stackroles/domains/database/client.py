@@ -1,0 +1,146 @@
+"""Asks role pods what they are: HTTP at pod addresses, without the Kubernetes API.
+
+No answer is None: unknown, never down.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+
+from stackroles.domains.database.model import Phase, Position, Report, View
+from stackroles.roles.haproxy import STATS_PORT
+from stackroles.roles.mariadb import AGENT_PORT
+
+_SECONDS: Final = 1.0
+_DONOR: Final = 2
+_LARGEST: Final = 65536
+
+
+async def pull_reports(addresses: Mapping[str, str]) -> dict[str, Report | None]:
+    """Return each database member's report by pod name, asked side by side within a second.
+
+    Args:
+        addresses: pod address by pod name.
+    """
+    answers = await _get_all(
+        {name: _url(ip, AGENT_PORT, "/report") for name, ip in addresses.items()}
+    )
+    return {name: parse_report(answer) for name, answer in answers.items()}
+
+
+async def pull_writers(addresses: Mapping[str, str]) -> dict[str, int | None]:
+    """Return the number of the member each proxy sends clients to, by pod name.
+
+    0 means that no client has come yet; None that the proxy did not answer.
+
+    Args:
+        addresses: pod address by pod name.
+    """
+    urls = {name: _url(ip, STATS_PORT, "/writer") for name, ip in addresses.items()}
+    return {name: parse_writer(answer) for name, answer in (await _get_all(urls)).items()}
+
+
+def parse_writer(answer: Any) -> int | None:
+    """Return a proxy's answer as a number, None when it is none."""
+    text = str(answer).strip()
+    return int(text) if text.isdecimal() else None
+
+
+def parse_report(answer: Any) -> Report | None:
+    """Return an agent's report, or None when it is not one."""
+    if not isinstance(answer, dict):
+        return None
+    try:
+        return Report(
+            pod_uid=str(answer["podUid"]),
+            volume_id=str(answer["volumeId"]),
+            attempt=str(answer["attempt"]),
+            phase=Phase(answer["phase"]),
+            mode=answer.get("mode"),
+            position=_position(answer.get("position")),
+            view=_view(answer.get("wsrep")),
+            joining=answer.get("activity") in ("SST", "Joining"),
+            creating=bool(answer.get("creating")),
+            failed_starts=int(answer.get("failedStarts", 0)),
+            non_primary_seconds=int(answer.get("nonPrimarySeconds", 0)),
+            address=str(answer.get("address", "")),
+            failure=str(answer.get("failure", "")),
+            resting=bool(answer.get("resting")),
+            obeyed=int(answer.get("obeyedEpoch", 0)),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _position(found: Mapping[str, Any] | None) -> Position | None:
+    if found is None:
+        return None
+    return Position(
+        empty=bool(found["empty"]),
+        uuid=found["uuid"],
+        seqno=int(found["seqno"]),
+        safe=bool(found["safe"]),
+        prepared=bool(found["prepared"]),
+        transfer=bool(found["transfer"]),
+        error=str(found["error"]),
+    )
+
+
+def _view(found: Mapping[str, Any] | None) -> View | None:
+    if found is None:
+        return None
+    return View(
+        primary=bool(found["primary"]),
+        synced=bool(found["synced"]),
+        uuid=str(found["uuid"]),
+        committed=int(found["committed"]),
+        size=int(found["size"]),
+        donor=found["state"] == _DONOR,
+        addresses=frozenset(str(address) for address in found.get("addresses", ())),
+    )
+
+
+def _url(address: str, port: int, path: str) -> str:
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{port}{path}"
+
+
+async def _get_all(urls: Mapping[str, str]) -> dict[str, Any]:
+    if not urls:
+        return {}
+    timeout = aiohttp.ClientTimeout(total=_SECONDS)
+    # A few bytes that unpack to gigabytes are no answer of an agent or a proxy.
+    async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
+        answers = await asyncio.gather(*(_get(session, url) for url in urls.values()))
+    return dict(zip(urls, answers, strict=True))
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> Any:
+    """Return the answer: parsed when it is JSON, else as text; None when there is none.
+
+    A pod may have been taken over: it cannot send the operator to another address, nor make it hold
+    more than `_LARGEST` bytes.
+    """
+    try:
+        async with session.get(url, allow_redirects=False) as response:
+            if response.status != 200:
+                return None
+            body = await _read_bounded(response.content)
+            if body is not None and response.content_type == "application/json":
+                return json.loads(body)
+            return None if body is None else body.decode(errors="replace")
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return None
+
+
+async def _read_bounded(content: aiohttp.StreamReader) -> bytes | None:
+    """Return a whole body, or None for one of more than `_LARGEST` bytes."""
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST:
+            return None
+    return bytes(body)

@@ -1,0 +1,36 @@
+"""What the parts of the decision about a Galera cluster ask of its members; pure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from stackroles.domains.database.model import Member, Phase
+
+# Phases in which a server runs, or may.
+ALIVE: Final = frozenset({Phase.STARTING, Phase.RUNNING, Phase.STOPPING})
+# Starts in a row that come to nothing once are met in any outage; again, and somebody must know.
+STARTS_THAT_TELL: Final = 2
+
+
+def find(members: Sequence[Member], name: str) -> Member | None:
+    """Return the member of a name."""
+    return next((member for member in members if member.name == name), None)
+
+
+def names(members: Iterable[str]) -> str:
+    """Return names as they are listed in a sentence."""
+    return ", ".join(sorted(members))
+
+
+def failures(members: Sequence[Member], least: int = 1) -> str:
+    """Return the words of members whose last starts came to nothing, to be added to a sentence.
+
+    Args:
+        members: all members.
+        least: how many starts in a row make one count.
+    """
+    found = [
+        f" {m.name}, start {m.known.failed_starts}: {m.known.failure}"
+        for m in members
+        if m.known and m.known.failed_starts >= least and m.known.failure
+    ]
+    return "".join(found)

@@ -1,1 +1,0 @@
-"""Queue, leader election, resync, polling, metrics, health."""

@@ -1,1 +1,0 @@
-"""Pure decisions: data in, decision out."""

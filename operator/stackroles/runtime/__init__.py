@@ -1,0 +1,1 @@
+"""One replica: events, queue, leader, poller, health, and how they are wired."""

@@ -1,0 +1,256 @@
+"""One replica of the operator: all parts wired, run and ended in order."""
+
+import asyncio
+import ctypes
+import gc
+import random
+import signal
+import socket
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from stackroles.errors import OperatorError
+from stackroles.kube.cache import Cache
+from stackroles.kube.client import KubeClient
+from stackroles.kube.cluster import Cluster
+from stackroles.kube.kinds import WATCHED_KINDS, Kind, ObjectRef
+from stackroles.openstack.clients import Clouds
+from stackroles.reconcile.context import Context, Reconcilers
+from stackroles.runtime import health
+from stackroles.runtime.dispatch import Dispatcher
+from stackroles.runtime.leader import Elector, Leadership
+from stackroles.runtime.metrics import Metrics
+from stackroles.runtime.namespaces import Reach
+from stackroles.runtime.poller import Poller
+from stackroles.runtime.queue import WorkQueue
+from stackroles.runtime.resync import Resync
+from stackroles.runtime.router import Feed, Watchers
+from stackroles.runtime.watch import run_watches
+from stackroles.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_THREADS: Final = 8
+_EXIT_SECONDS: Final = 1.5
+_DRAIN_SECONDS: Final = 5.0
+_SETTLE_SECONDS: Final = 5.0
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        """Return the wall clock in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+
+def boottime() -> float:
+    """Return seconds that never go back and also pass while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Operator:
+    """All parts of one replica, wired.
+
+    Args:
+        settings: the installation's settings.
+        client: the Kubernetes API.
+        reconcilers: which function reconciles which kind.
+        watchers: further keys by the kind that changed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: KubeClient,
+        metrics: Metrics,
+        *,
+        reconcilers: Reconcilers,
+        watchers: Watchers,
+    ) -> None:
+        self.settings = settings
+        self.client = client
+        self.metrics = metrics
+        self.clock = SystemClock()
+        self.kinds = watched_kinds(settings)
+        identity = settings.pod_name or f"{socket.gethostname()}_{uuid.uuid4()}"
+        self.leadership = Leadership(boottime)
+        self.elector = Elector(
+            client,
+            self.leadership,
+            namespace=settings.pod_namespace,
+            name=settings.lease,
+            identity=identity,
+            boottime=boottime,
+            now=self.clock.now,
+        )
+        self.queue = WorkQueue(
+            time.monotonic, random.SystemRandom(), waited=metrics.waited, worked=metrics.worked
+        )
+        self.cluster = Cluster(
+            client, Cache(), self.leadership.fence, now=self.clock.now, instance=identity
+        )
+        self.feed = Feed(self.cluster, self.queue, watchers, reconcilers)
+        self.poller = Poller(self.queue.add, time.monotonic)
+        self.clouds = Clouds(self.leadership.fence)
+        self.reach = Reach(settings.namespaces)
+        self.context = Context(
+            cluster=self.cluster,
+            poller=self.poller,
+            clock=self.clock,
+            random=random.SystemRandom(),
+            settings=settings,
+            openstack=self.clouds,
+            unread=self.reach.lost,
+            enqueue=self.enqueue,
+            leader=f"{identity}/{uuid.uuid4()}",
+        )
+        self.dispatcher = Dispatcher(
+            self.queue,
+            self.context,
+            reconcilers,
+            metrics,
+            workers=settings.workers,
+            monotonic=time.monotonic,
+        )
+        shortest, longest = settings.resync_seconds
+        self.resync = Resync(
+            client,
+            self.feed,
+            kinds=self.kinds,
+            reach=self.reach,
+            shortest=shortest,
+            longest=longest,
+            random=random.SystemRandom(),
+        )
+        self.ages = health.WatchAges(time.monotonic)
+        self.synced = False
+        metrics.controls(reconcilers, settings.workers)
+        metrics.follow(self.queue, self.cluster.cache, self.ages.ages, self.reach)
+
+    def enqueue(self, ref: ObjectRef, delay: float = 0.0) -> None:
+        """Reconcile a resource after `delay` seconds."""
+        self.queue.add_after(ref, delay)
+
+    def vitals(self) -> health.Vitals:
+        """Return what health is judged by, now."""
+        return health.Vitals(
+            watch_ages=self.ages.ages(),
+            answer_age=time.monotonic() - self.client.last_answer,
+            longest_wait=self.queue.longest_wait(),
+            longest_run=self.queue.longest_run(),
+            working=self.leadership.leading,
+            synced=self.synced,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; the Lease is given back then.
+
+        Raises:
+            Exception: a part ended that must not; the process must end, so that Kubernetes starts
+                another one.
+        """
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+        server = await health.serve(
+            health.build_app(self.vitals, self.metrics), self.settings.health_port
+        )
+        parts = {
+            name: asyncio.create_task(coroutine, name=name)
+            for name, coroutine in (
+                ("stop", stop.wait()),
+                ("work", self._work()),
+                ("elect", self._elect()),
+                ("watch", self._watch(stop)),
+            )
+        }
+        ended: dict[str, asyncio.Task[Any]] = {}
+        try:
+            await asyncio.wait(parts.values(), return_when=asyncio.FIRST_COMPLETED)
+            ended = {name: part for name, part in parts.items() if part.done()}
+        finally:
+            # The Lease goes back when no write can follow, also from a thread, and kopf, which
+            # cancels every younger task of this process, ends last.
+            await _end(parts["work"], parts["elect"])
+            await self.poller.stop()
+            if await self.clouds.drain(_DRAIN_SECONDS):
+                await self.elector.release()
+            else:
+                log.warning("The Lease is left to run out: a call to a cloud has not ended")
+            await _end(parts["stop"], parts["watch"])
+            await server.cleanup()
+        ended.pop("stop", None)
+        for name, part in ended.items():
+            part.result()
+            raise OperatorError(f"Part {name} ended by itself")
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        await self.resync.prime()
+        self.synced = True
+        log.info("Cache is filled", objects=sum(self.cluster.cache.count().values()))
+        started = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                run_watches(
+                    self.kinds,
+                    self.feed,
+                    self.client,
+                    self.ages,
+                    reach=self.reach,
+                    started=started,
+                )
+            )
+            group.create_task(self.resync.run())
+            await started.wait()
+            handle_signals(stop)  # kopf has put its own
+            await asyncio.sleep(_SETTLE_SECONDS)
+            give_memory_back()
+
+    async def _elect(self) -> None:
+        self.metrics.leads(self.settings.lease, leading=False)
+        await self.elector.run()
+
+    async def _work(self) -> None:
+        await self.leadership.started.wait()
+        self.metrics.leads(self.settings.lease, leading=True)
+        while not self.synced:  # noqa: ASYNC110 - once, at start
+            await asyncio.sleep(0.1)
+        self.feed.begin()
+        await self.dispatcher.run()
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait for their end, not for ever."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=_EXIT_SECONDS)
+
+
+def watched_kinds(settings: Settings) -> tuple[Kind, ...]:
+    """Return the kinds to watch with the rights this installation has."""
+    return tuple(k for k in WATCHED_KINDS if k.namespaced or settings.node_rights)
+
+
+def give_memory_back() -> None:
+    """Return what the start-up burst used to the system."""
+    gc.collect()
+    gc.freeze()
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        log.debug("This C library cannot trim memory")
+
+
+def handle_signals(stop: asyncio.Event) -> None:
+    """Let SIGTERM and SIGINT set `stop`."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)

@@ -1,1 +1,0 @@
-"""Pure functions: observed objects to conditions."""

@@ -1,0 +1,211 @@
+"""The children of BackupPolicy and Backup."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from stackroles import agents
+from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
+from stackroles.config.cloud import Cloud
+from stackroles.domains.backup.build import (
+    BackupParent,
+    build_cron_job,
+    build_repository_claim,
+    repository_id,
+)
+from stackroles.domains.backup.build_job import AGENTS, Run, build_backup_job, build_inputs
+from stackroles.roles.container import AGENT_COMMAND, AgentMount, Container, Security
+from stackroles.workloads.build.agents import agents_of
+
+CLOUD = Cloud(
+    name="demo",
+    namespace="cloud",
+    uid="u1",
+    spec=CloudControllerSpec(),
+    replicas={"ovn-nb": 3, "ovn-sb": 3},
+)
+POLICY = BackupPolicySpec.model_validate(
+    {
+        "controller": "demo",
+        "schedule": "0 3 * * *",
+        "timeZone": "Europe/Berlin",
+        "encryptionSecret": "backup-key",
+        "repository": {"volume": {"size": "5Gi", "storageClassName": "fast"}},
+    }
+)
+BUCKET = BackupPolicySpec.model_validate(
+    {
+        "controller": "demo",
+        "schedule": "@daily",
+        "encryptionSecret": "backup-key",
+        "repository": {
+            "s3": {
+                "endpoint": "https://s3.example:9000/",
+                "bucket": "cloud",
+                "prefix": "/demo/",
+                "credentialsSecret": "s3",
+                "caSecret": "s3-ca",
+            }
+        },
+    }
+)
+SECRETS = ("demo-mariadb-credentials", "demo-keystone-fernet-keys")
+
+
+def parent(kind: str = "Backup", name: str = "first") -> BackupParent:
+    return BackupParent(owner_kind=kind, name=name, uid="u2", namespace="cloud", cloud_name="demo")
+
+
+def job(policy: BackupPolicySpec) -> dict[str, Any]:
+    run = Run(
+        policy=policy,
+        policy_name="nightly",
+        source="http://10.0.0.7:3380/backup",
+        secrets=SECRETS,
+    )
+    return build_backup_job(CLOUD, parent(), run)
+
+
+def pod(policy: BackupPolicySpec) -> dict[str, Any]:
+    spec: dict[str, Any] = job(policy)["spec"]["template"]["spec"]
+    return spec
+
+
+def environment(policy: BackupPolicySpec) -> dict[str, Any]:
+    return {env["name"]: env for env in pod(policy)["containers"][0]["env"]}
+
+
+def test_a_failed_pod_fails_the_run() -> None:
+    spec = job(POLICY)["spec"]
+
+    assert (spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (0, 3600)
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_the_ovn_databases_are_copied_before_the_set_is_taken() -> None:
+    inits = pod(POLICY)["initContainers"]
+
+    assert [container["name"] for container in inits] == ["ovn-nb", "ovn-sb"]
+    assert "demo-ovn-nb-2.demo-ovn-nb.cloud.svc" in inits[0]["command"][-1]
+    assert "OVN_Northbound > /backup/copies/ovn-nb.ovsdb" in inits[0]["command"][-1]
+    assert {"copies"} <= {volume["name"] for volume in pod(POLICY)["volumes"]}
+
+
+def test_no_secret_is_in_arguments_or_environment() -> None:
+    text = json.dumps(job(POLICY))
+
+    assert environment(POLICY)["RESTIC_PASSWORD_FILE"]["value"] == "/backup/key/password"
+    assert environment(POLICY)["BACKUP_TOKEN_FILE"]["value"].endswith(
+        "/demo-mariadb-credentials/backup-token"
+    )
+    assert '"RESTIC_PASSWORD"' not in text
+
+
+def test_every_secret_of_the_cloud_is_mounted_under_its_name() -> None:
+    paths = {mount["mountPath"] for mount in pod(POLICY)["containers"][0]["volumeMounts"]}
+
+    assert {f"/backup/secrets/{name}" for name in SECRETS} <= paths
+
+
+def test_every_mount_has_its_volume_and_the_repository_alone_is_writable() -> None:
+    spec = pod(POLICY)
+    main = spec["containers"][0]
+
+    assert {m["name"] for m in main["volumeMounts"]} == {v["name"] for v in spec["volumes"]}
+    writable = {m["name"] for m in main["volumeMounts"] if not m.get("readOnly")}
+    assert writable == {"repository", "copies", "tmp"}
+
+
+def test_a_bucket_has_its_address_credentials_and_authority() -> None:
+    env = environment(BUCKET)
+
+    assert env["RESTIC_REPOSITORY"]["value"] == "s3:https://s3.example:9000/cloud/demo"
+    assert env["AWS_SECRET_ACCESS_KEY"]["valueFrom"]["secretKeyRef"]["name"] == "s3"
+    assert env["RESTIC_CACERT"]["value"] == "/backup/ca/ca.crt"
+    assert "repository" not in {volume["name"] for volume in pod(BUCKET)["volumes"]}
+
+
+def test_pods_of_a_run_are_selected_by_no_service() -> None:
+    labels = job(POLICY)["spec"]["template"]["metadata"]["labels"]
+
+    assert labels["app.kubernetes.io/name"] == "step"
+    assert pod(POLICY)["automountServiceAccountToken"] is False
+
+
+def test_the_claim_outlives_its_policy() -> None:
+    claim = build_repository_claim(parent("BackupPolicy", "nightly"), POLICY)
+
+    assert claim is not None
+    assert claim["metadata"]["ownerReferences"] == []
+    assert claim["spec"]["storageClassName"] == "fast"
+
+
+def test_a_users_own_claim_or_a_bucket_needs_none() -> None:
+    owner = parent("BackupPolicy", "nightly")
+    volume = {"repository": {"volume": {"claimName": "mine"}}}
+    mine = BackupPolicySpec.model_validate(
+        {"controller": "demo", "schedule": "@daily", "encryptionSecret": "k", **volume}
+    )
+
+    assert build_repository_claim(owner, mine) is None
+    assert build_repository_claim(owner, BUCKET) is None
+
+
+def test_the_schedule_only_leaves_marks() -> None:
+    cron = build_cron_job(CLOUD, parent("BackupPolicy", "nightly"), POLICY)
+    template = cron["spec"]["jobTemplate"]
+
+    assert (cron["spec"]["schedule"], cron["spec"]["timeZone"]) == ("0 3 * * *", "Europe/Berlin")
+    assert template["metadata"]["labels"]["stackroles.io/step"] == "backup.schedule"
+    assert template["spec"]["template"]["spec"]["containers"][0]["command"] == ["true"]
+    assert "volumes" in template["spec"]["template"]["spec"]
+
+
+def test_a_mark_that_cannot_run_keeps_no_later_one_away() -> None:
+    spec = build_cron_job(CLOUD, parent("BackupPolicy", "nightly"), POLICY)["spec"]
+
+    assert spec["concurrencyPolicy"] == "Replace"
+    assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 300
+
+
+def test_a_run_says_which_repository_it_writes() -> None:
+    made = job(POLICY)
+    pods = made["spec"]["template"]["metadata"]["labels"]
+    label = "stackroles.io/repository"
+
+    assert (
+        made["metadata"]["labels"][label]
+        == pods[label]
+        == repository_id("cloud", "nightly", POLICY)
+    )
+    assert repository_id("a", "nightly", POLICY) != repository_id("b", "nightly", POLICY)
+    assert repository_id("a", "x", BUCKET) == repository_id("b", "y", BUCKET)
+
+
+def test_inputs_hold_the_program_and_what_belongs_into_the_set() -> None:
+    given = {name: name for name in (*AGENTS, "galera.py")}
+    made = build_inputs(parent(), {"state.json": {"uuid": "x"}}, given)
+
+    assert made["data"] == {"state.json": '{"uuid": "x"}', **{name: name for name in AGENTS}}
+    assert made["immutable"] is True
+
+
+def test_the_program_is_all_that_it_imports() -> None:
+    sources = {file.name: file.read_text() for file in Path(agents.__path__[0]).glob("*.py")}
+    container = Container(
+        name="backup",
+        command=(*AGENT_COMMAND, "stackroles.agents.backup"),
+        security=Security(user=1),
+        mounts=(AgentMount(),),
+    )
+    needed = agents_of([container], sources)
+    assert set(AGENTS) == needed.keys() - {"__init__.py"}
+
+
+def test_building_twice_gives_the_same_and_changes_nothing() -> None:
+    before = copy.deepcopy(POLICY)
+
+    assert job(POLICY) == job(POLICY)
+    assert before == POLICY

@@ -1,0 +1,125 @@
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stackroles.domains.backup.decide import (
+    FAILED_KEPT,
+    Holder,
+    Mark,
+    Member,
+    Past,
+    choose_source,
+    due,
+    has_expired,
+    in_the_way,
+    is_old_failure,
+)
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+members = st.lists(
+    st.builds(
+        Member,
+        st.sampled_from([f"demo-mariadb-{n}" for n in range(12)]),
+        st.sampled_from(["", "10.0.0.1"]),
+        st.booleans(),
+    ),
+    unique_by=lambda member: member.name,
+    max_size=9,
+)
+
+
+@given(members, st.sampled_from([None, *(f"demo-mariadb-{n}" for n in range(12))]))
+def test_a_source_is_ready_and_not_the_writer_of_a_cluster(
+    cluster: list[Member], writer: str | None
+) -> None:
+    source = choose_source(cluster, writer, len(cluster))
+
+    if source is not None:
+        assert source.ready
+        assert source.address
+        assert source.name != writer or len(cluster) == 1
+
+
+def test_the_highest_ordinal_is_taken_by_number_not_by_letter() -> None:
+    cluster = [Member(f"m-{n}", "10.0.0.1", True) for n in (2, 10, 9)]
+
+    chosen = choose_source(cluster, "m-2", 3)
+
+    assert chosen is not None
+    assert chosen.name == "m-10"
+
+
+def test_nothing_is_taken_while_the_writer_is_unknown() -> None:
+    assert choose_source([Member("m-0", "a", True), Member("m-1", "b", True)], None, 2) is None
+
+
+def test_a_single_member_is_its_own_source() -> None:
+    only = Member("m-0", "a", True)
+
+    assert choose_source([only], "m-0", 1) == only
+    assert choose_source([Member("m-0", "a", False)], "m-0", 1) is None
+
+
+def test_a_writer_that_is_the_only_pod_of_a_cluster_is_left_alone() -> None:
+    assert choose_source([Member("m-0", "a", True)], "m-0", 3) is None
+
+
+def test_marks_are_acted_on_once_and_in_order() -> None:
+    marks = [
+        Mark("late", NOW + timedelta(hours=2)),
+        Mark("early", NOW),
+        Mark("old", NOW - timedelta(1)),
+    ]
+
+    assert [mark.name for mark in due(marks, NOW - timedelta(hours=1))] == ["early", "late"]
+    assert due(marks, NOW + timedelta(hours=2)) == ()
+    assert [mark.name for mark in due(marks, None)] == ["old", "early", "late"]
+
+
+def test_runs_of_one_cloud_or_one_repository_exclude_each_other() -> None:
+    mine = Holder("mine", "ns/demo", "r1")
+
+    assert in_the_way(mine, []) is None
+    assert in_the_way(mine, [Holder("other", "ns/else", "r2")]) is None
+    for other in (Holder("a", "ns/demo", "r2"), Holder("b", "far/demo", "r1")):
+        assert in_the_way(mine, [other]) == other
+
+
+def past(number: int, *, scheduled: bool = True, verified: bool = True, oldest: int = -1) -> Past:
+    bound = f"run-{oldest}" if oldest >= 0 else ""
+    created = NOW + timedelta(hours=number)
+    return Past(f"run-{number}", created, scheduled, True, verified, bound)
+
+
+def test_what_is_older_than_what_the_newest_run_left_has_expired() -> None:
+    runs = [past(0), past(1, oldest=0), past(2, verified=False), past(3), past(4, oldest=3)]
+
+    assert [run.name for run in runs if has_expired(run, runs)] == ["run-0", "run-1"]
+
+
+def test_nothing_expires_by_a_run_that_is_not_known() -> None:
+    runs = [past(1), past(4, oldest=3)]
+
+    assert not any(has_expired(run, runs) for run in runs)
+    assert not any(has_expired(run, runs) for run in [past(1), past(2)])
+
+
+@given(st.integers(1, 6), st.integers(1, 30))
+def test_as_many_sets_as_are_kept_have_not_expired(keep: int, count: int) -> None:
+    runs = [past(number, oldest=max(0, number - keep + 1)) for number in range(count)]
+
+    left = [run for run in runs if not has_expired(run, runs)]
+
+    assert left == runs[-keep:]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
+def test_only_old_failures_of_the_schedule_go(said: list[tuple[bool, bool]]) -> None:
+    runs = [past(n, scheduled=s, verified=v) for n, (s, v) in enumerate(said)]
+
+    gone = [run for run in runs if is_old_failure(run, runs)]
+
+    failed = [run for run in runs if run.scheduled and not run.verified]
+    assert gone == failed[: max(0, len(failed) - FAILED_KEPT)]

@@ -1,0 +1,290 @@
+"""Backups on a small API server: turns, outcomes, and what is left of them."""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator
+
+import pytest
+
+from stackroles.domains.backup.reconcile_backup import reconcile_backup
+from stackroles.errors import NotReady
+from tests.support.backup_world import BUCKET, World, backup_world, verified
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with backup_world() as made:
+        yield made
+
+
+async def test_a_run_goes_from_its_job_to_a_verified_set(world: World) -> None:
+    world.apply("one")
+
+    await world.run("one")
+    assert world.said("one") == ("BackupRunning", "Copying from demo-mariadb-2.")
+    world.wait(seconds=30)
+    await world.verify("one")
+
+    assert world.said("one")[0] == "BackupVerified"
+    status = world.status("one")
+    assert (status["verified"], status["durationSeconds"]) == (True, 30)
+
+
+async def test_a_second_look_at_a_running_job_writes_nothing(world: World) -> None:
+    world.apply("one")
+    await world.run("one")
+    world.pod("one")
+    await world.run("one")
+    before = world.api.writes()
+
+    await world.run("one")
+
+    assert world.api.writes() == before
+
+
+class TestTurns:
+    async def test_one_run_at_a_time_and_the_others_say_for_whom_they_wait(
+        self, world: World
+    ) -> None:
+        world.apply("b")
+        world.wait(seconds=1)
+        world.apply("a")
+
+        await world.run("a", "b", "a")
+
+        assert world.names("Job") == ["b-run"]
+        reason, message = world.said("a")
+        assert reason == "WaitingForTurn"
+        assert message.startswith("Backup b comes first")
+        await world.verify("b")
+        await world.run("a")
+        assert world.said("a")[0] == "BackupRunning"
+
+    async def test_of_two_looked_at_at_once_one_starts(self, world: World) -> None:
+        world.apply("b")
+        first = asyncio.create_task(
+            reconcile_backup(world.context, world.cluster.get("Backup", "ns", "b") or {})
+        )
+        async with asyncio.timeout(10):
+            while not any(p.endswith("demo-state") for _, p in world.api.requests):  # noqa: ASYNC110
+                await asyncio.sleep(0)  # the server tells nobody that b has its turn
+        # of the same second and earlier in the alphabet, but seen later
+        world.apply("a")
+        second = reconcile_backup(world.context, world.cluster.get("Backup", "ns", "a") or {})
+
+        results = await asyncio.gather(first, second, return_exceptions=True)
+
+        assert len(world.names("Job")) == 1
+        assert [type(result) for result in results].count(NotReady) == 1
+
+    async def test_policies_of_one_cloud_take_turns_too(self, world: World) -> None:
+        world.secret("s3", accessKeyId="a", secretAccessKey="b")
+        world.secret("s3-ca", **{"ca.crt": "c"})
+        world.declare("far", repository=BUCKET)
+        world.apply("one")
+        world.apply("two", "far")
+
+        await world.run("one", "two")
+
+        assert world.said("two")[0] == "WaitingForTurn"
+        await world.verify("one")
+        await world.run("two")
+        assert world.said("two")[0] == "BackupRunning"
+
+    async def test_one_that_cannot_begin_keeps_no_other_policy_waiting(self, world: World) -> None:
+        world.declare("other", encryptionSecret="absent")
+        world.apply("one", "other")
+        world.wait(seconds=1)
+        world.apply("two")
+
+        await world.run("one", "two")
+
+        assert world.said("one", "Reconciled")[0] == "EncryptionSecretMissing"
+        assert world.said("two")[0] == "BackupRunning"
+
+    async def test_a_pod_that_outlives_its_job_still_has_its_turn(self, world: World) -> None:
+        world.apply("one")
+        await world.run("one")
+        world.pod("one")
+        world.remove("Job", "one-run")
+        await world.run("one")
+        reason, message = world.said("one")
+        assert (reason, "deleted" in message) == ("BackupFailed", True)
+        world.apply("two")
+
+        await world.run("two")
+        assert world.said("two")[0] == "WaitingForTurn"
+
+        world.remove("Pod", "one-run-x")
+        await world.run("two")
+        assert world.said("two")[0] == "BackupRunning"
+
+    async def test_the_job_of_an_earlier_backup_of_the_name_is_not_this_ones(
+        self, world: World
+    ) -> None:
+        world.apply("one")
+        await world.run("one")
+        world.pod("one", "Succeeded", verified())
+        world.end("one")
+        world.remove("Backup", "one")
+        world.apply("one")
+
+        await world.run("one")
+
+        assert "status" not in (world.cluster.get("Backup", "ns", "one") or {})
+
+
+class TestEnds:
+    async def test_a_job_seen_to_end_before_its_pod_is_no_failure(self, world: World) -> None:
+        world.apply("one")
+        await world.run("one")
+        world.pod("one")
+        world.end("one")
+
+        await world.run("one")
+        assert world.said("one")[0] == "BackupRunning"
+
+        world.pod("one", "Succeeded", verified())
+        await world.run("one")
+        assert world.said("one")[0] == "BackupVerified"
+
+    async def test_a_job_whose_pod_never_tells_is_a_failure_after_a_minute(
+        self, world: World
+    ) -> None:
+        world.apply("one")
+        await world.run("one")
+        world.end("one")
+        await world.run("one")
+        assert world.said("one")[0] == "BackupRunning"
+
+        world.wait(seconds=61)
+        await world.run("one")
+
+        assert world.said("one")[0] == "BackupFailed"
+
+    async def test_a_job_beyond_its_deadline_has_no_pod_and_fails_at_once(
+        self, world: World
+    ) -> None:
+        world.apply("one")
+        await world.run("one")
+        world.end("one", "Failed", reason="DeadlineExceeded", message="active too long")
+
+        await world.run("one")
+
+        reason, message = world.said("one")
+        assert (reason, "DeadlineExceeded" in message) == ("BackupFailed", True)
+
+    @pytest.mark.parametrize("reason", ["RepositoryFull", "WrongEncryptionKey"])
+    async def test_the_programs_reason_is_the_runs(self, world: World, reason: str) -> None:
+        world.apply("one")
+        await world.run("one")
+
+        await world.fail("one", reason)
+
+        assert world.said("one") == (reason, "it broke")
+
+    async def test_an_image_that_cannot_be_pulled_is_told_while_it_waits(
+        self, world: World
+    ) -> None:
+        world.apply("one")
+        await world.run("one")
+        world.pod("one", "Pending")
+        pod = copy.deepcopy(world.api.get("pods", "ns", "one-run-x") or {})
+        waiting = {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}
+        pod["status"]["containerStatuses"] = [{"name": "backup", "image": "i", "state": waiting}]
+        world.store(pod)
+
+        await world.run("one")
+
+        reason, message = world.said("one")
+        assert reason == "BackupRunning"
+        assert "cannot be pulled (no such image)" in message
+
+
+class TestWhatIsLeft:
+    async def test_inputs_go_at_once_and_jobs_with_their_logs_after_three_more(
+        self, world: World
+    ) -> None:
+        names = [f"run-{number}" for number in range(4)]
+        for name in names:
+            world.wait(hours=1)
+            world.apply(name)
+            await world.run(name)
+            await world.verify(name)
+            await world.run(*names[: names.index(name) + 1])
+            assert world.names("ConfigMap") == []
+
+        assert world.names("Job") == ["run-1-run", "run-2-run", "run-3-run"]
+        assert world.said("run-0")[0] == "BackupVerified"
+
+    async def scheduled(self, world: World, name: str) -> None:
+        world.wait(days=1)
+        world.mark(name)
+        await world.settle()
+        await world.run(name)
+
+    async def test_a_set_that_gave_way_takes_its_scheduled_backup_along(self, world: World) -> None:
+        await self.scheduled(world, "old")
+        await world.verify("old", "old")
+        world.apply("mine")
+        await world.run("mine")
+        await world.verify("mine", "old")
+        await self.scheduled(world, "new")
+        await world.verify("new", "new")
+
+        await world.run("old", "mine", "new")
+
+        assert world.names("Backup") == ["mine", "new"]
+        assert world.said("mine")[0] == "BackupExpired"
+        assert world.status("mine")["verified"] is False
+        assert world.said("new")[0] == "BackupVerified"
+        await world.run("mine")
+        assert world.said("mine")[0] == "BackupExpired"
+
+    async def test_old_failures_of_the_schedule_go(self, world: World) -> None:
+        for number in range(7):
+            await self.scheduled(world, f"bad-{number}")
+            await world.fail(f"bad-{number}")
+
+        await world.run(*[f"bad-{number}" for number in range(7)])
+
+        assert world.names("Backup") == [f"bad-{number}" for number in range(2, 7)]
+
+
+@pytest.mark.parametrize(
+    ("secrets", "reason", "words"),
+    [
+        ({}, "RepositorySecretMissing", "Secret s3, which spec.repository.s3 names"),
+        ({"s3": {"accessKeyId": "a"}}, "RepositorySecretInvalid", "has no secretAccessKey"),
+        (
+            {"s3": {"accessKeyId": "a", "secretAccessKey": "b"}},
+            "RepositorySecretMissing",
+            "Secret s3-ca",
+        ),
+    ],
+)
+async def test_a_run_waits_for_the_secrets_of_its_bucket(
+    world: World, secrets: dict[str, dict[str, str]], reason: str, words: str
+) -> None:
+    world.declare(repository=BUCKET)
+    for name, data in secrets.items():
+        world.secret(name, **data)
+    world.apply("one")
+
+    await world.run("one")
+
+    told, message = world.said("one", "Reconciled")
+    assert told == reason
+    assert words in message
+    assert world.names("Job") == []
+
+
+async def test_a_run_waits_for_a_claim_that_is_not_there(world: World) -> None:
+    world.declare(repository={"volume": {"claimName": "mine"}})
+    world.apply("one")
+
+    await world.run("one")
+
+    reason, message = world.said("one")
+    assert reason == "WaitingForSource"
+    assert message.startswith("Volume claim mine does not exist in ns")

@@ -1,0 +1,95 @@
+"""When runs are due, and whether one did not come."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stackroles.api.v1alpha1.backup import CRON
+from stackroles.domains.backup.schedule import Schedule, missed
+
+NOW = datetime(2026, 11, 22, 19, 34, 18, tzinfo=UTC)  # a Sunday
+
+
+@pytest.mark.parametrize(
+    ("line", "latest"),
+    [
+        ("* * * * *", "2026-11-22T19:34"),
+        ("*/20 * * * *", "2026-11-22T19:20"),
+        ("15/20 * * * *", "2026-11-22T19:15"),
+        ("0 3 * * *", "2026-11-22T03:00"),
+        ("0 22 * * *", "2026-11-21T22:00"),
+        ("0 3,12-14 * * *", "2026-11-22T14:00"),
+        ("0 3 * * mon-fri", "2026-11-20T03:00"),
+        ("0 3 * * 0", "2026-11-22T03:00"),
+        ("0 3 1 * *", "2026-11-01T03:00"),
+        ("0 3 1 * mon", "2026-11-16T03:00"),
+        ("0 3 */2 * mon", "2026-11-21T03:00"),
+        ("0 3 31 jan,feb *", "2026-01-31T03:00"),
+        ("0 0 29 2 *", "2024-02-29T00:00"),
+        ("@hourly", "2026-11-22T19:00"),
+        ("@daily", "2026-11-22T00:00"),
+        ("@weekly", "2026-11-22T00:00"),
+        ("@monthly", "2026-11-01T00:00"),
+        ("@yearly", "2026-01-01T00:00"),
+    ],
+)
+def test_the_last_due_time(line: str, latest: str) -> None:
+    assert re.match(CRON, line)
+    assert Schedule.of(line).latest(NOW) == datetime.fromisoformat(latest).replace(tzinfo=UTC)
+
+
+def test_a_day_that_never_comes_is_never_due() -> None:
+    assert Schedule.of("0 0 31 2 *").latest(NOW) is None
+
+
+@given(
+    st.integers(0, 59), st.integers(0, 23), st.integers(1, 28),
+    st.integers(0, 2 * 366 * 24 * 60).map(lambda minutes: NOW + timedelta(minutes=minutes)),
+)  # fmt: skip
+def test_nothing_due_lies_between_the_answer_and_the_question(
+    minute: int, hour: int, day: int, at: datetime
+) -> None:
+    latest = Schedule.of(f"{minute} {hour} {day} * *").latest(at)
+
+    assert latest is not None
+    assert latest <= at < latest + timedelta(days=31, minutes=1)
+    assert (latest.minute, latest.hour, latest.day) == (minute, hour, day)
+
+
+def told(line: str, last: timedelta | None, *, since: int = 90, local: bool = False) -> bool:
+    """Tell whether a run was missed, times being as long ago."""
+    at = None if last is None else NOW - last
+    begun = NOW - timedelta(days=since)
+    return missed(line, local=local, since=begun, last=at, now=NOW) is not None
+
+
+def test_a_run_that_came_late_was_not_missed() -> None:
+    assert not told("0 3 * * *", timedelta(hours=16))
+    assert not told("30 19 * * *", timedelta(days=1))  # due four minutes ago
+
+
+def test_a_run_that_did_not_come_was_missed() -> None:
+    assert told("0 3 * * *", timedelta(days=1, hours=16))
+    assert told("* * * * *", timedelta(minutes=30))
+    assert told("0 3 * * *", None)
+
+
+def test_what_was_due_before_the_schedule_was_is_not_missed() -> None:
+    assert not told("0 3 * * *", None, since=0)
+    assert not told("0 3 1 * *", None, since=20)
+
+
+@pytest.mark.parametrize("hours", [-14, -5, 0, 5, 12])
+def test_a_run_in_any_time_zone_is_not_missed_by_that(hours: int) -> None:
+    due = datetime(2026, 11, 22, 3, tzinfo=UTC) + timedelta(hours=hours)
+    for at in (NOW, NOW + timedelta(hours=7), NOW + timedelta(hours=15)):
+        last = max(day for n in range(3) if (day := due + timedelta(days=n - 1)) <= at)
+        since = NOW - timedelta(days=90)
+        assert missed("0 3 * * *", local=True, since=since, last=last, now=at) is None
+
+
+def test_a_run_in_a_time_zone_that_did_not_come_is_told_the_day_after() -> None:
+    assert told("0 3 * * *", timedelta(days=2, hours=16), local=True)

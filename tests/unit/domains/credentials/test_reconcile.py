@@ -1,0 +1,158 @@
+"""Secrets of a cloud over its life: drawn or brought once, and never again."""
+
+import base64
+import copy
+from collections.abc import AsyncIterator
+
+import pytest
+
+from stackroles.constants import ANNOTATION_KEYS
+from stackroles.domains.cloud import reconcile as cloud_controller
+from tests.unit.domains.cloud import test_reconcile as clouds
+from tests.unit.domains.cloud.test_reconcile import World
+
+KEY = base64.urlsafe_b64encode(bytes(32)).decode()
+S3 = {"glance": {"DEFAULT": {"enabled_backends": "s3:s3"}}}
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(cloud_controller, "reconcile_galera", clouds._synced)
+    async with clouds._world() as found:
+        yield found
+
+
+def bring(world: World, name: str = "mine", **values: str) -> None:
+    data = {
+        key.replace("_", "-"): base64.b64encode(value.encode()).decode()
+        for key, value in values.items()
+    }
+    world.api.put({"kind": "Secret", "metadata": {"name": name, "namespace": "ns"}, "data": data})
+    world.cluster._memory.clear()
+
+
+def lose(world: World, name: str, *keys: str, noted: bool = True) -> None:
+    """Take values out of a Secret, as somebody with kubectl edit would."""
+    stored = copy.deepcopy(world.api.get("secrets", "ns", name))
+    assert stored is not None
+    for key in keys:
+        del stored["data"][key]
+    if not noted:
+        del stored["metadata"]["annotations"]
+    world.cluster.cache.upsert(world.api.put(stored))
+
+
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize(
+    ("secret", "key"),
+    [
+        ("demo-nova-credentials", "database-password"),
+        ("demo-mariadb-credentials", "operator-password"),
+        ("demo-rabbitmq-credentials", "erlang-cookie"),
+        ("demo-admin", "password"),
+        ("demo-keystone-fernet-keys", "1"),
+        ("demo-keystone-credential-keys", "0"),
+    ],
+)
+async def test_a_value_that_is_lost_is_not_drawn_anew(
+    world: World, secret: str, key: str, noted: bool
+) -> None:
+    world.declare()
+    await world.settle()
+    whole = copy.deepcopy(world.api.get("secrets", "ns", secret))
+    assert whole is not None
+    lose(world, secret, key, noted=noted)
+    await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "CredentialsMissing"
+    assert secret in condition["message"]
+    assert key not in world.secret(secret)
+    world.cluster.cache.upsert(world.api.put(whole))
+    await world.reconcile()
+    assert world.condition("Ready")["status"] == "True"
+
+
+async def test_all_keys_of_a_repository_that_are_lost_are_not_drawn_anew(world: World) -> None:
+    world.declare()
+    await world.settle()
+    lose(world, "demo-keystone-fernet-keys", "0", "1")
+    await world.reconcile()
+    assert world.condition("Ready")["reason"] == "CredentialsMissing"
+    assert world.secret("demo-keystone-fernet-keys") == {}
+
+
+async def test_a_value_that_is_new_in_this_version_is_drawn(world: World) -> None:
+    world.declare()
+    await world.settle()
+    name = "demo-nova-credentials"
+    before = world.secret(name)
+    stored = copy.deepcopy(world.api.get("secrets", "ns", name))
+    assert stored is not None
+    noted = stored["metadata"]["annotations"][ANNOTATION_KEYS].split(",")
+    noted.remove("metadata-secret")
+    stored["metadata"]["annotations"][ANNOTATION_KEYS] = ",".join(noted)
+    del stored["data"]["metadata-secret"]
+    world.cluster.cache.upsert(world.api.put(stored))
+    await world.settle()
+    assert world.condition("Ready")["status"] == "True"
+    after = world.secret(name)
+    assert after.pop("metadata-secret") != before.pop("metadata-secret")
+    assert after == before
+
+
+async def test_a_lost_value_can_be_brought(world: World) -> None:
+    world.declare()
+    await world.settle()
+    name = "demo-rabbitmq-credentials"
+    before = world.secret(name)
+    lose(world, name, "erlang-cookie")
+    await world.reconcile()
+    assert world.condition("Ready")["reason"] == "CredentialsMissing"
+    bring(world, erlang_cookie=before["erlang-cookie"])
+    world.declare(credentials={"rabbitmq": "mine"})
+    await world.settle()
+    assert world.condition("Ready")["status"] == "True"
+    assert world.secret(name) == before
+
+
+async def test_the_administrators_password_and_keystones_keys_are_brought(world: World) -> None:
+    bring(world, "boss", password="chosen-by-a-person")
+    ring = {"fernet-keys.0": KEY, "fernet-keys.1": KEY}
+    bring(world, "keys", **ring)
+    world.declare(credentials={"admin": "boss", "keystone": "keys"})
+    await world.settle()
+    assert world.condition("Ready")["status"] == "True"
+    assert world.secret("demo-admin")["password"] == "chosen-by-a-person"
+    assert "chosen-by-a-person" in world.secret("demo-admin")["clouds.yaml"]
+    assert world.secret("demo-keystone-fernet-keys") == {"0": KEY, "1": KEY}
+    assert world.secret("demo-keystone-credential-keys").keys() == {"0", "1"}
+
+
+async def test_an_object_store_without_keys_starts_nothing_and_says_so(world: World) -> None:
+    world.declare(config=S3)
+    await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "CredentialsMissing"
+    assert "spec.credentials.glance" in condition["message"]
+    assert not world.roles()
+
+
+async def test_keys_of_an_object_store_follow_the_users_secret(world: World) -> None:
+    bring(world, s3_access_key="AKIA", s3_secret_key="first/key=")
+    world.declare(config=S3, credentials={"glance": "mine"})
+    await world.settle()
+    assert world.condition("Ready")["status"] == "True"
+    made = world.secret("demo-glance-credentials")
+    assert (made["s3-access-key"], made["s3-secret-key"]) == ("AKIA", "first/key=")
+    bring(world, s3_access_key="AKIA", s3_secret_key="second/key=")
+    await world.reconcile()
+    after = world.secret("demo-glance-credentials")
+    assert after == made | {"s3-secret-key": "second/key="}
+
+
+async def test_an_object_store_of_another_name_is_refused(world: World) -> None:
+    world.declare(config={"glance": {"DEFAULT": {"enabled_backends": "store:s3"}}})
+    await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "SpecInvalid"
+    assert "s3:s3" in condition["message"]

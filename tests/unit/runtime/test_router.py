@@ -1,0 +1,188 @@
+from collections.abc import Iterable
+from contextvars import copy_context
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from stackroles.kube.cache import Cache
+from stackroles.kube.cluster import Cluster
+from stackroles.kube.kinds import ObjectRef
+from stackroles.main import parts
+from stackroles.runtime.queue import WorkQueue
+from stackroles.runtime.router import PASS, Feed, Watcher
+from stackroles.runtime.wakeups import WATCHERS
+from tests.support.objects import child_labels, config_map, custom, stored
+
+RECONCILERS = parts()[0]
+DEMO = ObjectRef("CloudController", "ns", "demo")
+
+
+def feed(**watchers: tuple[Watcher, ...]) -> tuple[Feed, WorkQueue]:
+    queue = WorkQueue(lambda: 0.0, Random(1))
+    cluster = Cluster(
+        None,  # type: ignore[arg-type]
+        Cache(),
+        lambda: 1.0,
+        now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    made = Feed(cluster, queue, watchers, RECONCILERS)
+    made.begin()
+    return made, queue
+
+
+def write(made: Feed, key: ObjectRef, obj: dict[str, Any]) -> None:
+    """Keep an answer as Writer does, in the pass of a key."""
+    context = copy_context()
+    context.run(PASS.set, key)
+    context.run(made._cache.upsert, obj)
+
+
+def drain(queue: WorkQueue) -> list[ObjectRef]:
+    keys = []
+    while (key := queue.take()) is not None:
+        queue.done(key)
+        keys.append(key)
+    return keys
+
+
+def test_custom_resource_and_child_enqueue_the_resource() -> None:
+    made, queue = feed()
+    made.changed(stored(custom(), 1))
+    assert drain(queue) == [DEMO]
+
+    made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels()))
+
+    assert drain(queue) == [DEMO]
+
+
+def test_event_that_is_no_news_enqueues_nothing() -> None:
+    made, queue = feed()
+    made.changed(stored(custom(), 1))
+    drain(queue)
+
+    made.changed(stored(custom(), 1))
+
+    assert drain(queue) == []
+
+
+def test_deletion_of_a_child_enqueues_its_parent_though_the_event_has_no_labels() -> None:
+    made, queue = feed()
+    made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels()))
+    drain(queue)
+
+    made.deleted(stored(config_map("c"), 3, uid="2"))
+
+    assert drain(queue) == [DEMO]
+
+
+def test_child_that_changed_its_parent_enqueues_both() -> None:
+    made, queue = feed()
+    made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels("one")))
+    drain(queue)
+
+    made.changed(stored(config_map("c"), 3, uid="2", labels=child_labels("two")))
+
+    assert {key.name for key in drain(queue)} == {"one", "two"}
+
+
+def test_watcher_maps_a_change_to_further_keys() -> None:
+    def pools(obj: dict[str, Any], cache: Cache) -> Iterable[ObjectRef]:
+        return [
+            ObjectRef("ComputePool", "ns", p["metadata"]["name"]) for p in cache.list("ComputePool")
+        ]
+
+    made, queue = feed(CloudController=(pools,))
+    made.changed(stored(custom("pool", kind="ComputePool"), 1, uid="p"))
+    drain(queue)
+
+    made.changed(stored(custom(), 2))
+
+    assert set(drain(queue)) == {DEMO, ObjectRef("ComputePool", "ns", "pool")}
+
+
+def test_list_reports_what_the_watch_missed() -> None:
+    made, queue = feed()
+    made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels()))
+    drain(queue)
+
+    assert made.listed("ConfigMap", "ns", [], 5) == 1
+    assert drain(queue) == [DEMO]
+
+
+def test_label_of_a_foreign_kind_names_no_parent() -> None:
+    made, queue = feed()
+    made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels(kind="Elsewhere")))
+
+    assert drain(queue) == []
+
+
+def test_write_of_a_pass_wakes_all_but_its_own_key() -> None:
+    made, queue = feed(**WATCHERS)
+    made.changed(stored(custom("daily", kind="BackupPolicy"), 1, uid="p"))
+    drain(queue)
+    backup = custom("run", kind="Backup", policy="daily")
+
+    write(made, ObjectRef("BackupPolicy", "ns", "daily"), stored(backup, 2, uid="b"))
+
+    assert drain(queue) == [ObjectRef("Backup", "ns", "run")]
+    made.changed(stored(backup, 2, uid="b"))
+    assert drain(queue) == [], "the watch's event of the same version is no news"
+
+
+def test_verified_backup_wakes_its_policy() -> None:
+    made, queue = feed(**WATCHERS)
+    backup = custom("run", kind="Backup", policy="daily")
+    made.changed(stored(backup, 1, uid="b"))
+    drain(queue)
+
+    verified = stored({**backup, "status": {"verified": True}}, 2, uid="b")
+    write(made, ObjectRef("Backup", "ns", "run"), verified)
+
+    assert drain(queue) == [ObjectRef("BackupPolicy", "ns", "daily")]
+
+
+def test_status_of_a_controller_wakes_its_pools() -> None:
+    made, queue = feed(**WATCHERS)
+    made.changed(stored(custom("pool", kind="ComputePool", controller="demo"), 1, uid="p"))
+    made.changed(stored(custom(), 2))
+    drain(queue)
+
+    write(made, DEMO, stored({**custom(), "status": {"roles": []}}, 3))
+
+    assert drain(queue) == [ObjectRef("ComputePool", "ns", "pool")]
+
+
+def test_end_of_a_pool_wakes_rivals_in_all_namespaces() -> None:
+    made, queue = feed(**WATCHERS)
+    made.changed(stored(custom("one", kind="ComputePool"), 1, uid="1"))
+    other = stored(custom("two", kind="ComputePool"), 2, uid="2", namespace="elsewhere")
+    made.changed(other)
+    drain(queue)
+
+    made.deleted(stored(custom("one", kind="ComputePool"), 3, uid="1"))
+
+    assert ObjectRef("ComputePool", "elsewhere", "two") in drain(queue)
+
+
+def test_nothing_is_enqueued_before_somebody_takes_keys() -> None:
+    made, queue = feed()
+    idle = Feed(made._cluster, queue, {}, RECONCILERS)
+    drain(queue)
+
+    idle.changed(stored(custom(), 1))
+    idle.everything()
+
+    assert drain(queue) == []
+    idle.begin()
+    assert drain(queue) == [DEMO]
+
+
+def test_a_kind_that_nothing_reconciles_is_never_enqueued() -> None:
+    made, queue = feed()
+
+    made.changed(stored(custom("worker", kind="ComputeNode"), 1, uid="n"))
+    child = stored(config_map("c"), 2, uid="2", labels=child_labels("worker", kind="ComputeNode"))
+    made.changed(child)
+    made.everything()
+
+    assert drain(queue) == []
