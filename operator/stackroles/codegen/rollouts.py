@@ -148,7 +148,8 @@ def _cloud(spec: Object) -> Cloud:
         registry.SERVICES,
         image_registry="registry.test",
         image_tags={"default": "1"},
-        agents={},
+        # Of all agents only this one is part of a rendered file.
+        agents={"known_addresses.py": ""},
     )
 
 
