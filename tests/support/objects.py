@@ -1,5 +1,6 @@
 """Small objects for tests of the operator's core."""
 
+import base64
 from typing import Any
 
 from stackroles.constants import (
@@ -40,6 +41,13 @@ def owned_by(owner: Object) -> list[Object]:
 def config_map(name: str, **data: str) -> Object:
     metadata = {"name": name}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def secret(name: str, value: str, labels: dict[str, str] | None = None) -> Object:
+    """Return a Secret with one value, as the API server serves it."""
+    metadata = {"name": name, "namespace": "ns", "labels": labels or {}}
+    data = {"password": base64.b64encode(value.encode()).decode()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
 
 
 def deployment(name: str, replicas: int = 1) -> Object:

@@ -1,11 +1,13 @@
 """What a reconcile function sees of the cluster: reads from the cache, gated writes."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import structlog
 
+from stackroles.api.v1alpha1.fit import fit
 from stackroles.constants import (
     FINALIZER,
     LABEL_INSTANCE,
@@ -21,6 +23,7 @@ from stackroles.kube.client import KubeClient
 from stackroles.kube.events import Happening, Repeats, build_event, transitions
 from stackroles.kube.kinds import ref_of, uid_of
 from stackroles.kube.ownership import OWNERLESS_KINDS, owned_by_label_alone
+from stackroles.kube.redact import redact_status
 from stackroles.kube.writer import Fence
 
 Object = dict[str, Any]
@@ -76,7 +79,8 @@ class Cluster(Children):
     async def patch_status(self, obj: Object, status: Object) -> bool:
         """Make `status` the status of a custom resource, if it differs in more than volatile times.
 
-        Conditions that changed are told as Events.
+        The one way of any text into a status: what Secrets hold is masked, and what the schema does
+        not allow is shortened or left out. Conditions that changed become Events.
 
         Returns:
             Whether it was written.
@@ -86,6 +90,10 @@ class Cluster(Children):
         """
         current = self._latest(obj)
         old = current.get("status", {})
+        if is_same_status(old, status):
+            return False
+        redact = await self.read_redactor(obj["metadata"].get("namespace", ""))
+        status = fit(obj["kind"], redact_status(status, redact))
         if is_same_status(old, status):
             return False
         await self._writer.patch_status(current, merge_patch(old, status))
@@ -163,6 +171,8 @@ class Cluster(Children):
         await self._tell(obj, Happening(kind, reason, message))
 
     async def _tell(self, obj: Object, happening: Happening) -> None:
+        redact = await self.read_redactor(obj["metadata"].get("namespace", ""))
+        happening = replace(happening, message=redact(happening.message))
         if not self._repeats.is_new(uid_of(obj), happening):
             return
         self._repeats.forget_others(uid_of(obj), happening.reason)

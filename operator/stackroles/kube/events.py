@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from stackroles import naming
+from stackroles.api.v1alpha1.fit import shorten
 from stackroles.constants import MANAGED_BY
 from stackroles.kube.kinds import ref_of, uid_of
 
@@ -76,7 +77,7 @@ def build_event(regarding: Object, happening: Happening, now: datetime, instance
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "type": happening.type,
         "reason": happening.reason[:128],
-        "note": happening.message[:_NOTE_LIMIT],
+        "note": shorten(happening.message, _NOTE_LIMIT),
         "action": "Reconcile",
         "reportingController": MANAGED_BY,
         "reportingInstance": instance[:128] or MANAGED_BY,

@@ -5,13 +5,17 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stackroles.errors import NotFound
+import structlog
+
+from stackroles.errors import ClusterError, NotFound
 from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient
-from stackroles.kube.kinds import ObjectRef, kind_of, ref_of, uid_of, version_of
+from stackroles.kube.kinds import OWN_KINDS, ObjectRef, kind_of, ref_of, uid_of, version_of
+from stackroles.kube.redact import Redact, named_secrets, redactor
 
 Object = dict[str, Any]
 Objects = list[Object]
+log = structlog.get_logger(__name__)
 
 # A user's own Secret is not watched: how long its content may be taken from memory.
 _UNWATCHED_SECONDS: Final = 10.0
@@ -57,6 +61,27 @@ class Reader:
         if secret is None:
             return None
         return {key: base64.b64decode(value) for key, value in secret.get("data", {}).items()}
+
+    async def read_redactor(self, namespace: str) -> Redact:
+        """Return what masks the content of a namespace's Secrets in a text.
+
+        All Secrets that we made there count, and those that resources of ours name; each is read as
+        by `read_secret`. One that cannot be read is left out: programs that can read it speak of it
+        as of any other only after that is mended.
+        """
+        names = {secret["metadata"]["name"] for secret in self.list("Secret", namespace)}
+        for kind in OWN_KINDS:
+            for resource in self.list(kind, namespace):
+                names |= named_secrets(resource)
+        values: set[str] = set()
+        for name in sorted(names):
+            try:
+                data = await self.read_secret(namespace, name)
+            except ClusterError as error:
+                log.warning("A Secret cannot be read to mask it", secret=name, error=str(error))
+                continue
+            values |= {value.decode(errors="replace").strip() for value in (data or {}).values()}
+        return redactor(values)
 
     async def read_config_map(self, namespace: str, name: str) -> dict[str, str] | None:
         """Return a ConfigMap's data, or None when it does not exist; see `read_secret`."""

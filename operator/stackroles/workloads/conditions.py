@@ -7,9 +7,6 @@ from datetime import datetime
 from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 
-# What the API allows is 32768; a status is read by people.
-MAX_MESSAGE = 2048
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -83,7 +80,7 @@ def build_condition(
         type=kind.value,
         status=status,
         reason=finding.reason.value,
-        message=shorten(finding.message),
+        message=finding.message,
         last_transition_time=known.last_transition_time if known is not None and same else now,
         observed_generation=generation,
     )
@@ -131,11 +128,3 @@ def kstatus(reconciled: Finding, progressing: Finding) -> tuple[Finding, Finding
     if progressing.reason.status == "True":
         return Finding(Reason.WORKING, progressing.message), Finding(Reason.HEALTHY)
     return Finding(Reason.SETTLED), Finding(Reason.HEALTHY)
-
-
-def shorten(text: str, limit: int = MAX_MESSAGE) -> str:
-    """Return a text of at most `limit` characters; the end of a log says most, so it stays."""
-    if len(text) <= limit:
-        return text
-    half = limit // 2 - 3
-    return f"{text[:half]} ... {text[-half:]}"

@@ -2,8 +2,13 @@
 
 import re
 
+from stackroles.api.v1alpha1.fit import last_words
+
 WORDS = 700
 _LINES = 6
+# A termination message from a log holds that many bytes of its end, so that its first word may be
+# half of one (https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/).
+_MESSAGE_BYTES = 2048
 # oslo.log: date, time, process, level, logger, and perhaps the request in brackets.
 _OSLO = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \d+ (?:ERROR|CRITICAL|WARNING|INFO|DEBUG|TRACE) \S+ ?"
@@ -24,6 +29,8 @@ def essence(text: str) -> str:
 
     Where nothing is left by that, the end of the text as it is.
     """
+    if len(text.encode()) >= _MESSAGE_BYTES:
+        text = last_words(text, len(text) - 1)
     lines: list[str] = []
     for raw in text.rstrip().splitlines():
         line = _OSLO.sub("", raw)
@@ -32,4 +39,4 @@ def essence(text: str) -> str:
         if line not in lines:
             lines.append(line.rstrip())
     kept = "\n".join(lines[-_LINES:]) or text.strip()
-    return kept if len(kept) <= WORDS else f"... {kept[-WORDS:]}"
+    return kept if len(kept) <= WORDS else f"... {last_words(kept, WORDS)}"

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.api.v1alpha1.fit import shorten
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.log_excerpt import essence
 from stackroles.workloads.pod import containers_of, failed_words, first_finding
@@ -155,7 +156,7 @@ def _progress(pods: Sequence[Object], logs: Mapping[str, str], now: datetime) ->
             running = container.get("state", {}).get("running")
             if running and _age(running, now) >= LONG:
                 minutes = int(_age(running, now).total_seconds() // 60)
-                last = f", said last: {said[-1][:LINE]}" if said else ""
+                last = f", said last: {shorten(said[-1], LINE)}" if said else ""
                 return f"{container['name']} has run for {minutes} min{last}"
     return ""
 

@@ -18,10 +18,12 @@ from tests.support.objects import (
     custom,
     deployment,
     owned_by,
+    secret,
     service,
 )
 
 Object = dict[str, Any]
+EARLY, LATE = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 
 
 @dataclass
@@ -345,11 +347,11 @@ async def test_what_is_gone_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_status_is_written_on_a_difference_and_told() -> None:
     async with world() as w:
-        ready = {"type": "Ready", "status": "True", "reason": "Ready", "lastTransitionTime": "1"}
+        ready = {"type": "Ready", "status": "True", "reason": "Ready", "lastTransitionTime": EARLY}
 
-        assert await w.cluster.patch_status(w.owner(), {"conditions": [ready], "old": 1})
+        assert await w.cluster.patch_status(w.owner(), {"conditions": [ready], "release": "1"})
         assert not await w.cluster.patch_status(
-            w.owner(), {"conditions": [{**ready, "lastTransitionTime": "2"}], "old": 1}
+            w.owner(), {"conditions": [{**ready, "lastTransitionTime": LATE}], "release": "1"}
         )
         broken = {**ready, "status": "False", "reason": "Broken", "message": "No quorum"}
         assert await w.cluster.patch_status(w.owner(), {"conditions": [broken]})
@@ -362,13 +364,54 @@ async def test_status_is_written_on_a_difference_and_told() -> None:
         ]
 
 
+def broken(message: str) -> Object:
+    condition = {"type": "Ready", "status": "False", "reason": "StepFailed"}
+    return {"conditions": [{**condition, "message": message, "lastTransitionTime": EARLY}]}
+
+
+async def test_what_secrets_hold_reaches_neither_status_nor_event() -> None:
+    async with world() as w:
+        w.see(secret("demo-keystone", "ours-5ca1ab1e", labels=child_labels()))
+        w.api.put(secret("restic", "of-the-user-5ca1ab1e"))
+        policy = custom("nightly", "BackupPolicy", encryptionSecret="restic")
+        w.see(policy)
+
+        said = "ours-5ca1ab1e, of-the-user-5ca1ab1e, mysql://nova:else@db/nova"
+        await w.cluster.patch_status(w.owner(), broken(said))
+
+        masked = "***, ***, mysql://nova:***@db/nova"
+        assert w.owner()["status"] == broken(masked)
+        events = [o for (plural, _, _), o in w.api._objects.items() if plural == "events"]
+        assert [event["note"] for event in events] == [masked]
+        before = len(w.api.requests)
+        assert not await w.cluster.patch_status(w.owner(), broken(said))
+        assert w.api.requests[before:] == []
+
+
+async def test_an_event_of_its_own_is_redacted() -> None:
+    async with world() as w:
+        w.see(secret("demo-keystone", "ours-5ca1ab1e", labels=child_labels()))
+        await w.cluster.event(w.owner(), "Normal", "Said", "it said ours-5ca1ab1e")
+        events = [o for (plural, _, _), o in w.api._objects.items() if plural == "events"]
+        assert [event["note"] for event in events] == ["it said ***"]
+
+
+async def test_a_status_out_of_its_bounds_is_written_within_them() -> None:
+    async with world() as w:
+        phases = [{"name": f"phase-{n}", "startedAt": EARLY} for n in range(300)]
+        await w.cluster.patch_status(w.owner(), {**broken("x " * 5000), "phases": phases})
+        status = w.owner()["status"]
+        assert len(status["conditions"][0]["message"]) <= 2048
+        assert (len(status["phases"]), status["omitted"]) == (256, {"phases": 44})
+
+
 async def test_status_of_an_older_version_is_refused() -> None:
     async with world() as w:
         old = w.owner()
         w.api.put({**old, "spec": {"changed": True}})
 
         with pytest.raises(Conflict):
-            await w.cluster.patch_status(old, {"phase": "x"})
+            await w.cluster.patch_status(old, {"release": "x"})
 
 
 async def test_event_that_cannot_be_written_does_not_fail_the_pass() -> None:
@@ -430,7 +473,7 @@ async def test_nothing_is_written_past_the_fence() -> None:
         with pytest.raises(LeadershipLost):
             await w.cluster.apply_children(owner, children(owner))
         with pytest.raises(LeadershipLost):
-            await w.cluster.patch_status(owner, {"phase": "x"})
+            await w.cluster.patch_status(owner, {"release": "x"})
         with pytest.raises(LeadershipLost):
             await w.cluster.delete(owner)
         with pytest.raises(LeadershipLost):

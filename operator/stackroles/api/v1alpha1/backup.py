@@ -11,6 +11,8 @@ from stackroles.api.v1alpha1.common import (
     Model,
     Name,
     Quantity,
+    Status,
+    StatusPart,
     list_map,
 )
 
@@ -126,7 +128,7 @@ class BackupPolicySpec(Model):
     suspend: bool = Field(False, description="No scheduled runs while true.")
 
 
-class BackupPolicyStatus(Model):
+class BackupPolicyStatus(Status):
     """What the operator saw and did."""
 
     observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
@@ -153,7 +155,7 @@ class BackupSpec(Model):
     policy: Name = Field(description="The BackupPolicy to run.")
 
 
-class BackupStep(Model):
+class BackupStep(StatusPart):
     """One part of a recovery set."""
 
     name: str = Field(
@@ -166,7 +168,7 @@ class BackupStep(Model):
     message: str | None = Field(None, max_length=4096, description="What went wrong.")
 
 
-class BackupStatus(Model):
+class BackupStatus(Status):
     """What became of the run."""
 
     observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")

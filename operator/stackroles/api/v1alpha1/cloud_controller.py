@@ -15,6 +15,8 @@ from stackroles.api.v1alpha1.common import (
     Name,
     Placement,
     Resources,
+    Status,
+    StatusPart,
     Storage,
     list_map,
 )
@@ -122,7 +124,7 @@ REGION_RULE = {
 }
 
 
-class RoleStatus(Model):
+class RoleStatus(StatusPart):
     """One role as observed."""
 
     name: str = Field(max_length=63, description="The role.")
@@ -137,14 +139,14 @@ class RoleStatus(Model):
     )
 
 
-class Endpoint(Model):
+class Endpoint(StatusPart):
     """Where a service answers."""
 
     service: str = Field(max_length=63, description="Service type as in the catalogue.")
     url: str = Field(max_length=512, description="Its address.")
 
 
-class Phase(Model):
+class Phase(StatusPart):
     """A step of bring-up, with its times."""
 
     name: str = Field(max_length=63, description="The phase: a role or a bootstrap step.")
@@ -152,23 +154,26 @@ class Phase(Model):
     completed_at: datetime | None = Field(None, description="When it was done.")
 
 
-class CloudControllerStatus(Model):
+class CloudControllerStatus(Status):
     """What the operator saw and did."""
 
     observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
     conditions: Conditions = Field((), description="Conditions of the cloud.")
     release: str | None = Field(None, max_length=32, description="The release that runs.")
     roles: tuple[RoleStatus, ...] = Field(
-        (), max_length=64, description="Roles as observed.", json_schema_extra=list_map("name")
+        (), max_length=256, description="Roles as observed.", json_schema_extra=list_map("name")
     )
     endpoints: tuple[Endpoint, ...] = Field(
         (),
-        max_length=32,
+        max_length=128,
         description="Where the APIs answer.",
         json_schema_extra=list_map("service"),
     )
     phases: tuple[Phase, ...] = Field(
-        (), max_length=64, description="Phases of the bring-up.", json_schema_extra=list_map("name")
+        (),
+        max_length=256,
+        description="Phases of the bring-up.",
+        json_schema_extra=list_map("name"),
     )
     time_to_ready_seconds: int | None = Field(
         None, ge=0, description="Seconds from creation to the first Ready."

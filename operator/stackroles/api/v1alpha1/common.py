@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_origin
 
+from annotated_types import Ge, MaxLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
+from typing_extensions import override
 
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.errors import SpecInvalid
@@ -46,6 +48,43 @@ class Model(BaseModel):
 
     model_config = ConfigDict(
         frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore"
+    )
+
+
+class StatusPart(Model):
+    """Base of what a status consists of.
+
+    Its bounds (`max_length`, `ge`) are those of the CRD's schema alone: what is observed is never
+    an error here. `api.v1alpha1.fit` holds a status to them when it is written.
+    """
+
+    @classmethod
+    @override
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Move the bounds of the fields from pydantic's checks into the schema."""
+        super().__pydantic_init_subclass__(**kwargs)
+        for field in cls.__pydantic_fields__.values():
+            is_list = get_origin(field.annotation) is tuple
+            schema: dict[str, Any] = {}
+            for bound in field.metadata:
+                if isinstance(bound, MaxLen):
+                    schema["maxItems" if is_list else "maxLength"] = bound.max_length
+                elif isinstance(bound, Ge):
+                    schema["minimum"] = bound.ge
+            field.metadata = [m for m in field.metadata if not isinstance(m, MaxLen | Ge)]
+            if schema:
+                given = field.json_schema_extra
+                field.json_schema_extra = {**(given if isinstance(given, dict) else {}), **schema}
+        cls.model_rebuild(force=True)
+
+
+class Status(StatusPart):
+    """Base of every status."""
+
+    omitted: dict[str, int] | None = Field(
+        None,
+        description="Entries left out of lists that hold no more, by list.",
+        json_schema_extra={"maxProperties": 16},
     )
 
 
@@ -122,20 +161,20 @@ class Storage(Model):
     )
 
 
-class Condition(Model):
+class Condition(StatusPart):
     """A condition as Kubernetes knows it."""
 
     type: str = Field(max_length=64, description="What the condition is about.")
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(max_length=64, description="One word for programs; stable.")
     message: str = Field(
-        "", max_length=32768, description="A sentence for people: what, where, what to do."
+        "", max_length=2048, description="A sentence for people: what, where, what to do."
     )
     last_transition_time: datetime = Field(description="When the status last changed.")
     observed_generation: int = Field(0, ge=0, description="The generation this was said of.")
 
 
-class ChildRecord(Model):
+class ChildRecord(StatusPart):
     """What was last applied to one child; lets a pass without changes make no call."""
 
     kind: str = Field(max_length=63, description="Kind of the child.")
@@ -154,7 +193,7 @@ class ChildRecord(Model):
 Children = Annotated[
     tuple[ChildRecord, ...],
     Field(
-        max_length=512,
+        max_length=2048,
         description="Children as last applied.",
         json_schema_extra=ATOMIC,
     ),

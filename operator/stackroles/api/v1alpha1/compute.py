@@ -13,6 +13,7 @@ from stackroles.api.v1alpha1.common import (
     Model,
     Name,
     Resources,
+    Status,
 )
 from stackroles.api.v1alpha1.options import ConfigSections
 
@@ -108,7 +109,7 @@ class ComputePoolSpec(Model):
     )
 
 
-class ComputePoolStatus(Model):
+class ComputePoolStatus(Status):
     """What the operator saw and did."""
 
     observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
@@ -121,7 +122,7 @@ class ComputePoolStatus(Model):
     unhealthy: tuple[str, ...] = Field(
         (),
         max_length=50,
-        description="At most 50 nodes that do not serve.",
+        description="Nodes that do not serve.",
         json_schema_extra=ATOMIC,
     )
     availability_zone: str | None = Field(
@@ -137,7 +138,7 @@ class ComputeNodeSpec(Model):
     node_name: Name = Field(description="The Kubernetes node.")
 
 
-class ComputeNodeStatus(Model):
+class ComputeNodeStatus(Status):
     """One compute node as observed."""
 
     observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")

@@ -15,7 +15,7 @@ from stackroles.api.v1alpha1.cloud_controller import (
     CloudControllerSpec,
     CloudControllerStatus,
 )
-from stackroles.api.v1alpha1.common import Model
+from stackroles.api.v1alpha1.common import Model, Status
 from stackroles.api.v1alpha1.compute import (
     ComputeNodeSpec,
     ComputeNodeStatus,
@@ -49,7 +49,7 @@ class ResourceDefinition:
     short: str
     description: str
     spec: type[Model]
-    status: type[Model]
+    status: type[Status]
     columns: tuple[Column, ...]
     spec_rules: tuple[dict[str, Any], ...] = field(default=())
     spec_required: bool = True

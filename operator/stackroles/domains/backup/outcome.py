@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stackroles.api.v1alpha1.backup import BackupStep
+from stackroles.api.v1alpha1.common import dump
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -43,6 +46,11 @@ def read_outcome(text: str) -> Outcome | None:
         return None
     if not isinstance(content, dict) or "ok" not in content:
         return None
+    try:
+        steps = tuple(dump(BackupStep.model_validate(step)) for step in content.get("steps") or ())
+        stored = int(content.get("stored", 0))
+    except (TypeError, ValueError):
+        return None
     return Outcome(
         ok=bool(content["ok"]) and bool(content.get("verified")),
         reason=str(content.get("reason", "")),
@@ -50,7 +58,7 @@ def read_outcome(text: str) -> Outcome | None:
         verified=bool(content.get("verified")),
         snapshot=content.get("snapshot"),
         position=content.get("position"),
-        stored=int(content.get("stored", 0)),
+        stored=stored,
         oldest=str(content.get("oldest", "")),
-        steps=tuple(content.get("steps", ())),
+        steps=steps,
     )

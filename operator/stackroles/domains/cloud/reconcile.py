@@ -111,7 +111,7 @@ class CloudPass:
         credentials = await observe_credentials(
             self._context, self._resource, self._cloud, self._services
         )
-        await self._steps.listen(credentials, self._look.now)
+        await self._steps.listen(self._look.now)
         before = self._observe()
         plan = self._plan(before, credentials)
         records, failure = await self._apply(plan.run, credentials)

@@ -54,13 +54,8 @@ class Steps:
         self._built: dict[str, list[Object]] = {}
         self._logs: dict[str, str] = {}
 
-    async def listen(self, credentials: Credentials, now: datetime) -> None:
-        """Read the end of the logs of steps that run for long, or failed without last words.
-
-        Args:
-            credentials: what must not be shown, whatever a program logs.
-            now: the time of this look.
-        """
+    async def listen(self, now: datetime) -> None:
+        """Read the end of the logs of steps that run for long, or failed without last words."""
         for service in self._services:
             for step in service.steps:
                 job, pods = self._job(service, step).seen() if step.tasks else (None, [])
@@ -70,7 +65,7 @@ class Steps:
                     container = log_wanted(pod, now)
                     if container is not None:
                         said = await self._read_log(pod["metadata"]["name"], container)
-                        self._logs[pod["metadata"]["name"]] = credentials.without_secrets(said)
+                        self._logs[pod["metadata"]["name"]] = said
 
     async def _read_log(self, pod: str, container: str) -> str:
         try:

@@ -106,7 +106,7 @@ def assess_node(
         state=state,
         service_state=_service_state(observed, previous),
         virt_type=report.get("virtType") or previous.virt_type,
-        virt_reason=(report.get("virtReason") or previous.virt_reason or "")[:1024] or None,
+        virt_reason=report.get("virtReason") or previous.virt_reason,
         compute_id=report.get("computeId") or previous.compute_id,
         host_uuid=report.get("hostUuid") or previous.host_uuid,
         vcpus=known.vcpus,

@@ -8,7 +8,6 @@ from stackroles.api.v1alpha1.conditions import Reason, reason_of
 from stackroles.domains.compute.status_node import READY
 from stackroles.workloads.conditions import Finding, Look, all_conditions
 
-UNHEALTHY_SHOWN = 50
 _NAMED = 5
 
 
@@ -67,7 +66,7 @@ def assess_pool(
         vcpus=sum(nodes[name].vcpus for name in ready),
         memory_mib=sum(nodes[name].memory_mib for name in ready),
         guests=sum(status.guests for status in nodes.values()),
-        unhealthy=tuple(unhealthy[:UNHEALTHY_SHOWN]),
+        unhealthy=tuple(unhealthy),
         children=previous.children,
     )
 

@@ -21,9 +21,6 @@ from stackroles.workloads.conditions import Finding
 Object = dict[str, Any]
 Strings = Mapping[str, str]
 
-# What a user brings has at least so many letters; shorter values (a user's name) are no secret.
-_SHORTEST = 8
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
@@ -38,14 +35,6 @@ class Credentials:
     manifests: tuple[Object, ...]
     values: Mapping[str, Mapping[str, str]] = field(repr=False)
     finding: Finding | None
-
-    def without_secrets(self, text: str) -> str:
-        """Return a text without the values, for what a program said."""
-        values = {value for data in self.values.values() for value in data.values()}
-        for value in sorted(values, key=len, reverse=True):
-            if len(value) >= _SHORTEST:
-                text = text.replace(value, "***")
-        return text
 
 
 async def observe_credentials(

@@ -12,3 +12,10 @@ def test_success_needs_a_verified_outcome() -> None:
     assert read_outcome("killed") is None
     assert read_outcome("[1]") is None
     assert read_outcome("") is None
+
+
+def test_an_outcome_of_another_form_is_none() -> None:
+    assert read_outcome('{"ok": true, "verified": true, "steps": [{"bytes": "many"}]}') is None
+    assert read_outcome('{"ok": true, "verified": true, "steps": ["x"]}') is None
+    assert read_outcome('{"ok": true, "verified": true, "stored": {}}') is None
+    assert read_outcome('{"ok": true, "verified": true, "steps": 3}') is None

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerStatus
-from stackroles.api.v1alpha1.common import Condition
+from stackroles.api.v1alpha1.common import Condition, dump
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
+from stackroles.api.v1alpha1.fit import fit
 from stackroles.domains.cloud.status import (
     ObservedCloud,
     assess_cloud,
@@ -204,3 +205,13 @@ def test_endpoints_are_those_of_the_catalogue() -> None:
     shown = {e.service: e.url for e in assess(observed()).endpoints}
     assert shown["identity"] == "http://demo-keystone.ns.svc:5000/v3"
     assert len(shown) == len([s for s in registry.SERVICES if s.catalogue])
+
+
+def test_a_database_none_of_whose_five_members_starts_still_has_a_status() -> None:
+    lost = replace(well("mariadb"), ready=0, available=False, done=False)
+    said = "\n".join(f"demo-mariadb-{n}: {'error ' * 166}" for n in range(5))
+    found = replace(observed(mariadb=lost), database=DatabaseState(message=said, failing=said))
+    status = fit("CloudController", dump(assess(found)))
+    role = next(role for role in status["roles"] if role["name"] == "mariadb")
+    assert len(said) > len(role["message"]) > 4000
+    assert role["message"].startswith("demo-mariadb-0: error")

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from stackroles.api.v1alpha1.common import Condition
+from stackroles.api.v1alpha1.common import Condition, dump
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.api.v1alpha1.fit import fit
 from stackroles.domains.compute.status_node import (
     HostFacts,
     ObservedNode,
@@ -119,10 +120,12 @@ def test_a_pools_numbers_are_those_of_its_serving_nodes() -> None:
     assert status.unhealthy == ("n2",)
 
 
-def test_a_status_names_at_most_fifty_unhealthy_nodes() -> None:
+def test_a_status_names_fifty_unhealthy_nodes_and_counts_the_others() -> None:
     nodes = {f"n{number:03}": node(None) for number in range(80)}
     status = pool(Selection(selected=80), **nodes)
-    assert len(status.unhealthy) == 50
+    written = fit("ComputePool", dump(status))
+    assert len(written["unhealthy"]) == 50
+    assert written["omitted"] == {"unhealthy": 30}
     assert said(status, "Ready")[1] == "NodesUnavailable"
 
 
