@@ -20,6 +20,7 @@ from stackroles.roles import registry
 from stackroles.roles.allowed_sections import Sections
 from stackroles.roles.definition import RoleDefinition
 from stackroles.roles.resolve import resolve_cloud
+from stackroles.workloads.build.agents import agent_sources
 from stackroles.workloads.build.children import build_role
 from stackroles.workloads.build.metadata import Manifest
 
@@ -148,8 +149,7 @@ def _cloud(spec: Object) -> Cloud:
         registry.SERVICES,
         image_registry="registry.test",
         image_tags={"default": "1"},
-        # Of all agents only this one is part of a rendered file.
-        agents={"known_addresses.py": ""},
+        agents=agent_sources(),
     )
 
 

@@ -1,14 +1,13 @@
 """The cloud that a resource belongs to, resolved the same way everywhere."""
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from stackroles.config.cloud import Cloud
 from stackroles.reconcile.context import Context
 from stackroles.roles import registry
 from stackroles.roles.resolve import resolve_cloud
+from stackroles.workloads.build.agents import agent_sources
 
 
 def cloud_of(context: Context, controller: Mapping[str, Any]) -> Cloud:
@@ -27,14 +26,3 @@ def cloud_of(context: Context, controller: Mapping[str, Any]) -> Cloud:
         agents=agent_sources(),
         cluster_domain=settings.cluster_domain,
     )
-
-
-@cache
-def agent_sources() -> Mapping[str, str]:
-    """Return the agent programs that are part of this package, by file name."""
-    package = files("stackroles.agents")
-    return {
-        entry.name: entry.read_text()
-        for entry in sorted(package.iterdir(), key=lambda entry: entry.name)
-        if entry.name.endswith(".py")
-    }

@@ -10,8 +10,8 @@ import pytest
 
 from stackroles.agents import known_addresses
 from stackroles.agents.known_addresses import KnownAddresses
-from stackroles.reconcile.clouds import agent_sources
 from stackroles.roles import resolvers
+from stackroles.workloads.build.agents import agent_sources
 from tests.support.clouds import cloud
 
 PAUSE = 15.0

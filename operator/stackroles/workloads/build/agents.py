@@ -3,13 +3,24 @@
 import ast
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
 
 from stackroles.roles.container import AgentMount, Container
 
 PACKAGE = "stackroles.agents"
 _NAMED = re.compile(rf"{re.escape(PACKAGE)}\.(\w+)")
 _INIT = "__init__.py"
+
+
+@cache
+def agent_sources() -> Mapping[str, str]:
+    """Return the agent programs that are part of this package, by file name."""
+    return {
+        entry.name: entry.read_text()
+        for entry in sorted(files(PACKAGE).iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".py")
+    }
 
 
 def agents_of(containers: Iterable[Container], sources: Mapping[str, str]) -> dict[str, str]:

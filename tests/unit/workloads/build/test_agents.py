@@ -1,6 +1,5 @@
 import pytest
 
-from stackroles.reconcile.clouds import agent_sources
 from stackroles.roles import registry
 from stackroles.roles.container import (
     AGENT_COMMAND,
@@ -8,7 +7,7 @@ from stackroles.roles.container import (
     Container,
     Security,
 )
-from stackroles.workloads.build.agents import agents_of
+from stackroles.workloads.build.agents import agent_sources, agents_of
 
 SOURCES = {
     "__init__.py": "",
