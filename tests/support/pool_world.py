@@ -24,6 +24,7 @@ from tests.support.polls import Polls, Time
 
 Object = dict[str, Any]
 SELECTOR = {"compute": "yes"}
+REPORT = '{"virtType": "qemu", "virtReason": "no kvm", "computeId": "c", "hostUuid": "h"}'
 ALL_ROLES = [{"name": r.name, "ready": 1} for r in registry.CONTROLLER_ROLES]
 
 
@@ -67,6 +68,12 @@ class Nova:
             self.hosts[name] = replace(self.hosts[name], enabled=True, reason="")
         self.done.append(("open", tuple(sorted(opened))))
         return tuple(opened)
+
+    def disable_hosts(self, reasons: dict[str, str]) -> tuple[str, ...]:
+        self.done.append(("disable", tuple(sorted(reasons))))
+        for name, reason in reasons.items():
+            self.hosts[name] = replace(self.hosts[name], enabled=False, reason=reason)
+        return tuple(reasons)
 
     def remove_hosts(self, names: list[str]) -> tuple[str, ...]:
         self.done.append(("remove", tuple(sorted(names))))
@@ -197,13 +204,21 @@ class World:
             for role in registry.COMPUTE_ROLES:
                 self.pod(name, role.name, pool)
 
-    def pod(self, node: str, role: str, pool: str = "pool") -> None:
+    def pod(
+        self,
+        node: str,
+        role: str,
+        pool: str = "pool",
+        *,
+        generation: int = 1,
+        report: str = REPORT,
+    ) -> None:
         labels = {
+            "pod-template-generation": str(generation),
             "app.kubernetes.io/instance": pool,
             "stackroles.io/owner-kind": "ComputePool",
             LABEL_NAME: role,
         }
-        report = '{"virtType": "qemu", "virtReason": "no kvm", "computeId": "c", "hostUuid": "h"}'
         ended = {"terminated": {"exitCode": 0, "message": report}}
         self.store(
             {
@@ -225,6 +240,15 @@ class World:
                 },
             }
         )
+
+    def new_template(self, *roles: str, pool: str = "pool", generation: int = 2) -> None:
+        """Let DaemonSets have another template, counted as the API server does it."""
+        for role in roles:
+            stored = copy.deepcopy(self.api.get("daemonsets", "ns", f"{pool}-{role}"))
+            assert stored is not None
+            annotations = stored["metadata"].setdefault("annotations", {})
+            annotations["deprecated.daemonset.template.generation"] = str(generation)
+            self.store(stored)
 
     def stop(self, node: str) -> None:
         for pod in self.cluster.list("Pod", "ns"):

@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from stackroles.agents import node
+from stackroles.agents import builds, node
 
 PROGRAM = "nova-compute"
 
@@ -22,6 +22,7 @@ def program(arguments: Sequence[str]) -> None:
     if path is None:
         raise node.AgentError(f"{PROGRAM} is not in this image")
     importlib.import_module("libvirt").virEventRegisterDefaultImpl()
+    builds.record()
     sys.argv = [path, *arguments]
     runpy.run_path(path, run_name="__main__")
 

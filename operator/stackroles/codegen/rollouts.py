@@ -76,6 +76,7 @@ _SAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "network.physicalNetwork": "physnet9",
         "network.gateway": False,
         "availabilityZone": "az9",
+        "buildFailureThreshold": 7,
         "roles.*.resources.requests": {"cpu": "11m"},
         "roles.*.resources.limits": {"memory": "3Gi"},
         "roles.*.image": "sample:1",

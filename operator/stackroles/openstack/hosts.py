@@ -1,11 +1,10 @@
 """What the cloud's own APIs say of compute hosts."""
 
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stackroles.openstack.servers import count_migrations, list_guests
+from stackroles.openstack.servers import Guest, count_migrations, list_guests
 from stackroles.openstack.services import (
     COMPUTE,
     Capacity,
@@ -38,6 +37,7 @@ class Host:
         memory_mib: memory.
         guests: guests on it, of all projects.
         zone: its availability zone; nova's default for one that is in none.
+        servers: the guests, sorted by id.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Host:
     memory_mib: int = 0
     guests: int = 0
     zone: str = ""
+    servers: tuple[Guest, ...] = ()
 
 
 def read_hosts(connection: "Connection", names: Collection[str], reason: str) -> tuple[Host, ...]:
@@ -68,7 +69,9 @@ def read_hosts(connection: "Connection", names: Collection[str], reason: str) ->
     if not services:
         return ()
     hypervisors = {h.host: h.id for h in list_hypervisors(connection)}
-    guests = Counter(guest.host for guest in list_guests(connection))
+    guests: dict[str, list[Guest]] = {}
+    for guest in list_guests(connection):
+        guests.setdefault(guest.host, []).append(guest)
     hosts = []
     for service in sorted(services, key=lambda s: s.host):
         hypervisor = hypervisors.get(service.host)
@@ -82,8 +85,9 @@ def read_hosts(connection: "Connection", names: Collection[str], reason: str) ->
                 reason=service.reason,
                 vcpus=capacity.vcpus,
                 memory_mib=capacity.memory_mib,
-                guests=guests[service.host],
+                guests=len(guests.get(service.host, ())),
                 zone=service.zone,
+                servers=tuple(sorted(guests.get(service.host, ()), key=lambda found: found.id)),
             )
         )
     return tuple(hosts)
@@ -147,6 +151,21 @@ def close_hosts(
             claims=tuple(sorted(claims - mine)),
         )
     return found
+
+
+def disable_hosts(connection: "Connection", reasons: Mapping[str, str]) -> tuple[str, ...]:
+    """Keep new guests from enabled hosts; return which were disabled.
+
+    Args:
+        connection: the administrator's.
+        reasons: why, by host; what nova's record of the service says.
+    """
+    disabled = []
+    for service in list_services(connection, COMPUTE):
+        if service.host in reasons and service.enabled:
+            set_enabled(connection, service.id, False, reasons[service.host])
+            disabled.append(service.host)
+    return tuple(disabled)
 
 
 def open_hosts(connection: "Connection", names: Collection[str], word: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ class Guest:
         status: ACTIVE, SHUTOFF, ERROR ...
         task: what is being done to it, empty for nothing.
         host: where it is.
+        updated: when its record last changed, in RFC 3339; empty where nova does not say.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Guest:
     status: str
     task: str
     host: str
+    updated: str = ""
 
 
 def list_guests(connection: "Connection", host: str | None = None) -> tuple[Guest, ...]:
@@ -42,6 +44,7 @@ def list_guests(connection: "Connection", host: str | None = None) -> tuple[Gues
             status=found.status,
             task=found.task_state or "",
             host=found.compute_host or "",
+            updated=found.updated_at or "",
         )
         for found in connection.compute.servers(details=True, all_projects=True, **query)
     )

@@ -55,6 +55,8 @@ class RoleDefinition:
         keep_unready_because: why a member that is not ready may not be evicted while too few are;
             empty when it may.
         roll: "RollingUpdate" or "OnDelete" (then the operator or a person decides).
+        data_plane: whether guests' traffic stops while a node's pod is replaced; it rolls
+            "OnDelete", and the operator replaces one node's pods at a time.
         single_because: why it has one member by default, and what its loss costs.
         shares_data: whether members would share their data under a spec; a role that asks this has
             `replicas` members when they do and one when they do not. None: it keeps none.
@@ -85,6 +87,7 @@ class RoleDefinition:
     keep_unready_because: str = ""
     roll: str = "RollingUpdate"
     host_network: bool = False
+    data_plane: bool = False
     host_pid: bool = False
     share_processes: bool = False
     fs_group: int | None = None

@@ -29,6 +29,8 @@ OPENVSWITCH = RoleDefinition(
     workload=Workload.DAEMON_SET,
     files=pool_files(files),
     host_network=True,
+    data_plane=True,
+    roll="OnDelete",
     grace_period=15,
     containers=(
         Container(

@@ -8,6 +8,7 @@ from stackroles.roles import (
     mariadb,
     memcached,
     neutron,
+    node_agent,
     nova,
     nova_compute,
     openvswitch,
@@ -65,6 +66,7 @@ COMPUTE_ROLES: tuple[RoleDefinition, ...] = (
     ovn_metadata.OVN_METADATA,
     libvirt.LIBVIRT,
     nova_compute.NOVA_COMPUTE,
+    node_agent.NODE_AGENT,
 )
 
 

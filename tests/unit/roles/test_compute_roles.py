@@ -54,8 +54,23 @@ def test_agents_are_pinned_by_the_operators_label_and_tolerate_every_taint(
     spec = pod(role.name)
     assert spec["nodeSelector"] == {LABEL_POOL: "ns.compute"}
     assert {"operator": "Exists"} in spec["tolerations"]
-    assert spec["hostNetwork"] is True
-    assert spec["dnsPolicy"] == "ClusterFirstWithHostNet"
+    if role.name != "node-agent":
+        assert spec["hostNetwork"] is True
+        assert spec["dnsPolicy"] == "ClusterFirstWithHostNet"
+
+
+def test_only_the_operator_and_the_cloud_reach_a_nodes_agent() -> None:
+    children = build_role(pool(), registry.role("node-agent"))
+    policy = next(child for child in children if child["kind"] == "NetworkPolicy")
+    [rule] = policy["spec"]["ingress"]
+    assert rule["ports"] == [{"port": 8480, "protocol": "TCP"}]
+    assert rule["from"]
+    assert "hostNetwork" not in pod("node-agent")
+
+
+@pytest.mark.parametrize("name", ["openvswitch", "ovn-controller", "ovn-metadata"])
+def test_agents_of_the_data_plane_are_replaced_by_the_operator(name: str) -> None:
+    assert daemon_set(name)["spec"]["updateStrategy"] == {"type": "OnDelete"}
 
 
 def test_libvirt_is_replaced_only_when_a_person_deletes_it() -> None:

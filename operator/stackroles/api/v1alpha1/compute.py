@@ -1,5 +1,6 @@
 """ComputePool and ComputeNode: fleets of compute nodes, and one node of them."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from stackroles.api.v1alpha1.common import (
     Name,
     Resources,
     Status,
+    StatusPart,
 )
 from stackroles.api.v1alpha1.options import ConfigSections
 
@@ -104,9 +106,27 @@ class ComputePoolSpec(Model):
         dict[str, ConfigSections],
         Field(max_length=16, json_schema_extra={"x-stackroles-keys": "compute-config"}),
     ] = Field(default_factory=dict, description="Options by role, section and option.")
+    build_failure_threshold: int = Field(
+        3,
+        ge=0,
+        le=100,
+        description="Builds of instances in a row that fail on a host for a reason of its own, "
+        "after which its service is disabled until a probe guest has run there; 0 for never. At "
+        "most half of the pool's hosts are disabled so at a time.",
+    )
     suspend: bool = Field(
         False, description="Stop acting on this resource; what runs keeps running."
     )
+
+
+class InstanceStates(StatusPart):
+    """How many instances are in which state."""
+
+    running: int = Field(0, ge=0, description="Running.")
+    paused: int = Field(0, ge=0, description="Paused, by a user or by itself.")
+    shut_off: int = Field(0, ge=0, description="Shut off.")
+    crashed: int = Field(0, ge=0, description="Ended by a fault; to nova: in ERROR.")
+    other: int = Field(0, ge=0, description="Any other, such as one that is being built.")
 
 
 class ComputePoolStatus(Status):
@@ -118,7 +138,7 @@ class ComputePoolStatus(Status):
     ready: int = Field(0, ge=0, description="Nodes that serve guests.")
     vcpus: int = Field(0, ge=0, description="Virtual CPUs of the ready nodes.")
     memory_mib: int = Field(0, ge=0, description="Memory of the ready nodes, MiB.")
-    guests: int = Field(0, ge=0, description="Guests on the pool's nodes.")
+    instances: int = Field(0, ge=0, description="Instances on the pool's nodes.")
     unhealthy: tuple[str, ...] = Field(
         (),
         max_length=50,
@@ -157,5 +177,32 @@ class ComputeNodeStatus(Status):
     )
     vcpus: int = Field(0, ge=0, description="Virtual CPUs.")
     memory_mib: int = Field(0, ge=0, description="Memory, MiB.")
-    guests: int = Field(0, ge=0, description="Guests on the node.")
+    instances: int = Field(0, ge=0, description="Instances on the node, as nova counts them.")
+    nova_states: InstanceStates = Field(
+        default_factory=InstanceStates, description="Their states as nova knows them."
+    )
+    libvirt_states: InstanceStates | None = Field(
+        None, description="Their states as libvirt knows them; left out while it is not known."
+    )
+    differences: tuple[str, ...] = Field(
+        (),
+        max_length=20,
+        description="Instances about which nova and libvirt differ.",
+        json_schema_extra=ATOMIC,
+    )
+    build_failures: int = Field(
+        0, ge=0, description="Builds that failed here since the last one that succeeded."
+    )
+    builds_counted_from: datetime | None = Field(
+        None, description="When a probe guest last answered failed builds; later ones count."
+    )
+    guest_probe: str | None = Field(
+        None, max_length=63, description="The probe that was asked for when the host was disabled."
+    )
+    outdated: tuple[str, ...] = Field(
+        (),
+        max_length=16,
+        description="Roles whose pod here has a former template.",
+        json_schema_extra=ATOMIC,
+    )
     children: Children = Field((), description="Children as last applied.")

@@ -20,6 +20,8 @@ class ConditionType(StrEnum):
     STALLED = "Stalled"
     COMPLETE = "Complete"
     LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded"
+    GUESTS_FAILING = "GuestsFailing"
+    LIBVIRT_CURRENT = "LibvirtCurrent"
 
 
 class Reason(StrEnum):
@@ -96,6 +98,16 @@ class Reason(StrEnum):
     ENROLLING = "Enrolling", ConditionType.PROGRESSING, "True"
     LEAVING = "Leaving", ConditionType.PROGRESSING, "True"
     ZONE_REFUSED = "ZoneRefused", ConditionType.PROGRESSING, "False"
+
+    # Whether guests of a node fail: their builds, or by ending or pausing without anybody's wish.
+    GUESTS_RUN = "GuestsRun", ConditionType.GUESTS_FAILING, "False"
+    BUILDS_FAIL = "BuildsFail", ConditionType.GUESTS_FAILING, "True"
+    GUESTS_DIFFER = "GuestsDiffer", ConditionType.GUESTS_FAILING, "True"
+    GUESTS_UNKNOWN = "GuestsUnknown", ConditionType.GUESTS_FAILING, "Unknown"
+
+    # libvirt is replaced by a person: while it is away no guest starts or stops.
+    LIBVIRT_UPDATED = "LibvirtUpdated", ConditionType.LIBVIRT_CURRENT, "True"
+    LIBVIRT_OUTDATED = "LibvirtOutdated", ConditionType.LIBVIRT_CURRENT, "False"
 
     # One run of a backup: it counts only once it was read back.
     BACKUP_VERIFIED = "BackupVerified", ConditionType.COMPLETE, "True"

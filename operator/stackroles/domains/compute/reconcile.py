@@ -1,6 +1,7 @@
 """ComputePool: chooses nodes, runs agents on them, and says how they stand."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -13,23 +14,21 @@ from stackroles.constants import FINALIZER
 from stackroles.domains.compute import reconcile_removal as compute_release
 from stackroles.domains.compute.membership import Enrolment, plan_enrolment
 from stackroles.domains.compute.reconcile_agents import apply_agents, startable
-from stackroles.domains.compute.reconcile_cloud import PoolCloud, facts
+from stackroles.domains.compute.reconcile_cloud import PoolCloud
 from stackroles.domains.compute.reconcile_node import (
-    agents_expected,
     enrol,
     nodes_of,
-    pods_by_node,
     previous_status,
     record,
-    report_node,
 )
+from stackroles.domains.compute.reconcile_pool_agents import Known, PoolAgents
 from stackroles.domains.compute.reconcile_view import (
     candidates,
     claims,
     pool_of,
     previous,
 )
-from stackroles.domains.compute.status_node import READY, UNAVAILABLE, ObservedNode
+from stackroles.domains.compute.status_node import READY, UNAVAILABLE
 from stackroles.domains.compute.status_pool import Selection, assess_pool
 from stackroles.errors import CloudError, ClusterError
 from stackroles.kube.apply import ChildRecord
@@ -91,6 +90,25 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
     await PoolPass(context, resource, pool, controller).run()
 
 
+@dataclass(frozen=True, slots=True)
+class PassFindings:
+    """What a pass found out about the pool as a whole.
+
+    Attributes:
+        reconciled: whether all was applied, or why not.
+        progressing: what is under way or in the way; None to say it of the nodes.
+        rolling: how the roll of the data plane stands, None when there is none.
+        libvirt: whether all nodes run the libvirt that is declared.
+        silence: why the cloud could not be asked, empty when it could.
+    """
+
+    reconciled: Finding
+    progressing: Finding | None
+    rolling: Finding | None
+    libvirt: Finding
+    silence: str
+
+
 class PoolPass:
     """One pass over one pool.
 
@@ -122,8 +140,13 @@ class PoolPass:
         )
         step = await self._cloud.discover(discovery) if hosts else StepState(node="")
         mapped = self._mapped(step)
+        agents = PoolAgents(self._context, self._resource, self._pool)
         if spoke or silence:
-            await self._report_nodes(enrolment, hosts, silence, mapped)
+            asked = access if spoke and not silence and not self._deleting else None
+            kept = {*enrolment.members, *enrolment.enrol}
+            gates = await agents.keep_gates(kept, hosts, asked)
+            await agents.report(kept, Known(hosts, mapped, silence, gates))
+        rolling = None if failure else await agents.roll()
         trouble, held = await self._cloud_side(enrolment, access, mapped)
         if self._deleting and not compute_release.present(self._context, self._pool):
             await compute_release.let_go(self._context, self._resource)
@@ -132,7 +155,8 @@ class PoolPass:
         reconciled = held if held and self._deleting else _reconciled(failure)
         trouble = step.problem or leaving or trouble or await self._refusal()
         progressing = trouble or _waiting(missing, self._pool.cloud.name)
-        await self._report(enrolment, records, reconciled, progressing, silence)
+        said = PassFindings(reconciled, progressing, rolling, agents.libvirt(), silence)
+        await self._report(enrolment, records, said)
         if failure is not None:
             raise failure
 
@@ -162,24 +186,6 @@ class PoolPass:
             return set(nodes)
         served = (READY, UNAVAILABLE)
         return {name for name, node in nodes.items() if previous_status(node).state in served}
-
-    async def _report_nodes(
-        self, enrolment: Enrolment, hosts: dict[str, Any], silence: str, mapped: set[str]
-    ) -> None:
-        pods = pods_by_node(self._context, self._pool)
-        kept = {*enrolment.members, *enrolment.enrol}
-        for name, node in nodes_of(self._context, self._pool).items():
-            observed = ObservedNode(
-                host=facts(hosts.get(name)),
-                pods=pods.get(name, []),
-                roles=agents_expected(),
-                mapped=name in mapped,
-                leaving=name not in kept,
-                gone=self._context.cluster.get("Node", "", name) is None,
-                silence=silence,
-                zone=self._pool.spec.availability_zone,
-            )
-            await report_node(self._context, node, observed)
 
     async def _cloud_side(
         self, enrolment: Enrolment, access: CloudAccess | None, mapped: set[str]
@@ -231,12 +237,7 @@ class PoolPass:
         self._context.poller.refresh(f"{ref_of(self._resource)}/hosts")
 
     async def _report(
-        self,
-        enrolment: Enrolment,
-        records: tuple[ChildRecord, ...] | None,
-        reconciled: Finding,
-        progressing: Finding | None,
-        silence: str,
+        self, enrolment: Enrolment, records: tuple[ChildRecord, ...] | None, said: PassFindings
     ) -> None:
         nodes = {
             name: previous_status(node)
@@ -252,11 +253,13 @@ class PoolPass:
         status = assess_pool(
             selection,
             nodes,
-            reconciled=reconciled,
-            progressing=progressing,
+            reconciled=said.reconciled,
+            progressing=said.progressing,
+            rolling=said.rolling,
+            libvirt=said.libvirt,
             previous=previous(self._resource),
             look=self._context.look(self._resource),
-            unknown=silence if nodes else "",
+            unknown=said.silence if nodes else "",
         )
         written = dump(status.model_copy(update={"availability_zone": self._zone}))
         if records is not None:

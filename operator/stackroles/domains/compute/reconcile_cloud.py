@@ -1,6 +1,7 @@
 """What a pool asks of its cloud: hosts, their mapping into the cell, their zone."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -9,12 +10,14 @@ from stackroles import naming
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.pool import Pool
 from stackroles.domains.compute.reconcile_view import is_filled
+from stackroles.domains.compute.status_instances import Instance
 from stackroles.domains.compute.status_node import HostFacts
 from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.aggregates import keep_zone
 from stackroles.openstack.hosts import Host, read_hosts
+from stackroles.openstack.servers import Guest
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.step_job import StepJob
 from stackroles.roles import nova_compute, registry
@@ -165,6 +168,16 @@ def facts(host: Host | None) -> HostFacts | None:
         reason=host.reason,
         vcpus=host.vcpus,
         memory_mib=host.memory_mib,
-        guests=host.guests,
+        instances=tuple(_instance(server) for server in host.servers),
         zone=host.zone,
+    )
+
+
+def _instance(server: Guest) -> Instance:
+    return Instance(
+        uuid=server.id,
+        name=server.name,
+        status=server.status,
+        task=server.task,
+        updated=datetime.fromisoformat(server.updated) if server.updated else None,
     )

@@ -6,9 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from stackroles.api.v1alpha1.compute import ComputeNodeStatus
+from stackroles.agents.node_protocol import BuildFailure, NodeReport
+from stackroles.api.v1alpha1.compute import ComputeNodeStatus, InstanceStates
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.workloads.conditions import Finding, Look, all_conditions
+from stackroles.domains.compute.status_instances import (
+    Instance,
+    assess_guests,
+    count_domains,
+    count_nova,
+    differences,
+)
+from stackroles.workloads.conditions import Finding, Look, all_conditions, conditions_of
 from stackroles.workloads.pod import first_finding, is_ready
 
 Object = Mapping[str, Any]
@@ -29,7 +37,7 @@ class HostFacts:
     reason: str = ""
     vcpus: int = 0
     memory_mib: int = 0
-    guests: int = 0
+    instances: tuple[Instance, ...] = ()
     zone: str = ""
 
     @property
@@ -40,10 +48,28 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Builds:
+    """Builds that failed on a host, and what was done about them.
+
+    Attributes:
+        failures: those in a row that no probe guest has answered, the newest last.
+        closed: the fault for which the host's service is disabled, empty where it is not.
+        counted_from: when a probe guest last answered some.
+        request: the probe that was asked for, empty for none.
+    """
+
+    failures: tuple[BuildFailure, ...] = ()
+    closed: str = ""
+    counted_from: datetime | None = None
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedNode:
     """A compute node as observed.
 
     Attributes:
+        name: its name.
         host: what the cloud says of it, None where it says nothing (yet).
         pods: its agents' pods.
         roles: how many agents it must have.
@@ -52,8 +78,12 @@ class ObservedNode:
         gone: whether there is no such node in Kubernetes.
         silence: why the cloud could not be asked, empty when it could.
         zone: the availability zone that it must be in, None for any.
+        report: what its agent says, None while it does not.
+        builds: builds that failed here, and what follows from them.
+        outdated: roles with a pod of a former template.
     """
 
+    name: str = ""
     host: HostFacts | None
     pods: Sequence[Object]
     roles: int
@@ -62,6 +92,9 @@ class ObservedNode:
     gone: bool = False
     silence: str = ""
     zone: str | None = None
+    report: NodeReport | None = None
+    builds: Builds = Builds()
+    outdated: tuple[str, ...] = ()
 
 
 def read_report(pods: Iterable[Object], probe: str) -> dict[str, str]:
@@ -96,12 +129,17 @@ def assess_node(
     new = previous.state not in (READY, UNAVAILABLE)
     available, progressing = _node_available(observed), _node_progressing(observed, look.now, new)
     state = _state(observed, available, previous.state, new=new)
-    host = observed.host
-    known = host or _known_before(observed, previous)
+    differing = _differences(observed, previous, look.now)
+    guests = assess_guests(
+        observed.name, observed.builds.failures, observed.builds.closed, observed.report, differing
+    )
     return ComputeNodeStatus(
         observed_generation=look.generation,
-        conditions=all_conditions(
-            Finding(Reason.APPLIED), available, progressing, previous.conditions, look
+        conditions=(
+            *all_conditions(
+                Finding(Reason.APPLIED), available, progressing, previous.conditions, look
+            ),
+            *conditions_of((guests,), previous.conditions, look.generation, look.now),
         ),
         state=state,
         service_state=_service_state(observed, previous),
@@ -109,24 +147,48 @@ def assess_node(
         virt_reason=report.get("virtReason") or previous.virt_reason,
         compute_id=report.get("computeId") or previous.compute_id,
         host_uuid=report.get("hostUuid") or previous.host_uuid,
-        vcpus=known.vcpus,
-        memory_mib=known.memory_mib,
-        guests=known.guests,
+        **_numbers(observed, previous),
+        libvirt_states=_libvirt_states(observed.report),
+        differences=differing,
+        build_failures=len(observed.builds.failures),
+        builds_counted_from=observed.builds.counted_from,
+        guest_probe=observed.builds.request or None,
+        outdated=observed.outdated,
         children=(),
     )
 
 
-def _known_before(observed: ObservedNode, previous: ComputeNodeStatus) -> HostFacts:
-    """Return a host's numbers so far while the cloud is silent, none for one it does not know."""
+def _numbers(observed: ObservedNode, previous: ComputeNodeStatus) -> dict[str, Any]:
+    """Return what the cloud counts of a host: as before while it is silent, none if unknown."""
+    host = observed.host
+    if host is not None:
+        return {
+            "vcpus": host.vcpus,
+            "memory_mib": host.memory_mib,
+            "instances": len(host.instances),
+            "nova_states": count_nova(host.instances),
+        }
     if not observed.silence:
-        return HostFacts(up=False, enabled=False)
-    return HostFacts(
-        up=False,
-        enabled=False,
-        vcpus=previous.vcpus,
-        memory_mib=previous.memory_mib,
-        guests=previous.guests,
-    )
+        return {}
+    names = ("vcpus", "memory_mib", "instances", "nova_states")
+    return {name: getattr(previous, name) for name in names}
+
+
+def _libvirt_states(report: NodeReport | None) -> InstanceStates | None:
+    if report is None or report.libvirt_error:
+        return None
+    return count_domains(report.domains)
+
+
+def _differences(
+    observed: ObservedNode, previous: ComputeNodeStatus, now: datetime
+) -> tuple[str, ...]:
+    """Return where nova and libvirt differ: as before while the cloud or the agent is silent."""
+    report = observed.report
+    if observed.silence or report is None or report.libvirt_error:
+        return previous.differences
+    instances = observed.host.instances if observed.host else ()
+    return differences(instances, report.domains, now)
 
 
 def _service_state(observed: ObservedNode, previous: ComputeNodeStatus) -> str | None:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
-from stackroles.api.v1alpha1.conditions import Reason, reason_of
+from stackroles.api.v1alpha1.conditions import ConditionType, Reason, reason_of
 from stackroles.domains.compute.status_node import READY
-from stackroles.workloads.conditions import Finding, Look, all_conditions
+from stackroles.workloads.conditions import Finding, Look, all_conditions, conditions_of
 
 _NAMED = 5
 
@@ -36,6 +36,8 @@ def assess_pool(
     *,
     reconciled: Finding,
     progressing: Finding | None,
+    rolling: Finding | None,
+    libvirt: Finding,
     previous: ComputePoolStatus,
     look: Look,
     unknown: str = "",
@@ -47,6 +49,8 @@ def assess_pool(
         nodes: status of each of its nodes, by node.
         reconciled: whether all was applied, or why not.
         progressing: what is said of the pool as a whole; None to say it of its nodes.
+        rolling: how the roll of the data plane stands, None when there is none.
+        libvirt: whether all nodes run the libvirt that is declared.
         previous: the status so far.
         look: when this was.
         unknown: why it is not known whether nodes serve; empty where it is.
@@ -57,18 +61,41 @@ def assess_pool(
     available = _pool_available(selection, ready, unhealthy, unknown)
     if reconciled.reason.status == "True" and selection.refused:
         reconciled = _claimed(selection.refused)
-    progressing = progressing or _pool_progressing(selection, nodes)
+    progressing = progressing or _held_up(nodes) or rolling or _pool_progressing(selection, nodes)
     return ComputePoolStatus(
         observed_generation=look.generation,
-        conditions=all_conditions(reconciled, available, progressing, previous.conditions, look),
+        conditions=(
+            *all_conditions(reconciled, available, progressing, previous.conditions, look),
+            *conditions_of(
+                (_guests(nodes), libvirt), previous.conditions, look.generation, look.now
+            ),
+        ),
         nodes=selection.selected,
         ready=len(ready),
         vcpus=sum(nodes[name].vcpus for name in ready),
         memory_mib=sum(nodes[name].memory_mib for name in ready),
-        guests=sum(status.guests for status in nodes.values()),
+        instances=sum(status.instances for status in nodes.values()),
         unhealthy=tuple(unhealthy),
         children=previous.children,
     )
+
+
+def _guests(nodes: Mapping[str, ComputeNodeStatus]) -> Finding:
+    """Return on which nodes guests fail, with the first one's message."""
+    said = {
+        name: condition
+        for name, status in sorted(nodes.items())
+        for condition in status.conditions
+        if condition.type == ConditionType.GUESTS_FAILING
+    }
+    for wanted in ("True", "Unknown"):
+        found = {name: told for name, told in said.items() if told.status == wanted}
+        if found:
+            first = next(iter(found.values()))
+            more = f" Also {_names(list(found)[1:])}." if len(found) > 1 else ""
+            reason = reason_of(first.reason) or Reason.GUESTS_UNKNOWN
+            return Finding(reason, f"{first.message}{more}")
+    return Finding(Reason.GUESTS_RUN, "Builds succeed, and guests are as nova knows them.")
 
 
 def _pool_available(
@@ -98,10 +125,7 @@ def _pool_available(
 
 
 def _pool_progressing(selection: Selection, nodes: Mapping[str, ComputeNodeStatus]) -> Finding:
-    """Return the first node's trouble, else what is still under way."""
-    held = _held_up(nodes)
-    if held is not None:
-        return held
+    """Return what is still under way."""
     if selection.releasing:
         return Finding(Reason.ENROLLING, _releasing(selection.releasing))
     if selection.leaving:

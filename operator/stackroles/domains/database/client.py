@@ -3,20 +3,15 @@
 No answer is None: unknown, never down.
 """
 
-import asyncio
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-import aiohttp
-
 from stackroles.domains.database.model import Phase, Position, Report, View
+from stackroles.reconcile.pod_http import get_all, url_of
 from stackroles.roles.haproxy import STATS_PORT
 from stackroles.roles.mariadb import AGENT_PORT
 
-_SECONDS: Final = 1.0
 _DONOR: Final = 2
-_LARGEST: Final = 65536
 
 
 async def pull_reports(addresses: Mapping[str, str]) -> dict[str, Report | None]:
@@ -25,8 +20,8 @@ async def pull_reports(addresses: Mapping[str, str]) -> dict[str, Report | None]
     Args:
         addresses: pod address by pod name.
     """
-    answers = await _get_all(
-        {name: _url(ip, AGENT_PORT, "/report") for name, ip in addresses.items()}
+    answers = await get_all(
+        {name: url_of(ip, AGENT_PORT, "/report") for name, ip in addresses.items()}
     )
     return {name: parse_report(answer) for name, answer in answers.items()}
 
@@ -39,8 +34,8 @@ async def pull_writers(addresses: Mapping[str, str]) -> dict[str, int | None]:
     Args:
         addresses: pod address by pod name.
     """
-    urls = {name: _url(ip, STATS_PORT, "/writer") for name, ip in addresses.items()}
-    return {name: parse_writer(answer) for name, answer in (await _get_all(urls)).items()}
+    urls = {name: url_of(ip, STATS_PORT, "/writer") for name, ip in addresses.items()}
+    return {name: parse_writer(answer) for name, answer in (await get_all(urls)).items()}
 
 
 def parse_writer(answer: Any) -> int | None:
@@ -101,46 +96,3 @@ def _view(found: Mapping[str, Any] | None) -> View | None:
         donor=found["state"] == _DONOR,
         addresses=frozenset(str(address) for address in found.get("addresses", ())),
     )
-
-
-def _url(address: str, port: int, path: str) -> str:
-    host = f"[{address}]" if ":" in address else address
-    return f"http://{host}:{port}{path}"
-
-
-async def _get_all(urls: Mapping[str, str]) -> dict[str, Any]:
-    if not urls:
-        return {}
-    timeout = aiohttp.ClientTimeout(total=_SECONDS)
-    # A few bytes that unpack to gigabytes are no answer of an agent or a proxy.
-    async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
-        answers = await asyncio.gather(*(_get(session, url) for url in urls.values()))
-    return dict(zip(urls, answers, strict=True))
-
-
-async def _get(session: aiohttp.ClientSession, url: str) -> Any:
-    """Return the answer: parsed when it is JSON, else as text; None when there is none.
-
-    A pod may have been taken over: it cannot send the operator to another address, nor make it hold
-    more than `_LARGEST` bytes.
-    """
-    try:
-        async with session.get(url, allow_redirects=False) as response:
-            if response.status != 200:
-                return None
-            body = await _read_bounded(response.content)
-            if body is not None and response.content_type == "application/json":
-                return json.loads(body)
-            return None if body is None else body.decode(errors="replace")
-    except (aiohttp.ClientError, TimeoutError, ValueError):
-        return None
-
-
-async def _read_bounded(content: aiohttp.StreamReader) -> bytes | None:
-    """Return a whole body, or None for one of more than `_LARGEST` bytes."""
-    body = bytearray()
-    async for chunk in content.iter_any():
-        body += chunk
-        if len(body) > _LARGEST:
-            return None
-    return bytes(body)

@@ -120,7 +120,13 @@ async def test_agents_wait_for_the_roles_they_need(world: World) -> None:
     world.node("n1")
     world.declare()
     await world.settle()
-    assert world.daemon_sets() == {"openvswitch", "libvirt", "ovn-controller", "ovn-metadata"}
+    assert world.daemon_sets() == {
+        "openvswitch",
+        "libvirt",
+        "ovn-controller",
+        "ovn-metadata",
+        "node-agent",
+    }
     status, reason, message = world.condition("Progressing")
     assert (status, reason) == ("True", "WaitingForController")
     assert "nova-conductor" in message
@@ -213,7 +219,7 @@ async def test_nobody_is_asked_before_keystone_is_filled(world: World) -> None:
     world.node("n1")
     world.declare()
     await world.settle()
-    assert not world.polls.calls
+    assert world.polls.calls.keys() == {"ComputePool/ns/pool/reports"}, "only the agents are asked"
     node = world.cluster.get("ComputeNode", "ns", "n1")
     assert node is not None
     said = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")

@@ -7,6 +7,7 @@ from stackroles.api.v1alpha1.common import Condition, dump
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.api.v1alpha1.fit import fit
+from stackroles.domains.compute.status_instances import Instance
 from stackroles.domains.compute.status_node import (
     HostFacts,
     ObservedNode,
@@ -18,7 +19,8 @@ from stackroles.workloads.conditions import Finding, Look
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LOOK = Look(generation=1, created=NOW, now=NOW)
-SERVING = HostFacts(up=True, enabled=True, vcpus=2, memory_mib=512, guests=1)
+ONE = (Instance(uuid="u1", name="one", status="ACTIVE"),)
+SERVING = HostFacts(up=True, enabled=True, vcpus=2, memory_mib=512, instances=ONE)
 READY_POD = {
     "metadata": {"name": "a"},
     "status": {"conditions": [{"type": "Ready", "status": "True"}]},
@@ -42,7 +44,7 @@ def said(status: ComputeNodeStatus | ComputePoolStatus, kind: str) -> tuple[str,
 
 def test_a_node_serves_when_nova_and_placement_know_it() -> None:
     status = node()
-    assert (status.state, status.service_state, status.guests) == ("Ready", "up, enabled", 1)
+    assert (status.state, status.service_state, status.instances) == ("Ready", "up, enabled", 1)
     assert said(status, "Ready")[0] == "True"
 
 
@@ -109,6 +111,8 @@ def pool(selection: Selection, **nodes: ComputeNodeStatus) -> ComputePoolStatus:
         nodes,
         reconciled=Finding(Reason.APPLIED),
         progressing=None,
+        rolling=None,
+        libvirt=Finding(Reason.LIBVIRT_UPDATED),
         previous=ComputePoolStatus(),
         look=LOOK,
     )
@@ -116,7 +120,7 @@ def pool(selection: Selection, **nodes: ComputeNodeStatus) -> ComputePoolStatus:
 
 def test_a_pools_numbers_are_those_of_its_serving_nodes() -> None:
     status = pool(Selection(selected=2), n1=node(), n2=node(HostFacts(up=False, enabled=True)))
-    assert (status.nodes, status.ready, status.vcpus, status.guests) == (2, 1, 2, 1)
+    assert (status.nodes, status.ready, status.vcpus, status.instances) == (2, 1, 2, 1)
     assert status.unhealthy == ("n2",)
 
 

@@ -136,7 +136,7 @@ async def test_no_more_of_an_answer_is_read_than_an_agent_says(
         return response
 
     monkeypatch.setattr("stackroles.domains.database.client.STATS_PORT", unused_tcp_port)
-    monkeypatch.setattr("stackroles.domains.database.client._SECONDS", 20.0)
+    monkeypatch.setattr("stackroles.reconcile.pod_http._SECONDS", 20.0)
     async with pod(unused_tcp_port, writer=endless):
         assert await pull_writers({"p-0": "127.0.0.1"}) == {"p-0": None}
     assert packed or len(sent) < 64
