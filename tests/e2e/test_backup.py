@@ -168,7 +168,7 @@ def wait_copying(kubectl: Kubectl, backup: str) -> None:
         if not pods or pods[0]["status"]["phase"] != "Running":
             return False, f"{len(pods)} pods, none of which runs yet"
         said = kubectl.run("logs", pods[0]["metadata"]["name"], "-c", "backup")
-        return "taking" in said, said
+        return '"part": "database"' in said, said
 
     kubectl.wait(f"the copy of {backup}", look, seconds=TOLD_SECONDS)
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+from stackroles.agents.progress import PREFIX
 from stackroles.constants import LABEL_NAME
 from stackroles.domains.backup.reconcile_backup import reconcile_backup
 from stackroles.domains.backup.reconcile_policy import reconcile_backup_policy
@@ -47,6 +48,7 @@ class World:
     cluster: Cluster
     context: Context
     clock: Time
+    polls: Polls
 
     def store(self, obj: Object) -> Object:
         """Store an object as somebody else would, made now unless it is there already."""
@@ -127,6 +129,15 @@ class World:
         containers = [{"name": "backup", "state": state}]
         self.store({**pod, "status": {"phase": phase, "containerStatuses": containers}})
 
+    async def log(self, backup: str, part: str, **said: Any) -> None:
+        """Let a run's program log how far it is, and the operator read it."""
+        self.pod(backup)
+        await self.run(backup)
+        line = {"part": part, "bytes": 0, "bytesPerSecond": 0, "trouble": "", **said}
+        self.api.log = f"{PREFIX}{json.dumps(line)}\nprogress {{cut"
+        await self.polls.tick()
+        await self.run(backup)
+
     def end(self, backup: str, kind: str = "Complete", **said: str) -> None:
         """Let the Job controller tell that a run's Job has ended."""
         job = copy.deepcopy(self.api.get("jobs", "ns", f"{backup}-run"))
@@ -198,9 +209,10 @@ async def backup_world() -> AsyncIterator[World]:
     async with fake_api() as api, client_of(api) as client:
         clock = Time()
         cluster = Cluster(client, Cache(), lambda: 10.0, now=clock.now)
+        polls = Polls(clock)
         context = Context(
             cluster=cluster,
-            poller=Polls(clock),
+            poller=polls,
             clock=clock,
             random=Random(7),
             settings=Settings(image_registry="r"),
@@ -208,7 +220,7 @@ async def backup_world() -> AsyncIterator[World]:
             enqueue=lambda ref, delay=0.0: None,
             leader="one",
         )
-        world = World(api, cluster, context, clock)
+        world = World(api, cluster, context, clock, polls)
         world.cloud()
         world.secret(password="a long password")
         world.storage_class()

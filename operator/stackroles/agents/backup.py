@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from stackroles.agents.database_copy import database
+from stackroles.agents.progress import Progress
 from stackroles.agents.repository import (
     Part,
     Restic,
@@ -182,12 +183,10 @@ def run(work: Plan, restic: Restic) -> Result:
             found = restic.snapshots("repository")
             restic.clean(retention(found, work.policy, work.keep).surplus)
         for part in work.parts:
-            print(f"taking {part.name}", flush=True)
             step, facts, stored = restic.save(part)
             result.steps.append(step)
             result.stored += stored
             result.position = facts.get("position") or result.position
-        print("verifying", flush=True)
         verify(restic, result, work.parts)
         last, _, stored = restic.save(manifest(work, result))
         if restic.read(last, MANIFEST) != last.sha256:
@@ -220,8 +219,13 @@ def main() -> int:
     """Run one backup; return 0 only for a verified set."""
     signal.signal(signal.SIGTERM, _stop)
     work = plan(os.environ)
-    restic = Restic(tags=(f"set={work.name}", f"policy={work.policy}"), host=work.cloud)
+    progress = Progress()
+    restic = Restic(
+        tags=(f"set={work.name}", f"policy={work.policy}"), host=work.cloud, progress=progress
+    )
+    progress.start()
     result = run(work, restic)
+    progress.stop()
     Path(os.environ.get("BACKUP_RESULT", "/dev/termination-log")).write_text(
         result.text(), encoding="utf-8"
     )

@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import io
 import json
+import signal
 import tarfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from stackroles.agents.progress import Progress
 from stackroles.agents.restic_process import (
     CHUNK,
     STALL_SECONDS,
@@ -58,10 +60,17 @@ class Step:
 
 
 class HashingSink:
-    """Passes bytes on and counts and hashes them."""
+    """Passes bytes on and counts and hashes them.
 
-    def __init__(self, target: Sink | None = None) -> None:
-        self._target = target
+    Args:
+        target: takes the bytes, if any.
+        count: is given the size of each piece.
+    """
+
+    def __init__(
+        self, target: Sink | None = None, count: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self._target, self._count = target, count
         self._hash = hashlib.sha256()
         self.bytes = 0
 
@@ -71,6 +80,7 @@ class HashingSink:
         self.bytes += len(data)
         if self._target is not None:
             self._target.write(data)
+        self._count(len(data))
         return len(data)
 
     @property
@@ -100,6 +110,7 @@ class Restic:
         host: of the snapshots it makes.
         stall: seconds without progress after which any command fails.
         answer: seconds within which the repository must have answered its first question.
+        progress: is told how far each part is.
     """
 
     def __init__(
@@ -107,8 +118,10 @@ class Restic:
         program: str = "restic",
         tags: Iterable[str] = (),
         host: str = "",
+        *,
         stall: float = STALL_SECONDS,
         answer: float = ANSWER_SECONDS,
+        progress: Progress | None = None,
     ) -> None:
         self._base = [
             program, "--no-cache", "--quiet", f"--stuck-request-timeout={STUCK_REQUEST_SECONDS}s"
@@ -116,6 +129,7 @@ class Restic:
         self._tags = [word for tag in tags for word in ("--tag", tag)]
         self._host = ["--host", host] if host else []
         self._stall, self._answer = stall, answer
+        self._progress = progress or Progress()
 
     def run(self, step: str, *arguments: str) -> str:
         """Run restic and return its standard output; raises StepFailed with restic's own words."""
@@ -138,6 +152,7 @@ class Restic:
         self, step: str, arguments: Iterable[str], limit: float | None = None
     ) -> tuple[int, str, str]:
         """Run restic to its end; return its exit code, its output and its errors."""
+        self._progress.begin(step)
         process = self._start(arguments, limit=limit)
         try:
             code, output = process.finish()
@@ -152,7 +167,8 @@ class Restic:
         self, arguments: Iterable[str], *, feed: bool = False, limit: float | None = None
     ) -> ResticProcess:
         command = [*self._base, *arguments]
-        return ResticProcess(command, feed=feed, stall=self._stall, limit=limit)
+        trouble = self._progress.trouble
+        return ResticProcess(command, feed=feed, stall=self._stall, limit=limit, trouble=trouble)
 
     def clean(self, snapshots: Iterable[str]) -> None:
         """Take away what runs that broke off left behind: locks, snapshots, and their data.
@@ -175,12 +191,13 @@ class Restic:
     def save(self, part: Part) -> tuple[Step, Mapping[str, str], int]:
         """Store one part; return its step, its facts and the bytes it added to the repository."""
         started = time.monotonic()
+        self._progress.begin(part.name)
         process = self._start(
             ("backup", "--json", "--stdin", "--stdin-filename", part.filename,
              *self._tags, "--tag", f"part={part.name}", *self._host),
             feed=True,
         )  # fmt: skip
-        sink = HashingSink(process)
+        sink = HashingSink(process, self._progress.count)
         try:
             facts = part.write(sink)
             code, output = process.finish()
@@ -203,8 +220,9 @@ class Restic:
 
     def read(self, step: Step, filename: str) -> str:
         """Return the checksum of a stored part as it is read back."""
+        self._progress.begin(f"verify {step.name}")
         process = self._start(("dump", str(step.snapshot), f"/{filename}"))
-        sink = HashingSink()
+        sink = HashingSink(count=self._progress.count)
         try:
             for chunk in process.chunks():
                 sink.write(chunk)
@@ -234,6 +252,12 @@ class Restic:
                 "the repository's volume is full: raise repository.volume.size (or enlarge a "
                 f"claim of your own), or lower keepLast: the next run begins with that ({words})",
                 "RepositoryFull",
+            )
+        if code == -signal.SIGKILL:
+            return StepFailed(
+                step,
+                "restic was killed, most likely for its memory: a large repository needs more than "
+                "the limit of the run's container",
             )
         if code == LOCKED:
             return StepFailed(step, f"the repository is locked: {words}", "RepositoryLocked")

@@ -50,7 +50,7 @@ class ResticProcess:
         feed: whether its input is written by `write`; it has none otherwise.
         stall: seconds without progress after which it is given up.
         limit: seconds that it may take in all; None for any time.
-        listen: is given each line of its standard error.
+        trouble: is given the line of each retry, and "" once all that failed has succeeded.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class ResticProcess:
         feed: bool = False,
         stall: float = STALL_SECONDS,
         limit: float | None = None,
-        listen: Callable[[str], None] = lambda _: None,
+        trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._process = subprocess.Popen(
             command,
@@ -69,7 +69,7 @@ class ResticProcess:
             stderr=subprocess.PIPE,
             bufsize=0,
         )
-        self._stall, self._limit, self._listen = stall, limit, listen
+        self._stall, self._limit, self._trouble = stall, limit, trouble
         self._started = self._moved_at = time.monotonic()
         self._moved, self._checked_at = 0, 0.0
         self._failing: dict[str, float] = {}
@@ -177,9 +177,11 @@ class ResticProcess:
             self._lines.append(line)
             if found := _RETRY.match(line):
                 self._failing.setdefault(found["operation"], time.monotonic())
+                self._trouble(line)
             elif found := _RECOVERED.match(line):
                 self._failing.pop(found["operation"], None)
-            self._listen(line)
+                if not self._failing:
+                    self._trouble("")
 
     def _check(self) -> None:
         now = time.monotonic()

@@ -63,6 +63,11 @@ def is_ready(pod: Object) -> bool:
     return condition is not None and condition.get("status") == "True"
 
 
+def runs_container(pod: Object, name: str) -> bool:
+    """Tell whether a container of a pod runs, so that its log can be read."""
+    return any(c["name"] == name and "running" in c.get("state", {}) for c in containers_of(pod))
+
+
 def last_words(container: Object) -> str:
     """Return what a container said last before it ended, empty when it never did.
 

@@ -168,6 +168,22 @@ class BackupStep(StatusPart):
     message: str | None = Field(None, max_length=4096, description="What went wrong.")
 
 
+class BackupProgress(StatusPart):
+    """How far a run is."""
+
+    part: str = Field(
+        "",
+        max_length=80,
+        description="What is being done: the name of a part while it is copied, `verify` and the "
+        "name while it is read back, `repository`, `verify`, `retention`.",
+    )
+    bytes: int = Field(0, ge=0, description="Bytes of this part so far.")
+    bytes_per_second: int = Field(0, ge=0, description="Rate over the last ten seconds.")
+    message: str | None = Field(
+        None, max_length=1024, description="What the repository fails with at this time."
+    )
+
+
 class BackupStatus(Status):
     """What became of the run."""
 
@@ -194,6 +210,9 @@ class BackupStatus(Status):
     )
     oldest_kept: str | None = Field(
         None, max_length=253, description="The policy's oldest verified Backup that the run left."
+    )
+    progress: BackupProgress | None = Field(
+        None, description="How far the run is, at most ten seconds old; none once it has ended."
     )
     steps: tuple[BackupStep, ...] = Field(
         (),

@@ -148,6 +148,9 @@ RESOURCES: tuple[ResourceDefinition, ...] = (
         columns=(
             *_READY,
             Column("Policy", ".spec.policy"),
+            Column("Part", ".status.progress.part"),
+            Column("Copied", ".status.progress.bytes", "integer"),
+            Column("Bytes/s", ".status.progress.bytesPerSecond", "integer"),
             Column("Verified", ".status.verified", "boolean"),
             Column("Bytes", ".status.sizeBytes", "integer"),
             Column("Seconds", ".status.durationSeconds", "integer"),

@@ -29,7 +29,14 @@ from stackroles.workloads.build.metadata import Manifest, metadata
 
 RUN = "run"
 MAIN = "backup"
-AGENTS = ("backup.py", "database_copy.py", "repository.py", "restic_process.py")
+# What the program calls its first two parts (agents/backup.py): the member streams in the second.
+REPOSITORY_PART, DATABASE_PART = "repository", "database"
+AGENTS = (
+    "backup.py", "database_copy.py", "progress.py", "repository.py", "restic_process.py",
+)  # fmt: skip
+# restic's collector works harder from here on (GOMEMLIMIT, Go's package runtime); the rest of the
+# limit is for this program and what Go does not count.
+MEMORY_LIMIT, RESTIC_MEMORY = "512Mi", "352MiB"
 _INPUTS, _COPIES, _SECRETS = "/backup/inputs", "/backup/copies", "/backup/secrets"
 _REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
 # The databases of OVN: ovn-nb(5) and ovn-sb(5); ports as in ovn-ctl(8).
@@ -137,7 +144,7 @@ def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
         command=(*AGENT_COMMAND, "stackroles.agents.backup"),
         security=SECURITY,
         no_liveness_because="it ends by itself or by its Job's deadline",
-        resources=Amount(cpu="50m", memory="128Mi", memory_limit="1Gi"),
+        resources=Amount(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),
         env=(
             AGENT_PATH,
             Env("BACKUP_NAME", parent.name),
@@ -154,6 +161,7 @@ def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
             ),
             Env("RESTIC_PASSWORD_FILE", f"{_KEY}/password"),
             Env("RESTIC_REPOSITORY", _address(run.policy)),
+            Env("GOMEMLIMIT", RESTIC_MEMORY),
         ),
         mounts=(ScratchMount("copies", _COPIES),),
     )

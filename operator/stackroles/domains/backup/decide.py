@@ -1,6 +1,6 @@
 """Decisions of a backup: its source, its turn, which marks are due, and what has had its time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,9 @@ class Member:
     ready: bool
 
 
-def choose_source(members: Sequence[Member], writer: str | None, size: int) -> Member | None:
+def choose_source(
+    members: Sequence[Member], writer: str | None, size: int, busy: Collection[str] = ()
+) -> Member | None:
     """Return the member to copy from, or None when there is none to be had now.
 
     A copy costs its member disk and memory bandwidth, so the writer is never taken of a cluster; a
@@ -25,8 +27,9 @@ def choose_source(members: Sequence[Member], writer: str | None, size: int) -> M
         members: those that have a pod.
         writer: the writer, None while it is not known.
         size: how many members the database shall have, with a pod or without.
+        busy: names of members that stream to another run: each streams one copy at a time.
     """
-    ready = [member for member in members if member.ready and member.address]
+    ready = [m for m in members if m.ready and m.address and m.name not in busy]
     if size == len(members) == 1:
         return ready[0] if ready else None
     if writer is None:
@@ -59,26 +62,30 @@ def due(marks: Sequence[Mark], last: datetime | None) -> tuple[Mark, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class ActiveRun:
     """A run that is at work, or wants to be.
 
     Attributes:
-        cloud: whose database it copies; a member streams one copy at a time.
-        repository: what it writes; a run takes away what it finds unfinished there.
+        repository: what it writes.
     """
 
     name: str
-    cloud: str
     repository: str
 
 
-def in_the_way(run: Holder, at_work: Iterable[Holder]) -> Holder | None:
-    """Return the run that must end before this one may begin, None when it is this one's turn."""
+def conflicting_run(run: ActiveRun, at_work: Iterable[ActiveRun]) -> ActiveRun | None:
+    """Return the run that must end before this one may begin, None when it is this one's turn.
+
+    Only a repository is for one run at a time: each removes the locks and the unfinished sets that
+    it finds there, which would be another's. Runs into different repositories share nothing but the
+    database, whose members they divide among them (`choose_source`): a repository that stalls holds
+    up nobody else.
+    """
     return next(
         (
             other
             for other in sorted(at_work, key=lambda other: other.name)
-            if other.cloud == run.cloud or other.repository == run.repository
+            if other.repository == run.repository
         ),
         None,
     )

@@ -1,11 +1,12 @@
-"""What the program of a backup's Job left in its termination message."""
+"""What the program of a backup's Job writes: its progress, and at last its outcome."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stackroles.api.v1alpha1.backup import BackupStep
+from stackroles.agents.progress import PREFIX
+from stackroles.api.v1alpha1.backup import BackupProgress, BackupStep
 from stackroles.api.v1alpha1.common import dump
 
 
@@ -62,3 +63,21 @@ def read_outcome(text: str) -> Outcome | None:
         oldest=str(content.get("oldest", "")),
         steps=steps,
     )
+
+
+def read_progress(log: str) -> BackupProgress | None:
+    """Return the newest progress in the end of a run's log, None when there is none yet."""
+    for line in reversed(log.splitlines()):
+        if not line.startswith(PREFIX):
+            continue
+        try:
+            content = json.loads(line.removeprefix(PREFIX))
+            return BackupProgress(
+                part=str(content["part"]),
+                bytes=int(content["bytes"]),
+                bytes_per_second=int(content["bytesPerSecond"]),
+                message=str(content["trouble"]) or None,
+            )
+        except (ValueError, KeyError, TypeError):
+            continue  # cut off, or not of this version
+    return None

@@ -4,7 +4,12 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from stackroles import naming
-from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupSpec, BackupStatus
+from stackroles.api.v1alpha1.backup import (
+    BackupPolicySpec,
+    BackupProgress,
+    BackupSpec,
+    BackupStatus,
+)
 from stackroles.api.v1alpha1.common import dump, parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
@@ -18,15 +23,22 @@ from stackroles.domains.backup.decide import (
     is_old_failure,
     keeps_log,
 )
-from stackroles.domains.backup.outcome import Outcome, read_outcome
+from stackroles.domains.backup.outcome import Outcome, read_outcome, read_progress
 from stackroles.domains.backup.reconcile_inputs import list_members, list_secrets, read_inputs
-from stackroles.domains.backup.reconcile_queue import ending_of, past_run, run_before, turn
+from stackroles.domains.backup.reconcile_queue import (
+    copied_members,
+    ending_of,
+    past_run,
+    run_before,
+    turn,
+)
 from stackroles.domains.backup.reconcile_repository import find_claim_problem, find_secret_problem
 from stackroles.domains.backup.status import (
     conditions_of_run,
     expired,
     finding_of,
     is_finished,
+    running,
     with_outcome,
 )
 from stackroles.errors import NotReady
@@ -37,7 +49,7 @@ from stackroles.reconcile.context import Context
 from stackroles.roles.mariadb import AGENT_PORT
 from stackroles.roles.mariadb import NAME as DATABASE
 from stackroles.workloads.conditions import Finding
-from stackroles.workloads.pod import failed_words, first_finding
+from stackroles.workloads.pod import failed_words, first_finding, runs_container
 
 Object = dict[str, Any]
 _APPLIED = Finding(Reason.APPLIED)
@@ -46,6 +58,9 @@ _NEXT_TURN = 5.0
 # Jobs and pods are watched each by itself: a Job may be seen to have ended before its pod is.
 _POD_LAG = timedelta(seconds=60)
 _LAG_LOOK = 2.0
+# How often the log of a run is read, and so at most its progress written.
+_PROGRESS_PERIOD = 10.0
+_PROGRESS_SECONDS = 15.0
 
 
 async def reconcile_backup(context: Context, resource: Object) -> None:
@@ -131,15 +146,22 @@ async def _begin(
     if before:
         waits = Finding(
             Reason.BACKUP_QUEUED,
-            f"Backup {before} comes first: one run at a time copies a cloud or writes a repository "
+            f"Backup {before} comes first: one run at a time writes a repository "
             f"(kubectl get jobs,pods -l {LABEL_STEP}={step_label(RUN)} shows what is at work).",
         )
         await _wait(context, resource, _APPLIED, waits, _NEXT_TURN)
     controller = context.cluster.get("CloudController", cloud.namespace, cloud.name) or {}
     writer = controller.get("status", {}).get("writer")
-    source = choose_source(list_members(context, cloud), writer, cloud.replicas[DATABASE])
+    members, size = list_members(context, cloud), cloud.replicas[DATABASE]
+    copied = copied_members(context, cloud.namespace)
+    source = choose_source(members, writer, size, copied)
     if source is None:
         message = "No database member but the writer is in sync; the copy starts when one is."
+        if (busy := choose_source(members, writer, size)) is not None:
+            message = (
+                f"{busy.name} streams to Backup {copied[busy.name]}: a member streams one copy at "
+                "a time; this one starts when that has its copy, or has failed."
+            )
         await _wait(context, resource, _APPLIED, Finding(Reason.BACKUP_WAITING, message))
     await _launch(context, resource, cloud, policy, source)
 
@@ -159,8 +181,7 @@ async def _launch(
     await context.cluster.create_once(build_backup_job(cloud, parent, run), resource)
     status = BackupStatus.model_validate(resource.get("status", {}))
     status = status.model_copy(update={"started_at": context.clock.now(), "source": source.name})
-    running = Finding(Reason.BACKUP_RUNNING, f"Copying from {source.name}.")
-    await _write(context, resource, status, _APPLIED, running)
+    await _write(context, resource, status, _APPLIED, running(source.name, None, None))
 
 
 async def _follow(context: Context, resource: Object, job: Object) -> None:
@@ -169,10 +190,11 @@ async def _follow(context: Context, resource: Object, job: Object) -> None:
     status = BackupStatus.model_validate(resource.get("status", {}))
     if not ending:
         started = status.started_at or datetime.fromisoformat(job["metadata"]["creationTimestamp"])
-        status = status.model_copy(update={"started_at": started})
+        progress = _progress(context, resource, pods) or status.progress
+        status = status.model_copy(update={"started_at": started, "progress": progress})
         problem = first_finding(pods, context.clock.now())
-        said = problem.message if problem else f"Copying from {status.source or 'a member'}."
-        await _write(context, resource, status, _APPLIED, Finding(Reason.BACKUP_RUNNING, said))
+        finding = running(status.source or "a member", progress, problem)
+        await _write(context, resource, status, _APPLIED, finding)
         return
     failed = ending["type"] == "Failed"
     if not _has_last_words(pods) and (pods or not failed):
@@ -183,6 +205,25 @@ async def _follow(context: Context, resource: Object, job: Object) -> None:
     why = f"{ending.get('reason', '')} {ending.get('message', '')}".strip() if failed else ""
     words = next((words for pod in pods if (words := failed_words(pod))), "")
     await _end(context, resource, finding_of(outcome, why, words), outcome)
+
+
+def _progress(context: Context, resource: Object, pods: list[Object]) -> BackupProgress | None:
+    """Have the log of a run's pod read now and then; return how far the run was last."""
+    pod = next((pod for pod in pods if runs_container(pod, MAIN)), None)
+    name = f"{ref_of(resource)}/progress"
+    if pod is None:
+        return None
+    namespace, pod_name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+
+    async def read() -> BackupProgress | None:
+        log = await context.cluster.read_log(namespace, pod_name, MAIN)
+        return read_progress(log)
+
+    context.poller.ensure(
+        name, read, interval=_PROGRESS_PERIOD, deadline=_PROGRESS_SECONDS, notify=ref_of(resource)
+    )
+    seen = context.poller.latest(name)
+    return seen.value if seen else None
 
 
 def _has_last_words(pods: list[Object]) -> bool:
@@ -226,6 +267,7 @@ async def _wait(
 async def _end(
     context: Context, resource: Object, finding: Finding, outcome: Outcome | None
 ) -> None:
+    context.forget(ref_of(resource))
     status = BackupStatus.model_validate(resource.get("status", {}))
     status = with_outcome(status, outcome, context.clock.now())
     await _write(context, resource, status, _APPLIED, finding)

@@ -6,10 +6,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
-from stackroles.constants import LABEL_INSTANCE, LABEL_PART_OF, LABEL_REPOSITORY, LABEL_STEP
+from stackroles.constants import LABEL_INSTANCE, LABEL_REPOSITORY, LABEL_STEP
 from stackroles.domains.backup.build import MARK, repository_id, step_label
-from stackroles.domains.backup.build_job import RUN
-from stackroles.domains.backup.decide import Holder, Past, in_the_way
+from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, RUN
+from stackroles.domains.backup.decide import ActiveRun, Past, conflicting_run
 from stackroles.domains.backup.status import is_finished
 from stackroles.kube.cluster import Cluster
 from stackroles.reconcile.context import Context
@@ -37,12 +37,11 @@ def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> 
         for pod in context.cluster.list("Pod", "", step)
         if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
     ]
-    run = Holder(
+    run = ActiveRun(
         name=metadata["name"],
-        cloud=f"{metadata['namespace']}/{policy.controller}",
         repository=repository_id(metadata["namespace"], policy_name, policy),
     )
-    other = in_the_way(run, (_holder(found) for found in (*jobs, *pods)))
+    other = conflicting_run(run, (_active_run(found) for found in (*jobs, *pods)))
     if other:
         return other.name
     waiting = [
@@ -56,14 +55,25 @@ def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> 
     return first if first != run.name else ""
 
 
-def _holder(found: Object) -> Holder:
-    metadata = found["metadata"]
-    labels = metadata["labels"]
-    return Holder(
-        name=labels[LABEL_INSTANCE],
-        cloud=f"{metadata['namespace']}/{labels[LABEL_PART_OF]}",
-        repository=labels.get(LABEL_REPOSITORY, ""),
-    )
+def _active_run(found: Object) -> ActiveRun:
+    labels = found["metadata"]["labels"]
+    return ActiveRun(name=labels[LABEL_INSTANCE], repository=labels.get(LABEL_REPOSITORY, ""))
+
+
+def copied_members(context: Context, namespace: str) -> dict[str, str]:
+    """Return the database members that stream to a run now: name -> the Backup.
+
+    A run is done with its member once it reports another part; before its first report it counts as
+    copying.
+    """
+    found = {}
+    for backup in context.cluster.list("Backup", namespace):
+        status = backup.get("status", {})
+        part = (status.get("progress") or {}).get("part") or DATABASE_PART
+        copies = part in (DATABASE_PART, REPOSITORY_PART)
+        if status.get("source") and copies and not is_finished(status):
+            found[status["source"]] = backup["metadata"]["name"]
+    return found
 
 
 def past_run(backup: Object) -> Past:

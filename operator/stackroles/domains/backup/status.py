@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from stackroles.api.v1alpha1.backup import BackupStatus, BackupStep
+from stackroles.api.v1alpha1.backup import BackupProgress, BackupStatus, BackupStep
 from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.domains.backup.outcome import Outcome
@@ -61,6 +61,21 @@ def conditions_of_run(
     )
 
 
+def running(source: str, progress: BackupProgress | None, problem: Finding | None) -> Finding:
+    """Return what is said of a run that is at work.
+
+    Args:
+        source: the database member it copies.
+        progress: how far it is, None before it says so.
+        problem: why its pod does not run, None when it does.
+    """
+    if problem:
+        return Finding(Reason.BACKUP_RUNNING, problem.message)
+    trouble = progress.message if progress else None
+    said = f" The repository fails: {trouble}" if trouble else ""
+    return Finding(Reason.BACKUP_RUNNING, f"Copying from {source}.{said}")
+
+
 def finding_of(outcome: Outcome | None, job_failure: str, words: str) -> Finding:
     """Return how a run ended.
 
@@ -91,6 +106,7 @@ def with_outcome(status: BackupStatus, outcome: Outcome | None, ended: datetime)
     started = status.started_at or ended
     update: dict[str, Any] = {
         "completed_at": ended,
+        "progress": None,
         "duration_seconds": max(0, int((ended - started).total_seconds())),
     }
     if outcome is not None:

@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 
 from stackroles.domains.backup.decide import (
     FAILED_KEPT,
-    Holder,
+    ActiveRun,
     Mark,
     Member,
     Past,
     choose_source,
+    conflicting_run,
     due,
     has_expired,
-    in_the_way,
     is_old_failure,
 )
 
@@ -78,13 +78,22 @@ def test_marks_are_acted_on_once_and_in_order() -> None:
     assert [mark.name for mark in due(marks, None)] == ["old", "early", "late"]
 
 
-def test_runs_of_one_cloud_or_one_repository_exclude_each_other() -> None:
-    mine = Holder("mine", "ns/demo", "r1")
+def test_runs_into_one_repository_exclude_each_other_and_no_others() -> None:
+    mine = ActiveRun("mine", "r1")
 
-    assert in_the_way(mine, []) is None
-    assert in_the_way(mine, [Holder("other", "ns/else", "r2")]) is None
-    for other in (Holder("a", "ns/demo", "r2"), Holder("b", "far/demo", "r1")):
-        assert in_the_way(mine, [other]) == other
+    assert conflicting_run(mine, []) is None
+    assert conflicting_run(mine, [ActiveRun("other", "r2")]) is None
+    assert conflicting_run(mine, [ActiveRun("b", "r2"), ActiveRun("a", "r1")]) == ActiveRun(
+        "a", "r1"
+    )
+
+
+def test_a_member_that_streams_to_another_run_is_left_out() -> None:
+    cluster = [Member(f"m-{n}", f"10.0.0.{n}", True) for n in range(3)]
+
+    assert choose_source(cluster, "m-0", 3, {"m-2"}) == cluster[1]
+    assert choose_source(cluster, "m-0", 3, {"m-1", "m-2"}) is None
+    assert choose_source(cluster[:1], "m-0", 1, {"m-0"}) is None
 
 
 def past(number: int, *, scheduled: bool = True, verified: bool = True, oldest: int = -1) -> Past:

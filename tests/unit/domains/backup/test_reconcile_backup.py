@@ -77,19 +77,52 @@ class TestTurns:
         assert len(world.names("Job")) == 1
         assert [type(result) for result in results].count(NotReady) == 1
 
-    async def test_policies_of_one_cloud_take_turns_too(self, world: World) -> None:
-        world.secret("s3", accessKeyId="a", secretAccessKey="b")
-        world.secret("s3-ca", **{"ca.crt": "c"})
-        world.declare("far", repository=BUCKET)
+    async def test_runs_into_other_repositories_share_the_members(self, world: World) -> None:
+        for name in ("far", "further"):
+            world.declare(name)
+            await world.settle(name)
         world.apply("one")
         world.apply("two", "far")
+        world.apply("three", "further")
 
-        await world.run("one", "two")
+        await world.run("one", "two", "three")
 
-        assert world.said("two")[0] == "WaitingForTurn"
+        assert [world.status(name)["source"] for name in ("one", "two")] == [
+            "demo-mariadb-2",
+            "demo-mariadb-1",
+        ]
+        reason, message = world.said("three")
+        assert (reason, "to Backup one: a member streams one" in message) == (
+            "WaitingForSource",
+            True,
+        )
+
+        await world.log("one", "database", bytes=5)
+        await world.run("three")
+        assert world.said("three")[0] == "WaitingForSource"
+
+        await world.log("one", "secrets")  # it is done with its member
+        await world.run("three")
+        assert world.said("three") == ("BackupRunning", "Copying from demo-mariadb-2.")
+
+    async def test_a_stalled_repository_is_named_while_its_run_is_at_work(
+        self, world: World
+    ) -> None:
+        world.apply("one")
+        await world.run("one")
+        words = "Save(<data/1>) returned error, retrying after 1s: request timeout"
+
+        await world.log("one", "database", bytes=5 << 20, bytesPerSecond=7, trouble=words)
+
+        assert world.said("one")[1] == f"Copying from demo-mariadb-2. The repository fails: {words}"
+        assert world.status("one")["progress"] == {
+            "part": "database",
+            "bytes": 5 << 20,
+            "bytesPerSecond": 7,
+            "message": words,
+        }
         await world.verify("one")
-        await world.run("two")
-        assert world.said("two")[0] == "BackupRunning"
+        assert "progress" not in world.status("one")
 
     async def test_one_that_cannot_begin_keeps_no_other_policy_waiting(self, world: World) -> None:
         world.declare("other", encryptionSecret="absent")
