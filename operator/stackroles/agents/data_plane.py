@@ -43,12 +43,11 @@ def read(flows_before: int) -> DataPlane:
         senders = in_ports(openflow("--no-names", "dump-flows", BRIDGE, "table=0"))
         interfaces = json.loads(vsctl(*_INTERFACES))
         encapsulation = vsctl("--if-exists", "get", "open", ".", "external_ids:ovn-encap-ip")
-        controller = ask(OVN_RUN, "ovn-controller", "connection-status").strip()
     except AgentError as error:
         return DataPlane(switch_error=str(error)[:500])
     ports, tunnels = ports_of(interfaces)
     return DataPlane(
-        controller=controller,
+        controller=connection(),
         flows=flows,
         settled=is_settled(flows, flows_before),
         ports=len(ports),
@@ -57,6 +56,14 @@ def read(flows_before: int) -> DataPlane:
         tunnels=tunnels,
         silent_networks=silent_networks(NAMESPACES),
     )
+
+
+def connection() -> str:
+    """Return the state of ovn-controller's connection to the southbound database."""
+    try:
+        return ask(OVN_RUN, "ovn-controller", "connection-status").strip()
+    except AgentError as error:
+        return f"not there ({error})"[:500]
 
 
 def is_settled(flows: int, before: int) -> bool:
@@ -101,11 +108,12 @@ def ports_of(listed: Mapping[str, Any]) -> tuple[dict[str, int], tuple[str, ...]
     ports: dict[str, int] = {}
     tunnels: set[str] = set()
     for name, kind, number, ids, options in listed["data"]:
-        port = number if isinstance(number, int) else -1  # an empty set until it has one
+        # An empty set until vswitchd has given it one; -1 where there is no such device any more.
+        port = number if isinstance(number, int) else 0
         if kind == "geneve":
             if port > 0:
                 tunnels.add(dict(options[1]).get("remote_ip", ""))
-        elif PORT_KEY in dict(ids[1]):
+        elif PORT_KEY in dict(ids[1]) and port >= 0:
             ports[name] = port
     return ports, tuple(sorted(tunnels - {""}))
 

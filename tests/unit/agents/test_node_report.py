@@ -96,11 +96,12 @@ def test_ports_tunnels_and_flows_are_read_from_what_the_tools_print() -> None:
     rows = [
         ["tap1", "", 5, ["map", [["iface-id", "p1"]]], ["map", []]],
         ["tap2", "", ["set", []], ["map", [["iface-id", "p2"]]], ["map", []]],
+        ["tap3", "", -1, ["map", [["iface-id", "p3"]]], ["map", []]],
         ["ovn-a", "geneve", 2, ["map", []], ["map", [["remote_ip", "10.0.0.2"]]]],
         ["ovn-b", "geneve", -1, ["map", []], ["map", [["remote_ip", "10.0.0.3"]]]],
         ["br-int", "internal", 65534, ["map", []], ["map", []]],
     ]
-    assert data_plane.ports_of({"data": rows}) == ({"tap1": 5, "tap2": -1}, ("10.0.0.2",))
+    assert data_plane.ports_of({"data": rows}) == ({"tap1": 5, "tap2": 0}, ("10.0.0.2",))
     flows = " cookie=0x1, table=0, priority=100,in_port=5 actions=...\n cookie=0x2, in_port=12\n"
     assert data_plane.in_ports(flows) == {"5", "12"}
     text = "NXST_AGGREGATE reply (xid=0x4): packet_count=1 byte_count=2 flow_count=812"
