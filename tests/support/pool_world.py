@@ -46,9 +46,10 @@ class Nova:
             raise self.failure
         return getattr(self, work.__name__)(*arguments)
 
-    def read_hosts(self, names: tuple[str, ...], reason: str) -> tuple[Host, ...]:
-        found = sorted(self.hosts.items())
-        return tuple(host for name, host in found if name in names or host.reason == reason)
+    async def read_hosts(self, _: float) -> tuple[Host, ...]:
+        if self.failure:
+            raise self.failure
+        return tuple(host for _, host in sorted(self.hosts.items()))
 
     def close_hosts(self, names: tuple[str, ...], reason: str) -> dict[str, Occupancy]:
         self.done.append(("close", tuple(sorted(names))))

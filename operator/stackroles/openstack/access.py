@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - openstacksdk costs 40 MiB and a third of a second: only with a first call
 import asyncio
 import functools
+import time
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing_extensions import override
 from stackroles import naming
 from stackroles.config.cloud import Cloud
 from stackroles.errors import CloudError, CloudUnavailable
+from stackroles.openstack.hosts import Host, HostReader
 from stackroles.roles.common import identity_url
 
 if TYPE_CHECKING:
@@ -191,17 +193,41 @@ class CloudAccess:
         credentials: Credentials,
         fence: Fence,
         threads: "set[asyncio.Future[Any]] | None" = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._credentials = credentials
         self._fence = fence
         self._threads = set() if threads is None else threads
         self._line = _Line(fence)
         self._one = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self._recent: tuple[float, tuple[Host, ...]] | None = None
+        self._clock = clock
+        self._hosts = HostReader()
 
     @property
     def credentials(self) -> Credentials:
         """The account that is used."""
         return self._credentials
+
+    async def read_hosts(self, max_age: float) -> tuple[Host, ...]:
+        """Return the cloud's compute hosts, read at most so long ago; callers share what is read.
+
+        What was read before any other call counts for nothing: the call may have changed it.
+
+        Args:
+            max_age: seconds.
+
+        Raises:
+            CloudError: the cloud refused.
+            CloudUnavailable: it did not answer, or not in time.
+        """
+        async with self._reading:
+            if self._recent is None or self._clock() - self._recent[0] > max_age:
+                at = self._clock()
+                found = await self.call("Reading compute hosts", self._hosts.read)
+                self._recent = (at, found)
+            return self._recent[1]
 
     async def call(
         self,
@@ -234,6 +260,8 @@ class CloudAccess:
                     raise
         except TimeoutError as error:
             raise CloudUnavailable(f"{what}: no answer within {deadline:.0f} s") from error
+        finally:
+            self._recent = None
 
     def _start(
         self, line: _Line, what: str, work: Callable[..., Result], arguments: tuple[Any, ...]

@@ -16,7 +16,7 @@ from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.aggregates import keep_zone
-from stackroles.openstack.hosts import Host, read_hosts
+from stackroles.openstack.hosts import Host, select_hosts
 from stackroles.openstack.servers import Guest
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.step_job import StepJob
@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 _SOON = 5.0
 _SETTLED = 30.0
+# What one pool of a cloud has read serves the others so long.
+_SHARED_SOON = 3.0
+_SHARED_SETTLED = 10.0
 _ZONE_SETTLED = 300.0
 _DEADLINE = 60.0
 # So long the last answer is believed while the API does not give another.
@@ -78,7 +81,8 @@ class PoolCloud:
         wanted = tuple(sorted(names))
 
         async def read() -> tuple[Host, ...]:
-            return await access.call("Reading compute hosts", read_hosts, wanted, reason)
+            shared = _SHARED_SETTLED if settled else _SHARED_SOON
+            return select_hosts(await access.read_hosts(shared), wanted, reason)
 
         self._context.poller.ensure(
             f"{self._ref}/hosts",
