@@ -7,7 +7,7 @@ from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.codegen.cel import member_of
 from stackroles.codegen.keys import KeySet
 from stackroles.roles import registry
-from stackroles.roles.allowed_sections import Sections
+from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.definition import RoleDefinition
 
 
@@ -59,7 +59,7 @@ def clustering_rules(roles: Iterable[RoleDefinition]) -> list[Mapping[str, Any]]
 def config_keys(noun: str, roles: tuple[RoleDefinition, ...]) -> KeySet:
     """Return the names that take options, with rules on their sections."""
     accepted = {n: takes for n, takes in registry.accepted(roles).items() if not takes.nothing}
-    limited: dict[Sections, list[str]] = {}
+    limited: dict[AllowedSections, list[str]] = {}
     for name, takes in accepted.items():
         if takes.names:
             limited.setdefault(takes, []).append(name)
@@ -70,7 +70,7 @@ def config_keys(noun: str, roles: tuple[RoleDefinition, ...]) -> KeySet:
     )
 
 
-def _section_rule(takes: Sections, names: list[str]) -> Mapping[str, str]:
+def _section_rule(takes: AllowedSections, names: list[str]) -> Mapping[str, str]:
     test = member_of("s", takes.names)
     return {
         "rule": f"self.all(k, !({member_of('k', names)}) || "

@@ -17,7 +17,7 @@ from stackroles.config.owner import Owner
 from stackroles.config.pool import Pool
 from stackroles.errors import SpecInvalid
 from stackroles.roles import registry
-from stackroles.roles.allowed_sections import Sections
+from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.definition import RoleDefinition
 from stackroles.roles.resolve import resolve_cloud
 from stackroles.workloads.build.agents import agent_sources
@@ -251,7 +251,7 @@ def _config_rows(kind: str) -> list[tuple[str, str]]:
     return rows
 
 
-def _section(takes: Sections) -> str:
+def _section(takes: AllowedSections) -> str:
     return takes.names[0] if takes.names and not takes.others else "DEFAULT"
 
 

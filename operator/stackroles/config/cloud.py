@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from stackroles import naming
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSpec
+from stackroles.config.layers import Layer, user_options
 from stackroles.config.owner import RoleSettings
-
-Sections = Mapping[str, Mapping[str, str | int]]
-_NOTHING: Mapping[str, Sections] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +96,6 @@ class Cloud:
         prefix = source.registry or self.image_registry
         return f"{prefix}/{image}:{tag}" if prefix else f"{image}:{tag}"
 
-    def options(self, role: str, service: str) -> Sections:
+    def options(self, role: str, service: str) -> Layer:
         """Return the user's options of a role: its service's, overlaid by its own."""
-        merged: dict[str, dict[str, str | int]] = {}
-        for layer in (
-            self.spec.config.get(service, _NOTHING),
-            self.spec.config.get(role, _NOTHING),
-        ):
-            for section, options in layer.items():
-                merged.setdefault(section, {}).update(options)  # type: ignore[arg-type]
-        return merged
+        return user_options(self.spec.config, role, service)

@@ -1,31 +1,33 @@
 """Rendering of oslo.config files."""
 
-from collections.abc import Mapping, Sequence
-
-Value = str | int | bool | Sequence[str]
-Options = Mapping[str, Mapping[str, Value]]
+from stackroles.config import layers
+from stackroles.config.layers import Key, Sections, Value
 
 _QUOTES = ('"', "'")
 
 
-def merge(*layers: Options) -> dict[str, dict[str, Value]]:
-    """Return layers laid over each other, later ones winning option by option."""
-    merged: dict[str, dict[str, Value]] = {}
-    for layer in layers:
-        for section, options in layer.items():
-            merged.setdefault(section, {}).update(options)
-    return merged
+def spelling(section: str, name: str) -> Key:
+    """Return the key of an option of oslo.config (oslo_config/cfg.py of 2025.1).
+
+    Groups but DEFAULT are found in any case, and an option by its name and with "_" for each "-".
+    """
+    return layers.dashes(section if section == "DEFAULT" else section.lower(), name)
 
 
-def render(*layers: Options) -> str:
+def render(*parts: Sections) -> str:
     """Return layers as one file, sorted, so that equal content has equal text."""
-    merged = merge(*layers)
+    merged = layers.merge(*parts, same=spelling)
     lines: list[str] = []
     for section in sorted(merged):
         lines.append(f"[{section}]")
-        lines += [f"{name} = {_text(value)}" for name, value in sorted(merged[section].items())]
+        lines += [line(name, value) for name, value in sorted(merged[section].items())]
         lines.append("")
     return "\n".join(lines)
+
+
+def line(name: str, value: Value) -> str:
+    """Return one option as a line; MariaDB reads files of the same form."""
+    return f"{name} = {_text(value)}"
 
 
 def _text(value: Value) -> str:
@@ -37,7 +39,7 @@ def _text(value: Value) -> str:
 def _quoted(text: str) -> str:
     """Return a value as its reader gives it back: it strips spaces and one pair of quotes.
 
-    MariaDB, whose files have the same form, also takes a bare "#" for the start of a comment.
+    MariaDB also takes a bare "#" for the start of a comment.
     """
     is_bare = text == text.strip() and text[:1] not in _QUOTES and "#" not in text
     return text if is_bare else f'"{text}"'

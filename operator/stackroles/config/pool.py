@@ -8,7 +8,8 @@ from typing import cast
 from stackroles import naming
 from stackroles.api.v1alpha1.common import Toleration
 from stackroles.api.v1alpha1.compute import ComputePoolSpec, PoolRoleSpec
-from stackroles.config.cloud import Cloud, Sections
+from stackroles.config.cloud import Cloud
+from stackroles.config.layers import Layer, user_options
 from stackroles.config.owner import RoleSettings
 from stackroles.constants import LABEL_POOL
 
@@ -98,13 +99,9 @@ class Pool:
         """Return 0: a DaemonSet counts its own members."""
         return 0
 
-    def options(self, role: str, service: str) -> Sections:
+    def options(self, role: str, service: str) -> Layer:
         """Return the user's options of a role: its service's, overlaid by its own."""
-        merged: dict[str, dict[str, str | int]] = {}
-        for layer in (self.spec.config.get(service, {}), self.spec.config.get(role, {})):
-            for section, options in layer.items():
-                merged.setdefault(section, {}).update(options)
-        return merged
+        return user_options(self.spec.config, role, service)
 
     def agent_settings(self, names: Iterable[str], southbound: str) -> str:
         """Return settings of an agent program as JSON (agents/node.py).

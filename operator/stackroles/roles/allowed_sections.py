@@ -8,8 +8,8 @@ UWSGI = "uwsgi"
 
 
 @dataclass(frozen=True, slots=True)
-class Sections:
-    """Sections that are taken, or, with `others`, all that are not named here."""
+class AllowedSections:
+    """AllowedSections that are taken, or, with `others`, all that are not named here."""
 
     names: tuple[str, ...] = ()
     others: bool = False
@@ -23,14 +23,14 @@ class Sections:
         """Whether no section is taken."""
         return not self.names and not self.others
 
-    def __or__(self, other: "Sections") -> "Sections":
+    def __or__(self, other: "AllowedSections") -> "AllowedSections":
         """Return what either takes."""
         if self.others and other.others:
-            return Sections(tuple(n for n in self.names if n in other.names), others=True)
+            return AllowedSections(tuple(n for n in self.names if n in other.names), others=True)
         if self.others or other.others:
             most, few = (self, other) if self.others else (other, self)
-            return Sections(tuple(n for n in most.names if n not in few.names), others=True)
-        return Sections(tuple(dict.fromkeys((*self.names, *other.names))))
+            return AllowedSections(tuple(n for n in most.names if n not in few.names), others=True)
+        return AllowedSections(tuple(dict.fromkeys((*self.names, *other.names))))
 
     def words(self, name: str) -> str:
         """Return what is wrong with a section that is not taken, for the user."""
@@ -40,19 +40,19 @@ class Sections:
         return f"{name} takes {'no' if self.others else 'only the'} section {listed}"
 
 
-NOTHING = Sections()
-ANY = Sections(others=True)
+NOTHING = AllowedSections()
+ANY = AllowedSections(others=True)
 # Options of a service that runs under no WSGI server.
-NO_WSGI = Sections((UWSGI,), others=True)
+NO_WSGI = AllowedSections((UWSGI,), others=True)
 
 
-def by_name(taken: Iterable[tuple[str, str, Sections]]) -> dict[str, Sections]:
+def by_name(taken: Iterable[tuple[str, str, AllowedSections]]) -> dict[str, AllowedSections]:
     """Return what each role, and each service for its roles, takes.
 
     Args:
         taken: (service, role, what the role takes) of each role.
     """
-    made: dict[str, Sections] = {}
+    made: dict[str, AllowedSections] = {}
     roles = list(taken)
     for service, _, sections in roles:
         made[service] = made.get(service, NOTHING) | sections

@@ -6,8 +6,8 @@ before its files (oslo_config/sources/_environment.py).
 
 from urllib.parse import quote
 
-from stackroles.config.cloud import Cloud, Sections
-from stackroles.config.oslo import Options
+from stackroles.config.cloud import Cloud
+from stackroles.config.layers import Layer, Sections, merge
 from stackroles.roles.allowed_sections import UWSGI
 from stackroles.roles.container import (
     Probe,
@@ -59,12 +59,12 @@ def identity_url(cloud: Cloud) -> str:
     return f"http://{cloud.host('keystone')}:{IDENTITY_PORT}"
 
 
-def logging() -> Options:
+def logging() -> Sections:
     """Return options that log to the container's standard error."""
     return {"DEFAULT": {"use_stderr": True}}
 
 
-def database(section: str = "database") -> Options:
+def database(section: str = "database") -> Sections:
     """Return options of a database whose URL comes through the environment.
 
     Connections are renewed before the proxy closes idle ones; at its start a service waits for the
@@ -83,7 +83,7 @@ def database(section: str = "database") -> Options:
     }
 
 
-def messaging(process: str) -> Options:
+def messaging(process: str) -> Sections:
     """Return options of RPC over quorum queues.
 
     Args:
@@ -111,7 +111,7 @@ def cache_servers(cloud: Cloud) -> list[str]:
     return [f"{host}:{CACHE_PORT}" for host in cloud.members("memcached")]
 
 
-def cache(cloud: Cloud) -> Options:
+def cache(cloud: Cloud) -> Sections:
     """Return options of oslo.cache.
 
     Not pymemcache: through dogpile it has no time-out, and a server whose node is gone held
@@ -149,7 +149,7 @@ def client(cloud: Cloud, user: str) -> dict[str, str]:
     }
 
 
-def authtoken(cloud: Cloud, user: str, service_type: str) -> Options:
+def authtoken(cloud: Cloud, user: str, service_type: str) -> Sections:
     """Return options of an API that checks tokens, and of what stands before it."""
     return {
         "keystone_authtoken": {
@@ -169,12 +169,12 @@ def authtoken(cloud: Cloud, user: str, service_type: str) -> Options:
     }
 
 
-def oslo_options(options: Sections) -> Sections:
+def oslo_options(options: Layer) -> Layer:
     """Return the user's options without those of the WSGI server."""
-    return {section: values for section, values in options.items() if section != UWSGI}
+    return options.only(lambda section: section != UWSGI)
 
 
-def setup_options(cloud: Cloud, service: str, *databases: str) -> Sections:
+def setup_options(cloud: Cloud, service: str, *databases: str) -> Layer:
     """Return options of a service's set-up, to lay over those of its roles.
 
     Of the user's they are those of its databases: set-up is done again when its files change, which
@@ -188,11 +188,8 @@ def setup_options(cloud: Cloud, service: str, *databases: str) -> Sections:
         databases: the sections of its databases.
     """
     own: dict[str, str | int] = {"max_retries": 30, "connection_parameters": "connect_timeout=10"}
-    options = {name: {**own} for name in databases}
-    for section, values in cloud.options(service, service).items():
-        if section.endswith("database"):
-            options.setdefault(section, {}).update(values)
-    return options
+    user = cloud.options(service, service).only(lambda section: section.endswith("database"))
+    return merge(dict.fromkeys(databases, own), user)
 
 
 def scratch(*paths: str) -> tuple[ScratchMount, ...]:

@@ -12,7 +12,8 @@ from enum import StrEnum
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
-from stackroles.roles.allowed_sections import NOTHING, Sections
+from stackroles.config.layers import Spelling, dashes
+from stackroles.roles.allowed_sections import NOTHING, AllowedSections
 from stackroles.roles.container import Amount, Container, Mount, Security, Variable
 
 Files = Callable[[Cloud], Mapping[str, str]]
@@ -49,6 +50,7 @@ class RoleDefinition:
         needs: roles and steps that must be done before it is first started.
         files: renders path -> content from the cloud.
         options: sections of `spec.config` it takes; others are refused.
+        spelling: which spellings of an option are one to its program.
         parallel: start and stop all members at once (StatefulSet).
         grace_period: seconds from SIGTERM to SIGKILL.
         max_unavailable: of its disruption budget.
@@ -77,7 +79,8 @@ class RoleDefinition:
     minimum_ready: int | None = None
     needs: tuple[str, ...] = ()
     files: Files | None = None
-    options: Sections = NOTHING
+    options: AllowedSections = NOTHING
+    spelling: Spelling = dashes
     init: tuple[Container, ...] = ()
     volume: DataVolume | None = None
     parallel: bool = True

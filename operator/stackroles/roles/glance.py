@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config import oslo
-from stackroles.config.cloud import Cloud, Sections
+from stackroles.config.cloud import Cloud
+from stackroles.config.layers import Sections, user_options
 from stackroles.errors import SpecInvalid
 from stackroles.roles import common, resolvers, wsgi
-from stackroles.roles.allowed_sections import ANY, UWSGI
+from stackroles.roles.allowed_sections import ANY
 from stackroles.roles.container import (
     Amount,
     DataMount,
@@ -85,14 +86,13 @@ def _render(cloud: Cloud, user: Sections) -> str:
 def files(cloud: Cloud) -> Mapping[str, str]:
     """Return the API's files."""
     options = cloud.options("glance", "glance")
-    overrides = options.get(UWSGI, {})
     return {
         **resolvers.python_files(cloud),
         _CONFIG: _render(cloud, common.oslo_options(options)),
         "/etc/glance/uwsgi.ini": wsgi.uwsgi(
             "glance.common.wsgi_app:init_app()",
             PORT,
-            overrides,
+            options,
             # An upload keeps its worker until it is done; somebody must answer meanwhile.
             processes=2,
             # Uploads under way get this long when the pod is stopped.
@@ -108,7 +108,9 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
 
 def _stores(spec: CloudControllerSpec) -> list[tuple[str, str]]:
     """Return name and type of each store."""
-    said = str(spec.config.get("glance", {}).get("DEFAULT", {}).get("enabled_backends", FILES))
+    options = user_options(spec.config, "glance", "glance")
+    written = options.find(oslo.spelling("DEFAULT", "enabled_backends"), oslo.spelling)
+    said = str(options[written[0]][written[1]]) if written else FILES
     stores = [item.strip().rpartition(":") for item in said.split(",")]
     return [(name, kind) for name, _, kind in stores]
 

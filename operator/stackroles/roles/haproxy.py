@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from stackroles.config.cloud import Cloud
-from stackroles.roles.allowed_sections import Sections
+from stackroles.config.layers import Key, Sections, merge
+from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.common import DATABASE_PORT, scratch
 from stackroles.roles.container import (
     Amount,
@@ -27,7 +28,7 @@ PEER_PORT = 10000
 _RELAY_PORT = 10100
 
 # Keywords with what follows them; a user's win.
-_SECTIONS: Mapping[str, Mapping[str, str | int]] = {
+_SECTIONS: Sections = {
     "global": {
         "log": "stdout format raw local0 notice",
         "maxconn": 8000,
@@ -53,6 +54,9 @@ _SECTIONS: Mapping[str, Mapping[str, str | int]] = {
         "timeout tunnel": "3600s",
     },
 }
+
+# Keywords of which each line counts.
+_ADDED = ("log", "stats socket")
 
 _HEAD = f"""\
 resolvers cluster
@@ -117,11 +121,24 @@ def files(cloud: Cloud) -> Mapping[str, str]:
     return {OPTIONS: "\n".join([*head, *peers, "", *relays, _BACKEND.rstrip("\n"), *servers, ""])}
 
 
-def _sections(user: Mapping[str, Mapping[str, str | int]]) -> list[str]:
-    """Return the lines of the first sections, the user's options laid over ours."""
+def spelling(section: str, name: str) -> Key:
+    """Return the key of a keyword: what follows it may be part of its name, and `no` before it.
+
+    Of a keyword that is written otherwise ("timeout" with the value "connect 5s") HAProxy takes the
+    last line; but global's maxconn counts as it was first written (seen with 3.0.11).
+    """
+    words = name.split()[name.startswith("no ") :]
+    known = (keyword.split() for keyword in _SECTIONS.get(section, ()) if keyword not in _ADDED)
+    found = next((keyword for keyword in known if words[: len(keyword)] == keyword), words)
+    return section, " ".join(found)
+
+
+def _sections(user: Sections) -> list[str]:
+    """Return the lines of the first sections, ours first, without what the user sets."""
+    merged = merge(_SECTIONS, user, same=spelling)
     lines: list[str] = []
-    for section, ours in _SECTIONS.items():
-        options = {**ours, **user.get(section, {})}
+    for section in _SECTIONS:
+        options = merged[section]
         lines += [section, *(f"  {name} {value}".rstrip() for name, value in options.items()), ""]
     return lines
 
@@ -159,7 +176,8 @@ HAPROXY = RoleDefinition(
     replicas=2,
     headless=True,
     files=files,
-    options=Sections(tuple(_SECTIONS)),
+    options=AllowedSections(tuple(_SECTIONS)),
+    spelling=spelling,
     grace_period=30,
     containers=(
         Container(

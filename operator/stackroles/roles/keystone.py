@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from stackroles.config import oslo
-from stackroles.config.cloud import Cloud, Sections
+from stackroles.config.cloud import Cloud
+from stackroles.config.layers import Sections
 from stackroles.roles import common, resolvers, wsgi
-from stackroles.roles.allowed_sections import ANY, UWSGI
+from stackroles.roles.allowed_sections import ANY
 from stackroles.roles.container import (
     Amount,
     FileMount,
@@ -73,11 +74,10 @@ def _render(cloud: Cloud, user: Sections) -> str:
 def files(cloud: Cloud) -> Mapping[str, str]:
     """Return the API's files."""
     options = cloud.options("keystone", "keystone")
-    overrides = options.get(UWSGI, {})
     return {
         **resolvers.python_files(cloud),
         _CONFIG: _render(cloud, common.oslo_options(options)),
-        "/etc/keystone/uwsgi.ini": wsgi.uwsgi("keystone.wsgi.api:application", PORT, overrides),
+        "/etc/keystone/uwsgi.ini": wsgi.uwsgi("keystone.wsgi.api:application", PORT, options),
     }
 
 

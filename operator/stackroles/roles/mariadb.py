@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from stackroles import naming
+from stackroles.config import layers, oslo
 from stackroles.config.cloud import Cloud
-from stackroles.config.oslo import render
-from stackroles.roles.allowed_sections import ANY
+from stackroles.config.layers import Key
+from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.common import DATABASE_PORT, scratch
 from stackroles.roles.container import (
     AGENT_COMMAND,
@@ -44,6 +45,12 @@ OPERATOR_USER = "stackroles"
 # Galera sends it in a field of this size; a member with a longer one is never let in.
 _CLUSTER_NAME = 32
 _PROVIDER = "wsrep_provider_options"
+_RESOURCES = Amount(cpu="100m", memory="384Mi", memory_limit="2Gi")
+# Groups of an options file that the server reads, those with a version in their name left out.
+_GROUPS = ("mysqld", "mariadbd", "mariadb", "server", "galera")
+_SWITCHES = ("skip_", "disable_", "enable_")
+# Other names of what is among our defaults.
+_ALIASES: Mapping[str, str] = {"expire_logs_days": "binlog_expire_logs_seconds"}
 
 
 def provider_options(own: str) -> str:
@@ -74,13 +81,51 @@ def provider_options(own: str) -> str:
     return ";".join(f"{name}={value}" for name, value in sorted(options.items()))
 
 
+def spelling(section: str, name: str) -> Key:
+    """Return the key of an option of the server (MariaDB 11.8, mysys/my_getopt.c).
+
+    It reads the groups of `_GROUPS` as one, takes "-" and "_" for one, and has prefixes: `loose`
+    for an option that may be unknown, the others for switches.
+    """
+    if section not in _GROUPS:
+        return layers.dashes(section, name)
+    key = name.replace("-", "_").removeprefix("loose_")
+    while key.startswith(_SWITCHES):
+        key = key.partition("_")[2]
+    return "mysqld", _ALIASES.get(key, key)
+
+
+def buffer_pool_mebibytes(limit: int) -> int:
+    """Return the size of InnoDB's buffer pool for a memory limit, both in MiB.
+
+    Half of what is beyond the 1792 MiB that a thousand connections, a backup and a state transfer
+    may take; at least a sixteenth, with which a small cloud does well.
+    """
+    return max(limit // 16, (limit - 1792) // 2)
+
+
 def files(cloud: Cloud) -> Mapping[str, str]:
-    """Return the server's options; what differs between members is added by the agent."""
-    own = {section: dict(values) for section, values in cloud.options(NAME, NAME).items()}
-    server = own.setdefault("mysqld", {})
-    server[_PROVIDER] = provider_options(str(server.get(_PROVIDER, "")))
+    """Return the server's options; what differs between members is added by the agent.
+
+    The user's come last, in the groups in which they are written: of options that it takes for one
+    the server follows the last.
+    """
+    user = cloud.options(NAME, NAME)
+    defaults = _defaults(cloud)
+    provider = user.find(("mysqld", _PROVIDER), spelling)
+    if provider:
+        section, name = provider
+        defaults[_PROVIDER] = provider_options(str(user[section][name]))
+        user = user.without(provider)
+    merged = layers.merge({"mysqld": defaults}, user, same=spelling)
+    parts = (merged.of(layers.DEFAULTS), merged.of(f"spec.config.{NAME}"))
+    return {OPTIONS: "\n".join(oslo.render(part) for part in parts if part)}
+
+
+def _defaults(cloud: Cloud) -> dict[str, str | int]:
+    memory = _RESOURCES.memory_mebibytes(cloud.settings(NAME).resources)
     addresses = ",".join(cloud.members(NAME))
-    defaults: dict[str, str | int | bool] = {
+    return {
         "bind_address": "0.0.0.0",  # noqa: S104 - the pod's own network
         "port": DATABASE_PORT,
         "skip_name_resolve": 1,
@@ -94,7 +139,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         "character_set_server": "utf8mb3",
         "collation_server": "utf8mb3_general_ci",
         "default_storage_engine": "InnoDB",
-        "innodb_buffer_pool_size": "128M",
+        "innodb_buffer_pool_size": f"{buffer_pool_mebibytes(memory)}M",
         "innodb_log_file_size": "64M",
         # Acknowledged is on disk: a crash of all members must lose nothing.
         "innodb_flush_log_at_trx_commit": 1,
@@ -115,6 +160,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         "log_bin_trust_function_creators": 1,
         "wsrep_on": "ON",
         "wsrep_provider": "/usr/lib/galera/libgalera_smm.so",
+        _PROVIDER: provider_options(""),
         "wsrep_cluster_name": naming.child(cloud.name, limit=_CLUSTER_NAME),
         "wsrep_cluster_address": f"gcomm://{addresses}",
         "wsrep_slave_threads": 2,
@@ -122,7 +168,6 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         # The socket vouches for the system user: transfers need no password.
         "wsrep_sst_auth": "mysql:",
     }
-    return {OPTIONS: render({"mysqld": defaults}, own)}
 
 
 def accounts(cloud: Cloud, services: Iterable[ServiceDefinition]) -> Mapping[str, str]:
@@ -202,7 +247,8 @@ MARIADB = RoleDefinition(
     volume=DataVolume(size="10Gi"),
     fs_group=USER,
     files=files,
-    options=ANY,
+    options=AllowedSections((*_GROUPS, "mariadb-backup", "sst")),
+    spelling=spelling,
     containers=(
         Container(
             name=NAME,
@@ -221,7 +267,7 @@ MARIADB = RoleDefinition(
                 "the agent restarts the server by itself, and a restart by the kubelet would cut "
                 "off state transfers, which may take hours"
             ),
-            resources=Amount(cpu="100m", memory="384Mi", memory_limit="2Gi"),
+            resources=_RESOURCES,
             env=(
                 AGENT_PATH,
                 FieldEnv("POD_NAME", "metadata.name"),

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from shlex import quote
 
 from stackroles.config.cloud import Cloud
-from stackroles.roles.allowed_sections import Sections
+from stackroles.config.layers import Key, Value, merge
+from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.common import CACHE_PORT
 from stackroles.roles.container import (
     Amount,
@@ -19,6 +20,35 @@ from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Workl
 NAME = "memcached"
 USER = 42457
 _START = "/etc/stackroles/memcached.sh"
+_RESOURCES = Amount(cpu="10m", memory="16Mi", memory_limit="128Mi")
+# memcached.c of 1.6.38, as `memcached --help` lists them.
+_SHORT: Mapping[str, str] = {
+    "p": "port", "U": "udp-port", "s": "unix-socket", "a": "unix-mask", "A": "enable-shutdown",
+    "l": "listen", "r": "enable-coredumps", "u": "user", "m": "memory-limit",
+    "M": "disable-evictions", "c": "conn-limit", "k": "lock-memory", "v": "verbose",
+    "P": "pidfile", "f": "slab-growth-factor", "n": "slab-min-size", "L": "enable-largepages",
+    "t": "threads", "R": "max-reqs-per-event", "C": "disable-cas", "b": "listen-backlog",
+    "B": "protocol", "I": "max-item-size", "S": "enable-sasl", "F": "disable-flush-all",
+    "X": "disable-dumping", "W": "disable-watch", "Y": "auth-file", "e": "memory-file",
+    "Z": "enable-ssl", "o": "extended", "N": "napi_ids",
+}  # fmt: skip
+
+
+def _long(name: str) -> str:
+    return _SHORT.get(name, name.replace("_", "-"))
+
+
+def spelling(section: str, name: str) -> Key:
+    """Return the key of an option, which has a short and a long name."""
+    return section, _long(name)
+
+
+def _argument(name: str, value: Value) -> str:
+    """Return an argument; an option without a value is a switch, and -D has no long name."""
+    long = _long(name)
+    if len(long) == 1:
+        return quote(f"-{long}{value}")
+    return quote(f"--{long}={value}" if value != "" else f"--{long}")
 
 
 def files(cloud: Cloud) -> Mapping[str, str]:
@@ -27,12 +57,13 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         "listen": "0.0.0.0",  # noqa: S104 - the pod's own network
         "port": CACHE_PORT,
         "udp-port": 0,
-        "memory-limit": 64,
+        # Of items; connections, buffers and the hash table come on top.
+        "memory-limit": _RESOURCES.memory_mebibytes(cloud.settings(NAME).resources) // 2,
         "conn-limit": 4096,
         "threads": 2,
     }
-    options |= cloud.options(NAME, NAME).get(NAME, {})
-    arguments = [quote(f"--{name}={value}") for name, value in options.items()]
+    merged = merge({NAME: options}, cloud.options(NAME, NAME), same=spelling)
+    arguments = [_argument(name, value) for name, value in merged[NAME].items()]
     return {_START: " \\\n  ".join(["exec memcached", *arguments]) + "\n"}
 
 
@@ -47,7 +78,8 @@ MEMCACHED = RoleDefinition(
     fs_group=USER,
     grace_period=10,
     files=files,
-    options=Sections((NAME,)),
+    options=AllowedSections((NAME,)),
+    spelling=spelling,
     containers=(
         Container(
             name=NAME,
@@ -59,7 +91,7 @@ MEMCACHED = RoleDefinition(
             # It holds nothing that a restart could lose for good.
             liveness=Probe(port=CACHE_PORT, period=20, timeout=10, failures=6),
             mounts=(FileMount(),),
-            resources=Amount(cpu="10m", memory="16Mi", memory_limit="128Mi"),
+            resources=_RESOURCES,
         ),
     ),
     backup="nothing: it caches",

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stackroles.config import oslo
-from stackroles.config.cloud import Cloud, Sections
+from stackroles.config.cloud import Cloud
+from stackroles.config.layers import Sections
 from stackroles.roles import common, ovn, resolvers, wsgi
-from stackroles.roles.allowed_sections import ANY, NO_WSGI, UWSGI
+from stackroles.roles.allowed_sections import ANY, NO_WSGI
 from stackroles.roles.container import (
     Amount,
     Container,
@@ -85,7 +86,6 @@ def _render(cloud: Cloud, role: str, user: Sections) -> str:
 def api_files(cloud: Cloud) -> Mapping[str, str]:
     """Return the API's files."""
     options = cloud.options("neutron-api", "neutron")
-    overrides = options.get(UWSGI, {})
     return {
         **resolvers.python_files(cloud),
         **resolvers.FORGETFUL_FILES,
@@ -94,7 +94,7 @@ def api_files(cloud: Cloud) -> Mapping[str, str]:
         "/etc/neutron/uwsgi.ini": wsgi.uwsgi(
             "neutron.wsgi.api:application",
             PORT,
-            overrides,
+            options,
             # The workers of a pod tell each other's rows in OVN's hash ring from older ones by it.
             start_time="%t",
         ),

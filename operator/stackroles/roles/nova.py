@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud
-from stackroles.config.oslo import Options
+from stackroles.config.layers import Sections, merge
 from stackroles.roles import common, resolvers, wsgi
-from stackroles.roles.allowed_sections import ANY, NO_WSGI, UWSGI
+from stackroles.roles.allowed_sections import ANY, NO_WSGI
 from stackroles.roles.container import (
     Amount,
     Container,
@@ -61,9 +61,9 @@ _API_ENV: tuple[Variable, ...] = (
 )
 
 
-def base_options(cloud: Cloud) -> Options:
+def base_options(cloud: Cloud) -> Sections:
     """Return the options that controllers and compute nodes share."""
-    return oslo.merge(
+    return merge(
         common.logging(),
         {
             "DEFAULT": {"state_path": HOME},
@@ -77,9 +77,9 @@ def base_options(cloud: Cloud) -> Options:
     )
 
 
-def controller_options(cloud: Cloud, role: str) -> Options:
+def controller_options(cloud: Cloud, role: str) -> Sections:
     """Return the options of a controller role, without the user's."""
-    return oslo.merge(
+    return merge(
         base_options(cloud),
         common.database(),
         common.database("api_database"),
@@ -96,7 +96,7 @@ def controller_options(cloud: Cloud, role: str) -> Options:
     )
 
 
-def _render(cloud: Cloud, role: str, extra: Options) -> str:
+def _render(cloud: Cloud, role: str, extra: Sections) -> str:
     user = common.oslo_options(cloud.options(role, "nova"))
     return oslo.render(controller_options(cloud, role), extra, user)
 
@@ -105,18 +105,17 @@ def _api_files(role: str, module: str, port: int) -> Files:
     def files(cloud: Cloud) -> Mapping[str, str]:
         # The service records of all members are one: names of a Deployment's pods would pile up.
         extra = {"DEFAULT": {"host": cloud.workload(role)}}
-        overrides = cloud.options(role, "nova").get(UWSGI, {})
         return {
             **resolvers.python_files(cloud),
             **common.broker_files(cloud),
             _CONFIG: _render(cloud, role, extra),
-            "/etc/nova/uwsgi.ini": wsgi.uwsgi(module, port, overrides),
+            "/etc/nova/uwsgi.ini": wsgi.uwsgi(module, port, cloud.options(role, "nova")),
         }
 
     return files
 
 
-def _files(role: str, extra: Options | None = None) -> Files:
+def _files(role: str, extra: Sections | None = None) -> Files:
     def files(cloud: Cloud) -> Mapping[str, str]:
         return {
             **resolvers.python_files(cloud),
@@ -221,7 +220,7 @@ NOVA_METADATA = _api_role("nova-metadata", "nova.wsgi.metadata:application", MET
 NOVA_CONDUCTOR = _worker_role("nova-conductor")
 NOVA_SCHEDULER = _worker_role("nova-scheduler")
 
-_CONSOLE_OPTIONS: Options = {
+_CONSOLE_OPTIONS: Sections = {
     "DEFAULT": {"web": "/usr/share/novnc"},
     "vnc": {"novncproxy_host": "0.0.0.0", "novncproxy_port": CONSOLE_PORT},  # noqa: S104 - a pod
 }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from stackroles.config import oslo
+from stackroles.config.layers import Sections
 from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import common, compute, nova, resolvers
 from stackroles.roles.allowed_sections import NO_WSGI
@@ -45,7 +46,7 @@ def files(pool: Pool) -> Mapping[str, str]:
     # The container is root already: helpers start without sudo.
     helper = {"helper_command": f"privsep-helper --config-file {_CONFIG}"}
     console = f"http://{cloud.host('nova-novncproxy')}:{nova.CONSOLE_PORT}/vnc_lite.html"
-    options: oslo.Options = {
+    options: Sections = {
         "DEFAULT": {
             "compute_driver": "libvirt.LibvirtDriver",
             # A node that was off brings back what ran on it.
@@ -62,7 +63,7 @@ def files(pool: Pool) -> Mapping[str, str]:
         "oslo_messaging_notifications": {"driver": "log"},
         "notifications": {"notification_format": "unversioned"},
     }
-    privileged: oslo.Options = dict.fromkeys(_PRIVILEGED, helper)
+    privileged: Sections = dict.fromkeys(_PRIVILEGED, helper)
     rendered = oslo.render(
         nova.base_options(cloud),
         common.messaging("nova-compute"),

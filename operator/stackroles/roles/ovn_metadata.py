@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from stackroles.config import oslo
+from stackroles.config.layers import Sections
 from stackroles.config.pool import Pool, pool_files
 from stackroles.roles import common, compute, neutron, nova, ovn, resolvers
 from stackroles.roles.allowed_sections import NO_WSGI
@@ -34,7 +35,7 @@ def files(pool: Pool) -> Mapping[str, str]:
     cloud = pool.cloud
     # The container is root already: helpers start without sudo.
     helper = {"helper_command": f"privsep-helper --config-file {_CONFIG}"}
-    options: oslo.Options = {
+    options: Sections = {
         "DEFAULT": {
             "state_path": neutron.HOME,
             "metadata_proxy_socket": _SOCKET,
@@ -47,7 +48,7 @@ def files(pool: Pool) -> Mapping[str, str]:
         "ovs": {"ovsdb_connection": "unix:/run/openvswitch/db.sock"},
         "ovn": {"ovn_sb_connection": ovn.south(cloud)},
     }
-    privileged: oslo.Options = dict.fromkeys(_PRIVILEGED, helper)
+    privileged: Sections = dict.fromkeys(_PRIVILEGED, helper)
     user = common.oslo_options(pool.options("ovn-metadata", "neutron"))
     rendered = oslo.render(common.logging(), options, privileged, user)
     return {

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from stackroles.config.cloud import Cloud
-from stackroles.roles.allowed_sections import Sections
+from stackroles.config.layers import Key, merge
+from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.common import BROKER_PORT, scratch
 from stackroles.roles.container import (
     Amount,
@@ -33,6 +34,20 @@ HOME = "/var/lib/rabbitmq"
 DEFINITIONS = "rabbitmq-definitions"
 DEFINITIONS_KEY = "definitions.json"
 DISTRIBUTION_PORT = 25672
+
+_RESOURCES = Amount(cpu="50m", memory="160Mi", memory_limit="1Gi")
+# Of each group the server takes one: a user's replaces ours, whichever of them it is.
+_ONE_OF: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("vm_memory_high_watermark.absolute", "vm_memory_high_watermark.relative"),
+        "vm_memory_high_watermark",
+    ),
+    **dict.fromkeys(("disk_free_limit.absolute", "disk_free_limit.relative"), "disk_free_limit"),
+    **dict.fromkeys(
+        ("definitions.local.path", "load_definitions", "management.load_definitions"),
+        "definitions.local.path",
+    ),
+}
 
 # Erlang refuses a cookie that others may read, and a Secret volume is a link owned by root.
 _START = f"""
@@ -84,9 +99,15 @@ def definitions(passwords: Mapping[str, str]) -> str:
     return json.dumps(document, indent=1, sort_keys=True)
 
 
+def spelling(section: str, name: str) -> Key:
+    """Return the key of an option; those of which one counts are one."""
+    return section, _ONE_OF.get(name, name)
+
+
 def files(cloud: Cloud) -> Mapping[str, str]:
     """Return the broker's configuration; options of section `rabbitmq` win."""
     replicas = cloud.replicas["rabbitmq"]
+    memory = _RESOURCES.memory_mebibytes(cloud.settings("rabbitmq").resources)
     options: dict[str, str | int] = {
         "listeners.tcp.default": BROKER_PORT,
         "log.console": "true",
@@ -107,13 +128,19 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         "definitions.import_backend": "local_filesystem",
         "definitions.local.path": f"/etc/rabbitmq/definitions/{DEFINITIONS_KEY}",
         "definitions.skip_if_unchanged": "true",
-        "vm_memory_high_watermark.absolute": "512MiB",
+        # The server takes a relative watermark of the node's memory, not of its container's limit
+        # (seen with 4.0.5, cgroup v1), and of two watermarks the absolute one.
+        "total_memory_available_override_value": f"{memory}MiB",
+        "vm_memory_high_watermark.relative": "0.5",
         "disk_free_limit.absolute": "100MB",
     }
-    options |= cloud.options("rabbitmq", "rabbitmq").get("rabbitmq", {})
+    user = cloud.options("rabbitmq", "rabbitmq")
+    lines = merge({"rabbitmq": options}, user, same=spelling)["rabbitmq"]
     workload = cloud.workload("rabbitmq")
     return {
-        "/etc/rabbitmq/rabbitmq.conf": "".join(f"{key} = {options[key]}\n" for key in options),
+        "/etc/rabbitmq/rabbitmq.conf": "".join(
+            f"{name} = {value}\n" for name, value in lines.items()
+        ),
         # Read by the server and by its tools, whose default node it names.
         "/etc/rabbitmq/rabbitmq-env.conf": (
             f'NODENAME="rabbit@$HOSTNAME.{workload}.{cloud.namespace}.svc"\nUSE_LONGNAME=true\n'
@@ -134,7 +161,8 @@ RABBITMQ = RoleDefinition(
     # All of them: a quorum queue gets as many members as there are brokers when it is declared.
     minimum_ready=None,
     files=files,
-    options=Sections(("rabbitmq",)),
+    options=AllowedSections(("rabbitmq",)),
+    spelling=spelling,
     volume=DataVolume(size="2Gi"),
     fs_group=USER,
     grace_period=120,
@@ -174,7 +202,7 @@ RABBITMQ = RoleDefinition(
                 SecretMount(DEFINITIONS, "/etc/rabbitmq/definitions", (DEFINITIONS_KEY,)),
                 *scratch("/var/log/rabbitmq"),
             ),
-            resources=Amount(cpu="50m", memory="160Mi", memory_limit="1Gi"),
+            resources=_RESOURCES,
         ),
     ),
     backup="nothing: accounts are made again from Secrets, messages are short-lived",

@@ -18,7 +18,7 @@ from stackroles.roles import (
     placement,
     rabbitmq,
 )
-from stackroles.roles.allowed_sections import Sections, by_name
+from stackroles.roles.allowed_sections import AllowedSections, by_name
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
 
 _CLIENTS: tuple[ServiceDefinition, ...] = (
@@ -85,6 +85,6 @@ def steps() -> dict[str, tuple[ServiceDefinition, Step]]:
     return {f"{s.name}/{step.name}": (s, step) for s in SERVICES for step in s.steps}
 
 
-def accepted(roles: tuple[RoleDefinition, ...]) -> dict[str, Sections]:
+def accepted(roles: tuple[RoleDefinition, ...]) -> dict[str, AllowedSections]:
     """Return what each role, and each of their services, takes of `spec.config`."""
     return by_name((role.service, role.name, role.options) for role in roles)

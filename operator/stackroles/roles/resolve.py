@@ -7,6 +7,7 @@ from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSp
 from stackroles.api.v1alpha1.common import ClusteringModel, parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
+from stackroles.config.layers import Sections, Spelling, repeated
 from stackroles.errors import SpecInvalid
 from stackroles.roles import keystone
 from stackroles.roles.allowed_sections import by_name
@@ -83,6 +84,7 @@ def _check_names(field: str, said: Iterable[str], known: Iterable[str]) -> None:
 
 
 def _check_config(spec: CloudControllerSpec, roles: Iterable[RoleDefinition]) -> None:
+    roles = list(roles)
     accepted = by_name((role.service, role.name, role.options) for role in roles)
     _check_names("config", spec.config, (n for n, takes in accepted.items() if not takes.nothing))
     for name, sections in spec.config.items():
@@ -93,6 +95,18 @@ def _check_config(spec: CloudControllerSpec, roles: Iterable[RoleDefinition]) ->
                 f"spec.config.{name} has the section {', '.join(bad)}: "
                 f"{accepted[name].words(name)}. Move or remove it.",
             )
+    for role in roles:
+        for name in {role.service, role.name} & spec.config.keys():
+            _check_spellings(f"spec.config.{name}", spec.config[name], role.spelling)
+
+
+def _check_spellings(path: str, sections: Sections, same: Spelling) -> None:
+    for first, second in repeated(sections, same):
+        raise SpecInvalid(
+            Reason.SPEC_INVALID,
+            f"{path} sets one option twice: {first[1]} in {first[0]}, {second[1]} in {second[0]}. "
+            "Remove one of them.",
+        )
 
 
 def _default_replicas(role: RoleDefinition, spec: CloudControllerSpec) -> int:

@@ -1,8 +1,10 @@
 """The WSGI server under which APIs run: its configuration and its container."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
+from stackroles.config.layers import Layer, merge
 from stackroles.roles import resolvers
+from stackroles.roles.allowed_sections import UWSGI
 from stackroles.roles.container import (
     Amount,
     Container,
@@ -42,13 +44,13 @@ def _load(module: str) -> str:
     return f'exec("{_NEW_LINE.join(lines)}")'
 
 
-def uwsgi(module: str, port: int, overrides: Mapping[str, str | int], **extra: str | int) -> str:
+def uwsgi(module: str, port: int, user: Layer, **extra: str | int) -> str:
     """Return the configuration of the WSGI server.
 
     Args:
         module: the application, `package.module:callable`, or a call that returns it.
         port: where it listens.
-        overrides: the user's options, which win.
+        user: the user's options, whose section `uwsgi` wins.
         extra: options of one service; underscores stand for dashes.
     """
     options: dict[str, str | int] = {
@@ -78,8 +80,9 @@ def uwsgi(module: str, port: int, overrides: Mapping[str, str | int], **extra: s
         "log-5xx": "true",
     }
     options |= {name.replace("_", "-"): value for name, value in extra.items()}
-    options |= overrides
-    return "\n".join(["[uwsgi]", *(f"{name} = {value}" for name, value in options.items()), ""])
+    merged = merge({UWSGI: options}, user.only(lambda section: section == UWSGI))
+    lines = (f"{name} = {value}" for name, value in merged[UWSGI].items())
+    return "\n".join(["[uwsgi]", *lines, ""])
 
 
 def api_container(

@@ -4,11 +4,11 @@ import pytest
 
 from stackroles.errors import SpecInvalid
 from stackroles.roles import registry
-from stackroles.roles.allowed_sections import ANY, NO_WSGI, NOTHING, Sections
+from stackroles.roles.allowed_sections import ANY, NO_WSGI, NOTHING, AllowedSections
 from stackroles.roles.definition import RoleDefinition
 from tests.support.clouds import cloud
 
-ONE, TWO = Sections(("a",)), Sections(("b",))
+ONE, TWO = AllowedSections(("a",)), AllowedSections(("b",))
 CONFIGURABLE = [role for role in registry.CONTROLLER_ROLES if not role.options.nothing]
 SECTIONS = ("DEFAULT", "uwsgi", "mysqld", "rabbitmq", "memcached", "global", "defaults")
 
@@ -18,7 +18,7 @@ def test_sections_that_either_role_takes_are_their_services() -> None:
     assert "b" in ONE | TWO
     assert "c" not in ONE | TWO
     assert "uwsgi" in ANY | NO_WSGI
-    assert "uwsgi" in NO_WSGI | Sections(("uwsgi",))
+    assert "uwsgi" in NO_WSGI | AllowedSections(("uwsgi",))
     assert "uwsgi" not in NO_WSGI | ONE
     assert (NOTHING | NOTHING).nothing
 

@@ -10,12 +10,17 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 # Names under which the services keep passwords and keys, or URLs that carry one. What the operator
-# passes itself comes through the environment, which wins over every file.
-SECRET_NAMES = (
+# passes itself comes through the environment, which wins over every file. Most programs take "-"
+# and "_" for one.
+_SECRET_NAMES = (
     *("connection", "slave_connection", "transport_url", "admin_token", "swift_store_key"),
     *("wsrep_sst_auth", "stats auth"),
 )
-SECRET_ENDINGS = ("password", "passwd", "_pass", "_secret", "secret_key", "access_key")
+_SECRET_ENDINGS = ("password", "passwd", "_pass", "_secret", "secret_key", "access_key")
+SECRET_NAMES, SECRET_ENDINGS = (
+    tuple(dict.fromkeys((*written, *(name.replace("_", "-") for name in written))))
+    for written in (_SECRET_NAMES, _SECRET_ENDINGS)
+)
 # Switches that only speak of passwords.
 NOT_SECRET = ("inject_password", "enable_instance_password")
 WHERE_SECRETS_GO = (

@@ -3,7 +3,6 @@
 from stackroles import naming
 from stackroles.api.v1alpha1.common import Resources
 from stackroles.config.owner import Owner
-from stackroles.quantity import amount as quantity
 from stackroles.roles.container import (
     Amount,
     Container,
@@ -111,20 +110,6 @@ def build_security_context(security: Security) -> Manifest:
 
 
 def build_resources(amount: Amount, said: Resources | None = None) -> Manifest:
-    """Return requests and limits, the user's own values laid over the role's.
-
-    Where only one of the two is said, the role's other gives way: a limit below the role's request
-    is the request as well, a request above the role's limit is the limit as well.
-    """
-    requests: dict[str, str] = {"cpu": amount.cpu, "memory": amount.memory}
-    limits: dict[str, str] = {"memory": amount.memory_limit}
-    if amount.cpu_limit:
-        limits["cpu"] = amount.cpu_limit
-    if said:
-        requests.update(said.requests.items())
-        limits.update(said.limits.items())
-        for name in requests.keys() & limits.keys():
-            if quantity(requests[name]) > quantity(limits[name]):
-                chosen = limits if name in said.limits else requests
-                requests[name] = limits[name] = chosen[name]
+    """Return requests and limits, the user's own values laid over the role's."""
+    requests, limits = amount.overlaid(said)
     return {"requests": requests, "limits": limits}
