@@ -8,14 +8,13 @@ into the container would fail.
 from collections.abc import Sequence
 from pathlib import Path
 
-from stackroles.agents import node, virt_probe
+from stackroles.agents import host_identity, kvm, node
 
 ETC = Path("/etc/libvirt")
 RUN = Path("/run/libvirt")
 PID_FILE = RUN / "libvirtd.pid"
 CGROUPS = Path("/sys/fs/cgroup")
 GUESTS = "stackroles.guests"
-NOVA = 42436
 
 LIBVIRTD = """\
 # Written at each start of this container.
@@ -73,12 +72,6 @@ def make_guest_groups(root: Path) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def guest_group() -> int:
-    """Return the group guests run with: the one that may use /dev/kvm here, else nova's."""
-    kvm = virt_probe.KVM
-    return kvm.stat().st_gid or NOVA if kvm.exists() else NOVA
-
-
 def write(path: Path, text: str, mode: int = 0o644) -> None:
     """Write a file and its mode."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,10 +82,10 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
 def program(_: Sequence[str]) -> None:
     """Write libvirt's files, make the guests' cgroups and become libvirtd."""
     settings, name = node.settings(), node.node_name()
-    derived = virt_probe.identity("libvirt", settings["cloud"], name)
-    host_uuid = virt_probe.persisted(virt_probe.HOST_UUID, derived)
+    derived = host_identity.identity("libvirt", settings["cloud"], name)
+    host_uuid = host_identity.persisted(host_identity.HOST_UUID, derived)
     write(ETC / "libvirtd.conf", LIBVIRTD.format(host_uuid=host_uuid))
-    write(ETC / "qemu.conf", QEMU.format(user=NOVA, group=guest_group()))
+    write(ETC / "qemu.conf", QEMU.format(user=kvm.NOVA, group=kvm.share()))
     try:
         files = make_guest_groups(CGROUPS)
     except OSError as error:

@@ -1,182 +1,241 @@
-"""Before nova-compute starts: what runs guests here, and who this host is.
+"""What runs guests on a node, shown by a probe guest, and who the node is to nova.
 
-KVM is taken only after a probe guest has printed a line under it: /dev/kvm that opens is no proof
-(a nested host may offer it and never run a guest). The outcome goes to a file for nova-compute and,
-as the container's termination message, to the operator.
+Runs before nova-compute starts, and again on request. KVM is tried first and QEMU where KVM fails,
+unless the pool asks for one of them. nova-compute gets exactly what the probe guest ran with. A
+node on which none runs starts nova-compute all the same, so that guests that are there can be moved
+or deleted; the operator keeps new ones away from it. The outcome is the container's termination
+message (probe_report.py).
 """
 
-import json
+import configparser
+import fcntl
 import os
 import platform
-import select
-import struct
-import subprocess
 import time
-import uuid
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from stackroles.agents import node
+from stackroles.agents import host_identity, kvm, node, probe_guest, probe_memory
+from stackroles.agents.probe_guest import GuestModel
+from stackroles.agents.probe_memory import Memory, Outcome
+from stackroles.agents.probe_report import ProbeReport
+from stackroles.agents.virsh import Virsh
 
-KVM = Path("/dev/kvm")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+CPUINFO = Path("/proc/cpuinfo")
+RELEASE = Path("/etc/stackroles-release")
+GUEST = Path("/usr/share/stackroles/probe-guest")
 STATE = Path("/var/lib/nova")
-HOST_UUID = Path("/var/lib/libvirt/stackroles-host-uuid")
-CONFIG = Path("/etc/stackroles-node/node.conf")
-EMULATOR = "qemu-system-x86_64"
-LINE = b"stackroles probe guest"
-DEADLINE_SECONDS = 15.0
-# Namespace of the identities this project derives: uuid5(DNS, "stackroles.io").
-IDENTITIES = uuid.uuid5(uuid.NAMESPACE_DNS, "stackroles.io")
+NOVA_CONFIG = Path("/etc/nova/nova.conf")
+NODE_CONFIG = Path("/etc/stackroles-node/node.conf")
+LIBVIRTD_SECONDS = 600.0
+AGAIN = "again"
+NAMES = {"kvm": "KVM", "qemu": "QEMU"}
+# nova's own default of an x86 host (nova/virt/libvirt/utils.py, get_default_machine_type).
+MACHINE_TYPE = "pc"
+ARCHITECTURE = "x86_64"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What runs guests on this node (kvm or qemu) and why."""
+    """What runs guests on this node.
 
-    virt_type: str
+    Attributes:
+        model: how guests are defined here.
+        proven: whether a probe guest ran so.
+        reason: how it ran, and why something better did not.
+        at: when the last probe guest ended, RFC 3339 in UTC; empty where none was tried.
+    """
+
+    model: GuestModel
+    proven: bool
     reason: str
+    at: str = ""
 
 
-def identity(purpose: str, cloud: str, name: str) -> str:
-    """Return the UUID of a node for one purpose; the same for ever for the same names."""
-    return str(uuid.uuid5(IDENTITIES, f"{purpose}/{cloud}/{name}"))
+def libvirt_options(text: str) -> dict[str, str]:
+    """Return the options of section [libvirt] of a nova.conf."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=", ":"))
+    parser.read_string(text)
+    return dict(parser["libvirt"]) if parser.has_section("libvirt") else {}
 
 
-def persisted(file: Path, value: str) -> str:
-    """Return what a file holds; write `value` there first if it holds nothing."""
-    if file.exists() and (held := file.read_text().strip()):
-        return held
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.new")
-    draft.write_text(f"{value}\n")
-    draft.chmod(0o644)
-    draft.replace(file)
-    return value
+def guest_model(virt_type: str, options: Mapping[str, str]) -> GuestModel:
+    """Return how nova defines guests of a virtualisation type.
 
-
-# A boot sector that enters 64-bit mode with paging, as every kernel does, and only then writes to
-# the first serial port: hosts were seen whose KVM runs 16-bit code and no kernel.
-CODE = bytes.fromhex(
-    "fa 31c0 8ed8 8ec0 8ed0 bc007c fc"  # cli; ax, ds, es, ss = 0; sp = 0x7c00; cld
-    "bf0010 b90018 f3ab"  # clear 0x1000..0x3fff for the page tables
-    "c70600100320 c70600200330 c70600308300"  # PML4 -> PDPT -> PD -> the first 2 MiB, identical
-    "0f0116807c"  # lgdt 0x7c80
-    "0f20e0 0c20 0f22e0"  # cr4 |= PAE
-    "66b800100000 0f22d8"  # cr3 = 0x1000
-    "66b9800000c0 0f32 80cc01 0f30"  # EFER |= LME
-    "0f20c0 660d01000080 0f22c0"  # cr0 |= PG | PE
-    "ea5b7c0800"  # ljmp 8:0x7c5b, 64-bit from here
-    "be867c0000 66baf803"  # esi = 0x7c86 (the line); dx = 0x3f8
-    "ac 84c0 7403 ee ebf8"  # lodsb; until it is 0: out dx, al
-    "f4 ebfd"  # hlt, for ever
-)
-DESCRIPTORS = bytes(8) + bytes.fromhex("00000000009a2000")  # null, 64-bit code
-
-
-def boot_sector(line: bytes = LINE) -> bytes:
-    """Return a disk's first sector: the code, at 0x70 the descriptors, at 0x86 the line."""
-    register = struct.pack("<HI", 15, 0x7C70)
-    tables = (DESCRIPTORS + register).ljust(0x16, b"\0")
-    sector = CODE.ljust(0x70, b"\0") + tables + line + b"\n\0"
-    return sector.ljust(510, b"\0") + struct.pack("<H", 0xAA55)
-
-
-def probe(accelerator: str, deadline: float = DEADLINE_SECONDS) -> str:
-    """Run the probe guest; return why it failed, empty when it printed its line."""
-    # nova's default, host-model, offers guests what the host has.
-    cpu = "host" if accelerator == "kvm" else "max"
-    disk = Path(f"/tmp/probe-{os.getpid()}.img")  # noqa: S108 - the pod's own scratch
-    disk.write_bytes(boot_sector().ljust(1 << 20, b"\0"))
-    command = (
-        EMULATOR, "-machine", f"pc,accel={accelerator}", "-cpu", cpu, "-m", "32", "-nodefaults",
-        "-display", "none", "-no-reboot", "-serial", "stdio",
-        "-drive", f"file={disk},format=raw,if=ide",
-    )  # fmt: skip
-    try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-    except OSError as error:
-        return f"{EMULATOR} could not be run: {error}"
-    try:
-        return _listen(process, deadline)
-    finally:
-        process.kill()
-        process.communicate()
-        disk.unlink()
-
-
-def _listen(process: "subprocess.Popen[bytes]", deadline: float) -> str:
-    assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
-    heard, end = b"", time.monotonic() + deadline
-    while LINE not in heard:
-        left = end - time.monotonic()
-        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
-            return f"a probe guest printed nothing within {deadline:.0f} s"
-        chunk = os.read(process.stdout.fileno(), 4096)
-        if not chunk:
-            words = heard.decode(errors="replace").strip()[-300:]
-            return f"a probe guest could not run: {words or 'QEMU ended without a word'}"
-        heard += chunk
-    return ""
-
-
-def judge(wanted: str, cached: Verdict | None) -> Verdict:
-    """Return what runs guests here.
+    QEMU without KVM gets no model of the host's CPU unless the user asks for a model: what it
+    cannot emulate would be missing in the guest.
 
     Args:
-        wanted: Auto, or what the pool insists on.
-        cached: the outcome of an earlier probe since this kernel was started, if any.
+        virt_type: kvm or qemu.
+        options: the user's and our own options of nova's section [libvirt].
     """
-    if wanted != "Auto":
-        return Verdict(wanted, "set by the pool's virtType")
-    if not KVM.exists():
-        return Verdict("qemu", "the node has no /dev/kvm")
-    if cached is not None:
-        return cached
-    trouble = probe("kvm")
-    if trouble:
-        return Verdict("qemu", f"/dev/kvm is there, but {trouble}")
-    return Verdict("kvm", "a probe guest ran under KVM")
+    mode = options.get("cpu_mode", "")
+    if not mode or (virt_type == "qemu" and mode == "host-passthrough"):
+        mode = "host-model" if virt_type == "kvm" else "none"
+    models = _list(options.get("cpu_models", ""))
+    return GuestModel(
+        virt_type=virt_type,
+        cpu_mode=mode,
+        machine_type=_machine_type(options.get("hw_machine_type", "")),
+        cpu_model=models[0] if mode == "custom" and models else "",
+        cpu_flags=_list(options.get("cpu_model_extra_flags", "")) if mode != "none" else (),
+    )
 
 
-def load(file: Path, boot: str) -> Verdict | None:
-    """Return the outcome kept in a file, if it is of this boot of the kernel."""
-    try:
-        data = json.loads(file.read_text())
-        return Verdict(data["virt_type"], data["reason"]) if data["boot"] == boot else None
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.strip("'\" ").split(",") if part.strip())
 
 
-def nova_options(verdict: Verdict) -> str:
-    """Return the node's own part of nova.conf."""
-    options = {"virt_type": verdict.virt_type}
-    if verdict.virt_type == "qemu":
-        options["cpu_mode"] = "none"
+def _machine_type(text: str) -> str:
+    """Return the machine type of an option such as "x86_64=q35,aarch64=virt"."""
+    pairs = (part.partition("=") for part in _list(text))
+    chosen = {architecture.strip(): machine.strip() for architecture, _, machine in pairs}
+    return chosen.get(ARCHITECTURE) or MACHINE_TYPE
+
+
+def nova_options(model: GuestModel) -> str:
+    """Return the node's own part of nova.conf: exactly what the probe guest ran with."""
+    options = {
+        "virt_type": model.virt_type,
+        "cpu_mode": model.cpu_mode,
+        "hw_machine_type": f"{ARCHITECTURE}={model.machine_type}",
+    }
     return "[libvirt]\n" + "".join(f"{name} = {value}\n" for name, value in options.items())
 
 
-def program(_: Sequence[str]) -> None:
-    """Decide, write nova's identity and options, and report."""
+def judge(
+    wanted: str,
+    options: Mapping[str, str],
+    *,
+    has_kvm: bool,
+    attempt: Callable[[GuestModel], Outcome],
+) -> Verdict:
+    """Return what runs guests here.
+
+    Args:
+        wanted: Auto, or the one that the pool asks for.
+        options: nova's section [libvirt].
+        has_kvm: whether the node has /dev/kvm.
+        attempt: runs the probe guest, or returns how it went.
+    """
+    failures, at = [], ""
+    candidates = ("kvm", "qemu") if wanted == "Auto" else (wanted,)
+    for virt_type in candidates:
+        if virt_type == "kvm" and not has_kvm:
+            failures.append("the node has no /dev/kvm")
+            continue
+        model = guest_model(virt_type, options)
+        outcome = attempt(model)
+        at = max(at, outcome.at)
+        if not outcome.failure:
+            ran = f"a probe guest ran under {NAMES[virt_type]} ({outcome.seconds:.1f} s)"
+            reason = "; ".join((*failures, ran))
+            return Verdict(model=model, proven=True, reason=reason, at=at)
+        failures.append(f"{NAMES[virt_type]}: {outcome.failure}")
+    model = guest_model(candidates[-1], options)
+    return Verdict(model=model, proven=False, reason="; ".join(failures), at=at)
+
+
+def attempts(
+    memory: Memory, run: Callable[[GuestModel], Outcome]
+) -> tuple[Callable[[GuestModel], Outcome], dict[str, Outcome]]:
+    """Return an attempt that runs only what is not remembered, and the outcomes it has used."""
+    used: dict[str, Outcome] = {}
+
+    def attempt(model: GuestModel) -> Outcome:
+        name = probe_memory.label(model)
+        used[name] = memory.outcomes.get(name) or run(model)
+        return used[name]
+
+    return attempt, used
+
+
+def probe(hypervisor: Virsh, model: GuestModel) -> Outcome:
+    """Run the probe guest once."""
+    node.log(f"A probe guest is tried with {model}")
+    began = time.monotonic()
+    failure = probe_guest.run(hypervisor, model)
+    outcome = Outcome(
+        failure=failure,
+        seconds=round(time.monotonic() - began, 1),
+        at=_now(),
+    )
+    node.log(f"After {outcome.seconds} s: {failure or 'it ran'}")
+    return outcome
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def examine(wanted: str, request: str) -> tuple[Verdict, str]:
+    """Return what runs guests on this node, and the request that this answers.
+
+    Args:
+        wanted: Auto, kvm or qemu.
+        request: a request to probe again, empty for none.
+    """
+    hypervisor = Virsh()
+    node.wait_for("the node's libvirtd", hypervisor.answers, LIBVIRTD_SECONDS)
+    probe_guest.prepare(GUEST)
+    held = probe_memory.key(
+        boot=BOOT_ID.read_text().strip(),
+        kernel=platform.release(),
+        qemu=hypervisor.version(),
+        cpuinfo=CPUINFO.read_text(),
+        image=probe_memory.image_identity(RELEASE, GUEST / "vmlinuz", GUEST / "initrd"),
+    )
+    file = STATE / "stackroles-probe.json"
+    with _alone(STATE / "stackroles-probe.lock"):
+        memory = probe_memory.load(file, held, request)
+        attempt, used = attempts(memory, lambda model: probe(hypervisor, model))
+        options = libvirt_options(NOVA_CONFIG.read_text())
+        verdict = judge(wanted, options, has_kvm=kvm.DEVICE.exists(), attempt=attempt)
+        # Where nothing ran the next start tries again.
+        outcomes = {**memory.outcomes, **used} if verdict.proven else {}
+        probe_memory.save(file, held, replace(memory, outcomes=outcomes))
+    return verdict, memory.request
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Hold a lock: a probe on request and one before nova-compute have one domain."""
+    with file.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def program(arguments: Sequence[str]) -> None:
+    """Probe, write nova's identity and options, and report; with "again" only probe and report."""
     settings, name = node.settings(), node.node_name()
-    boot = f"{platform.release()} {BOOT_ID.read_text().strip()}"
-    memory = STATE / "stackroles-probe.json"
-    verdict = judge(settings["virtType"], load(memory, boot))
-    if settings["virtType"] == "Auto":
-        memory.write_text(json.dumps(asdict(verdict) | {"boot": boot}))
-    compute = persisted(STATE / "compute_id", identity("compute", settings["cloud"], name))
-    CONFIG.write_text(nova_options(verdict))
-    (STATE / "instances").mkdir(exist_ok=True)  # nova measures its file system before it makes it
-    host = persisted(HOST_UUID, identity("libvirt", settings["cloud"], name))
-    report = {
-        "virtType": verdict.virt_type, "virtReason": verdict.reason,
-        "computeId": compute, "hostUuid": host,
-    }  # fmt: skip
-    node.last_words(json.dumps(report))
-    node.log(json.dumps(report))
+    compute = host_identity.persisted(
+        STATE / "compute_id", host_identity.identity("compute", settings["cloud"], name)
+    )
+    host = host_identity.persisted(
+        host_identity.HOST_UUID, host_identity.identity("libvirt", settings["cloud"], name)
+    )
+    verdict, request = examine(settings["virtType"], os.environ.get("PROBE_REQUEST", ""))
+    if AGAIN not in arguments:
+        NODE_CONFIG.write_text(nova_options(verdict.model))
+        # nova measures its file system before it makes it.
+        (STATE / "instances").mkdir(exist_ok=True)
+    report = ProbeReport(
+        virt_type=verdict.model.virt_type,
+        proven=verdict.proven,
+        reason=verdict.reason,
+        cpu_mode=verdict.model.cpu_mode,
+        machine_type=verdict.model.machine_type,
+        probed_at=verdict.at or _now(),
+        request=request,
+        compute_id=compute,
+        host_uuid=host,
+    ).to_json()
+    node.last_words(report)
+    node.log(report)
 
 
 if __name__ == "__main__":

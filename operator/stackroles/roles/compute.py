@@ -29,6 +29,8 @@ LIBVIRT_STATE = HostMount("/var/lib/libvirt", "/var/lib/libvirt")
 # With the node's /dev/pts: a guest's console is a terminal that QEMU opened in libvirt's pod.
 DEVICES = HostMount("/dev", "/dev", type="Directory")
 LIBVIRT_RUN = HostMount("/run/libvirt", "/run/libvirt")
+# QEMU writes there why a guest stopped; the probe quotes it, and guests outlive libvirt's pod.
+LIBVIRT_LOG = HostMount("/var/log/libvirt", "/var/log/libvirt")
 
 
 def agent(module: str, *arguments: str) -> tuple[str, ...]:

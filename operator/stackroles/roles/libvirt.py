@@ -37,7 +37,9 @@ LIBVIRT = RoleDefinition(
         Container(
             name="libvirt",
             command=compute.agent("libvirt"),
-            security=compute.node_root("starts QEMU and puts it into cgroups of the node"),
+            security=compute.node_root(
+                "starts QEMU, puts it into cgroups of the node and gives guests /dev/kvm"
+            ),
             startup=Probe(command=_ALIVE, period=2, failures=150),
             readiness=Probe(command=_ALIVE, period=20, timeout=10),
             no_liveness_because="a restart would break migrations and snapshots under way",
@@ -52,7 +54,7 @@ LIBVIRT = RoleDefinition(
                 # Definitions of guests must outlive the pod.
                 HostMount("/etc/libvirt/qemu", "/etc/libvirt/qemu"),
                 ScratchMount("cache-libvirt", "/var/cache/libvirt"),
-                ScratchMount("log-libvirt", "/var/log/libvirt"),
+                compute.LIBVIRT_LOG,
                 compute.DEVICES,
                 HostMount("/sys/fs/cgroup", "/sys/fs/cgroup", type="Directory"),
             ),

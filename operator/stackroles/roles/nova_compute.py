@@ -40,6 +40,33 @@ _BROKER = SecretEnv("OS_DEFAULT__TRANSPORT_URL", "nova", "transport-url")
 _CLIENTS = common.passwords("nova", "placement", "neutron", "service_user")
 
 
+def probe(request: str | None = None) -> Container:
+    """Return the container in which a node shows what runs guests there.
+
+    Args:
+        request: a request to probe again, without which nothing of nova-compute is written; None
+            before nova-compute starts.
+    """
+    again = request is not None
+    return Container(
+        name=PROBE,
+        image="libvirt",
+        command=compute.agent("virt_probe", *(("again",) if again else ())),
+        security=compute.node_root("runs a guest through libvirtd and writes the node's identity"),
+        no_liveness_because="it ends by itself",
+        env=(*compute.AGENT_ENV, *((Env("PROBE_REQUEST", request),) if request else ())),
+        mounts=(
+            *compute.AGENT_MOUNTS,
+            *(() if again else (_NODE,)),
+            compute.NOVA_STATE,
+            compute.LIBVIRT_STATE,
+            compute.LIBVIRT_RUN,
+            compute.LIBVIRT_LOG,
+        ),
+        resources=Amount(cpu="50m", memory="64Mi", memory_limit="512Mi"),
+    )
+
+
 def files(pool: Pool) -> Mapping[str, str]:
     """Return the configuration of nova-compute and the settings of the probe."""
     cloud = pool.cloud
@@ -89,23 +116,7 @@ NOVA_COMPUTE = RoleDefinition(
     host_network=True,
     grace_period=75,
     needs=("nova-conductor", "nova-api", "placement", "keystone"),
-    init=(
-        Container(
-            name=PROBE,
-            image="libvirt",
-            command=compute.agent("virt_probe"),
-            security=compute.node_root("tries /dev/kvm and writes the node's identity"),
-            no_liveness_because="it ends by itself",
-            env=compute.AGENT_ENV,
-            mounts=(
-                *compute.AGENT_MOUNTS,
-                _NODE,
-                compute.NOVA_STATE,
-                compute.LIBVIRT_STATE,
-            ),
-            resources=Amount(cpu="50m", memory="64Mi", memory_limit="512Mi"),
-        ),
-    ),
+    init=(probe(),),
     containers=(
         Container(
             name="nova-compute",

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stackroles.agents import libvirt, node, nova_compute, ovn_controller, virt_probe
-from stackroles.agents.virt_probe import Verdict
+from stackroles.agents import host_identity, libvirt, node, nova_compute, ovn_controller
 
 SETTINGS = {
     "interface": "eth1",
@@ -46,89 +45,19 @@ def test_a_node_that_may_carry_no_gateways_says_so() -> None:
 
 def test_identities_are_stable_and_differ_by_node_cloud_and_purpose() -> None:
     names = [
-        virt_probe.identity(purpose, cloud, name)
+        host_identity.identity(purpose, cloud, name)
         for purpose in ("compute", "libvirt")
         for cloud in ("ns/a", "ns/b")
         for name in ("n1", "n2")
     ]
     assert len(set(names)) == len(names)
-    assert virt_probe.identity("compute", "ns/a", "n1") == names[0]
+    assert host_identity.identity("compute", "ns/a", "n1") == names[0]
 
 
 def test_an_identity_on_disk_is_never_replaced(tmp_path: Path) -> None:
     file = tmp_path / "nova" / "compute_id"
-    assert virt_probe.persisted(file, "one") == "one"
-    assert virt_probe.persisted(file, "two") == "one"
-
-
-def test_the_probe_guests_disk_is_one_bootable_sector_with_its_line() -> None:
-    sector = virt_probe.boot_sector()
-    assert len(sector) == 512
-    assert sector[-2:] == b"\x55\xaa"
-    assert sector[0x86:].startswith(virt_probe.LINE + b"\n\0")
-    assert sector[0x80:0x86] == bytes.fromhex("0f00707c0000")  # limit and address of the table
-
-
-def test_what_the_pool_insists_on_is_not_probed() -> None:
-    assert virt_probe.judge("kvm", None) == Verdict("kvm", "set by the pool's virtType")
-
-
-def test_a_node_without_kvm_runs_qemu_and_says_why(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(virt_probe, "KVM", tmp_path / "kvm")
-    assert virt_probe.judge("Auto", None) == Verdict("qemu", "the node has no /dev/kvm")
-
-
-def fake_emulator(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, kvm: bool = True
-) -> None:
-    program = tmp_path / virt_probe.EMULATOR
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    if kvm:
-        (tmp_path / "kvm").touch()
-    monkeypatch.setattr(virt_probe, "KVM", tmp_path / "kvm")
-    monkeypatch.setattr(virt_probe, "DEADLINE_SECONDS", 0.5)
-
-
-def test_kvm_is_taken_after_the_probe_guest_has_spoken(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    fake_emulator(monkeypatch, tmp_path, f"echo '{virt_probe.LINE.decode()}'; exec sleep 60")
-    assert virt_probe.judge("Auto", None).virt_type == "kvm"
-
-
-def test_a_probe_guest_that_cannot_run_is_quoted(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    fake_emulator(monkeypatch, tmp_path, "echo 'failed to set MSR 0x10a' >&2; exit 1")
-    verdict = virt_probe.judge("Auto", None)
-    assert verdict.virt_type == "qemu"
-    assert "failed to set MSR 0x10a" in verdict.reason
-
-
-def test_a_probe_guest_that_stays_silent_means_qemu(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    fake_emulator(monkeypatch, tmp_path, "exec sleep 60")
-    trouble = virt_probe.probe("kvm", deadline=0.3)
-    assert "printed nothing" in trouble
-
-
-def test_an_earlier_outcome_counts_for_the_same_boot_only(tmp_path: Path) -> None:
-    file = tmp_path / "probe.json"
-    file.write_text(json.dumps({"virt_type": "kvm", "reason": "it ran", "boot": "b1"}))
-    assert virt_probe.load(file, "b1") == Verdict("kvm", "it ran")
-    assert virt_probe.load(file, "b2") is None
-    file.write_text("{")
-    assert virt_probe.load(file, "b1") is None
-
-
-def test_qemu_gets_no_cpu_model_of_the_host() -> None:
-    assert "cpu_mode = none" in virt_probe.nova_options(Verdict("qemu", ""))
-    assert "cpu_mode" not in virt_probe.nova_options(Verdict("kvm", ""))
+    assert host_identity.persisted(file, "one") == "one"
+    assert host_identity.persisted(file, "two") == "one"
 
 
 def tree(root: Path, *groups: str) -> None:

@@ -75,7 +75,9 @@ class ComputePoolSpec(Model):
         description="Labels by which nodes are chosen."
     )
     virt_type: VirtType = Field(
-        VirtType.AUTO, description="Auto takes KVM only after a probe guest has run on the node."
+        VirtType.AUTO,
+        description="What runs guests. A probe guest must have run with it on the node before the "
+        "node takes any: Auto tries KVM, and QEMU where KVM fails; kvm and qemu try only that.",
     )
     network: PoolNetwork = Field(
         default_factory=PoolNetwork, description="Tunnels and provider network."
@@ -170,7 +172,26 @@ class ComputeNodeStatus(Status):
         None, max_length=32, description="nova's view: up or down, enabled or disabled."
     )
     virt_type: str | None = Field(None, max_length=16, description="kvm or qemu.")
-    virt_reason: str | None = Field(None, max_length=1024, description="Why that was chosen.")
+    virt_proven: bool | None = Field(None, description="Whether a probe guest ran with it.")
+    virt_reason: str | None = Field(
+        None,
+        max_length=1024,
+        description="How the probe guest ran, and why something better did not, in the "
+        "hypervisor's own words.",
+    )
+    cpu_mode: str | None = Field(
+        None, max_length=32, description="nova's cpu_mode that the probe guest ran with."
+    )
+    machine_type: str | None = Field(
+        None, max_length=64, description="Machine type that the probe guest ran with."
+    )
+    probed_at: str | None = Field(None, max_length=40, description="When the probe guest ran.")
+    probe_request: str | None = Field(
+        None,
+        max_length=253,
+        description="The annotation stackroles.io/probe, or the operator's own request, that this "
+        "probe answers.",
+    )
     compute_id: str | None = Field(None, max_length=64, description="nova's identity of the host.")
     host_uuid: str | None = Field(
         None, max_length=64, description="libvirt's identity of the host."

@@ -94,6 +94,7 @@ class Reason(StrEnum):
     NO_NODES = "NoNodes", ConditionType.AVAILABLE, "False"
     NODES_UNAVAILABLE = "NodesUnavailable", ConditionType.AVAILABLE, "False"
     NODES_UNKNOWN = "NodesUnknown", ConditionType.AVAILABLE, "Unknown"
+    PROBE_GUEST_FAILED = "ProbeGuestFailed", ConditionType.AVAILABLE, "False"
     WAITING_FOR_CONTROLLER = "WaitingForController", ConditionType.PROGRESSING, "True"
     ENROLLING = "Enrolling", ConditionType.PROGRESSING, "True"
     LEAVING = "Leaving", ConditionType.PROGRESSING, "True"

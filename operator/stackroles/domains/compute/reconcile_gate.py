@@ -74,8 +74,7 @@ def _gate(node: Object, host: Host, pods: Sequence[Object], reports: Reports) ->
 def _probed(pods: Sequence[Object]) -> tuple[bool | None, str, str]:
     """Return whether a probe guest ran on a node, how it ended, and the request it answered."""
     report = read_report(pods, nova_compute.PROBE)
-    proven = {"True": True, "False": False}.get(report.get("proven", ""))
-    return proven, report.get("virtReason", ""), report.get("request", "")
+    return (report.proven, report.reason, report.request) if report else (None, "", "")
 
 
 def builds_of(gate: HostGate | None) -> Builds:

@@ -1,6 +1,5 @@
 """ComputeNode: made for each node of a pool, and its status."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -78,7 +77,7 @@ def pods_by_node(context: Context, pool: Pool) -> dict[str, list[Object]]:
 
 async def report_node(context: Context, resource: Object, observed: ObservedNode) -> None:
     """Write the status of one ComputeNode, if it differs."""
-    report: Mapping[str, str] = read_report(observed.pods, nova_compute.PROBE)
+    report = read_report(observed.pods, nova_compute.PROBE)
     status = assess_node(observed, report, previous_status(resource), context.look(resource))
     await context.cluster.patch_status(resource, dump(status))
 

@@ -1,14 +1,15 @@
 """From what was observed of a compute node to its status."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from stackroles.agents.node_protocol import BuildFailure, NodeReport
+from stackroles.agents.probe_report import ProbeReport
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, InstanceStates
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.constants import ANNOTATION_PROBE
 from stackroles.domains.compute.status_instances import (
     Instance,
     assess_guests,
@@ -17,7 +18,7 @@ from stackroles.domains.compute.status_instances import (
     differences,
 )
 from stackroles.workloads.conditions import Finding, Look, all_conditions, conditions_of
-from stackroles.workloads.pod import first_finding, is_ready
+from stackroles.workloads.pod import containers_of, first_finding, is_ready
 
 Object = Mapping[str, Any]
 _GONE = (
@@ -97,37 +98,41 @@ class ObservedNode:
     outdated: tuple[str, ...] = ()
 
 
-def read_report(pods: Iterable[Object], probe: str) -> dict[str, str]:
-    """Return what the probe of a node left in its termination message; empty before it ran."""
-    for pod in pods:
-        for container in pod.get("status", {}).get("initContainerStatuses") or ():
-            ended = container.get("state", {}).get("terminated") or {}
-            if container["name"] == probe and ended.get("exitCode") == 0:
-                return _parse(ended.get("message") or "")
-    return {}
+def read_report(pods: Iterable[Object], probe: str) -> ProbeReport | None:
+    """Return the newest report that a node's probes left in their termination messages.
+
+    Args:
+        pods: pods of the node, those of probes on request among them.
+        probe: the name of the container that probes.
+    """
+    reports = (_report_of(pod, probe) for pod in pods)
+    found = [report for report in reports if report is not None]
+    return max(found, key=lambda report: (report.probed_at, report.request), default=None)
 
 
-def _parse(text: str) -> dict[str, str]:
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return {}
-    return {str(k): str(v) for k, v in content.items()} if isinstance(content, dict) else {}
+def _report_of(pod: Object, probe: str) -> ProbeReport | None:
+    for container in containers_of(pod):
+        ended = container.get("state", {}).get("terminated") or {}
+        if container["name"] == probe and ended.get("exitCode") == 0:
+            return ProbeReport.from_json(ended.get("message") or "")
+    return None
 
 
 def assess_node(
-    observed: ObservedNode, report: Mapping[str, str], previous: ComputeNodeStatus, look: Look
+    observed: ObservedNode, report: ProbeReport | None, previous: ComputeNodeStatus, look: Look
 ) -> ComputeNodeStatus:
     """Return the status of a ComputeNode.
 
     Args:
         observed: the node.
-        report: what its probe said, empty when it is not known now.
+        report: what its probe guest showed, None when that is not known now.
         previous: the status so far.
         look: when this was.
     """
     new = previous.state not in (READY, UNAVAILABLE)
-    available, progressing = _node_available(observed), _node_progressing(observed, look.now, new)
+    probed = report or _probed_before(previous)
+    available = _unproven(probed) or _node_available(observed)
+    progressing = _node_progressing(observed, look.now, new)
     state = _state(observed, available, previous.state, new=new)
     differing = _differences(observed, previous, look.now)
     guests = assess_guests(
@@ -143,10 +148,15 @@ def assess_node(
         ),
         state=state,
         service_state=_service_state(observed, previous),
-        virt_type=report.get("virtType") or previous.virt_type,
-        virt_reason=report.get("virtReason") or previous.virt_reason,
-        compute_id=report.get("computeId") or previous.compute_id,
-        host_uuid=report.get("hostUuid") or previous.host_uuid,
+        virt_type=probed.virt_type or None,
+        virt_proven=probed.proven if probed.virt_type else None,
+        virt_reason=probed.reason or None,
+        cpu_mode=probed.cpu_mode or None,
+        machine_type=probed.machine_type or None,
+        probed_at=probed.probed_at or None,
+        probe_request=probed.request or None,
+        compute_id=probed.compute_id or previous.compute_id,
+        host_uuid=probed.host_uuid or previous.host_uuid,
         **_numbers(observed, previous),
         libvirt_states=_libvirt_states(observed.report),
         differences=differing,
@@ -155,6 +165,32 @@ def assess_node(
         guest_probe=observed.builds.request or None,
         outdated=observed.outdated,
         children=(),
+    )
+
+
+def _probed_before(previous: ComputeNodeStatus) -> ProbeReport:
+    """Return the report that a status was made of; a node that was never probed proves nothing."""
+    return ProbeReport(
+        virt_type=previous.virt_type or "",
+        proven=previous.virt_proven is not False,
+        reason=previous.virt_reason or "",
+        cpu_mode=previous.cpu_mode or "",
+        machine_type=previous.machine_type or "",
+        probed_at=previous.probed_at or "",
+        request=previous.probe_request or "",
+        compute_id=previous.compute_id or "",
+        host_uuid=previous.host_uuid or "",
+    )
+
+
+def _unproven(probed: ProbeReport) -> Finding | None:
+    """Return why a node takes no guests although all its agents may run."""
+    if probed.proven:
+        return None
+    return Finding(
+        Reason.PROBE_GUEST_FAILED,
+        f"No guest runs here. {probed.reason}. Tried again when nova-compute's pod starts, or by: "
+        f"kubectl annotate computenode <name> {ANNOTATION_PROBE}=$(date +%s) --overwrite",
     )
 
 

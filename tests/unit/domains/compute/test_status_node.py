@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from stackroles.agents.probe_report import ProbeReport
 from stackroles.api.v1alpha1.common import Condition, dump
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
 from stackroles.api.v1alpha1.conditions import Reason
@@ -34,7 +35,7 @@ def node(
     **changes: Any,
 ) -> ComputeNodeStatus:
     observed = ObservedNode(host=host, pods=[READY_POD], roles=1, mapped=mapped, **changes)
-    return assess_node(observed, {}, previous or ComputeNodeStatus(), LOOK)
+    return assess_node(observed, None, previous or ComputeNodeStatus(), LOOK)
 
 
 def said(status: ComputeNodeStatus | ComputePoolStatus, kind: str) -> tuple[str, str, str]:
@@ -83,7 +84,7 @@ def test_a_node_whose_agent_crashes_quotes_it() -> None:
         },
     }
     observed = ObservedNode(host=None, pods=[pod], roles=5, mapped=False)
-    status = assess_node(observed, {}, ComputeNodeStatus(), LOOK)
+    status = assess_node(observed, None, ComputeNodeStatus(), LOOK)
     assert said(status, "Progressing")[1] == "Crashing"
     assert "no interface eth7" in said(status, "Progressing")[2]
 
@@ -95,14 +96,45 @@ def test_the_probes_report_is_read_and_outlives_its_pod() -> None:
     observed = ObservedNode(host=SERVING, pods=[], roles=0, mapped=True)
     status = assess_node(observed, report, ComputeNodeStatus(), LOOK)
     assert (status.virt_type, status.compute_id) == ("kvm", "c")
-    assert assess_node(observed, {}, status, LOOK).virt_type == "kvm"
+    assert (status.virt_proven, status.state) == (True, "Ready")
+    assert assess_node(observed, None, status, LOOK).virt_type == "kvm"
+
+
+def test_a_node_on_which_no_probe_guest_ran_is_not_ready_in_the_hypervisors_words() -> None:
+    failed = ProbeReport(virt_type="kvm", proven=False, reason="KVM: emulation failure")
+    observed = ObservedNode(host=SERVING, pods=[READY_POD], roles=1, mapped=True)
+    status = assess_node(observed, failed, ComputeNodeStatus(), LOOK)
+    assert (status.state, status.virt_proven) == ("Enrolling", False)
+    assert said(status, "Available")[:2] == ("False", "ProbeGuestFailed")
+    assert "KVM: emulation failure" in said(status, "Available")[2]
+    assert "stackroles.io/probe" in said(status, "Available")[2]
+    assert said(status, "Ready")[0] == "False"
+    # Neither a pod that restarts nor a silent cloud makes up for it.
+    later = assess_node(observed, None, status, LOOK)
+    assert (later.state, later.virt_reason) == ("Enrolling", "KVM: emulation failure")
+    proven = ProbeReport(virt_type="kvm", reason="a probe guest ran under KVM")
+    assert assess_node(observed, proven, later, LOOK).state == "Ready"
+
+
+def probe_pod(report: ProbeReport, kind: str = "initContainerStatuses") -> dict[str, Any]:
+    ended = {"terminated": {"exitCode": 0, "message": report.to_json()}}
+    return {"status": {kind: [{"name": "virt-probe", "state": ended}]}}
+
+
+def test_the_newest_of_a_nodes_reports_counts() -> None:
+    at = "2026-01-01T00:00:0{}+00:00"
+    first = ProbeReport(virt_type="kvm", probed_at=at.format(1))
+    asked = ProbeReport(virt_type="qemu", probed_at=at.format(2), request="r1")
+    pods = [probe_pod(asked, "containerStatuses"), probe_pod(first)]
+    assert read_report(pods, "virt-probe") == asked
+    assert read_report(pods[1:], "virt-probe") == first
 
 
 @pytest.mark.parametrize("message", ["", "not json", "[1]"])
 def test_a_report_that_is_none_is_left_out(message: str) -> None:
     ended = {"terminated": {"exitCode": 0, "message": message}}
     pod = {"status": {"initContainerStatuses": [{"name": "virt-probe", "state": ended}]}}
-    assert read_report([pod], "virt-probe") == {}
+    assert read_report([pod], "virt-probe") is None
 
 
 def pool(selection: Selection, **nodes: ComputeNodeStatus) -> ComputePoolStatus:
@@ -174,7 +206,7 @@ def test_a_reason_of_another_version_of_the_operator_is_no_error() -> None:
 def test_a_node_that_lost_an_agent_is_recovering_and_so_is_its_pool() -> None:
     whole = node()
     observed = ObservedNode(host=SERVING, pods=[READY_POD], roles=2, mapped=True)
-    lost = assess_node(observed, {}, whole, LOOK)
+    lost = assess_node(observed, None, whole, LOOK)
     assert lost.state == "Ready", "guests are served, and nova still takes more"
     assert said(lost, "Progressing")[1:] == ("Recovering", "1 of 2 agents are ready.")
     status = pool(Selection(selected=2), n1=lost, n2=whole)
