@@ -1,6 +1,5 @@
 """Agents of a compute node, as far as no kernel is needed."""
 
-import json
 import os
 import subprocess
 import sys

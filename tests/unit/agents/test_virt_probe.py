@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from stackroles.agents import kvm, node, probe_guest, probe_memory, virt_probe
+from stackroles.agents import host_identity, kvm, node, probe_guest, probe_memory, virt_probe
 from stackroles.agents.node import AgentError
 from stackroles.agents.probe_guest import Deadline, GuestModel
 from stackroles.agents.probe_memory import Memory, Outcome
@@ -485,7 +485,7 @@ def test_the_program_reports_and_a_restart_costs_no_guest(
     monkeypatch.setattr(virt_probe, "STATE", tmp_path)
     monkeypatch.setattr(virt_probe, "NOVA_CONFIG", files["nova.conf"])
     monkeypatch.setattr(virt_probe, "NODE_CONFIG", files["node.conf"])
-    monkeypatch.setattr(virt_probe.host_identity, "HOST_UUID", files["uuid"])
+    monkeypatch.setattr(host_identity, "HOST_UUID", files["uuid"])
     monkeypatch.setattr(kvm, "DEVICE", files["kvm"])
     monkeypatch.setattr(node, "SETTINGS", tmp_path / "compute.json")
     monkeypatch.setattr(node, "LAST_WORDS", files["words"])

@@ -178,7 +178,7 @@ def test_a_pool_repeats_what_holds_a_node_up() -> None:
         "status": {"containerStatuses": [{"name": "libvirt", "image": "i", "state": waiting}]},
     }
     held = assess_node(
-        ObservedNode(host=None, pods=[pod], roles=5, mapped=False), {}, ComputeNodeStatus(), LOOK
+        ObservedNode(host=None, pods=[pod], roles=5, mapped=False), None, ComputeNodeStatus(), LOOK
     )
     status = pool(Selection(selected=1), n1=held)
     _, reason, message = said(status, "Ready")
