@@ -11,7 +11,7 @@ from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.pool import Pool
 from stackroles.constants import FINALIZER
-from stackroles.domains.compute import reconcile_removal as compute_release
+from stackroles.domains.compute import reconcile_removal
 from stackroles.domains.compute.membership import Enrolment, plan_enrolment
 from stackroles.domains.compute.reconcile_agents import apply_agents, startable
 from stackroles.domains.compute.reconcile_cloud import PoolCloud
@@ -69,7 +69,7 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
     controller = context.cluster.get("CloudController", namespace, name)
     if deleting and (controller is None or await namespace_ends(context, resource)):
         log.warning("The cloud is gone or goes with its namespace: no guest is looked for")
-        await compute_release.abandon(context, resource)
+        await reconcile_removal.abandon(context, resource)
         return
     spec = parse_spec(ComputePoolSpec, resource)
     if controller is None or (spec.suspend and not deleting):
@@ -79,8 +79,8 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
         await refuse(context, resource, suspended or missing_controller(name, namespace))
         return
     pool = pool_of(context, resource, spec, controller)
-    if deleting and not compute_release.present(context, pool):
-        await compute_release.let_go(context, resource)
+    if deleting and not reconcile_removal.present(context, pool):
+        await reconcile_removal.remove_finalizer(context, resource)
         return
     if not context.settings.node_rights:
         # Nodes that cannot be seen are not gone: none may leave for that.
@@ -148,8 +148,8 @@ class PoolPass:
             await agents.report(kept, Known(hosts, mapped, silence, gates))
         rolling = None if failure else await agents.roll()
         trouble, held = await self._cloud_side(enrolment, access, mapped)
-        if self._deleting and not compute_release.present(self._context, self._pool):
-            await compute_release.let_go(self._context, self._resource)
+        if self._deleting and not reconcile_removal.present(self._context, self._pool):
+            await reconcile_removal.remove_finalizer(self._context, self._resource)
             return
         leaving = Finding(Reason.LEAVING, held.message) if held else None
         reconciled = held if held and self._deleting else _reconciled(failure)
@@ -174,7 +174,7 @@ class PoolPass:
         kept = (*enrolment.members, *enrolment.enrol)
         for name in kept:
             await enrol(self._context, self._resource, self._pool, name)
-        reason = compute_release.closing_reason(self._pool)
+        reason = reconcile_removal.disabled_reason(self._pool)
         closed = {n for n, host in hosts.items() if not host.enabled and host.reason == reason}
         for name in sorted({*enrolment.leaving, *closed} - {*kept}):
             await record(self._context, self._resource, self._pool, name)
@@ -196,23 +196,25 @@ class PoolPass:
             What is wrong with hosts that stay, and what holds up those that leave.
         """
         if access is None:
-            held = compute_release.unasked(self._context, self._resource, self._cloud.unasked)
+            held = reconcile_removal.unavailable(self._context, self._resource, self._cloud.unasked)
             return None, held if self._deleting else None
         kept = {*enrolment.members, *enrolment.enrol}
         nodes = nodes_of(self._context, self._pool)
         settled = all(previous_status(node).state == READY for node in nodes.values())
-        reason = compute_release.closing_reason(self._pool)
+        reason = reconcile_removal.disabled_reason(self._pool)
         names = kept | nodes.keys()
         self._cloud.watch_hosts(access, names, reason, settled=settled and bool(nodes))
         hosts, _, _ = self._cloud.hosts()
-        if any(compute_release.is_closed(hosts[name]) for name in kept & hosts.keys()):
+        if any(
+            reconcile_removal.is_disabled_for_leaving(hosts[name]) for name in kept & hosts.keys()
+        ):
             await self._take_back(access, kept)
         trouble = self._place(access, {name: hosts.get(name) for name in kept & mapped})
         leaving = {*enrolment.leaving, *nodes.keys()} - kept
         if not leaving:
-            compute_release.stay(self._context, self._resource)
+            reconcile_removal.cancel(self._context, self._resource)
             return trouble, None
-        return trouble, await compute_release.release(
+        return trouble, await reconcile_removal.remove_nodes(
             self._context, self._resource, self._pool, access, leaving
         )
 
@@ -228,12 +230,12 @@ class PoolPass:
 
     async def _take_back(self, access: CloudAccess, kept: Iterable[str]) -> None:
         try:
-            opened = await compute_release.take_back(access, tuple(kept))
+            opened = await reconcile_removal.reenable_hosts(access, tuple(kept))
         except CloudError as error:
             log.warning("Hosts that stay after all could not be opened", error=str(error))
             return
         log.info("Opened compute hosts", nodes=opened)
-        compute_release.stay(self._context, self._resource)
+        reconcile_removal.cancel(self._context, self._resource)
         self._context.poller.refresh(f"{ref_of(self._resource)}/hosts")
 
     async def _report(

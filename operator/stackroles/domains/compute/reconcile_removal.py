@@ -1,7 +1,6 @@
 """How nodes leave a pool: closed to new guests, empty, agents gone, then out of the cloud."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -11,6 +10,7 @@ from stackroles.config.pool import Pool, pool_label
 from stackroles.constants import FINALIZER, LABEL_POOL
 from stackroles.domains.compute.reconcile_node import nodes_of, pods_by_node
 from stackroles.domains.compute.reconcile_view import is_ready_node
+from stackroles.domains.compute.removal import Occupation, Step, decide
 from stackroles.errors import CloudError
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import DEADLINE, CloudAccess
@@ -21,20 +21,20 @@ from stackroles.workloads.conditions import Finding
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
-_LOOK_AGAIN = 10.0
+_RETRY_SECONDS = 10.0
 _SOON = 2.0
-_BETWEEN_LOOKS = 5.0
+_INTERVAL = 5.0
 
 
 _LEAVES = "leaves ComputePool "
 
 
-def closing_reason(pool: Pool) -> str:
+def disabled_reason(pool: Pool) -> str:
     """Return the words under which a pool disables a service."""
     return f"{_LEAVES}{pool.namespace}/{pool.name}"
 
 
-def is_closed(host: Host) -> bool:
+def is_disabled_for_leaving(host: Host) -> bool:
     """Tell whether a pool disabled a host's service; only that is taken back."""
     return not host.enabled and host.reason.startswith(_LEAVES)
 
@@ -53,7 +53,7 @@ def present(context: Context, pool: Pool) -> set[str]:
     return labelled(context, pool) | nodes_of(context, pool).keys()
 
 
-def unasked(context: Context, resource: Object, why: str) -> Finding:
+def unavailable(context: Context, resource: Object, why: str) -> Finding:
     """Return why nodes cannot leave while nobody may ask the cloud."""
     return _blocked(context, resource, f"Guests cannot be counted: {why}.")
 
@@ -65,17 +65,17 @@ async def abandon(context: Context, resource: Object) -> None:
     for node in context.cluster.list("Node"):
         if node["metadata"].get("labels", {}).get(LABEL_POOL) == value:
             await context.cluster.label_node(node, {LABEL_POOL: None})
-    await let_go(context, resource)
+    await remove_finalizer(context, resource)
 
 
-async def let_go(context: Context, resource: Object) -> None:
+async def remove_finalizer(context: Context, resource: Object) -> None:
     """Let the resource of a pool go that has no nodes any more."""
     context.forget(ref_of(resource))
     context.cluster.forget(resource)
     await context.cluster.set_finalizer(resource, present=False)
 
 
-async def release(
+async def remove_nodes(
     context: Context,
     resource: Object,
     pool: Pool,
@@ -100,11 +100,12 @@ async def release(
         return _blocked(
             context, resource, f"The cloud cannot be asked for guests on {where}: {seen.error}."
         )
-    closed: Closed = seen.value if seen is not None else Closed()
-    finding = await _send_away(context, resource, pool, access, closed.free & {*names})
-    occupied = {name: words for name, words in closed.occupied.items() if name in names}
-    if occupied:
-        where = "; ".join(f"{name}: {words}" for name, words in sorted(occupied.items())[:5])
+    occupation: Occupation = seen.value if seen is not None else Occupation()
+    steps = await _unpin(context, pool, _decide(context, pool, names, occupation))
+    finding = await _remove(context, resource, access, _at(steps, Step.REMOVE))
+    blocked, stopping = _at(steps, Step.BLOCK), _at(steps, Step.WAIT)
+    if blocked:
+        where = "; ".join(f"{name}: {occupation.occupied[name]}" for name in blocked[:5])
         return _blocked(
             context,
             resource,
@@ -112,26 +113,42 @@ async def release(
             "confirm or revert resizes; a claim of neither is freed by openstack resource provider "
             "allocation delete.",
         )
-    looked_at = sorted(set(names) - closed.free)
-    if looked_at:
-        words = f"{', '.join(looked_at)} take no new guests; what is on them is looked at twice."
-        return Finding(Reason.DELETING, words)
+    observed = _at(steps, Step.OBSERVE)
+    if observed:
+        return Finding(
+            Reason.DELETING,
+            f"{', '.join(observed)} take no new guests; what is on them is counted twice.",
+        )
+    if finding is None and stopping:
+        context.enqueue(ref_of(resource), _SOON)
+        return Finding(Reason.DELETING, _still_stopping(context, stopping))
     return finding
 
 
-@dataclass(frozen=True)
-class Closed:
-    """Hosts that take no new guests, as last looked at.
+def _decide(
+    context: Context, pool: Pool, names: Collection[str], occupation: Occupation
+) -> dict[str, Step]:
+    pinned, pods = labelled(context, pool), pods_by_node(context, pool)
+    return {
+        name: decide(name, occupation, labelled=name in pinned, pods=len(pods.get(name, ())))
+        for name in sorted(names)
+    }
 
-    Attributes:
-        occupied: what still needs each of them, in words.
-        empty: hosts that nothing needs.
-        free: hosts that nothing needed at the look before, either.
-    """
 
-    occupied: Mapping[str, str] = field(default_factory=dict)
-    empty: frozenset[str] = frozenset()
-    free: frozenset[str] = frozenset()
+def _at(steps: Mapping[str, Step], step: Step) -> list[str]:
+    return [name for name, found in steps.items() if found is step]
+
+
+async def _unpin(context: Context, pool: Pool, steps: Mapping[str, Step]) -> dict[str, Step]:
+    """Take the pool's label from nodes whose turn it is; return the steps after that."""
+    pods = pods_by_node(context, pool)
+    after = dict(steps)
+    for name in _at(steps, Step.UNPIN):
+        node = context.cluster.get("Node", "", name)
+        if node is not None:
+            await context.cluster.label_node(node, {LABEL_POOL: None})
+        after[name] = Step.WAIT if pods.get(name) else Step.REMOVE
+    return after
 
 
 def _watch(
@@ -141,20 +158,17 @@ def _watch(
     access: CloudAccess,
     names: Collection[str],
 ) -> Observation | None:
-    """Have hosts closed and looked at; return what was seen last.
-
-    A guest on its way when its host was closed shows up only a little later, hence two looks.
-    """
+    """Have hosts closed and observed; return what was seen last."""
     poll, wanted = _poll(resource), tuple(sorted(names))
 
-    async def look() -> Closed:
+    async def observe() -> Occupation:
         found = await access.call(
-            "Closing compute hosts", close_hosts, wanted, closing_reason(pool)
+            "Closing compute hosts", close_hosts, wanted, disabled_reason(pool)
         )
         before = context.poller.latest(poll)
         again = before is not None and before.value is not None and not before.error
         empty = frozenset(name for name, occupancy in found.items() if occupancy.empty)
-        return Closed(
+        return Occupation(
             occupied={n: o.words for n, o in found.items() if not o.empty},
             empty=empty,
             free=empty & before.value.empty if before is not None and again else frozenset(),
@@ -162,8 +176,8 @@ def _watch(
 
     context.poller.ensure(
         poll,
-        look,
-        interval=_BETWEEN_LOOKS,
+        observe,
+        interval=_INTERVAL,
         deadline=DEADLINE,
         notify=ref_of(resource),
         target=f"{pool.cloud.uid}/compute",
@@ -171,7 +185,7 @@ def _watch(
     return context.poller.latest(poll)
 
 
-def stay(context: Context, resource: Object) -> None:
+def cancel(context: Context, resource: Object) -> None:
     """Forget what was seen of hosts that were to leave: none is, or one stays after all."""
     context.poller.forget(_poll(resource))
 
@@ -180,37 +194,25 @@ def _poll(resource: Object) -> str:
     return f"{ref_of(resource)}/leaving"
 
 
-async def _send_away(
-    context: Context,
-    resource: Object,
-    pool: Pool,
-    access: CloudAccess,
-    names: Collection[str],
+async def _remove(
+    context: Context, resource: Object, access: CloudAccess, names: Collection[str]
 ) -> Finding | None:
-    """Take agents from empty nodes, then what the cloud knows of them."""
-    for name in sorted(labelled(context, pool) & set(names)):
-        node = context.cluster.get("Node", "", name)
-        if node is not None:
-            await context.cluster.label_node(node, {LABEL_POOL: None})
-    running = pods_by_node(context, pool)
-    gone = sorted(name for name in names if not running.get(name))
-    if gone:
-        try:
-            removed = await access.call("Removing compute hosts", remove_hosts, gone)
-        except CloudError as error:
-            return _blocked(context, resource, f"The cloud keeps {', '.join(gone)}: {error}.")
-        log.info("Removed compute hosts", nodes=gone, removed=removed)
-        # What was seen before names them still.
-        context.poller.forget(f"{ref_of(resource)}/hosts")
-    known = nodes_of(context, pool)
-    for name in gone:
-        if name in known and not known[name]["metadata"].get("deletionTimestamp"):
-            await context.cluster.delete(known[name])
-    stopping = sorted(set(names) - set(gone))
-    if not stopping:
+    """Remove hosts without agents from the cloud, then their ComputeNodes."""
+    if not names:
         return None
-    context.enqueue(ref_of(resource), _SOON)
-    return Finding(Reason.DELETING, _still_stopping(context, stopping))
+    try:
+        removed = await access.call("Removing compute hosts", remove_hosts, names)
+    except CloudError as error:
+        return _blocked(context, resource, f"The cloud keeps {', '.join(names)}: {error}.")
+    log.info("Removed compute hosts", nodes=names, removed=removed)
+    # What was seen before names them still.
+    context.poller.forget(f"{ref_of(resource)}/hosts")
+    namespace = resource["metadata"]["namespace"]
+    for name in names:
+        known = context.cluster.get("ComputeNode", namespace, name)
+        if known is not None and not known["metadata"].get("deletionTimestamp"):
+            await context.cluster.delete(known)
+    return None
 
 
 def _still_stopping(context: Context, names: Collection[str]) -> str:
@@ -224,13 +226,13 @@ def _still_stopping(context: Context, names: Collection[str]) -> str:
     return f"Agents on {', '.join(names)} are stopping.{advice if off else ''}"
 
 
-async def take_back(access: CloudAccess, members: Collection[str]) -> tuple[str, ...]:
+async def reenable_hosts(access: CloudAccess, members: Collection[str]) -> tuple[str, ...]:
     """Open hosts that were to leave, this pool or another, and stay after all; return which."""
     return await access.call("Opening compute hosts", open_hosts, tuple(members), _LEAVES)
 
 
 def _blocked(context: Context, resource: Object, message: str) -> Finding:
-    context.enqueue(ref_of(resource), _LOOK_AGAIN)
+    context.enqueue(ref_of(resource), _RETRY_SECONDS)
     deleting = resource["metadata"].get("deletionTimestamp")
     escape = f" To leave all as it is, remove the finalizer {FINALIZER}." if deleting else ""
     return Finding(Reason.DELETION_BLOCKED, f"{message}{escape}")
