@@ -67,7 +67,8 @@ class World:
 
     def forget_gone(self) -> None:
         """Let the watches tell what the server has deleted."""
-        for kind in ("Job", "Pod", "ConfigMap", "Backup"):
+        kinds = ("Job", "Pod", "ConfigMap", "Backup", "BackupPolicy", "CloudController", "Secret")
+        for kind in kinds:
             for obj in self.cluster.list(kind, "ns"):
                 if self.api.get(kind_of(kind).plural, "ns", obj["metadata"]["name"]) is None:
                     self.cluster.cache.remove(obj)

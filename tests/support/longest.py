@@ -11,6 +11,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.config.pool import Pool
 from stackroles.domains.backup.build import BackupParent, build_cron_job, build_repository_claim
 from stackroles.domains.backup.build_job import AGENTS, Run, build_backup_job, build_inputs
+from stackroles.domains.backup.build_removal import build_removal
 from stackroles.domains.compute.reconcile_node import build_compute_node
 from stackroles.roles import nova_compute, registry
 from stackroles.roles.definition import ServiceDefinition
@@ -102,4 +103,5 @@ def _of_backups() -> Iterator[Object]:
         secrets=(naming.credentials(declared.name, "mariadb"),),
     )
     yield build_backup_job(declared, backup, run)
+    yield from build_removal(declared, backup, policy.name, spec)
     yield build_inputs(backup, {}, dict.fromkeys(AGENTS, ""))

@@ -138,15 +138,19 @@ class Restic:
             raise self._failure(step, code, errors)
         return output
 
+    def exists(self) -> bool:
+        """Return whether the repository exists; raises StepFailed where it does not open."""
+        code, _, errors = self._run("repository", ("cat", "--no-lock", "config"), self._answer)
+        if code and code != NO_REPOSITORY:
+            raise self._failure("repository", code, errors)
+        return code != NO_REPOSITORY
+
     def open(self) -> bool:
         """Make sure that the repository exists and the key opens it; return whether it is new."""
-        code, _, errors = self._run("repository", ("cat", "--no-lock", "config"), self._answer)
-        if code == NO_REPOSITORY:
-            self.run("repository", "init")
-            return True
-        if code:
-            raise self._failure("repository", code, errors)
-        return False
+        if self.exists():
+            return False
+        self.run("repository", "init")
+        return True
 
     def _run(
         self, step: str, arguments: Iterable[str], limit: float | None = None
@@ -171,13 +175,17 @@ class Restic:
         return ResticProcess(command, feed=feed, stall=self._stall, limit=limit, trouble=trouble)
 
     def clean(self, snapshots: Iterable[str]) -> None:
-        """Take away what runs that broke off left behind: locks, snapshots, and their data.
+        """Remove what runs that broke off left behind: locks, snapshots, and their data."""
+        self.unlock()
+        self.forget("repository", snapshots)
+
+    def unlock(self) -> None:
+        """Remove all locks.
 
         Whoever calls this must be alone with the repository, as the operator sees to: restic tells
         a dead run's lock from a live one only on one host, and each run has a pod of its own.
         """
         self.run("repository", "unlock", "--remove-all")
-        self.forget("repository", snapshots)
 
     def forget(self, step: str, snapshots: Iterable[str]) -> None:
         """Remove snapshots, and all data that no snapshot holds."""

@@ -86,7 +86,8 @@ RULES: Final[tuple[Rule, ...]] = (
         group=API_GROUP,
         resources=("backups",),
         verbs=("patch",),
-        why="those of a schedule that a former version made get their present labels",
+        why="their finalizer, under which a recovery set is removed; those of a schedule that a "
+        "former version made get their present labels",
     ),
     Rule(
         scope=Scope.WORKLOADS,

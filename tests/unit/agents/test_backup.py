@@ -15,6 +15,7 @@ import pytest
 from typing_extensions import override
 
 from stackroles.agents.backup import Kept, Plan, Result, manifest, retention, run
+from stackroles.agents.backup_removal import remove
 from stackroles.agents.database_copy import database
 from stackroles.agents.repository import Part, Restic, Sink, Step, StepFailed, directory, file
 from tests.support.alarm import alarm
@@ -78,6 +79,8 @@ elif args[0] == "backup":
     print(json.dumps({{"message_type": "summary", "snapshot_id": name, "data_added_packed": 7}}))
     (locks / str(os.getpid())).unlink()
 elif args[0] == "forget":
+    with (store / "forgotten").open("a") as asked:
+        asked.write(" ".join(args[1:]) + "\\n")
     left = [snapshot for snapshot in kept() if snapshot["id"] not in args]
     (store / "log").write_text("".join(json.dumps(s) + "\\n" for s in left))
 elif args[0] == "dump":
@@ -114,8 +117,9 @@ def wait_for(there: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def restic(store: Path, **limits: float) -> Restic:
-    return Restic(str(store.parent / "restic"), ("set=one", "policy=daily"), "cloud", **limits)
+def restic(store: Path, stall: float = 60.0, answer: float = 60.0) -> Restic:
+    program = str(store.parent / "restic")
+    return Restic(program, ("set=one", "policy=daily"), "cloud", stall=stall, answer=answer)
 
 
 def work(tmp_path: Path) -> Plan:
@@ -417,6 +421,28 @@ def test_what_broke_off_and_what_is_beyond_retention_goes_before_the_copy(
 
     assert (result.ok, result.reason) == (False, "RepositoryFull")
     assert ids(store) == ["b-manifest", "c-manifest", "d-manifest"]
+
+
+def test_a_set_is_removed_its_manifest_first(store: Path) -> None:
+    put(
+        store,
+        of_daily("a", "database", "1"), of_daily("a", "manifest", "2"),
+        of_daily("b", "database", "3"), of_daily("b", "manifest", "4"),
+    )  # fmt: skip
+    (store / "locks" / "dead").touch()
+    asked = store / "forgotten"
+
+    assert remove(restic(store), "daily", "a") == 2
+
+    assert ids(store) == ["b-database", "b-manifest"]
+    assert asked.read_text().splitlines() == ["a-manifest", "--prune a-database"]
+    assert remove(restic(store), "daily", "a") == 0
+    assert remove(restic(store), "other", "b") == 0
+
+
+def test_a_set_in_a_repository_that_is_not_there_is_gone(store: Path) -> None:
+    assert remove(restic(store), "daily", "a") == 0
+    assert not (store / "config").exists()
 
 
 def test_a_run_says_which_set_is_the_oldest_that_is_left(store: Path, tmp_path: Path) -> None:

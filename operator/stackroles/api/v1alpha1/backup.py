@@ -8,6 +8,7 @@ from pydantic import Field
 from stackroles.api.v1alpha1.common import (
     Children,
     Conditions,
+    DeletionPolicy,
     Model,
     Name,
     Quantity,
@@ -122,8 +123,16 @@ class BackupPolicySpec(Model):
         14,
         ge=1,
         le=1000,
-        description="Verified recovery sets to keep. With an older one goes the Backup that the "
-        "schedule made of it; one that a person applied stays, and says BackupExpired.",
+        description="Verified recovery sets of this policy to keep, counted in the repository: "
+        "also those whose Backup is gone. With an older one goes the Backup that the schedule made "
+        "of it; one that a person applied stays, and says BackupExpired.",
+    )
+    deletion_policy: DeletionPolicy = Field(
+        DeletionPolicy.DELETE,
+        description="What becomes of the recovery set when its Backup is deleted: Delete removes "
+        "it first; Retain leaves it in the repository, where it counts for keepLast. It also stays "
+        "when this policy, its CloudController, Secrets or volume are gone, or the repository does "
+        "not answer three times: an Event of the policy, RecoverySetLeft, then says so.",
     )
     suspend: bool = Field(False, description="No scheduled runs while true.")
 

@@ -9,12 +9,12 @@ from stackroles import naming
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_REPOSITORY
-from stackroles.domains.backup.build import (
-    SECURITY,
-    BackupParent,
-    build_pod,
-    claim_name,
-    repository_id,
+from stackroles.domains.backup.build import SECURITY, BackupParent, build_pod, repository_id
+from stackroles.domains.backup.build_repository import (
+    MEMORY_LIMIT,
+    Volumes,
+    items,
+    repository_environment,
 )
 from stackroles.roles.container import (
     AGENT_COMMAND,
@@ -34,11 +34,7 @@ REPOSITORY_PART, DATABASE_PART = "repository", "database"
 AGENTS = (
     "backup.py", "database_copy.py", "progress.py", "repository.py", "restic_process.py",
 )  # fmt: skip
-# restic's collector works harder from here on (GOMEMLIMIT, Go's package runtime); the rest of the
-# limit is for this program and what Go does not count.
-MEMORY_LIMIT, RESTIC_MEMORY = "512Mi", "352MiB"
 _INPUTS, _COPIES, _SECRETS = "/backup/inputs", "/backup/copies", "/backup/secrets"
-_REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
 # The databases of OVN: ovn-nb(5) and ovn-sb(5); ports as in ovn-ctl(8).
 OVN_DATABASES = (("ovn-nb", "OVN_Northbound", 6641), ("ovn-sb", "OVN_Southbound", 6642))
 
@@ -85,9 +81,9 @@ def build_backup_job(cloud: Cloud, parent: BackupParent, run: Run) -> Manifest:
     """
     copies = tuple(_ovn_copy(cloud, *database) for database in OVN_DATABASES)
     main = _main(cloud, parent, run)
-    volumes, mounts = _volumes(parent, run)
-    pod = build_pod(cloud, (*copies, main), volumes, mounts)
-    pod["containers"][0]["env"] += _s3_environment(run.policy)
+    volumes = _volumes(parent, run)
+    pod = build_pod(cloud, (*copies, main), volumes.volumes, volumes.mounts)
+    pod["containers"][0]["env"] += repository_environment(run.policy)
     repository = repository_id(parent.namespace, run.policy_name, run.policy)
     labels = parent.labels(RUN) | {LABEL_REPOSITORY: repository}
     return {
@@ -159,66 +155,19 @@ def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
                 "BACKUP_TOKEN_FILE",
                 f"{_SECRETS}/{secret_name(cloud.name, 'mariadb')}/backup-token",
             ),
-            Env("RESTIC_PASSWORD_FILE", f"{_KEY}/password"),
-            Env("RESTIC_REPOSITORY", _address(run.policy)),
-            Env("GOMEMLIMIT", RESTIC_MEMORY),
         ),
         mounts=(ScratchMount("copies", _COPIES),),
     )
 
 
-def _address(policy: BackupPolicySpec) -> str:
-    s3 = policy.repository.s3
-    if s3 is None:
-        return _REPOSITORY
-    path = "/".join(part for part in (s3.bucket, s3.prefix.strip("/")) if part)
-    return f"s3:{s3.endpoint.rstrip('/')}/{path}"
-
-
-def _volumes(parent: BackupParent, run: Run) -> tuple[list[Manifest], list[Manifest]]:
+def _volumes(parent: BackupParent, run: Run) -> Volumes:
     """Return volumes and the main container's mounts."""
-    volumes: list[Manifest] = []
-    mounts: list[Manifest] = []
-
-    def add(name: str, path: str, source: Manifest, *, read_only: bool = True) -> None:
-        volumes.append({"name": name, **source})
-        mounts.append({"name": name, "mountPath": path, "readOnly": read_only})
-
-    def items(*keys: str) -> list[Manifest]:
-        return [{"key": key, "path": key} for key in keys]
-
-    inputs = inputs_name(parent.name)
+    found, inputs = Volumes(), inputs_name(parent.name)
     files = items("resources.json", "state.json", "versions.json")
-    add("inputs", _INPUTS, {"configMap": {"name": inputs, "items": files}})
-    agents = {"configMap": {"name": inputs, "items": items(*AGENTS)}}
-    add("agents", "/usr/local/lib/stackroles/agents", agents)
-    key = {"secretName": run.policy.encryption_secret, "items": items("password")}
-    add("key", _KEY, {"secret": key | {"defaultMode": 0o440}})
+    found.add("inputs", _INPUTS, {"configMap": {"name": inputs, "items": files}})
+    found.add_agents(inputs, AGENTS)
+    found.add_repository(run.policy, run.policy_name)
     for number, name in enumerate(run.secrets):
         source = {"secret": {"secretName": name, "defaultMode": 0o440}}
-        add(f"secret-{number}", f"{_SECRETS}/{name}", source)
-    claim = claim_name(run.policy_name, run.policy)
-    if claim:
-        add("repository", _REPOSITORY, {"persistentVolumeClaim": {"claimName": claim}},
-            read_only=False)  # fmt: skip
-    s3 = run.policy.repository.s3
-    if s3 and s3.ca_secret:
-        ca = {"secretName": s3.ca_secret, "items": items("ca.crt"), "defaultMode": 0o440}
-        add("authority", _AUTHORITY, {"secret": ca})
-    return volumes, mounts
-
-
-def _s3_environment(policy: BackupPolicySpec) -> list[Manifest]:
-    s3 = policy.repository.s3
-    if s3 is None:
-        return []
-    pairs = (("AWS_ACCESS_KEY_ID", "accessKeyId"), ("AWS_SECRET_ACCESS_KEY", "secretAccessKey"))
-    env: list[Manifest] = [
-        {"name": name, "valueFrom": {"secretKeyRef": {"name": s3.credentials_secret, "key": key}}}
-        for name, key in pairs
-    ]
-    if s3.region:
-        env.append({"name": "AWS_DEFAULT_REGION", "value": s3.region})
-    if s3.ca_secret:
-        env.append({"name": "RESTIC_CACERT", "value": f"{_AUTHORITY}/ca.crt"})
-    return env
+        found.add(f"secret-{number}", f"{_SECRETS}/{name}", source)
+    return found

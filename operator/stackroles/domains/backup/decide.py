@@ -129,6 +129,15 @@ def has_expired(run: Past, runs: Iterable[Past]) -> bool:
     return run.verified and bound is not None and run.age < bound.age
 
 
+def leaves_set(run: Past, runs: Iterable[Past]) -> bool:
+    """Tell whether a run that was started has a recovery set, or parts of one, in the repository.
+
+    One that failed has none to speak of: the next run removes what is unfinished. One that did not
+    end may have been verified at this very moment.
+    """
+    return (run.verified or not run.ended) and not has_expired(run, runs)
+
+
 def is_old_failure(run: Past, runs: Iterable[Past]) -> bool:
     """Tell whether a scheduled run failed so long ago that newer failures say enough."""
     failed = sorted(

@@ -30,14 +30,17 @@ from stackroles.domains.backup.reconcile_queue import (
     ending_of,
     past_run,
     run_before,
-    turn,
+    runs_of_policy,
+    start_lock,
 )
+from stackroles.domains.backup.reconcile_removal import reconcile_removal
 from stackroles.domains.backup.reconcile_repository import find_claim_problem, find_secret_problem
 from stackroles.domains.backup.status import (
     conditions_of_run,
     expired,
     finding_of,
     is_finished,
+    is_verified,
     running,
     with_outcome,
 )
@@ -66,7 +69,11 @@ _PROGRESS_SECONDS = 15.0
 async def reconcile_backup(context: Context, resource: Object) -> None:
     """Bring one Backup to its end; how it ended is never changed again."""
     if resource["metadata"].get("deletionTimestamp"):
+        await reconcile_removal(context, resource)
         return
+    if is_verified(resource.get("status", {})):
+        # Also one of an operator that had no finalizer for it.
+        await context.cluster.set_finalizer(resource, present=True)
     if is_finished(resource.get("status", {})):
         await _retire(context, resource)
         return
@@ -84,11 +91,7 @@ async def _retire(context: Context, resource: Object) -> None:
     """Remove what a run that ended does not need any more, and at last the Backup itself."""
     cluster, metadata = context.cluster, resource["metadata"]
     policy = resource["spec"]["policy"]
-    runs = {
-        backup["metadata"]["name"]: past_run(backup)
-        for backup in cluster.list("Backup", metadata["namespace"])
-        if backup["spec"]["policy"] == policy
-    }
+    runs = {run.name: run for run in runs_of_policy(context, metadata["namespace"], policy)}
     run = runs.get(metadata["name"], past_run(resource))
     gone = has_expired(run, runs.values())
     if run.scheduled and (gone or is_old_failure(run, runs.values())):
@@ -134,7 +137,7 @@ async def _start(context: Context, resource: Object) -> None:
         await _wait(context, resource, _APPLIED, waits)
     with blaming(controller):
         cloud = cloud_of(context, controller)
-    async with turn(context):
+    async with start_lock(context):
         await _begin(context, resource, cloud, policy)
 
 
@@ -177,6 +180,8 @@ async def _launch(
         secrets=list_secrets(context, cloud),
     )
     inputs = build_inputs(parent, await read_inputs(context, cloud), cloud.agents)
+    # Its set, or parts of it, are removed before the Backup is gone (reconcile_removal).
+    await context.cluster.set_finalizer(resource, present=True)
     await context.cluster.create_once(inputs, resource)
     await context.cluster.create_once(build_backup_job(cloud, parent, run), resource)
     status = BackupStatus.model_validate(resource.get("status", {}))

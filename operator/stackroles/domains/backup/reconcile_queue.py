@@ -9,41 +9,51 @@ from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.constants import LABEL_INSTANCE, LABEL_REPOSITORY, LABEL_STEP
 from stackroles.domains.backup.build import MARK, repository_id, step_label
 from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, RUN
+from stackroles.domains.backup.build_removal import REMOVAL
 from stackroles.domains.backup.decide import ActiveRun, Past, conflicting_run
 from stackroles.domains.backup.status import is_finished
 from stackroles.kube.cluster import Cluster
 from stackroles.reconcile.context import Context
 
 Object = dict[str, Any]
-# Whose turn it is and the start of that run are one step; leaders are fenced from each other.
-_TURNS: WeakKeyDictionary[Cluster, asyncio.Lock] = WeakKeyDictionary()
+# To find a repository free and to start a run on it are one step; leaders are fenced from each
+# other.
+_LOCKS: WeakKeyDictionary[Cluster, asyncio.Lock] = WeakKeyDictionary()
 
 
-def turn(context: Context) -> asyncio.Lock:
-    """Return the lock that whoever looks for its turn, and takes it, must hold."""
-    return _TURNS.setdefault(context.cluster, asyncio.Lock())
+def start_lock(context: Context) -> asyncio.Lock:
+    """Return the lock that whoever asks whether a repository is free, and takes it, must hold."""
+    return _LOCKS.setdefault(context.cluster, asyncio.Lock())
 
 
-def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> str:
-    """Return the Backup that comes before this one, empty when it is this one's turn.
+def writer_of(context: Context, resource: Object, policy: BackupPolicySpec) -> str:
+    """Return the Backup whose run or removal writes a Backup's repository, empty when it is free.
 
     Pods are looked at too: one may still write when its Job, or even its Backup, is gone.
     """
     metadata, policy_name = resource["metadata"], resource["spec"]["policy"]
-    step = {LABEL_STEP: step_label(RUN)}
-    jobs = [job for job in context.cluster.list("Job", "", step) if not ending_of(job)]
-    pods = [
-        pod
-        for pod in context.cluster.list("Pod", "", step)
-        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-    ]
+    found = []
+    for part in (RUN, REMOVAL):
+        step = {LABEL_STEP: step_label(part)}
+        found += [job for job in context.cluster.list("Job", "", step) if not ending_of(job)]
+        found += [
+            pod
+            for pod in context.cluster.list("Pod", "", step)
+            if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        ]
     run = ActiveRun(
         name=metadata["name"],
         repository=repository_id(metadata["namespace"], policy_name, policy),
     )
-    other = conflicting_run(run, (_active_run(found) for found in (*jobs, *pods)))
-    if other:
-        return other.name
+    other = conflicting_run(run, (_active_run(one) for one in found))
+    return other.name if other else ""
+
+
+def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> str:
+    """Return the Backup that comes before this one, empty when it is this one's turn."""
+    metadata, policy_name = resource["metadata"], resource["spec"]["policy"]
+    if writer := writer_of(context, resource, policy):
+        return writer
     waiting = [
         past_run(backup).age
         for backup in context.cluster.list("Backup", metadata["namespace"])
@@ -52,7 +62,16 @@ def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> 
         and not backup["metadata"].get("deletionTimestamp")
     ]
     first = min(waiting, default=past_run(resource).age)[1]
-    return first if first != run.name else ""
+    return first if first != metadata["name"] else ""
+
+
+def runs_of_policy(context: Context, namespace: str, policy: str) -> tuple[Past, ...]:
+    """Return all runs of a policy as retention looks at them."""
+    return tuple(
+        past_run(backup)
+        for backup in context.cluster.list("Backup", namespace)
+        if backup["spec"]["policy"] == policy
+    )
 
 
 def _active_run(found: Object) -> ActiveRun:

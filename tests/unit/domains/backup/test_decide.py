@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -14,6 +15,7 @@ from stackroles.domains.backup.decide import (
     due,
     has_expired,
     is_old_failure,
+    leaves_set,
 )
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -106,6 +108,13 @@ def test_what_is_older_than_what_the_newest_run_left_has_expired() -> None:
     runs = [past(0), past(1, oldest=0), past(2, verified=False), past(3), past(4, oldest=3)]
 
     assert [run.name for run in runs if has_expired(run, runs)] == ["run-0", "run-1"]
+
+
+def test_only_a_run_that_did_not_fail_and_did_not_expire_leaves_a_set() -> None:
+    runs = [past(0), past(1, verified=False), past(2, oldest=2), past(3, oldest=2)]
+
+    assert [run.name for run in runs if leaves_set(run, runs)] == ["run-2", "run-3"]
+    assert leaves_set(replace(past(4, verified=False), ended=False), runs)
 
 
 def test_nothing_expires_by_a_run_that_is_not_known() -> None:

@@ -1,0 +1,79 @@
+"""The Job that removes a deleted Backup's recovery set from its repository."""
+
+from collections.abc import Mapping
+
+from stackroles import naming
+from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.config.cloud import Cloud
+from stackroles.constants import LABEL_REPOSITORY
+from stackroles.domains.backup.build import SECURITY, BackupParent, build_pod, repository_id
+from stackroles.domains.backup.build_repository import (
+    MEMORY_LIMIT,
+    Volumes,
+    repository_environment,
+)
+from stackroles.roles.container import AGENT_COMMAND, AGENT_PATH, Amount, Container, Env
+from stackroles.workloads.build.metadata import Manifest, metadata
+
+REMOVAL = "removal"
+AGENTS = ("backup_removal.py", "progress.py", "repository.py", "restic_process.py")
+TRIES = 3
+# Each try ends by its own stall limits; this is for a pod that does not even begin.
+DEADLINE_SECONDS = 1200
+
+
+def removal_name(backup: str) -> str:
+    """Return the name of a Backup's removal: its Job and its ConfigMap."""
+    return naming.child(backup, REMOVAL)
+
+
+def build_removal(
+    cloud: Cloud, parent: BackupParent, policy_name: str, policy: BackupPolicySpec
+) -> list[Manifest]:
+    """Return the ConfigMap with the program, and the Job that runs it."""
+    name = removal_name(parent.name)
+    volumes = Volumes()
+    volumes.add_agents(name, AGENTS)
+    volumes.add_repository(policy, policy_name)
+    pod = build_pod(cloud, (_main(parent, policy_name),), volumes.volumes, volumes.mounts)
+    pod["containers"][0]["env"] += repository_environment(policy)
+    repository = repository_id(parent.namespace, policy_name, policy)
+    labels = parent.labels(REMOVAL) | {LABEL_REPOSITORY: repository}
+    return [
+        _build_program(parent, cloud.agents),
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": metadata(parent, name, labels),
+            "spec": {
+                "backoffLimit": TRIES - 1,
+                "activeDeadlineSeconds": DEADLINE_SECONDS,
+                "template": {"metadata": {"labels": labels}, "spec": pod},
+            },
+        },
+    ]
+
+
+def _build_program(parent: BackupParent, agents: Mapping[str, str]) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": parent.metadata(removal_name(parent.name), REMOVAL),
+        "immutable": True,
+        "data": {name: agents[name] for name in AGENTS},
+    }
+
+
+def _main(parent: BackupParent, policy_name: str) -> Container:
+    return Container(
+        name=REMOVAL,
+        command=(*AGENT_COMMAND, "stackroles.agents.backup_removal"),
+        security=SECURITY,
+        no_liveness_because="it ends by itself or by its Job's deadline",
+        resources=Amount(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),
+        env=(
+            AGENT_PATH,
+            Env("BACKUP_NAME", parent.name),
+            Env("BACKUP_POLICY", policy_name),
+        ),
+    )

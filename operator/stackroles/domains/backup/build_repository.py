@@ -1,0 +1,78 @@
+"""How a pod reaches a repository: its volume or its keys, its password, and restic's settings."""
+
+from dataclasses import dataclass, field
+
+from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.domains.backup.build import claim_name
+from stackroles.workloads.build.metadata import Manifest
+
+# restic's collector works harder from here on (GOMEMLIMIT, Go's package runtime); the rest of the
+# limit is for the program that runs it and for what Go does not count.
+MEMORY_LIMIT, RESTIC_MEMORY = "512Mi", "352MiB"
+_AGENTS = "/usr/local/lib/stackroles/agents"
+_REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
+
+
+@dataclass
+class Volumes:
+    """Volumes of a pod, and where its main container mounts them."""
+
+    volumes: list[Manifest] = field(default_factory=list)
+    mounts: list[Manifest] = field(default_factory=list)
+
+    def add(self, name: str, path: str, source: Manifest, *, read_only: bool = True) -> None:
+        """Add a volume at a path."""
+        self.volumes.append({"name": name, **source})
+        self.mounts.append({"name": name, "mountPath": path, "readOnly": read_only})
+
+    def add_agents(self, config_map: str, agents: tuple[str, ...]) -> None:
+        """Add the programs that a ConfigMap holds."""
+        self.add("agents", _AGENTS, {"configMap": {"name": config_map, "items": items(*agents)}})
+
+    def add_repository(self, policy: BackupPolicySpec, policy_name: str) -> None:
+        """Add a policy's repository, where it is a volume, its password and its authority."""
+        key = {"secretName": policy.encryption_secret, "items": items("password")}
+        self.add("key", _KEY, {"secret": key | {"defaultMode": 0o440}})
+        claim = claim_name(policy_name, policy)
+        if claim:
+            source = {"persistentVolumeClaim": {"claimName": claim}}
+            self.add("repository", _REPOSITORY, source, read_only=False)
+        s3 = policy.repository.s3
+        if s3 and s3.ca_secret:
+            ca = {"secretName": s3.ca_secret, "items": items("ca.crt"), "defaultMode": 0o440}
+            self.add("authority", _AUTHORITY, {"secret": ca})
+
+
+def items(*keys: str) -> list[Manifest]:
+    """Return keys of a Secret or ConfigMap, each as a file of its name."""
+    return [{"key": key, "path": key} for key in keys]
+
+
+def repository_environment(policy: BackupPolicySpec) -> list[Manifest]:
+    """Return what restic reads from its environment; keys by reference to their Secret."""
+    env: list[Manifest] = [
+        {"name": "RESTIC_PASSWORD_FILE", "value": f"{_KEY}/password"},
+        {"name": "RESTIC_REPOSITORY", "value": _address(policy)},
+        {"name": "GOMEMLIMIT", "value": RESTIC_MEMORY},
+    ]
+    s3 = policy.repository.s3
+    if s3 is None:
+        return env
+    pairs = (("AWS_ACCESS_KEY_ID", "accessKeyId"), ("AWS_SECRET_ACCESS_KEY", "secretAccessKey"))
+    env += [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": s3.credentials_secret, "key": key}}}
+        for name, key in pairs
+    ]
+    if s3.region:
+        env.append({"name": "AWS_DEFAULT_REGION", "value": s3.region})
+    if s3.ca_secret:
+        env.append({"name": "RESTIC_CACERT", "value": f"{_AUTHORITY}/ca.crt"})
+    return env
+
+
+def _address(policy: BackupPolicySpec) -> str:
+    s3 = policy.repository.s3
+    if s3 is None:
+        return _REPOSITORY
+    path = "/".join(part for part in (s3.bucket, s3.prefix.strip("/")) if part)
+    return f"s3:{s3.endpoint.rstrip('/')}/{path}"
