@@ -6,6 +6,8 @@ from typing import Final
 from stackroles.agents import node
 from stackroles.agents.node_protocol import INSTANCES_LIMIT, Domain
 
+# The probe guest (agents/probe_guest.py), which is no instance of nova's.
+PROBE_GUEST = "stackroles-probe"
 URI = "qemu+unix:///system?socket=/run/libvirt/libvirt-sock"
 RUNNING, PAUSED, SHUT_OFF, CRASHED, OTHER = "running", "paused", "shut off", "crashed", "other"
 # virDomainState and the reasons of each state (libvirt-domain.h).
@@ -65,7 +67,8 @@ def parse(names: str, states: str) -> tuple[Domain, ...]:
         states: `virsh domstats --state --raw`: a block for each name, values as numbers.
     """
     pairs = (line.strip().partition(" ") for line in names.splitlines() if line.strip())
-    uuids = {name.strip(): uuid for uuid, _, name in pairs}
+    named = ((uuid, name.strip()) for uuid, _, name in pairs)
+    uuids = {name: uuid for uuid, name in named if name != PROBE_GUEST}
     found = []
     for name, values in _blocks(states).items():
         if name in uuids:

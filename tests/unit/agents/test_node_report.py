@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stackroles.agents import builds, data_plane, domains
+from stackroles.agents import builds, data_plane, domains, probe_guest
 from stackroles.agents.node_protocol import (
     BuildFailure,
     DataPlane,
@@ -52,6 +52,13 @@ def test_guests_are_known_by_nova_s_uuid_with_libvirt_s_reason() -> None:
         ("9c21", "paused", "no reason given: QEMU stopped it"),
         ("a001", "crashed", "its QEMU ended"),
     ]
+
+
+def test_the_probe_guest_is_no_instance() -> None:
+    assert domains.PROBE_GUEST == probe_guest.NAME
+    names = NAMES.replace("instance-00000001", probe_guest.NAME)
+    states = STATES.replace("instance-00000001", probe_guest.NAME)
+    assert [d.uuid for d in domains.parse(names, states)] == ["9c21", "a001"]
 
 
 def test_the_time_of_a_state_is_that_at_which_it_was_first_seen() -> None:
