@@ -10,6 +10,7 @@ from stackroles.domains.backup.reconcile_backup import reconcile_backup
 from stackroles.domains.backup.reconcile_policy import reconcile_backup_policy
 from stackroles.domains.cloud.reconcile import reconcile_cloud_controller
 from stackroles.domains.compute.reconcile import reconcile_compute_pool
+from stackroles.domains.database.reconcile_part import reconcile_database
 from stackroles.errors import OperatorError
 from stackroles.kube.client import KubeClient, load_credentials, own_namespace
 from stackroles.reconcile.context import Reconcilers
@@ -75,6 +76,7 @@ def parts() -> tuple[Reconcilers, Watchers]:
     """Return what reconciles each kind, and what else each kind's changes concern."""
     reconcilers: Reconcilers = {
         "CloudController": reconcile_cloud_controller,
+        "CloudController/database": reconcile_database,
         "ComputePool": reconcile_compute_pool,
         "BackupPolicy": reconcile_backup_policy,
         "Backup": reconcile_backup,

@@ -6,14 +6,18 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from stackroles.kube.difference import is_explained
 from stackroles.kube.kinds import OWN_KINDS, ObjectRef, ref_of, uid_of, version_of
 from stackroles.kube.ownership import parent_of
 
 Object = dict[str, Any]
 Objects = list[Object]
-Listener = Callable[[Object | None, Object | None], None]
-"""Told of each difference: the object before (None: new) and after (None: gone), both trimmed."""
+Listener = Callable[[Object | None, Object | None, bool], None]
+"""Gets each difference: the object before (None: new) and after (None: gone), both trimmed, and
+whether a write of ours is all that made it."""
 
+# The fields by which our resources name one another.
+_REFERENCES: Final = ("controller", "policy", "pool")
 _TOMBSTONES: Final = 4096
 _METADATA: Final = (
     "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "finalizers",
@@ -99,19 +103,25 @@ class Cache:
         self._objects: dict[str, dict[tuple[str, str], Object]] = defaultdict(dict)
         self._by_owner: dict[str, set[ObjectRef]] = defaultdict(set)
         self._by_label: dict[tuple[str, str, str], set[ObjectRef]] = defaultdict(set)
+        self._by_reference: dict[tuple[str, str, str, str], set[ObjectRef]] = defaultdict(set)
         self._deleted: OrderedDict[str, int] = OrderedDict()
-        self._listener: Listener = lambda _before, _after: None
+        self._listener: Listener = lambda _before, _after, _own: None
 
     def follow(self, listener: Listener) -> None:
         """Tell a listener of all news from now on, whoever brings it: watch, list or own write."""
         self._listener = listener
 
-    def upsert(self, obj: Object) -> bool:
+    def upsert(self, obj: Object, sent: Object | None = None) -> bool:
         """Store an object unless something as new is known; tell whether it was news.
 
         A version that differs in nothing we keep (a kubelet's heartbeat, a field manager's note) is
         stored but no news. An object whose uid was seen deleted never comes back, whatever order
         events arrive in.
+
+        Args:
+            obj: the whole object.
+            sent: the write of ours that the API server answered with it, None for anybody's news.
+
         """
         ref, uid, version = ref_of(obj), uid_of(obj), version_of(obj)
         if uid and uid in self._deleted:
@@ -127,7 +137,7 @@ class Cache:
             index[key].add(ref)
         news = known is None or not _is_same(known, trimmed)
         if news:
-            self._listener(known, trimmed)
+            self._listener(known, trimmed, sent is not None and is_explained(known, trimmed, sent))
         return news
 
     def remove(self, obj: Object) -> bool:
@@ -141,7 +151,7 @@ class Cache:
         if known is None or (uid and uid_of(known) != uid):
             return False
         self._drop(ref)
-        self._listener(known, None)
+        self._listener(known, None, False)
         return True
 
     def replace(self, kind: str, namespace: str, listed: Iterable[Object], version: int) -> int:
@@ -194,6 +204,11 @@ class Cache:
         return [self._objects[ref.kind][ref.namespace, ref.name]
                 for ref in refs if not kind or ref.kind == kind]  # fmt: skip
 
+    def naming(self, kind: str, namespace: str, field: str, name: str) -> Objects:
+        """Return the resources of ours whose `spec.<field>` names an object of their namespace."""
+        refs = sorted(self._by_reference.get((kind, namespace, field, name), ()))
+        return [self._objects[ref.kind][ref.namespace, ref.name] for ref in refs]
+
     def count(self) -> dict[str, int]:
         """Return how many objects of each kind are held."""
         return {kind: len(objects) for kind, objects in self._objects.items()}
@@ -220,6 +235,11 @@ class Cache:
         metadata = obj["metadata"]
         for owner in metadata.get("ownerReferences", ()):
             yield self._by_owner, owner["uid"]
+        if obj["kind"] in OWN_KINDS:
+            for field in _REFERENCES:
+                name = (obj.get("spec") or {}).get(field)
+                if isinstance(name, str):
+                    yield self._by_reference, (obj["kind"], ref_of(obj).namespace, field, name)
         parent = parent_of(metadata.get("labels", {}))
         if parent is not None:
             yield self._by_label, (obj["kind"], "", parent.name)

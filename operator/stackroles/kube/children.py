@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -40,6 +41,21 @@ _PRUNED: Final = frozenset(
 _RECORDED_ONLY: Final = frozenset({"Secret", "ConfigMap"})
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of an owner's children.
+
+    Attributes:
+        records: one record a child, sorted, for `status.children`; of a refused one the last.
+        refused: children that were refused.
+        failure: the gravest refusal, the others as its notes; None when there is none.
+    """
+
+    records: tuple[ChildRecord, ...]
+    refused: frozenset[ObjectRef]
+    failure: OperatorError | None
+
+
 class Children(Reader):
     """Reads, and gated writes of the objects that a custom resource owns."""
 
@@ -69,10 +85,21 @@ class Children(Reader):
             LeadershipLost: another replica may act by now, whatever else went wrong.
             NotReady: a child still belongs to an earlier owner of this name.
         """
+        applied = await self.apply_each(owner, manifests)
+        if applied.failure is not None:
+            raise applied.failure
+        return applied.records
+
+    async def apply_each(self, owner: Object, manifests: Iterable[Object]) -> Applied:
+        """Bring children to their manifests as `apply_children` does; refusals are returned.
+
+        Raises:
+            LeadershipLost: another replica may act by now.
+        """
         prepared = [prepare(owner, manifest) for manifest in manifests]
         known = records_of(owner) | self._records.get(uid_of(owner), {})
         records: dict[ObjectRef, ChildRecord] = {}
-        failures: list[OperatorError] = []
+        failures: dict[ObjectRef, OperatorError] = {}
         limit = asyncio.Semaphore(_PARALLEL)
 
         async def bring(manifest: Object) -> None:
@@ -81,7 +108,7 @@ class Children(Reader):
                 async with limit:
                     record = await self._bring(owner, manifest, known.get(ref))
             except OperatorError as error:
-                failures.append(error)
+                failures[ref] = error
                 record = known.get(ref)
             if record is not None:
                 records[ref] = record
@@ -90,9 +117,10 @@ class Children(Reader):
             chosen = [m for m in prepared if (m["kind"] in _LATE) is late]
             await asyncio.gather(*(bring(manifest) for manifest in chosen))
         self._records.setdefault(uid_of(owner), {}).update(records)
-        if failures:
-            raise _gravest(failures)
-        return tuple(records[ref] for ref in sorted(records))
+        failure = _gravest(list(failures.values())) if failures else None
+        if isinstance(failure, LeadershipLost):
+            raise failure
+        return Applied(tuple(records[ref] for ref in sorted(records)), frozenset(failures), failure)
 
     async def _bring(
         self, owner: Object, manifest: Object, record: ChildRecord | None

@@ -23,6 +23,39 @@ class ObjectRef(NamedTuple):
         return "/".join(part for part in self if part)
 
 
+class PartRef(NamedTuple):
+    """Which part of a resource: the key of the work queue for what is reconciled by itself."""
+
+    kind: str
+    namespace: str
+    name: str
+    part: str
+
+    @override
+    def __str__(self) -> str:
+        return "/".join(part for part in self if part)
+
+    @property
+    def whole(self) -> ObjectRef:
+        """The resource."""
+        return ObjectRef(self.kind, self.namespace, self.name)
+
+
+Key = ObjectRef | PartRef
+"""What a pass is of: a resource as a whole, or a part of it."""
+
+
+def controller_of(key: Key) -> str:
+    """Return the name of what reconciles a key: `Kind`, or `Kind/part`."""
+    return f"{key.kind}/{key.part}" if isinstance(key, PartRef) else key.kind
+
+
+def key_of(controller: str, ref: ObjectRef) -> Key:
+    """Return the key under which a controller reconciles a resource; see `controller_of`."""
+    part = controller.partition("/")[2]
+    return PartRef(*ref, part) if part else ref
+
+
 @dataclass(frozen=True)
 class Kind:
     """How a kind is addressed.

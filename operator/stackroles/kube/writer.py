@@ -43,13 +43,15 @@ class Writer:
         """
         query = {"fieldManager": manager, "force": "true"}
         path = _path(ref_of(manifest))
-        return self._keep(await self._send("PATCH", path, manifest, APPLY_PATCH, query))
+        answer = await self._send("PATCH", path, manifest, APPLY_PATCH, query)
+        return self._keep(answer, manifest)
 
     async def create(self, manifest: Object, manager: str = FIELD_MANAGER) -> Object:
         """Create an object; see `apply`. Raises Conflict when the name is taken."""
         ref = ref_of(manifest)
         path = kind_of(ref.kind).path(ref.namespace)
-        return self._keep(await self._send("POST", path, manifest, query={"fieldManager": manager}))
+        answer = await self._send("POST", path, manifest, query={"fieldManager": manager})
+        return self._keep(answer, manifest)
 
     async def delete(self, obj: Object, propagation: str = "Background") -> None:
         """Delete exactly this object in exactly this state; one that is gone already is fine.
@@ -89,7 +91,7 @@ class Writer:
             if "metadata.uid" in error.fields:
                 raise Conflict(f"{error}: another object has this name now", 409) from error
             raise
-        return self._keep(answer)
+        return self._keep(answer, body)
 
     async def patch_status(self, obj: Object, patch: Object) -> Object:
         """Merge a patch into the status of exactly this version of an object."""
@@ -111,9 +113,9 @@ class Writer:
         )
         return answer
 
-    def _keep(self, answer: Object) -> Object:
+    def _keep(self, answer: Object, sent: Object) -> Object:
         if kind_of(answer["kind"]).watched:
-            self._cache.upsert(answer)
+            self._cache.upsert(answer, sent)
         return answer
 
 

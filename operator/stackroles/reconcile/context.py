@@ -1,13 +1,13 @@
 """What a reconcile function is given, and what it looks like."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import Any, Protocol
 
 from stackroles.kube.cluster import Cluster
-from stackroles.kube.kinds import ObjectRef
+from stackroles.kube.kinds import Key, ObjectRef, PartRef
 from stackroles.workloads.conditions import Look
 
 
@@ -50,7 +50,7 @@ class Poller(Protocol):
         *,
         interval: float,
         deadline: float,
-        notify: ObjectRef,
+        notify: Key,
         target: str = "",
     ) -> None:
         """Poll `call` under `name` from now on; a second call with the same name updates the first.
@@ -60,7 +60,7 @@ class Poller(Protocol):
             call: returns comparable data; an exception is an observation too.
             interval: seconds between the end of one call and the start of the next.
             deadline: seconds after which a call is given up.
-            notify: the resource to enqueue when value or error differ from the last.
+            notify: what to reconcile when value or error differ from the last.
             target: calls to one target share a circuit breaker; `name` by default.
         """
         ...
@@ -79,11 +79,36 @@ class Poller(Protocol):
 
 
 class Requeue(Protocol):
-    """Enqueues another resource's reconcile."""
+    """Enqueues the reconcile of a resource or of a part of one."""
 
-    def __call__(self, ref: ObjectRef, delay: float = 0.0) -> None:
+    def __call__(self, ref: Key, delay: float = 0.0) -> None:
         """Reconcile `ref` after `delay` seconds, or at once."""
         ...
+
+
+class Parts:
+    """What the parts of resources found last; the resource's own pass makes its status of them.
+
+    Nothing of it survives the process: a part is reconciled at once when an operator begins.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[PartRef, Any] = {}
+
+    def latest(self, ref: PartRef) -> Any:
+        """Return what a part found last, None before its first pass of this process."""
+        return self._found.get(ref)
+
+    def update(self, ref: PartRef, found: Any) -> bool:
+        """Keep what a part found; tell whether it differs from the last."""
+        before = self._found.get(ref)
+        self._found[ref] = found
+        return bool(before != found)
+
+    def forget(self, whole: ObjectRef) -> None:
+        """Forget the parts of a resource that is gone."""
+        for ref in [ref for ref in self._found if ref.whole == whole]:
+            del self._found[ref]
 
 
 @dataclass(frozen=True)
@@ -99,6 +124,7 @@ class Context:
         openstack: access to the clouds' own APIs.
         enqueue: reconcile another resource.
         leader: name of this process's leadership; a process leads at most once.
+        parts: what the parts of resources found.
         unread: the watched namespaces that may not be read now: what is in them is not known.
     """
 
@@ -111,6 +137,7 @@ class Context:
     enqueue: Requeue
     leader: str
     unread: Callable[[], Collection[str]] = tuple
+    parts: Parts = field(default_factory=Parts)
 
     def look(self, resource: Mapping[str, Any]) -> Look:
         """Return when a resource is looked at, and at which generation of it."""
@@ -122,9 +149,15 @@ class Context:
             now=self.clock.now().replace(microsecond=0),
         )
 
+    def publish(self, ref: PartRef, found: Any) -> None:
+        """Keep what a part found, and have the whole reconciled when that differs."""
+        if self.parts.update(ref, found):
+            self.enqueue(ref.whole)
+
     def forget(self, ref: ObjectRef) -> None:
         """Drop what goes on for a resource that is gone: its polls, its connection."""
         self.poller.forget(f"{ref}/")
+        self.parts.forget(ref)
         if ref.kind == "CloudController":
             self.openstack.forget(ref.namespace, ref.name)
 
@@ -138,4 +171,4 @@ anything else is retried with backoff.
 """
 
 Reconcilers = Mapping[str, Reconcile]
-"""Which function reconciles which kind."""
+"""Which function reconciles which kind, or which part of one (`Kind/part`)."""

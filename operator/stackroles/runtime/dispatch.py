@@ -15,7 +15,7 @@ from stackroles.errors import (
     Throttled,
     Unavailable,
 )
-from stackroles.kube.kinds import ObjectRef
+from stackroles.kube.kinds import Key, PartRef, controller_of
 from stackroles.reconcile.blocked import reconcile_or_refuse
 from stackroles.reconcile.context import Context, Reconcile, Reconcilers
 from stackroles.runtime.metrics import Metrics
@@ -66,13 +66,14 @@ class Dispatcher:
             finally:
                 self._queue.done(key)
 
-    async def process(self, key: ObjectRef) -> None:
+    async def process(self, key: Key) -> None:
         """Reconcile one key once and decide when it is looked at again."""
-        resource = self._context.cluster.get(*key)
-        reconcile = self._reconcilers.get(key.kind)
+        whole, controller = key.whole if isinstance(key, PartRef) else key, controller_of(key)
+        resource = self._context.cluster.get(*whole)
+        reconcile = self._reconcilers.get(controller)
         if resource is None or reconcile is None:
             # Also one whose finalizer a person removed: nothing may go on for it.
-            self._context.forget(key)
+            self._context.forget(whole)
             self._queue.forget(key)
             return
         started = self._monotonic()
@@ -82,13 +83,17 @@ class Dispatcher:
                 result = await self._attempt(key, reconcile, resource)
         finally:
             PASS.reset(token)
-        self._metrics.reconciled(key.kind, result, self._monotonic() - started)
+        self._metrics.reconciled(controller, result, self._monotonic() - started)
 
-    async def _attempt(self, key: ObjectRef, reconcile: Reconcile, resource: Object) -> str:
+    async def _attempt(self, key: Key, reconcile: Reconcile, resource: Object) -> str:
         """Run a reconcile function; return `success`, `requeue_after` or `error`."""
         try:
             async with asyncio.timeout(RECONCILE_SECONDS):
-                await reconcile_or_refuse(self._context, reconcile, resource)
+                if isinstance(key, PartRef):
+                    # What is wrong with the spec is said by the pass over the whole.
+                    await reconcile(self._context, resource)
+                else:
+                    await reconcile_or_refuse(self._context, reconcile, resource)
         except LeadershipLost:
             raise
         except SpecInvalid as error:

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from stackroles.constants import MANAGED_BY
 from stackroles.kube.cache import Cache
-from stackroles.kube.kinds import OWN_KINDS, ref_of
+from stackroles.kube.kinds import OWN_KINDS, controller_of, ref_of
 from stackroles.runtime.namespaces import Ages, Reach
 from stackroles.runtime.queue import WorkQueue
 
@@ -189,9 +189,9 @@ class _State(Collector):
             "Reconciliations under way, by controller.",
             labels=["controller"],
         )
-        busy = Tally(key.kind for key, _ in self._queue.active())
-        for kind in OWN_KINDS:
-            family.add_metric([kind.lower()], busy[kind])
+        busy = Tally(controller_of(key) for key, _ in self._queue.active())
+        for controller in sorted({*OWN_KINDS, *busy}):
+            family.add_metric([controller.lower()], busy[controller])
         return family
 
     def _conditions(self) -> Metric:

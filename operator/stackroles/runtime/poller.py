@@ -1,13 +1,14 @@
 """Polls what cannot be watched: answers of services inside the cloud."""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 
-from stackroles.kube.kinds import ObjectRef
+from stackroles.kube.kinds import Key
 from stackroles.reconcile.context import Observation
 
 log = structlog.get_logger(__name__)
@@ -57,7 +58,7 @@ class _Poll:
     call: Callable[[], Awaitable[Any]]
     interval: float
     deadline: float
-    notify: ObjectRef
+    notify: Key
     target: str
     seen: Observation | None = None
     poked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -69,7 +70,7 @@ class Poller:
 
     def __init__(
         self,
-        enqueue: Callable[[ObjectRef], None],
+        enqueue: Callable[[Key], None],
         monotonic: Callable[[], float],
         *,
         parallel: int = 16,
@@ -87,7 +88,7 @@ class Poller:
         *,
         interval: float,
         deadline: float,
-        notify: ObjectRef,
+        notify: Key,
         target: str = "",
     ) -> None:
         """Poll `call` under `name` from now on; see reconcile.context.Poller."""
@@ -95,7 +96,10 @@ class Poller:
         if poll is None:
             poll = _Poll(name, call, interval, deadline, notify, target or name)
             self._polls[name] = poll
-            poll.task = asyncio.create_task(self._run(poll), name=f"poll {name}")
+            # A context of its own: it must not pass for the pass that happened to begin it.
+            poll.task = asyncio.create_task(
+                self._run(poll), name=f"poll {name}", context=contextvars.Context()
+            )
             return
         sooner = interval < poll.interval
         poll.call, poll.interval, poll.deadline = call, interval, deadline

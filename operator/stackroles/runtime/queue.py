@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from stackroles.kube.kinds import ObjectRef
+from stackroles.kube.kinds import Key
 
 BASE_SECONDS: Final = 0.5
 CAP_SECONDS: Final = 300.0
@@ -53,18 +53,18 @@ class WorkQueue:
         self._random = random
         self._waited = waited
         self._worked = worked
-        self._high: OrderedDict[ObjectRef, float] = OrderedDict()
-        self._low: OrderedDict[ObjectRef, float] = OrderedDict()
-        self._again: dict[ObjectRef, bool] = {}
-        self._active: dict[ObjectRef, float] = {}
-        self._due: dict[ObjectRef, float] = {}
-        self._heap: list[tuple[float, ObjectRef]] = []
-        self._failures: dict[ObjectRef, int] = {}
+        self._high: OrderedDict[Key, float] = OrderedDict()
+        self._low: OrderedDict[Key, float] = OrderedDict()
+        self._again: dict[Key, bool] = {}
+        self._active: dict[Key, float] = {}
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, Key]] = []
+        self._failures: dict[Key, int] = {}
         self._changed = asyncio.Event()
         self.adds = 0
         self.retries = 0
 
-    def add(self, key: ObjectRef, *, low: bool = False) -> None:
+    def add(self, key: Key, *, low: bool = False) -> None:
         """Let a worker take the key as soon as one is free."""
         self.adds += 1
         if key in self._active:
@@ -77,7 +77,7 @@ class WorkQueue:
         (self._low if low else self._high)[key] = since
         self._changed.set()
 
-    def add_after(self, key: ObjectRef, delay: float) -> None:
+    def add_after(self, key: Key, delay: float) -> None:
         """Add the key after `delay` seconds; of several delays the earliest counts."""
         if delay <= 0:
             self.add(key)
@@ -89,7 +89,7 @@ class WorkQueue:
         heapq.heappush(self._heap, (due, key))
         self._changed.set()
 
-    def retry(self, key: ObjectRef, at_least: float = 0.0) -> float:
+    def retry(self, key: Key, at_least: float = 0.0) -> float:
         """Add the key after its backoff, and return that delay in seconds."""
         self.retries += 1
         self._failures[key] = self._failures.get(key, 0) + 1
@@ -97,11 +97,11 @@ class WorkQueue:
         self.add_after(key, delay)
         return delay
 
-    def forget(self, key: ObjectRef) -> None:
+    def forget(self, key: Key) -> None:
         """Start the key's backoff from the beginning again."""
         self._failures.pop(key, None)
 
-    def take(self) -> ObjectRef | None:
+    def take(self) -> Key | None:
         """Return a key that is ready and mark it active, or None."""
         self._promote()
         for waiting in (self._high, self._low):
@@ -112,7 +112,7 @@ class WorkQueue:
                 return key
         return None
 
-    async def get(self) -> ObjectRef:
+    async def get(self) -> Key:
         """Wait for a key that is ready, and mark it active until `done`."""
         while True:
             self._changed.clear()
@@ -128,7 +128,7 @@ class WorkQueue:
             except TimeoutError:
                 continue
 
-    def done(self, key: ObjectRef) -> None:
+    def done(self, key: Key) -> None:
         """Release a key that `get` returned."""
         self._worked(self._clock() - self._active.pop(key))
         if key in self._again:
@@ -147,7 +147,7 @@ class WorkQueue:
         firsts = [next(iter(q.values())) for q in (self._high, self._low) if q]
         return self._clock() - min(firsts) if firsts else 0.0
 
-    def active(self) -> list[tuple[ObjectRef, float]]:
+    def active(self) -> list[tuple[Key, float]]:
         """Return the keys that are worked on, and for how many seconds each has been."""
         return [(key, self._clock() - since) for key, since in self._active.items()]
 

@@ -18,7 +18,7 @@ from stackroles.errors import OperatorError
 from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient
 from stackroles.kube.cluster import Cluster
-from stackroles.kube.kinds import WATCHED_KINDS, Kind, ObjectRef
+from stackroles.kube.kinds import WATCHED_KINDS, Key, Kind
 from stackroles.openstack.clients import Clouds
 from stackroles.reconcile.context import Context, Reconcilers
 from stackroles.runtime import health
@@ -137,7 +137,7 @@ class Operator:
         metrics.controls(reconcilers, settings.workers)
         metrics.follow(self.queue, self.cluster.cache, self.ages.ages, self.reach)
 
-    def enqueue(self, ref: ObjectRef, delay: float = 0.0) -> None:
+    def enqueue(self, ref: Key, delay: float = 0.0) -> None:
         """Reconcile a resource after `delay` seconds."""
         self.queue.add_after(ref, delay)
 

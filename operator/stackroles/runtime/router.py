@@ -2,37 +2,53 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Final
 
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
-from stackroles.kube.kinds import OWN_KINDS, ObjectRef, ref_of
+from stackroles.kube.kinds import OWN_KINDS, Key, ObjectRef, controller_of, key_of, ref_of
 from stackroles.kube.ownership import parent_of
 from stackroles.runtime.queue import WorkQueue
 
 Object = dict[str, Any]
 
-Watcher = Callable[[Object, Cache], Iterable[ObjectRef]]
-"""Which keys to look at when an object changed (trimmed) or is gone (as last known)."""
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Whom a change of an object concerns.
+
+    Attributes:
+        keys: which keys to reconcile when an object (trimmed) changed or is gone.
+        reads: what of the object they read; a change of anything else does not concern them.
+    """
+
+    keys: Callable[[Object, Cache], Iterable[Key]]
+    reads: Callable[[Object], Any] = lambda obj: obj
+
+    def concerns(self, before: Object | None, after: Object | None) -> bool:
+        """Tell whether a change is one of what is read."""
+        if before is None or after is None:
+            return True
+        return bool(self.reads(before) != self.reads(after))
+
 
 Watchers = Mapping[str, tuple[Watcher, ...]]
 """Watchers by the kind they watch, besides the parent that labels name."""
 
-PASS: Final[ContextVar[ObjectRef | None]] = ContextVar("PASS", default=None)
+PASS: Final[ContextVar[Key | None]] = ContextVar("PASS", default=None)
 """The key whose pass the present task is part of."""
 
 
-def keys_of(
-    obj: Object, cache: Cache, watchers: Watchers, kinds: Collection[str]
-) -> set[ObjectRef]:
-    """Return all keys to reconcile when `obj` changed: of `kinds`, since no others are taken."""
-    keys = {ref_of(obj)}
+def keys_of(obj: Object, cache: Cache, watchers: Iterable[Watcher]) -> set[Key]:
+    """Return all keys to reconcile when `obj` changed in what these watchers read."""
+    keys: set[Key] = {ref_of(obj)}
     parent = parent_of(obj["metadata"].get("labels", {}))
     if parent is not None:
         keys.add(ObjectRef(parent.kind, obj["metadata"].get("namespace", ""), parent.name))
-    for watcher in watchers.get(obj["kind"], ()):
-        keys.update(watcher(obj, cache))
-    return {key for key in keys if key.kind in kinds}
+    for watcher in watchers:
+        keys.update(watcher.keys(obj, cache))
+    return keys
 
 
 class Feed:
@@ -40,14 +56,14 @@ class Feed:
 
     Keys come from the cache's news, which the operator's own writes are too: what a pass writes
     wakes everything it concerns but the key of that pass, which knows, and would wake itself for
-    ever.
+    ever. Where the answer to a write holds a change of somebody else's too, that key is woken.
     """
 
     def __init__(
-        self, cluster: Cluster, queue: WorkQueue, watchers: Watchers, kinds: Collection[str]
+        self, cluster: Cluster, queue: WorkQueue, watchers: Watchers, controllers: Collection[str]
     ) -> None:
-        """Wire the parts; `kinds` are those that something reconciles."""
-        self._kinds = frozenset(kinds)
+        """Wire the parts; `controllers` are the names of what is reconciled (`Kind/part`)."""
+        self._controllers = frozenset(controllers)
         self._cluster = cluster
         self._cache = cluster.cache
         self._queue = queue
@@ -76,18 +92,22 @@ class Feed:
         """Enqueue every custom resource, behind what is waiting already."""
         if not self._begun:
             return
-        for kind in sorted(self._kinds):
-            for obj in self._cache.list(kind):
-                self._queue.add(ref_of(obj), low=True)
+        for controller in sorted(self._controllers):
+            for obj in self._cache.list(controller.partition("/")[0]):
+                self._queue.add(key_of(controller, ref_of(obj)), low=True)
 
-    def _take(self, before: Object | None, after: Object | None) -> None:
+    def _take(self, before: Object | None, after: Object | None, own: bool) -> None:
         if before is not None and after is None and before["kind"] in OWN_KINDS:
             self._cluster.forget(before)
         if not self._begun:
             return
+        kind = (after or before or {})["kind"]
+        watchers = [w for w in self._watchers.get(kind, ()) if w.concerns(before, after)]
+        keys: set[Key] = set()
         for obj in (before, after):
-            if obj is None:
-                continue
-            for key in sorted(keys_of(obj, self._cache, self._watchers, self._kinds)):
-                if key != PASS.get():
-                    self._queue.add(key)
+            if obj is not None:
+                keys |= keys_of(obj, self._cache, watchers)
+        writer = PASS.get() if own else None
+        for key in sorted(keys):
+            if controller_of(key) in self._controllers and key != writer:
+                self._queue.add(key)

@@ -3,9 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
+from stackroles.constants import LABEL_NAME
+from stackroles.domains.backup.status import is_finished
+from stackroles.domains.database.reconcile import PART as DATABASE_PART
 from stackroles.kube.cache import Cache
-from stackroles.kube.kinds import ObjectRef, ref_of
-from stackroles.runtime.router import Watchers
+from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of
+from stackroles.kube.ownership import parent_of
+from stackroles.roles import haproxy, mariadb
+from stackroles.runtime.router import Watcher, Watchers
 
 Object = dict[str, Any]
 
@@ -13,21 +18,17 @@ Object = dict[str, Any]
 def _naming(kind: str, field: str, cache: Cache, obj: Object) -> Iterable[ObjectRef]:
     """Return the resources of a kind, in the same namespace, whose spec names an object."""
     namespace, name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
-    return [
-        ref_of(found)
-        for found in cache.list(kind, namespace)
-        if found.get("spec", {}).get(field) == name
-    ]
+    return [ref_of(found) for found in cache.naming(kind, namespace, field, name)]
 
 
 def users_of_controller(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
-    """Return the pools of a CloudController, its policies and their Backups."""
+    """Return the pools of a CloudController, its policies and their Backups that have not ended."""
     policies = _naming("BackupPolicy", "controller", cache, obj)
     runs = [
-        run
-        for ref in policies
-        if (policy := cache.get(*ref)) is not None
-        for run in _naming("Backup", "policy", cache, policy)
+        ref_of(run)
+        for policy in policies
+        for run in cache.naming("Backup", policy.namespace, "policy", policy.name)
+        if not is_finished(run.get("status", {}))
     ]
     return [*_naming("ComputePool", "controller", cache, obj), *policies, *runs]
 
@@ -62,10 +63,45 @@ def pools_of_node(_: Object, cache: Cache) -> Iterable[ObjectRef]:
     return [ref_of(pool) for pool in cache.list("ComputePool")]
 
 
+def read_of_controller(obj: Object) -> Any:
+    """Return what pools, policies and Backups read of a CloudController."""
+    status = obj.get("status", {})
+    return (
+        obj.get("spec"),
+        obj["metadata"].get("deletionTimestamp"),
+        status.get("writer"),
+        [role["name"] for role in status.get("roles") or () if role.get("ready")],
+        [phase["name"] for phase in status.get("phases") or () if phase.get("completedAt")],
+    )
+
+
+def database_of(obj: Object, _: Cache) -> Iterable[Key]:
+    """Return the database of the cloud that a member or a proxy belongs to."""
+    labels = obj["metadata"].get("labels", {})
+    parent = parent_of(labels)
+    if parent is None or labels.get(LABEL_NAME) not in (mariadb.NAME, haproxy.NAME):
+        return []
+    return [PartRef(parent.kind, obj["metadata"].get("namespace", ""), parent.name, DATABASE_PART)]
+
+
+def database_of_controller(obj: Object, _: Cache) -> Iterable[Key]:
+    """Return the database of a cloud."""
+    return [PartRef(*ref_of(obj), DATABASE_PART)]
+
+
+def _declared(obj: Object) -> Any:
+    return obj.get("spec"), obj["metadata"].get("deletionTimestamp")
+
+
 WATCHERS: Watchers = {
-    "CloudController": (users_of_controller,),
-    "ComputePool": (controller_of_pool, rivals_of_pool),
-    "BackupPolicy": (runs_of_policy,),
-    "Backup": (policy_of_run,),
-    "Node": (pools_of_node,),
+    "CloudController": (
+        Watcher(users_of_controller, read_of_controller),
+        Watcher(database_of_controller, _declared),
+    ),
+    "ComputePool": (Watcher(controller_of_pool), Watcher(rivals_of_pool)),
+    "BackupPolicy": (Watcher(runs_of_policy),),
+    "Backup": (Watcher(policy_of_run),),
+    "Node": (Watcher(pools_of_node),),
+    "Pod": (Watcher(database_of),),
+    "StatefulSet": (Watcher(database_of),),
 }

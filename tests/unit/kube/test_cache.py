@@ -130,7 +130,11 @@ def test_full_list_finds_what_was_missed() -> None:
     cache.upsert(stored(config_map("newer-than-list"), 9, uid="3"))
 
     told: list[tuple[str, bool]] = []
-    cache.follow(lambda old, new: told.append(((new or old or {})["metadata"]["name"], bool(new))))
+
+    def note(old: dict[str, Any] | None, new: dict[str, Any] | None, _own: bool) -> None:
+        told.append(((new or old or {})["metadata"]["name"], bool(new)))
+
+    cache.follow(note)
     news = cache.replace(
         "ConfigMap",
         "ns",

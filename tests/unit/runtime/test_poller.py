@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from stackroles.kube.kinds import ObjectRef
+from stackroles.kube.kinds import Key, ObjectRef
 from stackroles.runtime.poller import Breaker, Poller
+from stackroles.runtime.router import PASS
 
 KEY = ObjectRef("CloudController", "ns", "demo")
 
@@ -34,8 +35,8 @@ class Service:
         await asyncio.sleep(0)
 
 
-def poller() -> tuple[Poller, list[ObjectRef]]:
-    told: list[ObjectRef] = []
+def poller() -> tuple[Poller, list[Key]]:
+    told: list[Key] = []
     return Poller(told.append, asyncio.get_running_loop().time), told
 
 
@@ -193,3 +194,18 @@ def test_breaker_opens_only_after_five_failures_in_a_row(
             row += 1
         assert (breaker.wait(now) > 0) == (row >= 5)
         assert breaker.wait(now) <= 60.0
+
+
+async def test_a_poll_is_no_part_of_the_pass_that_began_it() -> None:
+    seen: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+    async def call() -> None:
+        if not seen.done():
+            seen.set_result(PASS.get())
+
+    polls, _ = poller()
+    token = PASS.set(KEY)
+    polls.ensure("a", call, interval=0.01, deadline=1, notify=KEY)
+    PASS.reset(token)
+    assert await asyncio.wait_for(seen, 5) is None
+    await polls.stop()

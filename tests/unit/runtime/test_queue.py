@@ -4,7 +4,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackroles.kube.kinds import ObjectRef
+from stackroles.kube.kinds import Key, ObjectRef
 from stackroles.runtime.queue import CAP_SECONDS, WorkQueue, backoff
 
 A, B, C = (ObjectRef("CloudController", "ns", name) for name in "abc")
@@ -119,8 +119,8 @@ def test_no_key_is_lost_or_active_twice(  # noqa: C901 - one branch a step
     script: list[tuple[str, ObjectRef]],
 ) -> None:
     queue, clock = make()
-    active: set[ObjectRef] = set()
-    owed: set[ObjectRef] = set()
+    active: set[Key] = set()
+    owed: set[Key] = set()
     for step, key in script:
         if step in ("add", "low"):
             queue.add(key, low=step == "low")
@@ -140,11 +140,11 @@ def test_no_key_is_lost_or_active_twice(  # noqa: C901 - one branch a step
                 active.add(taken)
                 owed.discard(taken)
     clock.now += 10.0
-    for key in list(active):
-        queue.done(key)
-    rest = set()
-    while (taken := queue.take()) is not None:
-        rest.add(taken)
+    for held in list(active):
+        queue.done(held)
+    rest = set[Key]()
+    while (waiting := queue.take()) is not None:
+        rest.add(waiting)
     assert owed <= rest
 
 

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+from stackroles.constants import LABEL_NAME
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
-from stackroles.kube.kinds import ObjectRef
+from stackroles.kube.kinds import Key, ObjectRef, PartRef
 from stackroles.main import parts
 from stackroles.runtime.queue import WorkQueue
 from stackroles.runtime.router import PASS, Feed, Watcher
@@ -30,14 +31,19 @@ def feed(**watchers: tuple[Watcher, ...]) -> tuple[Feed, WorkQueue]:
     return made, queue
 
 
-def write(made: Feed, key: ObjectRef, obj: dict[str, Any]) -> None:
-    """Keep an answer as Writer does, in the pass of a key."""
+def write(made: Feed, key: Key, obj: dict[str, Any], sent: dict[str, Any] | None = None) -> None:
+    """Keep an answer as Writer does, in the pass of a key; all of it was sent by default."""
     context = copy_context()
     context.run(PASS.set, key)
-    context.run(made._cache.upsert, obj)
+    context.run(made._cache.upsert, obj, obj if sent is None else sent)
 
 
-def drain(queue: WorkQueue) -> list[ObjectRef]:
+def drain(queue: WorkQueue) -> list[Key]:
+    """Return the keys that wait, but for parts."""
+    return [key for key in drain_all(queue) if isinstance(key, ObjectRef)]
+
+
+def drain_all(queue: WorkQueue) -> list[Key]:
     keys = []
     while (key := queue.take()) is not None:
         queue.done(key)
@@ -91,7 +97,7 @@ def test_watcher_maps_a_change_to_further_keys() -> None:
             ObjectRef("ComputePool", "ns", p["metadata"]["name"]) for p in cache.list("ComputePool")
         ]
 
-    made, queue = feed(CloudController=(pools,))
+    made, queue = feed(CloudController=(Watcher(pools),))
     made.changed(stored(custom("pool", kind="ComputePool"), 1, uid="p"))
     drain(queue)
 
@@ -147,9 +153,84 @@ def test_status_of_a_controller_wakes_its_pools() -> None:
     made.changed(stored(custom(), 2))
     drain(queue)
 
-    write(made, DEMO, stored({**custom(), "status": {"roles": []}}, 3))
+    write(made, DEMO, stored({**custom(), "status": {"writer": "demo-mariadb-1"}}, 3))
 
     assert drain(queue) == [ObjectRef("ComputePool", "ns", "pool")]
+
+
+def test_a_status_in_which_nothing_changed_for_others_wakes_nobody() -> None:
+    made, queue = feed(**WATCHERS)
+    made.changed(stored(custom("pool", kind="ComputePool", controller="demo"), 1, uid="p"))
+    made.changed(stored(custom("daily", kind="BackupPolicy", controller="demo"), 2, uid="b"))
+    made.changed(stored(custom("run", kind="Backup", policy="daily"), 3, uid="r"))
+    made.changed(stored(custom(), 4))
+    drain_all(queue)
+    roles = [{"name": "nova-api", "ready": 2, "message": "one more starts"}]
+
+    write(made, DEMO, stored({**custom(), "status": {"roles": roles}}, 5))
+    assert set(drain(queue)) == {
+        ObjectRef("ComputePool", "ns", "pool"),
+        ObjectRef("BackupPolicy", "ns", "daily"),
+        ObjectRef("Backup", "ns", "run"),
+    }
+
+    roles = [{"name": "nova-api", "ready": 1, "message": None}]
+    write(made, DEMO, stored({**custom(), "status": {"roles": roles, "conditions": []}}, 6))
+    assert drain_all(queue) == []
+
+
+def test_a_controller_wakes_no_backup_that_has_ended() -> None:
+    made, queue = feed(**WATCHERS)
+    complete = {"type": "Complete", "status": "True", "reason": "BackupVerified"}
+    made.changed(stored(custom("daily", kind="BackupPolicy", controller="demo"), 1, uid="b"))
+    ended = custom("run", kind="Backup", policy="daily")
+    made.changed(stored({**ended, "status": {"conditions": [complete]}}, 2, uid="r"))
+    made.changed(stored(custom(), 3))
+    drain(queue)
+
+    made.changed(stored(custom(region="two"), 4))
+
+    assert set(drain(queue)) == {DEMO, ObjectRef("BackupPolicy", "ns", "daily")}
+
+
+def test_a_member_of_the_database_wakes_its_part_and_the_cloud() -> None:
+    made, queue = feed(**WATCHERS)
+    labels = {**child_labels(), LABEL_NAME: "mariadb"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "demo-mariadb-0"}}
+    made.changed(stored(pod, 1, uid="1", labels=labels))
+    assert set(drain_all(queue)) == {DEMO, PartRef(*DEMO, "database")}
+
+    labels = {**child_labels(), LABEL_NAME: "nova-api"}
+    made.changed(stored(pod, 2, uid="1", labels=labels))
+    drain_all(queue)
+    made.changed(stored(pod, 3, uid="1", labels={**labels, "more": ""}))
+    assert drain_all(queue) == [DEMO]
+
+
+def test_a_change_of_others_within_an_answer_wakes_the_pass_that_wrote() -> None:
+    made, queue = feed(**WATCHERS)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "demo-mariadb-0"}}
+    labels = {**child_labels(), LABEL_NAME: "mariadb"}
+    made.changed(stored(pod, 1, uid="1", labels=labels))
+    drain_all(queue)
+    database, sent = PartRef(*DEMO, "database"), {"metadata": {"annotations": {"a": "b"}}}
+
+    noted = stored(pod, 2, uid="1", labels=labels, annotations={"a": "b"})
+    write(made, database, noted, sent)
+    assert drain_all(queue) == [DEMO]
+
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    noted = stored({**pod, "status": ready}, 3, uid="1", labels=labels, annotations={"a": "c"})
+    write(made, database, noted, {"metadata": {"annotations": {"a": "c"}}})
+    assert set(drain_all(queue)) == {DEMO, database}
+
+
+def test_everything_begins_with_the_parts_too() -> None:
+    made, queue = feed()
+    made.changed(stored(custom(), 1))
+    drain_all(queue)
+    made.everything()
+    assert set(drain_all(queue)) == {DEMO, PartRef(*DEMO, "database")}
 
 
 def test_end_of_a_pool_wakes_rivals_in_all_namespaces() -> None:

@@ -1,7 +1,7 @@
 """CloudController: credentials, roles and steps in the order of their needs, and its status."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from stackroles.api.v1alpha1.cloud_controller import CloudControllerStatus
 from stackroles.api.v1alpha1.common import dump
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
+from stackroles.constants import LABEL_COMPONENT
 from stackroles.domains.cloud.bringup import BringUp, build_graph, plan_bring_up
 from stackroles.domains.cloud.phases import completed
 from stackroles.domains.cloud.reconcile_scale import refuse_shrinking
@@ -22,11 +23,12 @@ from stackroles.domains.cloud.served import assess_served, refused_administrator
 from stackroles.domains.cloud.status import (
     ObservedCloud,
     assess_cloud,
+    remembered,
 )
 from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
 from stackroles.domains.credentials.reconcile import Credentials, observe_credentials
-from stackroles.domains.database.reconcile import reconcile_galera
-from stackroles.domains.database.status import DATABASE, DatabaseState
+from stackroles.domains.database.reconcile_part import part_of
+from stackroles.domains.database.status import DatabaseState
 from stackroles.errors import ClusterError, Rejected
 from stackroles.kube.apply import ChildRecord, records_of
 from stackroles.kube.kinds import ObjectRef, ref_of
@@ -114,11 +116,9 @@ class CloudPass:
         await self._steps.listen(self._look.now)
         before = self._observe()
         plan = self._plan(before, credentials)
-        records, failure = await self._apply(plan.run, credentials)
-        if failure is None:
-            await self._steps.run(plan.run, before.steps, credentials)
-            await self._steps.replace_members(self._look.now)
-        database = await self._database(plan.run)
+        records, failure, held = await self._apply(plan.run, credentials)
+        await self._steps.run(plan.run, before.steps, credentials, held)
+        await self._steps.replace_members(self._look.now, held)
         after = self._observe()
         roles = await explain_roles(self._context.cluster, self._cloud, after.roles, self._look.now)
         steps = await self._steps.explain(after.steps)
@@ -128,7 +128,7 @@ class CloudPass:
             roles=roles,
             steps=steps,
             waiting=plan.waiting,
-            database=database,
+            database=self._database(),
             failing_apis=apis,
         )
         reconciled = blocked or _reconciled(credentials, failure, refused)
@@ -154,11 +154,15 @@ class CloudPass:
 
     async def _apply(
         self, run: frozenset[str], credentials: Credentials
-    ) -> tuple[tuple[ChildRecord, ...] | None, ClusterError | None]:
+    ) -> tuple[tuple[ChildRecord, ...] | None, ClusterError | None, frozenset[str]]:
         """Apply what runs, then remove what is no longer wanted.
 
         Returns:
-            What was applied, and None; or None and the first refusal, when all else was applied.
+            What was applied, and None; or None and the gravest refusal, when all else was applied.
+            Last the services to whom a refused child belongs.
+
+        Raises:
+            NotReady: a child still belongs to an earlier owner of this name.
         """
         roles = (role for role in self._roles if role.name in run)
         manifests = [
@@ -166,18 +170,21 @@ class CloudPass:
             *unique([*build_roles(self._cloud, roles), *self._steps.config_maps(run)]),
         ]
         cluster = self._context.cluster
-        try:
-            records = await cluster.apply_children(self._resource, manifests)
-        except ClusterError as error:
-            log.warning("A child was refused", error=str(error))
-            return None, error
+        applied = await cluster.apply_each(self._resource, manifests)
+        failure, records = applied.failure, applied.records
+        if isinstance(failure, ClusterError):
+            log.warning("A child was refused", error=str(failure))
+            return None, failure, _services_of(manifests, applied.refused)
+        if failure is not None:
+            raise failure
+        nobody = frozenset[str]()
         if credentials.finding is not None:
             # What could not be derived is not unwanted: nothing is removed, and it stays on record.
-            applied = {(record.kind, record.name) for record in records}
+            known = {(record.kind, record.name) for record in records}
             others = records_of(self._resource).values()
-            return (*records, *(r for r in others if (r.kind, r.name) not in applied)), None
+            return (*records, *(r for r in others if (r.kind, r.name) not in known)), None, nobody
         await cluster.prune(self._resource, [*manifests, *self._kept(manifests)])
-        return records, None
+        return records, None, nobody
 
     def _kept(self, manifests: Iterable[Object]) -> list[ObjectRef]:
         """Return what stays besides the present manifests: configuration in use, and the state."""
@@ -192,16 +199,10 @@ class CloudPass:
         state = naming.state(self._cloud.name)
         return [ObjectRef("ConfigMap", self._cloud.namespace, name) for name in (*names, state)]
 
-    async def _database(self, run: frozenset[str]) -> DatabaseState:
-        if DATABASE not in run:
-            return DatabaseState()
-        found = await reconcile_galera(self._context, self._resource, self._cloud)
-        return DatabaseState(
-            writer=found.writer,
-            message="" if found.ready else found.message,
-            blocked=f"{found.verdict}: {found.message}" if found.verdict.needs_person else "",
-            failing=found.failing,
-        )
+    def _database(self) -> DatabaseState:
+        """Return what the database's own pass found, or what the status says it was."""
+        found = self._context.parts.latest(part_of(self._resource))
+        return found if isinstance(found, DatabaseState) else remembered(self._previous)
 
     def _apis(
         self, roles: Iterable[RoleState], credentials: Credentials
@@ -251,6 +252,16 @@ class CloudPass:
             self._context.enqueue(ref_of(self._resource), _CREDENTIALS_SECONDS)
         elif not after.settled:
             self._context.enqueue(ref_of(self._resource), _UNSETTLED_SECONDS)
+
+
+def _services_of(manifests: Iterable[Object], refused: Collection[ObjectRef]) -> frozenset[str]:
+    """Return the services to whom refused children belong."""
+    names = {(ref.kind, ref.name) for ref in refused}
+    return frozenset(
+        manifest["metadata"]["labels"][LABEL_COMPONENT]
+        for manifest in manifests
+        if (manifest["kind"], manifest["metadata"]["name"]) in names
+    )
 
 
 def _reconciled(

@@ -1,6 +1,6 @@
 """Bootstrap steps: their Jobs, and those the operator does itself through the clouds' APIs."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -110,7 +110,11 @@ class Steps:
         ]
 
     async def run(
-        self, run: frozenset[str], states: Iterable[StepState], credentials: Credentials
+        self,
+        run: frozenset[str],
+        states: Iterable[StepState],
+        credentials: Credentials,
+        held: Collection[str] = (),
     ) -> None:
         """Start the steps that may run and are not done, and try failed ones again.
 
@@ -118,12 +122,13 @@ class Steps:
             run: nodes that may run.
             states: how the steps stand.
             credentials: what the operator's own steps need.
+            held: services of which a child was refused: their steps are not begun.
         """
         known = {state.node: state for state in states}
         for service in self._services:
             for step in service.steps:
                 node = _node(service, step)
-                if node not in run:
+                if node not in run or service.name in held:
                     continue
                 if self._is_idle(step):
                     await self._job(service, step).remove()
@@ -132,11 +137,14 @@ class Steps:
                 else:
                     self._run_own(service, step, credentials)
 
-    async def replace_members(self, now: datetime) -> None:
-        """Go on with the rolls that steps guard; a step is looked at anew, as are the members."""
+    async def replace_members(self, now: datetime, held: Collection[str] = ()) -> None:
+        """Go on with the rolls that steps guard, but for services of which a child was refused.
+
+        A step is observed anew, as are the members.
+        """
         for service in self._services:
             for step in service.steps:
-                if step.guards:
+                if step.guards and service.name not in held:
                     checked = self._observe_job(service, step, now).done
                     await replace_outdated(
                         self._context.cluster, self._cloud, step.guards, checked=checked, now=now

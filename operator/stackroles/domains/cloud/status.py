@@ -100,6 +100,18 @@ def assess_cloud(
     )
 
 
+def remembered(previous: CloudControllerStatus) -> DatabaseState:
+    """Return how the database stood by a status: what is known of it when an operator begins."""
+    progressing = next((c for c in previous.conditions if c.type == "Progressing"), None)
+    blocked = progressing is not None and progressing.reason == Reason.DATABASE_BLOCKED.value
+    role = next((role for role in previous.roles if role.name == DATABASE), None)
+    return DatabaseState(
+        writer=previous.writer,
+        message=(role.message or "") if role else "",
+        blocked=progressing.message if progressing is not None and blocked else "",
+    )
+
+
 def assess_available(observed: ObservedCloud) -> Finding:
     """Return whether every role serves: a majority of a quorum role, one member of another.
 

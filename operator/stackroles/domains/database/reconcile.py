@@ -31,13 +31,14 @@ from stackroles.domains.database.reconcile_state import (
 )
 from stackroles.domains.database.rolling import RollMember, next_to_restart
 from stackroles.errors import Conflict, NotReady
-from stackroles.kube.kinds import ObjectRef, ref_of
+from stackroles.kube.kinds import ObjectRef, PartRef, ref_of
 from stackroles.reconcile.context import Context
 from stackroles.workloads.build.metadata import selector
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
+PART: Final = "database"
 DATABASE: Final = "mariadb"
 PROXY: Final = "haproxy"
 _REVISION: Final = "controller-revision-hash"
@@ -47,6 +48,10 @@ _DEADLINE_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 0.5
 # Some decisions depend on how long something lasts, which no difference of reports tells.
 _WATCH_SECONDS: Final = 2.0
+# How old answers may be that nothing follows from: a poll's interval, its deadline left aside.
+_FRESH_SECONDS: Final = 3.0
+
+_Answers = tuple[Mapping[str, Report | None], Mapping[str, int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,8 @@ async def reconcile_galera(
         ClusterError: the Kubernetes API refused or did not answer.
     """
     galera = _Galera(context, owner, cloud, network or Network())
-    (outcome, members), writer = await asyncio.gather(galera.look(), galera.writer())
-    restart = galera.next_to_restart(members, writer) if outcome.verdict.may_restart else None
+    outcome, members, writer = await galera.look()
+    restart = galera.next_to_restart(outcome, members, writer)
     await galera.tell(outcome, leaving=restart["metadata"]["name"] if restart else None)
     galera.keep_looking(outcome)
     if restart is not None:
@@ -126,18 +131,53 @@ class _Galera:
         self._network = network
         self._workload = cloud.workload(DATABASE)
 
-    async def look(self) -> tuple[Outcome, Sequence[Member]]:
-        """Decide, and record what follows."""
-        members = await self._observe()
+    async def look(self) -> tuple[Outcome, Sequence[Member], str | None]:
+        """Decide, and record what follows; return also the members and the writer.
+
+        What was polled a moment ago is enough to find that nothing is to be done. Where something
+        is, all members are asked again first.
+        """
         try:
             facts = await read_facts(self._cluster, self._cloud)
+            polled = self._polled()
+            if polled is not None:
+                members, writer = self._members(polled[0]), self._agreed(polled[1])
+                outcome = decide(members, facts, self._context.leader)
+                if not self._acts(outcome, facts, members, writer):
+                    return outcome, members, writer
+            members, writer = await asyncio.gather(self._observe(), self.writer())
             outcome = decide(members, facts, self._context.leader)
             if outcome.facts != facts:
                 await record_facts(self._cluster, self._cloud, facts, outcome.facts)
         except StateUnreadable as error:
-            unreadable = Verdict.STATE_UNREADABLE
-            return Outcome(verdict=unreadable, message=str(error), facts=Facts()), members
-        return outcome, members
+            unreadable = Outcome(
+                verdict=Verdict.STATE_UNREADABLE, message=str(error), facts=Facts()
+            )
+            members, writer = await asyncio.gather(self._observe(), self.writer())
+            return unreadable, members, writer
+        return outcome, members, writer
+
+    def _polled(self) -> _Answers | None:
+        """Return what members and proxies answered the poller, None when that is too long ago."""
+        seen = self._context.poller.latest(poll_name(ref_of(self._owner)))
+        if seen is None or seen.error or self._context.clock.monotonic() - seen.at > _FRESH_SECONDS:
+            return None
+        answers: _Answers = seen.value
+        return answers
+
+    def _acts(
+        self, outcome: Outcome, facts: Facts, members: Sequence[Member], writer: str | None
+    ) -> bool:
+        """Tell whether an outcome changes anything: the record, a member's orders, or a pod."""
+        pods = self._pods(DATABASE)
+        return (
+            outcome.facts != facts
+            or any(
+                name not in pods or _published(pods[name]) != decision
+                for name, decision in outcome.decisions.items()
+            )
+            or self.next_to_restart(outcome, members, writer) is not None
+        )
 
     async def tell(self, outcome: Outcome, leaving: str | None) -> None:
         """Publish what still follows from a second look at all members.
@@ -155,7 +195,7 @@ class _Galera:
                 continue
             if again.decisions.get(name) != decision:
                 log.info("The members have changed since the decision", member=name)
-                self._context.enqueue(ref_of(self._owner), _RETRY_SECONDS)
+                self._context.enqueue(PartRef(*ref_of(self._owner), PART), _RETRY_SECONDS)
                 continue
             if _published(pods[name]) == decision:
                 continue
@@ -167,8 +207,10 @@ class _Galera:
 
     async def _observe(self) -> list[Member]:
         """Return every member that should exist, and every further one that does."""
+        return self._members(await self._network.reports(_addresses(self._pods(DATABASE))))
+
+    def _members(self, reports: Mapping[str, Report | None]) -> list[Member]:
         pods = self._pods(DATABASE)
-        reports = await self._network.reports(_addresses(pods))
         wanted = {naming.pod(self._workload, n) for n in range(self._cloud.replicas[DATABASE])}
         return [
             _member(name, pods.get(name), reports.get(name))
@@ -177,16 +219,20 @@ class _Galera:
 
     async def writer(self) -> str | None:
         """Return the member that all proxies agree on, None when they do not, or nobody came."""
-        pods = self._pods(PROXY)
-        found = {
-            n for n in (await self._network.writers(_addresses(pods))).values() if n is not None
-        }
+        return self._agreed(await self._network.writers(_addresses(self._pods(PROXY))))
+
+    def _agreed(self, writers: Mapping[str, int | None]) -> str | None:
+        found = {n for n in writers.values() if n is not None}
         if len(found) != 1 or found == {0}:
             return None
         return naming.pod(self._workload, found.pop() - 1)
 
-    def next_to_restart(self, members: Sequence[Member], writer: str | None) -> Object | None:
+    def next_to_restart(
+        self, outcome: Outcome, members: Sequence[Member], writer: str | None
+    ) -> Object | None:
         """Return the pod of the next member that needs the present template, if that is safe."""
+        if not outcome.verdict.may_restart:
+            return None
         workload = self._cluster.get("StatefulSet", self._cloud.namespace, self._workload)
         if workload is None:
             return None
@@ -219,16 +265,16 @@ class _Galera:
             reports = await self._network.reports(_addresses(members))
             return reports, await self._network.writers(_addresses(proxies))
 
-        ref = ref_of(self._owner)
+        part = PartRef(*ref_of(self._owner), PART)
         self._context.poller.ensure(
-            poll_name(ref),
+            poll_name(part.whole),
             look,
             interval=_CALM_SECONDS if calm else _BUSY_SECONDS,
             deadline=_DEADLINE_SECONDS,
-            notify=ref,
+            notify=part,
         )
         if not calm and not outcome.verdict.needs_person:
-            self._context.enqueue(ref, _WATCH_SECONDS)
+            self._context.enqueue(part, _WATCH_SECONDS)
 
     def _pods(self, role: str) -> dict[str, Object]:
         found = self._cluster.list("Pod", self._cloud.namespace, selector(self._cloud, role))

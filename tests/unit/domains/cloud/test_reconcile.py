@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 
-from stackroles.constants import FINALIZER, LABEL_NAME
+from stackroles.constants import FINALIZER, LABEL_NAME, LABEL_STEP
 from stackroles.domains.cloud import reconcile as cloud_controller
 from stackroles.domains.cloud import reconcile_served as served
-from stackroles.domains.database.model import Verdict
-from stackroles.domains.database.reconcile import GaleraResult
+from stackroles.domains.database.status import DatabaseState
 from stackroles.errors import CloudUnavailable, OperatorError, SpecInvalid
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
-from stackroles.kube.kinds import ObjectRef
+from stackroles.kube.kinds import Key, PartRef
 from stackroles.openstack.access import Credentials as Account
 from stackroles.reconcile.blocked import reconcile_or_refuse
 from stackroles.reconcile.context import Context
@@ -30,6 +29,7 @@ from tests.support.objects import custom
 from tests.support.polls import Polls, Time
 
 Object = dict[str, Any]
+DATABASE = PartRef("CloudController", "ns", "demo", "database")
 WORKLOADS = ("StatefulSet", "Deployment")
 
 
@@ -77,7 +77,7 @@ class World:
     clock: Time
     polls: Polls
     keystone: Keystone
-    enqueued: list[tuple[ObjectRef, float]]
+    enqueued: list[tuple[Key, float]]
     apis: Apis
 
     def declare(self, **spec: Any) -> None:
@@ -149,23 +149,12 @@ class World:
         return {k: base64.b64decode(v).decode() for k, v in found["data"].items()}
 
 
-async def _synced(*_: Any) -> GaleraResult:
-    return GaleraResult(
-        ready=True,
-        primary=True,
-        writer="demo-mariadb-0",
-        verdict=Verdict.SYNCED,
-        message="",
-        members={},
-    )
-
-
 @asynccontextmanager
 async def _world() -> AsyncIterator[World]:
     async with fake_api() as api, client_of(api) as client:
         clock, keystone = Time(), Keystone()
         polls = Polls(clock)
-        enqueued: list[tuple[ObjectRef, float]] = []
+        enqueued: list[tuple[Key, float]] = []
         cluster = Cluster(client, Cache(), lambda: 10.0, now=clock.now)
         context = Context(
             cluster=cluster,
@@ -177,6 +166,8 @@ async def _world() -> AsyncIterator[World]:
             enqueue=lambda ref, delay=0.0: enqueued.append((ref, delay)),
             leader="one",
         )
+        # The database is a part with a pass of its own, which has tests of its own.
+        context.parts.update(DATABASE, DatabaseState(writer="demo-mariadb-0"))
         apis = Apis()
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(served, "ask_apis", apis.ask)
@@ -184,9 +175,7 @@ async def _world() -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    # Galera's own reconcile asks pods over the network; it has tests of its own.
-    monkeypatch.setattr(cloud_controller, "reconcile_galera", _synced)
+async def world() -> AsyncIterator[World]:
     async with _world() as found:
         yield found
 
@@ -441,6 +430,43 @@ async def test_refused_child_is_told_and_the_others_are_applied(world: World) ->
         await world.reconcile()
     assert world.condition("Ready")["reason"] == "ApplyFailed"
     assert "mariadb" in world.roles()
+
+
+async def test_a_refused_child_stops_nobody_elses_steps(world: World) -> None:
+    world.declare()
+    for _ in range(3):
+        await world.reconcile()
+        world.serve()
+    before = {job["metadata"]["name"] for job in world.all("Job")}
+    world.api.faults.append(Fault("PATCH", "statefulsets/demo-rabbitmq", 403))
+    world.declare(roles={"rabbitmq": {"resources": {"limits": {"memory": "2Gi"}}}})
+    world.finish()
+
+    with pytest.raises(OperatorError):
+        await world.reconcile()
+
+    assert world.condition("Ready")["reason"] == "ApplyFailed"
+    begun = {job["metadata"]["labels"][LABEL_STEP] for job in world.all("Job")
+             if job["metadata"]["name"] not in before}  # fmt: skip
+    assert begun
+    assert not {step for step in begun if step.startswith("rabbitmq.")}
+
+
+async def test_the_database_stands_as_the_status_says_until_its_own_pass_has_ended(
+    world: World,
+) -> None:
+    world.declare()
+    await world.settle()
+    blocked = DatabaseState(writer="demo-mariadb-0", blocked="Lost: volumes are gone")
+    world.context.publish(DATABASE, blocked)
+    assert world.enqueued[-1] == (DATABASE.whole, 0.0)
+    await world.reconcile()
+    assert world.condition("Ready")["reason"] == "DatabaseBlocked"
+    status = world.resource["status"]
+
+    world.context.parts.forget(DATABASE.whole)
+    await world.reconcile()
+    assert world.resource["status"] == status
 
 
 async def test_deletion_waits_for_the_pools(world: World) -> None:

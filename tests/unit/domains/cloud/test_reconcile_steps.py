@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from stackroles.domains.cloud import reconcile as cloud_controller
 from stackroles.kube.kinds import uid_of
 from tests.support.fake_api import Fault
 from tests.unit.domains.cloud import test_reconcile as clouds
@@ -14,8 +13,7 @@ from tests.unit.domains.cloud.test_reconcile import World
 
 
 @pytest.fixture
-async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(cloud_controller, "reconcile_galera", clouds._synced)
+async def world() -> AsyncIterator[World]:
     async with clouds._world() as found:
         yield found
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from stackroles.constants import ANNOTATION_KEYS
-from stackroles.domains.cloud import reconcile as cloud_controller
 from tests.unit.domains.cloud import test_reconcile as clouds
 from tests.unit.domains.cloud.test_reconcile import World
 
@@ -16,8 +15,7 @@ S3 = {"glance": {"DEFAULT": {"enabled_backends": "s3:s3"}}}
 
 
 @pytest.fixture
-async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(cloud_controller, "reconcile_galera", clouds._synced)
+async def world() -> AsyncIterator[World]:
     async with clouds._world() as found:
         yield found
 

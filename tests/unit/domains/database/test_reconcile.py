@@ -33,7 +33,7 @@ from stackroles.domains.database.reconcile_state import (
 from stackroles.errors import ClusterError, NotReady
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
-from stackroles.kube.kinds import ObjectRef
+from stackroles.kube.kinds import Key
 from stackroles.reconcile.context import Context, Observation
 from tests.support.clouds import cloud
 from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
@@ -47,12 +47,13 @@ U1 = "11111111-1111-1111-1111-111111111111"
 @dataclass
 class Polls:
     intervals: dict[str, float] = field(default_factory=dict)
+    observed: Observation | None = None
 
     def ensure(self, name: str, call: Any, *, interval: float, **_: Any) -> None:
         self.intervals[name] = interval
 
     def latest(self, name: str) -> Observation | None:
-        return None
+        return self.observed
 
     def forget(self, prefix: str) -> None:
         self.intervals.clear()
@@ -67,7 +68,7 @@ class World:
     cluster: Cluster
     context: Context
     polls: Polls
-    enqueued: list[tuple[ObjectRef, float]]
+    enqueued: list[tuple[Key, float]]
     reports: dict[str, Report | None] = field(default_factory=dict)
     writer: dict[str, int | None] = field(default_factory=dict)
     looks: int = 0
@@ -170,7 +171,7 @@ class World:
 @asynccontextmanager
 async def running() -> AsyncIterator[World]:
     async with fake_api() as api, client_of(api) as client:
-        clock, polls, enqueued = Time(), Polls(), list[tuple[ObjectRef, float]]()
+        clock, polls, enqueued = Time(), Polls(), list[tuple[Key, float]]()
         cluster = Cluster(client, Cache(), lambda: 30.0, now=clock.now)
         context = Context(
             cluster=cluster,

@@ -1,0 +1,53 @@
+"""The database of a cloud, reconciled by itself: nothing else of the cloud delays its decisions."""
+
+from typing import Any
+
+from stackroles.constants import FINALIZER
+from stackroles.domains.database.reconcile import DATABASE, PART, reconcile_galera
+from stackroles.domains.database.status import DatabaseState
+from stackroles.kube.kinds import PartRef, ref_of
+from stackroles.reconcile.clouds import cloud_of
+from stackroles.reconcile.context import Context
+from stackroles.reconcile.teardown import users_of
+
+Object = dict[str, Any]
+
+
+def part_of(resource: Object) -> PartRef:
+    """Return the key of a CloudController's database."""
+    return PartRef(*ref_of(resource), PART)
+
+
+async def reconcile_database(context: Context, resource: Object) -> None:
+    """Bring a cloud's database members together, and publish how they stand.
+
+    Raises:
+        SpecInvalid: the spec asks for what cannot be; the pass over the cloud says so.
+        ClusterError: the Kubernetes API refused or did not answer.
+    """
+    if not _is_kept_up(context, resource):
+        return
+    cloud = cloud_of(context, resource)
+    workload = context.cluster.get("StatefulSet", cloud.namespace, cloud.workload(DATABASE))
+    if cloud.spec.suspend or workload is None:
+        return
+    found = await reconcile_galera(context, resource, cloud)
+    state = DatabaseState(
+        writer=found.writer,
+        message="" if found.ready else found.message,
+        blocked=f"{found.verdict}: {found.message}" if found.verdict.needs_person else "",
+        failing=found.failing,
+    )
+    context.publish(part_of(resource), state)
+
+
+def _is_kept_up(context: Context, resource: Object) -> bool:
+    """Tell whether a cloud is kept up: one that is to go is, as long as pools use it.
+
+    What goes on for it must not write down again what its end has removed.
+    """
+    metadata = resource["metadata"]
+    if not metadata.get("deletionTimestamp"):
+        return True
+    held = FINALIZER in (metadata.get("finalizers") or ())
+    return held and bool(users_of(context, resource))
