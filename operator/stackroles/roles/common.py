@@ -222,3 +222,8 @@ def passwords(service: str, *groups: str) -> tuple[SecretEnv, ...]:
 def token_cache_key(service: str) -> SecretEnv:
     """Return the key by which cached tokens are encrypted."""
     return SecretEnv("OS_KEYSTONE_AUTHTOKEN__MEMCACHE_SECRET_KEY", service, "token-cache-key")
+
+
+def token_env(service: str) -> tuple[SecretEnv, ...]:
+    """Return what an API needs to check tokens: its user's password, the key of its cache."""
+    return (*passwords(service, "keystone_authtoken"), token_cache_key(service))

@@ -1,43 +1,31 @@
 """glance: images."""
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud
-from stackroles.config.layers import Sections, user_options
+from stackroles.config.layers import Sections, merge, user_options
 from stackroles.errors import SpecInvalid
-from stackroles.roles import common, resolvers, wsgi
-from stackroles.roles.allowed_sections import ANY
+from stackroles.roles import common
+from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import (
     Amount,
     DataMount,
     Env,
     FieldEnv,
-    FileMount,
     SecretEnv,
     Security,
     Variable,
 )
-from stackroles.roles.definition import (
-    Catalogue,
-    Connection,
-    DataVolume,
-    RoleDefinition,
-    ServiceDefinition,
-    Step,
-    Task,
-    Workload,
-)
+from stackroles.roles.definition import Catalogue, Connection, DataVolume, Step, Workload
 
-USER = 42415
 PORT = 9292
 HOME = "/var/lib/glance"
 FILES = "file:file"
 
-_CONFIG = "/etc/glance/glance-api.conf"
-_ENV = (SecretEnv("OS_DATABASE__CONNECTION", "glance", "database-url"),)
+_RESOURCES = Amount(memory="224Mi", memory_limit="1Gi")
 # The store whose keys come through the environment, whose variables carry its name.
 _OBJECT_STORE = "s3"
 _ACCESS_KEY, _SECRET_KEY = "s3-access-key", "s3-secret-key"
@@ -53,18 +41,16 @@ _SELF = (
 
 
 _API_ENV: tuple[Variable, ...] = (
-    *_ENV,
     *_STORE_ENV,
     *_SELF,
-    *common.passwords("glance", "keystone_authtoken"),
-    common.token_cache_key("glance"),
+    *common.token_env("glance"),
 )
 # Loads the application as the WSGI server does, and ends.
 _LOAD = "import os; from glance.common import wsgi_app; wsgi_app.init_app(); os._exit(0)"
 
 
-def _render(cloud: Cloud, user: Sections) -> str:
-    return oslo.render(
+def _options(cloud: Cloud, _: str) -> Sections:
+    return merge(
         common.logging(),
         common.database(),
         common.authtoken(cloud, "glance", "image"),
@@ -79,31 +65,25 @@ def _render(cloud: Cloud, user: Sections) -> str:
             "oslo_concurrency": {"lock_path": f"{HOME}/lock"},
             "oslo_messaging_notifications": {"driver": "noop"},
         },
-        user,
     )
 
 
-def files(cloud: Cloud) -> Mapping[str, str]:
-    """Return the API's files."""
-    options = cloud.options("glance", "glance")
-    return {
-        **resolvers.python_files(cloud),
-        _CONFIG: _render(cloud, common.oslo_options(options)),
-        "/etc/glance/uwsgi.ini": wsgi.uwsgi(
-            "glance.common.wsgi_app:init_app()",
-            PORT,
-            options,
-            # An upload keeps its worker until it is done; somebody must answer meanwhile.
-            processes=2,
-            # Uploads under way get this long when the pod is stopped.
-            worker_reload_mercy=540,
-        ),
-    }
-
-
-def setup_files(cloud: Cloud) -> Mapping[str, str]:
-    """Return the files of the set-up step."""
-    return {_CONFIG: _render(cloud, common.setup_options(cloud, "glance", "database"))}
+_SERVICE = ApiService(
+    name="glance",
+    user=42415,
+    config="/etc/glance/glance-api.conf",
+    options=_options,
+    connections={"database": Connection(key="database-url", database="glance")},
+)
+_FILES = _SERVICE.api_files(
+    "glance",
+    "glance.common.wsgi_app:init_app()",
+    PORT,
+    # An upload keeps its worker until it is done; somebody must answer meanwhile.
+    processes=2,
+    # Uploads under way get this long when the pod is stopped.
+    worker_reload_mercy=540,
+)
 
 
 def _stores(spec: CloudControllerSpec) -> list[tuple[str, str]]:
@@ -137,88 +117,50 @@ def uses_object_store(spec: CloudControllerSpec) -> bool:
     return bool(names)
 
 
-GLANCE = RoleDefinition(
-    name="glance",
-    service="glance",
-    open_because="clients of the API, and agents in the nodes' own network",
-    image="glance",
+GLANCE = replace(
+    _SERVICE.api(
+        _FILES,
+        port=PORT,
+        env=_API_ENV,
+        mounts=(DataMount(HOME),),
+        # It asks the database only when it is asked, so it starts while that is made.
+        needs=(),
+        resources=_RESOURCES,
+        backup="its database; the files of the store are not in it",
+    ),
     workload=Workload.STATEFUL_SET,
     replicas=2,
-    files=files,
-    options=ANY,
     volume=DataVolume(size="10Gi"),
     # A volume is one member's: no successor can be tried beside it. So options are tried before.
     roll="OnDelete",
-    fs_group=USER,
     grace_period=600,
-    # It asks the database only when it is asked, so it starts while that is made.
-    needs=(),
-    containers=(
-        wsgi.api_container(
-            name="glance",
-            port=PORT,
-            health="/healthcheck",
-            user=USER,
-            ini="/etc/glance/uwsgi.ini",
-            env=_API_ENV,
-            mounts=(DataMount(HOME),),
-            resources=Amount(memory="224Mi", memory_limit="1Gi"),
-        ),
-    ),
     shares_data=shares_images,
     single_because=(
         "images are on one volume of one node: losing that node stops uploads, and boots from "
         "images that no host has cached; with a shared store more members can serve"
     ),
-    backup="its database; the files of the store are not in it",
 )
+_SCRATCH = common.scratch(HOME)
 
-SERVICE = ServiceDefinition(
-    name="glance",
-    databases=("glance",),
-    connections=(Connection(key="database-url", database="glance"),),
-    catalogue=Catalogue(
-        type="image", name="glance", role="glance", port=PORT, listing="/v2/images?limit=1"
-    ),
-    identity=True,
-    secrets=("token-cache-key",),
-    external=(_ACCESS_KEY, _SECRET_KEY),
-    external_for=uses_object_store,
-    steps=(
-        Step(
-            name="setup",
-            image="glance",
-            security=Security(user=USER),
-            files=setup_files,
-            needs=("mariadb/accounts", "haproxy"),
-            tasks=(
-                Task(
-                    name="db-sync",
-                    command=("glance-manage", "db_sync"),
-                    env=_ENV,
-                    mounts=(FileMount(), *common.scratch(HOME)),
-                ),
-            ),
-            advice="check that the database answers and lets the user glance in",
+SERVICE = replace(
+    _SERVICE.definition(
+        Catalogue(
+            type="image", name="glance", role="glance", port=PORT, listing="/v2/images?limit=1"
         ),
+        _SERVICE.setup(_SERVICE.task("db-sync", "glance-manage", "db_sync", mounts=_SCRATCH)),
         Step(
             name="check",
             image="glance",
-            security=Security(user=USER),
-            files=files,
+            security=Security(user=_SERVICE.user),
+            files=_FILES,
             guards="glance",
             deadline=300,
             retries=1,
-            tasks=(
-                Task(
-                    name="load",
-                    command=("python3", "-c", _LOAD),
-                    env=_API_ENV,
-                    mounts=(FileMount(), *common.scratch(HOME)),
-                ),
-            ),
-            resources=Amount(memory="224Mi", memory_limit="1Gi"),
+            tasks=(_SERVICE.task("load", "python3", "-c", _LOAD, env=_API_ENV, mounts=_SCRATCH),),
+            resources=_RESOURCES,
             advice="correct spec.config.glance; until then members serve with the former options",
         ),
     ),
+    external=(_ACCESS_KEY, _SECRET_KEY),
+    external_for=uses_object_store,
 )

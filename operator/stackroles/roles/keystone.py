@@ -1,39 +1,22 @@
 """keystone: identity, and the catalogue of all services."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from stackroles.config import oslo
 from stackroles.config.cloud import Cloud
-from stackroles.config.layers import Sections
-from stackroles.roles import common, resolvers, wsgi
-from stackroles.roles.allowed_sections import ANY
-from stackroles.roles.container import (
-    Amount,
-    FileMount,
-    SecretEnv,
-    SecretMount,
-    Security,
-)
-from stackroles.roles.definition import (
-    Catalogue,
-    Connection,
-    RoleDefinition,
-    ServiceDefinition,
-    Step,
-    Task,
-    Workload,
-)
+from stackroles.config.layers import Sections, merge
+from stackroles.roles import common
+from stackroles.roles.api_service import ApiService
+from stackroles.roles.container import Amount, SecretEnv, SecretMount, Security
+from stackroles.roles.definition import Catalogue, Connection, ServiceDefinition, Step
 
-USER = 42425
 PORT = common.IDENTITY_PORT
 FERNET_KEYS = "fernet-keys"
 CREDENTIAL_KEYS = "credential-keys"
 # The Secret `<cloud>-admin`: username, password.
 ADMIN = "admin"
 
-_CONFIG = "/etc/keystone/keystone.conf"
 _SCRIPT = "/etc/keystone/bootstrap.sh"
-_ENV = (SecretEnv("OS_DATABASE__CONNECTION", "keystone", "database-url"),)
 # keystone reads the directories at every token, so that new keys need no restart.
 _KEYS = (
     SecretMount(f"keystone-{FERNET_KEYS}", "/etc/keystone/fernet-keys"),
@@ -47,8 +30,8 @@ _LOG_LEVELS = (
 )
 
 
-def _render(cloud: Cloud, user: Sections) -> str:
-    return oslo.render(
+def _options(cloud: Cloud, _: str) -> Sections:
+    return merge(
         common.logging(),
         common.database(),
         common.cache(cloud),
@@ -67,18 +50,17 @@ def _render(cloud: Cloud, user: Sections) -> str:
             "oslo_messaging_notifications": {"driver": "noop"},
             "oslo_middleware": {"enable_proxy_headers_parsing": True},
         },
-        user,
     )
 
 
-def files(cloud: Cloud) -> Mapping[str, str]:
-    """Return the API's files."""
-    options = cloud.options("keystone", "keystone")
-    return {
-        **resolvers.python_files(cloud),
-        _CONFIG: _render(cloud, common.oslo_options(options)),
-        "/etc/keystone/uwsgi.ini": wsgi.uwsgi("keystone.wsgi.api:application", PORT, options),
-    }
+_SERVICE = ApiService(
+    name="keystone",
+    user=42425,
+    config="/etc/keystone/keystone.conf",
+    options=_options,
+    connections={"database": Connection(key="database-url", database="keystone")},
+    scratch=("/var/lib/keystone",),
+)
 
 
 def setup_files(cloud: Cloud) -> Mapping[str, str]:
@@ -99,36 +81,16 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
             f"--bootstrap-public-url {url}",
         )
     )
-    return {
-        _CONFIG: _render(cloud, common.setup_options(cloud, "keystone", "database")),
-        _SCRIPT: f"{script}\n",
-    }
+    return {**_SERVICE.setup_files(cloud), _SCRIPT: f"{script}\n"}
 
 
-KEYSTONE = RoleDefinition(
-    name="keystone",
-    service="keystone",
-    open_because="clients of the API, and agents in the nodes' own network",
-    image="keystone",
-    workload=Workload.DEPLOYMENT,
-    files=files,
-    options=ANY,
-    fs_group=USER,
-    grace_period=75,
+KEYSTONE = _SERVICE.api(
+    _SERVICE.api_files("keystone", "keystone.wsgi.api:application", PORT),
+    port=PORT,
+    mounts=_KEYS,
     # It touches the database only when it is asked something, so it starts while that is made.
     needs=(),
-    containers=(
-        wsgi.api_container(
-            name="keystone",
-            port=PORT,
-            health="/healthcheck",
-            user=USER,
-            ini="/etc/keystone/uwsgi.ini",
-            env=_ENV,
-            mounts=(*_KEYS, *common.scratch("/var/lib/keystone")),
-            resources=Amount(memory="128Mi", memory_limit="768Mi"),
-        ),
-    ),
+    resources=Amount(memory="128Mi", memory_limit="768Mi"),
     backup="its database; both key Secrets, without which credentials cannot be read",
 )
 
@@ -138,43 +100,31 @@ CATALOGUE = "keystone/catalogue"
 # Not a service, but brought and kept like the passwords of one.
 ADMINISTRATOR = ServiceDefinition(name=ADMIN, secrets=("password",))
 
-SERVICE = ServiceDefinition(
-    name="keystone",
-    databases=("keystone",),
-    connections=(Connection(key="database-url", database="keystone"),),
-    catalogue=Catalogue(type="identity", name="keystone", role="keystone", port=PORT, path="/v3"),
-    keyrings=(FERNET_KEYS, CREDENTIAL_KEYS),
-    steps=(
-        Step(
-            name="setup",
-            image="keystone",
-            security=Security(user=USER),
-            files=setup_files,
-            needs=("mariadb/accounts", "haproxy"),
-            tasks=(
-                Task(
-                    name="db-sync",
-                    command=("keystone-manage", "db_sync"),
-                    env=_ENV,
-                    mounts=(FileMount(), *common.scratch("/var/lib/keystone")),
-                ),
-                Task(
-                    name="bootstrap",
-                    command=("sh", "-eu", _SCRIPT),
-                    env=(*_ENV, SecretEnv("OS_BOOTSTRAP_PASSWORD", ADMIN, "password")),
-                    mounts=(FileMount(), *_KEYS, *common.scratch("/var/lib/keystone")),
-                ),
+SERVICE = replace(
+    _SERVICE.definition(
+        Catalogue(type="identity", name="keystone", role="keystone", port=PORT, path="/v3"),
+        _SERVICE.setup(
+            _SERVICE.task("db-sync", "keystone-manage", "db_sync"),
+            _SERVICE.task(
+                "bootstrap",
+                *("sh", "-eu", _SCRIPT),
+                env=(SecretEnv("OS_BOOTSTRAP_PASSWORD", ADMIN, "password"),),
+                mounts=_KEYS,
             ),
-            advice="check that the database answers and lets the user keystone in",
+            files=setup_files,
         ),
         Step(
             name="catalogue",
             image="keystone",
-            security=Security(user=USER),
+            security=Security(user=_SERVICE.user),
             tasks=(),
             needs=("keystone", "keystone/setup"),
             advice="check that keystone answers and that the password in the admin Secret is the "
             "administrator's",
         ),
     ),
+    # Others ask it; it asks nobody.
+    identity=False,
+    secrets=(),
+    keyrings=(FERNET_KEYS, CREDENTIAL_KEYS),
 )

@@ -1,32 +1,14 @@
 """nova: the compute API and what schedules and conducts guests, with cell0 and cell1."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from stackroles.config import oslo
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Sections, merge
-from stackroles.roles import common, resolvers, wsgi
-from stackroles.roles.allowed_sections import ANY, NO_WSGI
-from stackroles.roles.container import (
-    Amount,
-    Container,
-    FileMount,
-    Port,
-    Probe,
-    SecretEnv,
-    Security,
-    Variable,
-)
-from stackroles.roles.definition import (
-    Catalogue,
-    Connection,
-    Files,
-    RoleDefinition,
-    ServiceDefinition,
-    Step,
-    Task,
-    Workload,
-)
+from stackroles.roles import common
+from stackroles.roles.api_service import ApiService
+from stackroles.roles.container import Amount, Port, Probe, SecretEnv, Variable
+from stackroles.roles.definition import Catalogue, Connection, RoleDefinition, Task, Workload
 
 USER = 42436
 API_PORT = 8774
@@ -38,10 +20,8 @@ METADATA_SECRET = SecretEnv("OS_NEUTRON__METADATA_PROXY_SHARED_SECRET", "nova", 
 
 _CONFIG = "/etc/nova/nova.conf"
 _CELLS = "/etc/nova/cells.sh"
-_DATABASES = (
-    SecretEnv("OS_DATABASE__CONNECTION", "nova", "database-url"),
-    SecretEnv("OS_API_DATABASE__CONNECTION", "nova", "api-database-url"),
-)
+_APIS = ("nova-api", "nova-metadata")
+_BACKUP = "the databases nova_api, nova and nova_cell0"
 _BROKER = SecretEnv("OS_DEFAULT__TRANSPORT_URL", "nova", "transport-url")
 _CLIENTS = common.passwords("nova", "placement", "neutron", "service_user")
 
@@ -52,7 +32,6 @@ _ACCOUNT = "{scheme}://{username}:{password}@{hostname}:{port}"
 # nova's numbered variables would fail every process that knows of fewer brokers than the table.
 CELL_URL = f"{_ACCOUNT}/{{path}}"
 _API_ENV: tuple[Variable, ...] = (
-    *_DATABASES,
     _BROKER,
     *_CLIENTS,
     *common.passwords("nova", "keystone_authtoken"),
@@ -96,34 +75,24 @@ def controller_options(cloud: Cloud, role: str) -> Sections:
     )
 
 
-def _render(cloud: Cloud, role: str, extra: Sections) -> str:
-    user = common.oslo_options(cloud.options(role, "nova"))
-    return oslo.render(controller_options(cloud, role), extra, user)
+def _options(cloud: Cloud, role: str) -> Sections:
+    # The service records of all members are one: names of a Deployment's pods would pile up.
+    host: Sections = {"DEFAULT": {"host": cloud.workload(role)}} if role in _APIS else {}
+    return merge(controller_options(cloud, role), host)
 
 
-def _api_files(role: str, module: str, port: int) -> Files:
-    def files(cloud: Cloud) -> Mapping[str, str]:
-        # The service records of all members are one: names of a Deployment's pods would pile up.
-        extra = {"DEFAULT": {"host": cloud.workload(role)}}
-        return {
-            **resolvers.python_files(cloud),
-            **common.broker_files(cloud),
-            _CONFIG: _render(cloud, role, extra),
-            "/etc/nova/uwsgi.ini": wsgi.uwsgi(module, port, cloud.options(role, "nova")),
-        }
-
-    return files
-
-
-def _files(role: str, extra: Sections | None = None) -> Files:
-    def files(cloud: Cloud) -> Mapping[str, str]:
-        return {
-            **resolvers.python_files(cloud),
-            **common.broker_files(cloud),
-            _CONFIG: _render(cloud, role, extra or {}),
-        }
-
-    return files
+_SERVICE = ApiService(
+    name="nova",
+    user=USER,
+    config=_CONFIG,
+    options=_options,
+    connections={
+        "database": Connection(key="database-url", database="nova"),
+        "api_database": Connection(key="api-database-url", database="nova_api"),
+    },
+    broker=True,
+    scratch=(HOME,),
+)
 
 
 def setup_files(cloud: Cloud) -> Mapping[str, str]:
@@ -149,70 +118,36 @@ if [ -z "$uuid" ]; then
 fi
 exec nova-manage cell_v2 update_cell --cell_uuid "$uuid" {cell}
 """
-    options = oslo.render(
-        controller_options(cloud, "nova"),
-        common.setup_options(cloud, "nova", "database", "api_database"),
-    )
-    return {_CONFIG: options, _CELLS: script}
+    return {**_SERVICE.setup_files(cloud), _CELLS: script}
 
 
 def _api_role(name: str, module: str, port: int, memory: str) -> RoleDefinition:
-    return RoleDefinition(
-        name=name,
-        service="nova",
-        open_because="clients of the API, and agents in the nodes' own network",
-        image="nova",
-        workload=Workload.DEPLOYMENT,
-        files=_api_files(name, module, port),
-        options=ANY,
-        fs_group=USER,
-        grace_period=75,
+    return _SERVICE.api(
+        _SERVICE.api_files(name, module, port),
+        port=port,
+        role=name,
+        health="/",
+        env=_API_ENV,
         # It registers itself in cell1's database when it loads.
         needs=("nova/setup", "rabbitmq"),
-        containers=(
-            wsgi.api_container(
-                name=name,
-                port=port,
-                health="/",
-                user=USER,
-                ini="/etc/nova/uwsgi.ini",
-                env=_API_ENV,
-                mounts=common.scratch(HOME),
-                resources=Amount(memory=memory, memory_limit="1Gi"),
-            ),
-        ),
-        backup="the databases nova_api, nova and nova_cell0",
+        resources=Amount(memory=memory, memory_limit="1Gi"),
+        backup=_BACKUP,
     )
 
 
 def _worker_role(name: str) -> RoleDefinition:
-    return RoleDefinition(
-        name=name,
-        service="nova",
-        image="nova",
-        # Its queues and its service record carry the pod's name.
-        workload=Workload.STATEFUL_SET,
-        files=_files(name),
-        options=NO_WSGI,
-        fs_group=USER,
-        grace_period=75,
-        # They look for placement in the catalogue when they start, and end without it.
-        needs=("nova/setup", "rabbitmq", "keystone/catalogue"),
-        containers=(
-            Container(
-                name=name,
-                command=(name, "--config-file", _CONFIG),
-                security=Security(user=USER),
-                startup=common.tcp_established(common.BROKER_PORT, period=1, failures=300),
-                readiness=common.tcp_established(common.BROKER_PORT, period=10, failures=3),
-                no_liveness_because=common.NO_RPC_LIVENESS,
-                env=(*resolvers.PYTHON, *_DATABASES, _BROKER, *_CLIENTS),
-                mounts=(FileMount(), *common.scratch(HOME)),
-                resources=Amount(memory="144Mi", memory_limit="768Mi"),
-            ),
-        ),
-        backup="the databases nova_api, nova and nova_cell0",
+    role = _SERVICE.process(
+        name,
+        name,
+        startup=common.tcp_established(common.BROKER_PORT, period=1, failures=300),
+        readiness=common.tcp_established(common.BROKER_PORT, period=10, failures=3),
+        env=(_BROKER, *_CLIENTS),
+        resources=Amount(memory="144Mi", memory_limit="768Mi"),
     )
+    # They look for placement in the catalogue when they start, and end without it.
+    needs = ("nova/setup", "rabbitmq", "keystone/catalogue")
+    # A StatefulSet: its queues and its service record carry the pod's name.
+    return replace(role, workload=Workload.STATEFUL_SET, needs=needs, backup=_BACKUP)
 
 
 NOVA_API = _api_role("nova-api", "nova.wsgi.osapi_compute:application", API_PORT, "176Mi")
@@ -220,81 +155,50 @@ NOVA_METADATA = _api_role("nova-metadata", "nova.wsgi.metadata:application", MET
 NOVA_CONDUCTOR = _worker_role("nova-conductor")
 NOVA_SCHEDULER = _worker_role("nova-scheduler")
 
-_CONSOLE_OPTIONS: Sections = {
+_CONSOLE: Sections = {
     "DEFAULT": {"web": "/usr/share/novnc"},
     "vnc": {"novncproxy_host": "0.0.0.0", "novncproxy_port": CONSOLE_PORT},  # noqa: S104 - a pod
 }
-
-NOVA_NOVNCPROXY = RoleDefinition(
-    name="nova-novncproxy",
-    service="nova",
-    open_because="browsers that show a guest's console",
-    image="nova",
-    workload=Workload.DEPLOYMENT,
-    files=_files("nova-novncproxy", _CONSOLE_OPTIONS),
-    options=NO_WSGI,
-    fs_group=USER,
-    grace_period=30,
-    # It asks the database when a console is opened.
-    needs=(),
-    containers=(
-        Container(
-            name="nova-novncproxy",
-            command=("nova-novncproxy", "--config-file", _CONFIG),
-            security=Security(user=USER),
-            ports=(Port("console", CONSOLE_PORT),),
-            startup=Probe(port=CONSOLE_PORT, period=1, failures=300),
-            readiness=Probe(port=CONSOLE_PORT, http_path="/vnc_lite.html", period=10, timeout=10),
-            no_liveness_because="a restart would cut the consoles that are open",
-            env=(*resolvers.PYTHON, *_DATABASES, _BROKER, *_CLIENTS),
-            mounts=(FileMount(), *common.scratch(HOME)),
-            resources=Amount(memory="112Mi", memory_limit="512Mi"),
-        ),
+# It asks the database when a console is opened, so it needs nothing to start.
+NOVA_NOVNCPROXY = replace(
+    _SERVICE.process(
+        "nova-novncproxy",
+        "nova-novncproxy",
+        startup=Probe(port=CONSOLE_PORT, period=1, failures=300),
+        readiness=Probe(port=CONSOLE_PORT, http_path="/vnc_lite.html", period=10, timeout=10),
+        no_liveness_because="a restart would cut the consoles that are open",
+        ports=(Port("console", CONSOLE_PORT),),
+        env=(_BROKER, *_CLIENTS),
+        resources=Amount(memory="112Mi", memory_limit="512Mi"),
+        extra=_CONSOLE,
     ),
+    open_because="browsers that show a guest's console",
+    grace_period=30,
 )
 
 
 def _setup_task(name: str, *command: str) -> Task:
-    return Task(
-        name=name,
-        command=command,
-        env=(*_DATABASES, _BROKER),
-        mounts=(FileMount(), *common.scratch(HOME)),
-    )
+    return _SERVICE.task(name, *command, env=(_BROKER,))
 
 
-SERVICE = ServiceDefinition(
-    name="nova",
-    databases=("nova_api", "nova", "nova_cell0"),
-    connections=(
-        Connection(key="database-url", database="nova"),
-        Connection(key="api-database-url", database="nova_api"),
-    ),
-    broker=True,
-    catalogue=Catalogue(
-        type="compute",
-        name="nova",
-        role="nova-api",
-        port=API_PORT,
-        path="/v2.1",
-        listing="/servers?limit=1",
-    ),
-    identity=True,
-    secrets=("token-cache-key", "metadata-secret"),
-    steps=(
-        Step(
-            name="setup",
-            image="nova",
-            security=Security(user=USER),
+SERVICE = replace(
+    _SERVICE.definition(
+        Catalogue(
+            type="compute",
+            name="nova",
+            role="nova-api",
+            port=API_PORT,
+            path="/v2.1",
+            listing="/servers?limit=1",
+        ),
+        _SERVICE.setup(
+            _setup_task("api-db-sync", "nova-manage", "api_db", "sync"),
+            _setup_task("cells", "sh", "-eu", _CELLS),
+            # cell1's database and, as it is mapped by now, cell0's.
+            _setup_task("db-sync", "nova-manage", "db", "sync"),
             files=setup_files,
-            needs=("mariadb/accounts", "haproxy"),
-            tasks=(
-                _setup_task("api-db-sync", "nova-manage", "api_db", "sync"),
-                _setup_task("cells", "sh", "-eu", _CELLS),
-                # cell1's database and, as it is mapped by now, cell0's.
-                _setup_task("db-sync", "nova-manage", "db", "sync"),
-            ),
-            advice="check that the database answers and lets the user nova in",
         ),
     ),
+    databases=("nova_api", "nova", "nova_cell0"),
+    secrets=("token-cache-key", "metadata-secret"),
 )

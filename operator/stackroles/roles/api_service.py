@@ -1,0 +1,265 @@
+"""An OpenStack service in one place: what its API, its other processes and its set-up share.
+
+A service file says what is its own (options, databases, ports, what it needs) and gets its roles,
+its set-up step and its definition from one `ApiService`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from stackroles.config import oslo
+from stackroles.config.cloud import Cloud
+from stackroles.config.layers import Sections
+from stackroles.roles import common, resolvers, wsgi
+from stackroles.roles.allowed_sections import ANY, NO_WSGI
+from stackroles.roles.container import (
+    Amount,
+    Container,
+    FileMount,
+    Mount,
+    Port,
+    Probe,
+    SecretEnv,
+    Security,
+    Variable,
+)
+from stackroles.roles.definition import (
+    Catalogue,
+    Connection,
+    Files,
+    RoleDefinition,
+    ServiceDefinition,
+    Step,
+    Task,
+    Workload,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiService:
+    """What the roles and the set-up of one service share.
+
+    Attributes:
+        name: the service; also its image, its accounts and its own directory below /etc.
+        user: whom its processes run as.
+        config: path of its file of options.
+        options: the operator's options of a role, or, by the service's name, of the set-up.
+        connections: its databases by the section that holds their URL.
+        broker: whether its processes use the broker.
+        files: files of all its roles besides the options, the same for every cloud.
+        env: environment of all its roles besides the URLs of its databases.
+        scratch: where its processes may write.
+    """
+
+    name: str
+    user: int
+    config: str
+    options: Callable[[Cloud, str], Sections]
+    connections: Mapping[str, Connection]
+    broker: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
+    env: tuple[Variable, ...] = ()
+    scratch: tuple[str, ...] = ()
+
+    @property
+    def database_env(self) -> tuple[Variable, ...]:
+        """The URLs of its databases, from its Secret."""
+        return tuple(
+            SecretEnv(f"OS_{section.upper()}__CONNECTION", self.name, connection.key)
+            for section, connection in self.connections.items()
+        )
+
+    @property
+    def writable(self) -> tuple[Mount, ...]:
+        """Places to write."""
+        return common.scratch(*self.scratch)
+
+    def role_files(self, role: str, extra: Sections | None = None) -> Files:
+        """Return how the files of a role without a WSGI server are rendered.
+
+        Args:
+            role: the role.
+            extra: options of this role alone.
+        """
+
+        def files(cloud: Cloud) -> Mapping[str, str]:
+            user = common.oslo_options(cloud.options(role, self.name))
+            return {
+                **resolvers.python_files(cloud),
+                **self.files,
+                **(common.broker_files(cloud) if self.broker else {}),
+                self.config: oslo.render(self.options(cloud, role), extra or {}, user),
+            }
+
+        return files
+
+    def api_files(self, role: str, module: str, port: int, **extra: str | int) -> Files:
+        """Return how the files of a role under the WSGI server are rendered.
+
+        Args:
+            role: the role.
+            module: the application; see `wsgi.uwsgi`.
+            port: where it listens.
+            extra: options of the WSGI server for this role; underscores stand for dashes.
+        """
+        others = self.role_files(role)
+
+        def files(cloud: Cloud) -> Mapping[str, str]:
+            server = wsgi.uwsgi(module, port, cloud.options(role, self.name), **extra)
+            return {**others(cloud), self._server: server}
+
+        return files
+
+    @property
+    def _server(self) -> str:
+        return f"/etc/{self.name}/uwsgi.ini"
+
+    def api(
+        self,
+        files: Files,
+        *,
+        port: int,
+        role: str = "",
+        health: str = "/healthcheck",
+        env: tuple[Variable, ...] = (),
+        mounts: tuple[Mount, ...] = (),
+        needs: tuple[str, ...] = (),
+        resources: Amount,
+        backup: str,
+    ) -> RoleDefinition:
+        """Return the role of an API; what is unusual about it is for `dataclasses.replace`.
+
+        Args:
+            files: as `api_files` made it.
+            port: where it listens.
+            role: its name; the service's by default.
+            health: path that answers 200 to 399 without a token.
+            env: its environment besides the URLs of its databases.
+            mounts: its mounts besides its files and the places to write.
+            needs: roles and steps that must be done before it is first started.
+            resources: what it may use.
+            backup: what a backup of it contains.
+        """
+        name = role or self.name
+        return RoleDefinition(
+            name=name,
+            service=self.name,
+            open_because="clients of the API, and agents in the nodes' own network",
+            image=self.name,
+            workload=Workload.DEPLOYMENT,
+            files=files,
+            options=ANY,
+            spelling=oslo.spelling,
+            fs_group=self.user,
+            grace_period=75,
+            needs=needs,
+            containers=(
+                wsgi.api_container(
+                    name=name,
+                    port=port,
+                    health=health,
+                    user=self.user,
+                    ini=self._server,
+                    env=(*self.env, *self.database_env, *env),
+                    mounts=(*mounts, *self.writable),
+                    resources=resources,
+                ),
+            ),
+            backup=backup,
+        )
+
+    def process(
+        self,
+        name: str,
+        *command: str,
+        readiness: Probe,
+        startup: Probe,
+        no_liveness_because: str = common.NO_RPC_LIVENESS,
+        ports: tuple[Port, ...] = (),
+        env: tuple[Variable, ...] = (),
+        resources: Amount,
+        extra: Sections | None = None,
+    ) -> RoleDefinition:
+        """Return the role of a process of its own, a Deployment unless it is replaced.
+
+        Args:
+            name: the role.
+            command: its program and arguments; the file of options is added.
+            readiness: when it serves.
+            startup: when it has started.
+            no_liveness_because: why nobody restarts it.
+            ports: where it listens.
+            env: its environment besides the URLs of its databases.
+            resources: what it may use.
+            extra: options of this role alone.
+        """
+        return RoleDefinition(
+            name=name,
+            service=self.name,
+            image=self.name,
+            workload=Workload.DEPLOYMENT,
+            files=self.role_files(name, extra),
+            options=NO_WSGI,
+            spelling=oslo.spelling,
+            fs_group=self.user,
+            grace_period=75,
+            containers=(
+                Container(
+                    name=name,
+                    command=(*command, "--config-file", self.config),
+                    security=Security(user=self.user),
+                    ports=ports,
+                    startup=startup,
+                    readiness=readiness,
+                    no_liveness_because=no_liveness_because,
+                    env=(*resolvers.PYTHON, *self.env, *self.database_env, *env),
+                    mounts=(FileMount(), *self.writable),
+                    resources=resources,
+                ),
+            ),
+        )
+
+    def setup_files(self, cloud: Cloud) -> Mapping[str, str]:
+        """Return the files of the set-up step."""
+        setup = common.setup_options(cloud, self.name, *self.connections)
+        return {self.config: oslo.render(self.options(cloud, self.name), setup)}
+
+    def task(
+        self,
+        name: str,
+        *command: str,
+        env: tuple[Variable, ...] = (),
+        mounts: tuple[Mount, ...] = (),
+    ) -> Task:
+        """Return a command of a step, with the service's databases at hand."""
+        return Task(
+            name=name,
+            command=command,
+            env=(*self.database_env, *env),
+            mounts=(FileMount(), *mounts, *self.writable),
+        )
+
+    def setup(self, *tasks: Task, files: Files | None = None) -> Step:
+        """Return the step that makes the service's tables and whatever else it begins with."""
+        return Step(
+            name="setup",
+            image=self.name,
+            security=Security(user=self.user),
+            files=files or self.setup_files,
+            needs=("mariadb/accounts", "haproxy"),
+            tasks=tasks,
+            advice=f"check that the database answers and lets the user {self.name} in",
+        )
+
+    def definition(self, catalogue: Catalogue, *steps: Step) -> ServiceDefinition:
+        """Return the service: a user in keystone, accounts, the key of its token cache, steps."""
+        return ServiceDefinition(
+            name=self.name,
+            databases=tuple(connection.database for connection in self.connections.values()),
+            connections=tuple(self.connections.values()),
+            broker=self.broker,
+            catalogue=catalogue,
+            identity=True,
+            secrets=("token-cache-key",),
+            steps=steps,
+        )
