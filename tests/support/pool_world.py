@@ -228,6 +228,7 @@ class World:
                 "metadata": {
                     "name": f"{pool}-{role}-{node}",
                     "namespace": "ns",
+                    "uid": f"{pool}-{role}-{node}",
                     "labels": labels,
                     "ownerReferences": [{"kind": "DaemonSet", "name": role, "uid": role}],
                 },

@@ -60,7 +60,7 @@ def read() -> tuple[Domain, ...]:
 
 
 def parse(names: str, states: str) -> tuple[Domain, ...]:
-    """Return guests from what virsh printed.
+    """Return guests from what virsh printed, without the probe guest.
 
     Args:
         names: `virsh list --all --uuid --name`: a UUID and a name in each line.
@@ -71,7 +71,7 @@ def parse(names: str, states: str) -> tuple[Domain, ...]:
     uuids = {name: uuid for uuid, name in named if name != PROBE_GUEST}
     found = []
     for name, values in _blocks(states).items():
-        if name in uuids:
+        if name in uuids and name != node.PROBE_GUEST:
             state, reason = _state(values.get("state.state", 0), values.get("state.reason", 0))
             found.append(Domain(uuid=uuids[name], state=state, reason=reason))
     return tuple(sorted(found, key=lambda domain: domain.uuid)[:INSTANCES_LIMIT])

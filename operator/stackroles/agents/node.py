@@ -13,6 +13,8 @@ SETTINGS = Path("/etc/stackroles/compute.json")
 # Shown by the API as the container's termination message; the operator repeats it in a condition.
 LAST_WORDS = Path("/dev/termination-log")
 LAST_WORDS_LIMIT = 4000
+# libvirt's name of the guest by which a node shows that it runs guests (probe_guest.py).
+PROBE_GUEST = "stackroles-probe"
 
 
 class AgentError(Exception):

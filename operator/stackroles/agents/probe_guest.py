@@ -16,9 +16,9 @@ from typing import Protocol
 from xml.sax.saxutils import quoteattr
 
 from stackroles.agents import kvm
+from stackroles.agents.node import PROBE_GUEST as NAME
 from stackroles.agents.node import AgentError
 
-NAME = "stackroles-probe"
 LINE = "stackroles probe guest: running Linux"
 MEMORY_MIB = 128
 # The kernel's messages but errors would cost seconds on an emulated serial port.

@@ -60,7 +60,9 @@ def libvirt_options(text: str) -> dict[str, str]:
     """Return the options of section [libvirt] of a nova.conf."""
     parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=", ":"))
     parser.read_string(text)
-    return dict(parser["libvirt"]) if parser.has_section("libvirt") else {}
+    if not parser.has_section("libvirt"):
+        return {}
+    return {name.replace("-", "_"): value for name, value in parser["libvirt"].items()}
 
 
 def guest_model(virt_type: str, options: Mapping[str, str]) -> GuestModel:

@@ -28,7 +28,7 @@ from stackroles.domains.compute.reconcile_view import (
     pool_of,
     previous,
 )
-from stackroles.domains.compute.status_node import READY, UNAVAILABLE
+from stackroles.domains.compute.status_node import ENROLLING, READY, UNAVAILABLE
 from stackroles.domains.compute.status_pool import Selection, assess_pool
 from stackroles.errors import CloudError, ClusterError
 from stackroles.kube.apply import ChildRecord
@@ -133,27 +133,29 @@ class PoolPass:
         access = await self._cloud.access()
         hosts, silence, spoke = self._cloud.hosts()
         await self._record(enrolment, hosts)
-        discovery = self._cloud.discovery(hosts)
+        mappable = self._mappable(hosts)
+        discovery = self._cloud.discovery(mappable)
         roles, missing = startable(self._context, self._pool, self._controller)
         records, failure = await apply_agents(
             self._context, self._resource, self._pool, [*roles], discovery[:-1]
         )
-        step = await self._cloud.discover(discovery) if hosts else StepState(node="")
+        step = await self._cloud.discover(discovery) if mappable else StepState(node="")
         mapped = self._mapped(step)
         agents = PoolAgents(self._context, self._resource, self._pool)
+        kept = {*enrolment.members, *enrolment.enrol}
         if spoke or silence:
             asked = access if spoke and not silence and not self._deleting else None
-            kept = {*enrolment.members, *enrolment.enrol}
             gates = await agents.keep_gates(kept, hosts, asked)
             await agents.report(kept, Known(hosts, mapped, silence, gates))
         rolling = None if failure else await agents.roll()
+        probing = None if failure or self._deleting else await agents.probe(kept)
         trouble, held = await self._cloud_side(enrolment, access, mapped)
         if self._deleting and not reconcile_removal.present(self._context, self._pool):
             await reconcile_removal.remove_finalizer(self._context, self._resource)
             return
         leaving = Finding(Reason.LEAVING, held.message) if held else None
         reconciled = held if held and self._deleting else _reconciled(failure)
-        trouble = step.problem or leaving or trouble or await self._refusal()
+        trouble = step.problem or leaving or trouble or probing or await self._refusal()
         progressing = trouble or _waiting(missing, self._pool.cloud.name)
         said = PassFindings(reconciled, progressing, rolling, agents.libvirt(), silence)
         await self._report(enrolment, records, said)
@@ -178,6 +180,20 @@ class PoolPass:
         closed = {n for n, host in hosts.items() if not host.enabled and host.reason == reason}
         for name in sorted({*enrolment.leaving, *closed} - {*kept}):
             await record(self._context, self._resource, self._pool, name)
+
+    def _mappable(self, hosts: Mapping[str, Host]) -> dict[str, Host]:
+        """Return hosts that may be mapped into their cell.
+
+        A host on which no probe guest ran would take guests the moment it is mapped, so that it has
+        to be closed before.
+        """
+        nodes = nodes_of(self._context, self._pool)
+        unproven = {
+            name
+            for name, node in nodes.items()
+            if (status := previous_status(node)).virt_proven is False and status.state == ENROLLING
+        }
+        return {n: host for n, host in hosts.items() if n not in unproven or not host.enabled}
 
     def _mapped(self, step: StepState) -> set[str]:
         """Return the hosts that the scheduler knows: all after the step, before it the old ones."""

@@ -1,22 +1,23 @@
 """Closes hosts to the scheduler while no guest runs on them, and opens them when one did."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import structlog
 
+from stackroles.agents.probe_report import ProbeReport
 from stackroles.config.pool import Pool
 from stackroles.domains.compute.gate import FAILING, UNPROVEN, GateAction, HostGate, decide
+from stackroles.domains.compute.probing import is_answered
 from stackroles.domains.compute.reconcile_node import previous_status
 from stackroles.domains.compute.reconcile_reports import Reports
-from stackroles.domains.compute.status_node import Builds, read_report
+from stackroles.domains.compute.status_node import Builds
 from stackroles.errors import CloudError
 from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.hosts import Host, disable_hosts, open_hosts
 from stackroles.reconcile.context import Context
-from stackroles.roles import nova_compute
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -38,7 +39,7 @@ class Gates:
 def observe_gates(
     nodes: Mapping[str, Object],
     hosts: Mapping[str, Host],
-    pods: Mapping[str, Sequence[Object]],
+    probes: Mapping[str, ProbeReport | None],
     reports: Reports,
 ) -> dict[str, HostGate]:
     """Return what is known of each node's host that nova knows.
@@ -46,35 +47,30 @@ def observe_gates(
     Args:
         nodes: ComputeNodes by node.
         hosts: hosts by name.
-        pods: the agents' pods by node.
+        probes: the newest report of each node's probe guest, None where none is known now.
         reports: what the nodes' agents say.
     """
     return {
-        name: _gate(node, hosts[name], pods.get(name, ()), reports)
+        name: _gate(node, hosts[name], probes.get(name), reports)
         for name, node in nodes.items()
         if name in hosts
     }
 
 
-def _gate(node: Object, host: Host, pods: Sequence[Object], reports: Reports) -> HostGate:
+def _gate(node: Object, host: Host, probe: ProbeReport | None, reports: Reports) -> HostGate:
     before, report = previous_status(node), reports.get(host.name)
-    proven, proof, answered = _probed(pods)
+    request = before.guest_probe or ""
     return HostGate(
         enabled=host.enabled,
         reason=host.reason,
         failures=report.build_failures if report else None,
         counted_from=before.builds_counted_from,
-        proven=proven,
-        proof=proof,
-        answered=answered,
-        request=before.guest_probe or "",
+        proven=probe.proven if probe else None,
+        proof=probe.reason if probe else "",
+        # A probe may answer a person's request as well.
+        answered=request if probe and is_answered(request, probe) else "",
+        request=request,
     )
-
-
-def _probed(pods: Sequence[Object]) -> tuple[bool | None, str, str]:
-    """Return whether a probe guest ran on a node, how it ended, and the request it answered."""
-    report = read_report(pods, nova_compute.PROBE)
-    return (report.proven, report.reason, report.request) if report else (None, "", "")
 
 
 def builds_of(gate: HostGate | None) -> Builds:

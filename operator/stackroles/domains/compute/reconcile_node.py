@@ -4,14 +4,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from stackroles.agents.probe_report import ProbeReport
 from stackroles.api.v1alpha1.common import dump
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus
 from stackroles.config.pool import Pool
 from stackroles.constants import GROUP_VERSION, LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_POOL
-from stackroles.domains.compute.status_node import ObservedNode, assess_node, read_report
+from stackroles.domains.compute.status_node import ObservedNode, assess_node
 from stackroles.errors import NotReady
 from stackroles.reconcile.context import Context
-from stackroles.roles import nova_compute, registry
+from stackroles.roles import registry
 from stackroles.workloads.build.metadata import labels, owner_reference
 
 Object = dict[str, Any]
@@ -75,10 +76,11 @@ def pods_by_node(context: Context, pool: Pool) -> dict[str, list[Object]]:
     return found
 
 
-async def report_node(context: Context, resource: Object, observed: ObservedNode) -> None:
+async def report_node(
+    context: Context, resource: Object, observed: ObservedNode, probe: ProbeReport | None
+) -> None:
     """Write the status of one ComputeNode, if it differs."""
-    report = read_report(observed.pods, nova_compute.PROBE)
-    status = assess_node(observed, report, previous_status(resource), context.look(resource))
+    status = assess_node(observed, probe, previous_status(resource), context.look(resource))
     await context.cluster.patch_status(resource, dump(status))
 
 

@@ -14,6 +14,7 @@ from stackroles.domains.compute.reconcile_node import (
     pods_by_node,
     report_node,
 )
+from stackroles.domains.compute.reconcile_probe import answer_requests, newest_report
 from stackroles.domains.compute.reconcile_reports import watch_reports
 from stackroles.domains.compute.reconcile_rollout import (
     libvirt_current,
@@ -56,6 +57,10 @@ class PoolAgents:
         self._pool = pool
         self._pods = pods_by_node(context, pool)
         self._reports = watch_reports(context, resource, pool)
+        self._probes = {
+            name: newest_report(context, pool, name, self._pods.get(name, ()))
+            for name in nodes_of(context, pool)
+        }
         self._outdated = {
             node: outdated_roles(context, pool, found) for node, found in self._pods.items()
         }
@@ -67,6 +72,19 @@ class PoolAgents:
     async def roll(self) -> Finding | None:
         """Replace the data plane of the node whose turn it is; return how that stands."""
         return await roll_data_plane(self._context, self._resource, self._pool, self._pods)
+
+    async def probe(self, kept: Collection[str]) -> Finding | None:
+        """Have nodes that are asked to run their probe guests again; return what prevents it."""
+        nodes = nodes_of(self._context, self._pool)
+        staying = {name: nodes[name] for name in kept if name in nodes}
+        return await answer_requests(
+            self._context,
+            self._resource,
+            self._pool,
+            nodes=staying,
+            agents=self._pods,
+            reports=self._probes,
+        )
 
     async def keep_gates(
         self, kept: Collection[str], hosts: Mapping[str, Host], access: CloudAccess | None
@@ -80,7 +98,7 @@ class PoolAgents:
         """
         nodes = nodes_of(self._context, self._pool)
         staying = {name: nodes[name] for name in kept if name in nodes}
-        gates = observe_gates(staying, hosts, self._pods, self._reports)
+        gates = observe_gates(staying, hosts, self._probes, self._reports)
         if access is None:
             return gates
         done = await keep_gates(self._context, self._pool, access, gates)
@@ -105,4 +123,4 @@ class PoolAgents:
                 builds=builds_of(known.gates.get(name)),
                 outdated=self._outdated.get(name, ()),
             )
-            await report_node(self._context, node, observed)
+            await report_node(self._context, node, observed, self._probes.get(name))
