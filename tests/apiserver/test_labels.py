@@ -13,9 +13,9 @@ from stackroles.kube.client import KubeClient, load_credentials
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import KINDS
 from stackroles.roles import registry
-from stackroles.workloads.build.children import build_roles
-from stackroles.workloads.build.metadata import labels, metadata
-from stackroles.workloads.build.secret import build_secret
+from stackroles.workloads.manifests.children import build_roles
+from stackroles.workloads.manifests.metadata import labels, metadata
+from stackroles.workloads.manifests.secret import build_secret
 from tests.apiserver.conftest import ACCOUNT, GROUP, SYSTEM_NAMESPACE, WATCHED_NAMESPACE
 from tests.support.apiclient import ApiClient
 from tests.support.clouds import cloud

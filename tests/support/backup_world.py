@@ -11,7 +11,7 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from stackroles.agents.progress import PREFIX
+from stackroles.agents.backup.progress import PREFIX
 from stackroles.constants import LABEL_NAME
 from stackroles.domains.backup.reconcile_backup import reconcile_backup
 from stackroles.domains.backup.reconcile_policy import reconcile_backup_policy

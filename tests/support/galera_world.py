@@ -9,8 +9,8 @@ joiner needs a primary component, a state transfer destroys the old data before 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stackroles.agents import galera_decision as agent
-from stackroles.agents.galera_volume import Position as AgentPosition
+from stackroles.agents.galera import decision as agent
+from stackroles.agents.galera.volume import Position as AgentPosition
 from stackroles.domains.database.decide import decide
 from stackroles.domains.database.model import (
     Decision,

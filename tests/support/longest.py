@@ -15,8 +15,8 @@ from stackroles.domains.backup.build_removal import build_removal
 from stackroles.domains.compute.reconcile_node import build_compute_node
 from stackroles.roles import nova_compute, registry
 from stackroles.roles.definition import ServiceDefinition
-from stackroles.workloads.build.children import build_roles, build_step, unique
-from stackroles.workloads.build.secret import build_secret
+from stackroles.workloads.manifests.children import build_roles, build_step, unique
+from stackroles.workloads.manifests.secret import build_secret
 from tests.support.clouds import cloud, controller
 
 Object = dict[str, Any]

@@ -20,9 +20,9 @@ from stackroles.roles import registry
 from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.definition import RoleDefinition
 from stackroles.roles.resolve import resolve_cloud
-from stackroles.workloads.build.agents import agent_sources
-from stackroles.workloads.build.children import build_role
-from stackroles.workloads.build.metadata import Manifest
+from stackroles.workloads.manifests.agents import agent_sources
+from stackroles.workloads.manifests.children import build_role
+from stackroles.workloads.manifests.metadata import Manifest
 
 Object = dict[str, Any]
 Path = tuple[str, ...]

@@ -104,7 +104,7 @@ class Pool:
         return user_options(self.spec.config, role, service)
 
     def agent_settings(self, names: Iterable[str], southbound: str) -> str:
-        """Return settings of an agent program as JSON (agents/node.py).
+        """Return settings of an agent program as JSON (agents/compute/node.py).
 
         Args:
             names: those that the program reads; a change of the others is none of its pod's.

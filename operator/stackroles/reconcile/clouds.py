@@ -7,7 +7,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.reconcile.context import Context
 from stackroles.roles import registry
 from stackroles.roles.resolve import resolve_cloud
-from stackroles.workloads.build.agents import agent_sources
+from stackroles.workloads.manifests.agents import agent_sources
 
 
 def cloud_of(context: Context, controller: Mapping[str, Any]) -> Cloud:

@@ -17,8 +17,8 @@ from stackroles.constants import (
 from stackroles.kube.cluster import Cluster
 from stackroles.roles import registry
 from stackroles.roles.definition import RoleDefinition
-from stackroles.workloads.build.metadata import ownerless, selector
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.manifests.metadata import ownerless, selector
 from stackroles.workloads.pod import default_class_missing, storage_class_missing
 from stackroles.workloads.rejected_pods import FAILED_CREATE, assess_refusals, lacks_pods
 from stackroles.workloads.role import RoleState, observe_role

@@ -6,7 +6,7 @@ from typing import Any
 from stackroles.config.cloud import Cloud
 from stackroles.kube.cluster import Cluster
 from stackroles.roles import registry
-from stackroles.workloads.build.metadata import selector
+from stackroles.workloads.manifests.metadata import selector
 from stackroles.workloads.pod import assess_pod, is_ready
 from stackroles.workloads.rolling import next_to_replace, outdated
 

@@ -205,7 +205,7 @@ def accounts_step(services: Iterable[ServiceDefinition]) -> Step:
         tasks=(
             Task(
                 name="accounts",
-                command=(*AGENT_COMMAND, "stackroles.agents.galera_accounts"),
+                command=(*AGENT_COMMAND, "stackroles.agents.galera.accounts"),
                 env=(
                     AGENT_PATH,
                     Env("ACCOUNTS_FILE", ACCOUNTS),
@@ -252,7 +252,7 @@ MARIADB = RoleDefinition(
     containers=(
         Container(
             name=NAME,
-            command=(*AGENT_COMMAND, "stackroles.agents.galera"),
+            command=(*AGENT_COMMAND, "stackroles.agents.galera.agent"),
             security=Security(user=USER),
             ports=(
                 Port("mysql", DATABASE_PORT),

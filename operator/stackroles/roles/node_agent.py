@@ -1,6 +1,6 @@
 """The node's agent: reports guests, failed builds and the data plane of a compute node."""
 
-from stackroles.agents.node_protocol import PORT
+from stackroles.agents.compute.node_protocol import PORT
 from stackroles.roles import compute
 from stackroles.roles.container import (
     AGENT_PATH,

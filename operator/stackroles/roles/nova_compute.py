@@ -86,7 +86,7 @@ def files(pool: Pool) -> Mapping[str, str]:
             "novncproxy_base_url": console,
         },
         "os_vif_ovs": {"ovsdb_connection": "unix:/run/openvswitch/db.sock"},
-        # Into the process' own logging, where agents/builds.py counts builds that fail.
+        # Into the process' own logging, where agents/compute/builds.py counts builds that fail.
         "oslo_messaging_notifications": {"driver": "log"},
         "notifications": {"notification_format": "unversioned"},
     }

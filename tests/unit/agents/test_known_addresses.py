@@ -11,7 +11,7 @@ import pytest
 from stackroles.agents import known_addresses
 from stackroles.agents.known_addresses import KnownAddresses
 from stackroles.roles import resolvers
-from stackroles.workloads.build.agents import agent_sources
+from stackroles.workloads.manifests.agents import agent_sources
 from tests.support.clouds import cloud
 
 PAUSE = 15.0

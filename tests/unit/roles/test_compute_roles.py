@@ -10,7 +10,7 @@ from stackroles.constants import LABEL_POOL
 from stackroles.roles import nova_compute, registry
 from stackroles.roles.container import Container
 from stackroles.roles.definition import RoleDefinition
-from stackroles.workloads.build.children import build_role, build_step
+from stackroles.workloads.manifests.children import build_role, build_step
 from tests.support.clouds import cloud
 from tests.unit.config.test_pool import pool
 

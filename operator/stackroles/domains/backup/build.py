@@ -6,10 +6,10 @@ from stackroles import naming
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.roles.container import Container, Security
-from stackroles.workloads.build.container import build_container, build_resources
-from stackroles.workloads.build.metadata import Manifest, metadata, step_labels
-from stackroles.workloads.build.pod import common_pod_fields, pod_security
-from stackroles.workloads.build.rendering import Rendering
+from stackroles.workloads.manifests.container import build_container, build_resources
+from stackroles.workloads.manifests.metadata import Manifest, metadata, step_labels
+from stackroles.workloads.manifests.pod import common_pod_fields, pod_security
+from stackroles.workloads.manifests.rendering import Rendering
 
 IMAGE = "backup"
 USER = 42434  # mysql's: the image is the database's, so that its tools and the server's agree

@@ -24,12 +24,12 @@ from stackroles.roles.container import (
     Env,
     ScratchMount,
 )
-from stackroles.workloads.build.container import secret_name
-from stackroles.workloads.build.metadata import Manifest, metadata
+from stackroles.workloads.manifests.container import secret_name
+from stackroles.workloads.manifests.metadata import Manifest, metadata
 
 RUN = "run"
 MAIN = "backup"
-# What the program calls its first two parts (agents/backup.py): the member streams in the second.
+# What the program calls its first two parts (agents/backup/run.py): the member streams in the second.
 REPOSITORY_PART, DATABASE_PART = "repository", "database"
 AGENTS = (
     "backup.py", "database_copy.py", "progress.py", "repository.py", "restic_process.py",
@@ -137,7 +137,7 @@ def _ovn_copy(cloud: Cloud, role: str, database: str, port: int) -> Container:
 def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
     return Container(
         name=MAIN,
-        command=(*AGENT_COMMAND, "stackroles.agents.backup"),
+        command=(*AGENT_COMMAND, "stackroles.agents.backup.run"),
         security=SECURITY,
         no_liveness_because="it ends by itself or by its Job's deadline",
         resources=Amount(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),

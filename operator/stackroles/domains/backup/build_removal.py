@@ -13,7 +13,7 @@ from stackroles.domains.backup.build_repository import (
     repository_environment,
 )
 from stackroles.roles.container import AGENT_COMMAND, AGENT_PATH, Amount, Container, Env
-from stackroles.workloads.build.metadata import Manifest, metadata
+from stackroles.workloads.manifests.metadata import Manifest, metadata
 
 REMOVAL = "removal"
 AGENTS = ("backup_removal.py", "progress.py", "repository.py", "restic_process.py")
@@ -67,7 +67,7 @@ def _build_program(parent: BackupParent, agents: Mapping[str, str]) -> Manifest:
 def _main(parent: BackupParent, policy_name: str) -> Container:
     return Container(
         name=REMOVAL,
-        command=(*AGENT_COMMAND, "stackroles.agents.backup_removal"),
+        command=(*AGENT_COMMAND, "stackroles.agents.backup.removal"),
         security=SECURITY,
         no_liveness_because="it ends by itself or by its Job's deadline",
         resources=Amount(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.domains.backup.build import claim_name
-from stackroles.workloads.build.metadata import Manifest
+from stackroles.workloads.manifests.metadata import Manifest
 
 # restic's collector works harder from here on (GOMEMLIMIT, Go's package runtime); the rest of the
 # limit is for the program that runs it and for what Go does not count.

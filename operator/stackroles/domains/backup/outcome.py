@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stackroles.agents.progress import PREFIX
+from stackroles.agents.backup.progress import PREFIX
 from stackroles.api.v1alpha1.backup import BackupProgress, BackupStep
 from stackroles.api.v1alpha1.common import dump
 

@@ -9,7 +9,7 @@ from stackroles.constants import LABEL_OWNER_KIND, LABEL_PART_OF
 from stackroles.domains.backup.decide import Member
 from stackroles.reconcile.context import Context
 from stackroles.roles.mariadb import NAME
-from stackroles.workloads.build.metadata import selector
+from stackroles.workloads.manifests.metadata import selector
 from stackroles.workloads.pod import is_ready
 
 

@@ -44,9 +44,9 @@ from stackroles.reconcile.observe import (
 from stackroles.reconcile.teardown import reconcile_teardown
 from stackroles.roles import registry
 from stackroles.roles.keystone import CATALOGUE
-from stackroles.workloads.build.children import build_roles, unique
 from stackroles.workloads.conditions import Finding, Look
 from stackroles.workloads.config_maps import kept_config_maps
+from stackroles.workloads.manifests.children import build_roles, unique
 from stackroles.workloads.role import RoleState
 
 Object = dict[str, Any]

@@ -22,7 +22,7 @@ from stackroles.reconcile.observe import explain_pods
 from stackroles.reconcile.rollout import has_outdated, replace_outdated
 from stackroles.reconcile.step_job import StepJob
 from stackroles.roles.definition import ServiceDefinition, Step
-from stackroles.workloads.build.children import build_step
+from stackroles.workloads.manifests.children import build_step
 from stackroles.workloads.rejected_pods import lacks_pods
 from stackroles.workloads.step import StepState, assess_step, failed_step, is_complete, log_wanted
 

@@ -5,11 +5,11 @@ from stackroles.api.v1alpha1.common import dump
 from stackroles.config.pool import EVERYWHERE, Pool
 from stackroles.constants import ANNOTATION_CONFIG_MAPS
 from stackroles.roles import nova_compute
-from stackroles.workloads.build.container import build_container, build_resources
-from stackroles.workloads.build.metadata import Manifest, metadata, step_labels
-from stackroles.workloads.build.pod import common_pod_fields, pod_security
-from stackroles.workloads.build.rendering import files_of, render_role
-from stackroles.workloads.build.volume import build_volumes
+from stackroles.workloads.manifests.container import build_container, build_resources
+from stackroles.workloads.manifests.metadata import Manifest, metadata, step_labels
+from stackroles.workloads.manifests.pod import common_pod_fields, pod_security
+from stackroles.workloads.manifests.rendering import files_of, render_role
+from stackroles.workloads.manifests.volume import build_volumes
 
 SERVICE = nova_compute.NOVA_COMPUTE.service
 DEADLINE_SECONDS = 1800

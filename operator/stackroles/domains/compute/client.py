@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stackroles.agents.node_protocol import PORT, NodeReport, report_from_json
+from stackroles.agents.compute.node_protocol import PORT, NodeReport, report_from_json
 from stackroles.reconcile.pod_http import get_all, url_of
 
 

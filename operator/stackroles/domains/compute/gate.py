@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from stackroles.agents.node_protocol import BuildFailure
+from stackroles.agents.compute.node_protocol import BuildFailure
 
 FAILING = "builds fail here: "
 UNPROVEN = "no probe guest runs here: "

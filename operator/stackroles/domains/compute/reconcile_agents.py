@@ -11,8 +11,8 @@ from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import config_maps_in_use, existing_config_maps, observe_roles
 from stackroles.roles import registry
 from stackroles.roles.definition import RoleDefinition
-from stackroles.workloads.build.children import build_roles
 from stackroles.workloads.config_maps import kept_config_maps
+from stackroles.workloads.manifests.children import build_roles
 
 Object = dict[str, Any]
 

@@ -21,8 +21,8 @@ from stackroles.openstack.servers import Guest
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.step_job import StepJob
 from stackroles.roles import nova_compute, registry
-from stackroles.workloads.build.children import build_step
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.manifests.children import build_step
 from stackroles.workloads.step import StepState, assess_step
 
 Object = dict[str, Any]

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stackroles.agents.probe_report import ProbeReport
+from stackroles.agents.compute.probe_report import ProbeReport
 from stackroles.api.v1alpha1.common import dump
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus
 from stackroles.config.pool import Pool
@@ -13,7 +13,7 @@ from stackroles.domains.compute.status_node import ObservedNode, assess_node
 from stackroles.errors import NotReady
 from stackroles.reconcile.context import Context
 from stackroles.roles import registry
-from stackroles.workloads.build.metadata import labels, owner_reference
+from stackroles.workloads.manifests.metadata import labels, owner_reference
 
 Object = dict[str, Any]
 KIND = "ComputeNode"

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from stackroles.agents.node_protocol import NodeReport
+from stackroles.agents.compute.node_protocol import NodeReport
 from stackroles.config.pool import Pool
 from stackroles.domains.compute.client import pull_node_reports
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
 from stackroles.roles.node_agent import NODE_AGENT
-from stackroles.workloads.build.metadata import selector
+from stackroles.workloads.manifests.metadata import selector
 
 Object = dict[str, Any]
 Reports = dict[str, NodeReport | None]

@@ -8,7 +8,7 @@ are back.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stackroles.agents.node_protocol import DataPlane
+from stackroles.agents.compute.node_protocol import DataPlane
 
 CONNECTED = "connected"
 _SHOWN = 5

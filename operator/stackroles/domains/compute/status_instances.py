@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from stackroles.agents.node_protocol import BuildFailure, Domain, NodeReport
+from stackroles.agents.compute.node_protocol import BuildFailure, Domain, NodeReport
 from stackroles.api.v1alpha1.compute import InstanceStates
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.workloads.conditions import Finding

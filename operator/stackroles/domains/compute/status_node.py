@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from stackroles.agents.node_protocol import BuildFailure, NodeReport
-from stackroles.agents.probe_report import ProbeReport
+from stackroles.agents.compute.node_protocol import BuildFailure, NodeReport
+from stackroles.agents.compute.probe_report import ProbeReport
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, InstanceStates
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.constants import ANNOTATION_PROBE

@@ -15,8 +15,8 @@ from stackroles.kube.apply import records_of
 from stackroles.reconcile.context import Context
 from stackroles.roles import keystone, rabbitmq
 from stackroles.roles.definition import ServiceDefinition
-from stackroles.workloads.build.secret import build_secret
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.manifests.secret import build_secret
 
 Object = dict[str, Any]
 Strings = Mapping[str, str]

@@ -33,7 +33,7 @@ from stackroles.domains.database.rolling import RollMember, next_to_restart
 from stackroles.errors import Conflict, NotReady
 from stackroles.kube.kinds import ObjectRef, PartRef, ref_of
 from stackroles.reconcile.context import Context
-from stackroles.workloads.build.metadata import selector
+from stackroles.workloads.manifests.metadata import selector
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)

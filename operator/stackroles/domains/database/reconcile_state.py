@@ -10,7 +10,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.domains.database.model import Bootstrap, Decision, Facts, Mode
 from stackroles.errors import NotReady, OperatorError
 from stackroles.kube.cluster import Cluster
-from stackroles.workloads.build.metadata import labels, metadata
+from stackroles.workloads.manifests.metadata import labels, metadata
 
 KEY: Final = "galera"
 STATE: Final = "state"

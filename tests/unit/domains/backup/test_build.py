@@ -17,7 +17,7 @@ from stackroles.domains.backup.build import (
 )
 from stackroles.domains.backup.build_job import AGENTS, Run, build_backup_job, build_inputs
 from stackroles.roles.container import AGENT_COMMAND, AgentMount, Container, Security
-from stackroles.workloads.build.agents import agents_of
+from stackroles.workloads.manifests.agents import agents_of
 
 CLOUD = Cloud(
     name="demo",
@@ -196,7 +196,7 @@ def test_the_program_is_all_that_it_imports() -> None:
     sources = {file.name: file.read_text() for file in Path(agents.__path__[0]).glob("*.py")}
     container = Container(
         name="backup",
-        command=(*AGENT_COMMAND, "stackroles.agents.backup"),
+        command=(*AGENT_COMMAND, "stackroles.agents.backup.run"),
         security=Security(user=1),
         mounts=(AgentMount(),),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from stackroles.agents.node_protocol import BuildFailure, DataPlane, NodeReport
+from stackroles.agents.compute.node_protocol import BuildFailure, DataPlane, NodeReport
 from tests.support.pool_world import World, pool_world, serving
 
 DATA_PLANE = ("openvswitch", "ovn-controller", "ovn-metadata")

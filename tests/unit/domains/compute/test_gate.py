@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from stackroles.agents.node_protocol import BuildFailure
+from stackroles.agents.compute.node_protocol import BuildFailure
 from stackroles.domains.compute.gate import FAILING, GateAction, HostGate, decide
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stackroles.agents.probe_report import ProbeReport
+from stackroles.agents.compute.probe_report import ProbeReport
 from stackroles.constants import ANNOTATION_PROBE
 from stackroles.domains.compute.probing import differs, is_answered, unanswered
 from tests.support.pool_world import World, pool_world, serving
@@ -125,7 +125,7 @@ async def test_a_node_that_is_asked_runs_its_probe_guest_in_a_job_of_its_own(
     pod = found[0]["spec"]["template"]["spec"]
     assert pod["tolerations"] == [{"operator": "Exists"}]
     (container,) = pod["containers"]
-    assert container["command"][-2:] == ["stackroles.agents.virt_probe", "again"]
+    assert container["command"][-2:] == ["stackroles.agents.compute.virt_probe", "again"]
     assert {"name": "PROBE_REQUEST", "value": "r1"} in container["env"]
     template = world.api.get("daemonsets", "ns", "pool-nova-compute")
     assert template is not None

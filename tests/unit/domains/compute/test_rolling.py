@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stackroles.agents.node_protocol import DataPlane
+from stackroles.agents.compute.node_protocol import DataPlane
 from stackroles.domains.compute.rolling import NodePlane, next_step, troubles_of
 
 

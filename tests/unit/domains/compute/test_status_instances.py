@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stackroles.agents.node_protocol import BuildFailure, Domain, NodeReport
+from stackroles.agents.compute.node_protocol import BuildFailure, Domain, NodeReport
 from stackroles.domains.compute.status_instances import (
     Instance,
     assess_guests,

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from stackroles.agents.probe_report import ProbeReport
+from stackroles.agents.compute.probe_report import ProbeReport
 from stackroles.api.v1alpha1.common import Condition, dump
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
 from stackroles.api.v1alpha1.conditions import Reason

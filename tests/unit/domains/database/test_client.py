@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from stackroles.agents.galera import Agent
-from stackroles.agents.galera_settings import Settings
+from stackroles.agents.galera.agent import Agent
+from stackroles.agents.galera.settings import Settings
 from stackroles.domains.database.client import (
     parse_report,
     parse_writer,

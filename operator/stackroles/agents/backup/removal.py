@@ -1,0 +1,70 @@
+"""Removes one recovery set from a restic repository: what the Backup of it leaves when it goes.
+
+Runs inside role pods: standard library only. The operator starts it only while no run writes the
+repository, since it removes the locks it finds, as a run does.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from stackroles.agents.backup.progress import Progress
+from stackroles.agents.backup.repository import Restic, StepFailed
+
+MANIFEST_TAG = "part=manifest"
+
+
+def snapshots_of(
+    snapshots: Iterable[Mapping[str, Any]], policy: str, name: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the ids of a set's manifest, and those of its other parts."""
+    tags = {f"policy={policy}", f"set={name}"}
+    found = [s for s in snapshots if tags <= set(s.get("tags") or ())]
+    manifests = tuple(str(s["id"]) for s in found if MANIFEST_TAG in s["tags"])
+    return manifests, tuple(str(s["id"]) for s in found if str(s["id"]) not in manifests)
+
+
+def remove(restic: Restic, policy: str, name: str) -> int:
+    """Remove a set and its data; return how many snapshots it had.
+
+    The manifest goes first: what is left of a removal that breaks off is an unfinished set, which
+    counts for nothing and is removed by the next run.
+
+    Raises:
+        StepFailed: the repository does not answer, or refuses.
+    """
+    if not restic.exists():
+        return 0
+    manifests, parts = snapshots_of(restic.snapshots("removal"), policy, name)
+    if not manifests and not parts:
+        return 0
+    restic.unlock()
+    if manifests:
+        restic.run("removal", "forget", *manifests)
+    restic.forget("removal", parts)
+    return len(manifests) + len(parts)
+
+
+def main() -> int:
+    """Remove the set of the Backup that the environment names; return 0 when it is gone."""
+    progress = Progress()
+    progress.start()
+    try:
+        count = remove(
+            Restic(progress=progress), os.environ["BACKUP_POLICY"], os.environ["BACKUP_NAME"]
+        )
+    except StepFailed as error:
+        said, code = str(error), 1
+    else:
+        said, code = f"{count} snapshots removed", 0
+    progress.stop()
+    print(said, flush=True)
+    path = Path(os.environ.get("BACKUP_RESULT", "/dev/termination-log"))
+    path.write_text(said[:2000], encoding="utf-8")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

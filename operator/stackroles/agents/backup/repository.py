@@ -1,0 +1,317 @@
+"""A restic repository as a recovery set needs it: streams in, checksums out.
+
+Runs inside role pods: standard library only. Each part of a set is one stream with its own checksum
+and its own snapshot; a stream that breaks off never becomes a snapshot.
+"""
+
+import hashlib
+import http.client
+import io
+import json
+import signal
+import tarfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from stackroles.agents.backup.progress import Progress
+from stackroles.agents.backup.restic_process import (
+    CHUNK,
+    STALL_SECONDS,
+    STUCK_REQUEST_SECONDS,
+    ResticProcess,
+    Stalled,
+)
+
+# A repository that can be used answers its first question at once.
+ANSWER_SECONDS = 90.0
+# restic's documented exit codes: https://restic.readthedocs.io, "Exit codes".
+NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
+
+
+class StepFailed(Exception):  # noqa: N818 - what happened, as in a condition
+    """A step of the run failed; says which, and what a person can do."""
+
+    def __init__(self, step: str, message: str, reason: str = "StepFailed") -> None:
+        super().__init__(message)
+        self.step = step
+        self.reason = reason
+
+
+class Sink(Protocol):
+    """What a part writes into."""
+
+    def write(self, data: bytes, /) -> int:
+        """Take some bytes and return how many."""
+
+
+@dataclass
+class Step:
+    """What became of one part; the operator copies it into `status.steps`."""
+
+    name: str
+    bytes: int = 0
+    seconds: float = 0.0
+    sha256: str | None = None
+    snapshot: str | None = None
+    message: str | None = None
+
+
+class HashingSink:
+    """Passes bytes on and counts and hashes them.
+
+    Args:
+        target: takes the bytes, if any.
+        count: is given the size of each piece.
+    """
+
+    def __init__(
+        self, target: Sink | None = None, count: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self._target, self._count = target, count
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, data: bytes) -> int:
+        """Hash, count and pass on."""
+        self._hash.update(data)
+        self.bytes += len(data)
+        if self._target is not None:
+            self._target.write(data)
+        self._count(len(data))
+        return len(data)
+
+    @property
+    def sha256(self) -> str:
+        """The checksum so far, hexadecimal."""
+        return self._hash.hexdigest()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stream of a recovery set.
+
+    Attributes:
+        write: writes the whole stream into a sink and returns facts for the manifest.
+    """
+
+    name: str
+    filename: str
+    write: Callable[[Sink], Mapping[str, str]]
+
+
+class Restic:
+    """The repository, through the restic program; its address and key come from the environment.
+
+    Args:
+        tags: of the snapshots it makes.
+        host: of the snapshots it makes.
+        stall: seconds without progress after which any command fails.
+        answer: seconds within which the repository must have answered its first question.
+        progress: is told how far each part is.
+    """
+
+    def __init__(
+        self,
+        program: str = "restic",
+        tags: Iterable[str] = (),
+        host: str = "",
+        *,
+        stall: float = STALL_SECONDS,
+        answer: float = ANSWER_SECONDS,
+        progress: Progress | None = None,
+    ) -> None:
+        self._base = [
+            program, "--no-cache", "--quiet", f"--stuck-request-timeout={STUCK_REQUEST_SECONDS}s"
+        ]  # fmt: skip
+        self._tags = [word for tag in tags for word in ("--tag", tag)]
+        self._host = ["--host", host] if host else []
+        self._stall, self._answer = stall, answer
+        self._progress = progress or Progress()
+
+    def run(self, step: str, *arguments: str) -> str:
+        """Run restic and return its standard output; raises StepFailed with restic's own words."""
+        code, output, errors = self._run(step, arguments)
+        if code:
+            raise self._failure(step, code, errors)
+        return output
+
+    def exists(self) -> bool:
+        """Return whether the repository exists; raises StepFailed where it does not open."""
+        code, _, errors = self._run("repository", ("cat", "--no-lock", "config"), self._answer)
+        if code and code != NO_REPOSITORY:
+            raise self._failure("repository", code, errors)
+        return code != NO_REPOSITORY
+
+    def open(self) -> bool:
+        """Make sure that the repository exists and the key opens it; return whether it is new."""
+        if self.exists():
+            return False
+        self.run("repository", "init")
+        return True
+
+    def _run(
+        self, step: str, arguments: Iterable[str], limit: float | None = None
+    ) -> tuple[int, str, str]:
+        """Run restic to its end; return its exit code, its output and its errors."""
+        self._progress.begin(step)
+        process = self._start(arguments, limit=limit)
+        try:
+            code, output = process.finish()
+        except BaseException as error:
+            process.end()
+            if isinstance(error, Stalled):
+                raise _stalled(step, error, process) from error
+            raise
+        return code, output.decode(errors="replace"), process.errors
+
+    def _start(
+        self, arguments: Iterable[str], *, feed: bool = False, limit: float | None = None
+    ) -> ResticProcess:
+        command = [*self._base, *arguments]
+        trouble = self._progress.trouble
+        return ResticProcess(command, feed=feed, stall=self._stall, limit=limit, trouble=trouble)
+
+    def clean(self, snapshots: Iterable[str]) -> None:
+        """Remove what runs that broke off left behind: locks, snapshots, and their data."""
+        self.unlock()
+        self.forget("repository", snapshots)
+
+    def unlock(self) -> None:
+        """Remove all locks.
+
+        Whoever calls this must be alone with the repository, as the operator sees to: restic tells
+        a dead run's lock from a live one only on one host, and each run has a pod of its own.
+        """
+        self.run("repository", "unlock", "--remove-all")
+
+    def forget(self, step: str, snapshots: Iterable[str]) -> None:
+        """Remove snapshots, and all data that no snapshot holds."""
+        gone = tuple(snapshots)
+        self.run(step, *(("forget", "--prune", *gone) if gone else ("prune",)))
+
+    def snapshots(self, step: str) -> list[dict[str, Any]]:
+        """Return all snapshots of the repository."""
+        return list(json.loads(self.run(step, "snapshots", "--no-lock", "--json")) or ())
+
+    def save(self, part: Part) -> tuple[Step, Mapping[str, str], int]:
+        """Store one part; return its step, its facts and the bytes it added to the repository."""
+        started = time.monotonic()
+        self._progress.begin(part.name)
+        process = self._start(
+            ("backup", "--json", "--stdin", "--stdin-filename", part.filename,
+             *self._tags, "--tag", f"part={part.name}", *self._host),
+            feed=True,
+        )  # fmt: skip
+        sink = HashingSink(process, self._progress.count)
+        try:
+            facts = part.write(sink)
+            code, output = process.finish()
+        except BaseException as error:
+            # A snapshot exists only once restic saw the end of its input: it must not see it.
+            process.end()
+            if isinstance(error, Stalled):
+                raise _stalled(part.name, error, process) from error
+            if isinstance(error, BrokenPipeError):
+                raise self._failure(part.name, 1, process.errors) from error
+            if isinstance(error, OSError | http.client.HTTPException | tarfile.TarError):
+                raise StepFailed(part.name, f"reading {part.name} failed: {error}") from error
+            raise
+        if code:
+            raise self._failure(part.name, code, process.errors)
+        summary = _summary(part.name, output.decode())
+        step = Step(part.name, sink.bytes, round(time.monotonic() - started, 2), sink.sha256,
+                    summary["snapshot_id"])  # fmt: skip
+        return step, facts, int(summary.get("data_added_packed") or summary.get("data_added") or 0)
+
+    def read(self, step: Step, filename: str) -> str:
+        """Return the checksum of a stored part as it is read back."""
+        self._progress.begin(f"verify {step.name}")
+        process = self._start(("dump", str(step.snapshot), f"/{filename}"))
+        sink = HashingSink(count=self._progress.count)
+        try:
+            for chunk in process.chunks():
+                sink.write(chunk)
+            code, _ = process.finish()
+        except BaseException as error:
+            process.end()
+            if isinstance(error, Stalled):
+                raise _stalled("verify", error, process) from error
+            raise
+        if code:
+            raise self._failure("verify", code, process.errors)
+        return sink.sha256
+
+    @staticmethod
+    def _failure(step: str, code: int, errors: str) -> StepFailed:
+        words = errors[-600:]
+        if code == WRONG_PASSWORD or "wrong password" in words:
+            return StepFailed(
+                step,
+                "the encryption key does not open this repository: put the key it was made "
+                "with into the encryption Secret, or name another repository",
+                "WrongEncryptionKey",
+            )
+        if "no space left" in words:
+            return StepFailed(
+                step,
+                "the repository's volume is full: raise repository.volume.size (or enlarge a "
+                f"claim of your own), or lower keepLast: the next run begins with that ({words})",
+                "RepositoryFull",
+            )
+        if code == -signal.SIGKILL:
+            return StepFailed(
+                step,
+                "restic was killed, most likely for its memory: a large repository needs more than "
+                "the limit of the run's container",
+            )
+        if code == LOCKED:
+            return StepFailed(step, f"the repository is locked: {words}", "RepositoryLocked")
+        return StepFailed(step, words or f"restic ended with {code}")
+
+
+def _stalled(step: str, error: Stalled, process: ResticProcess) -> StepFailed:
+    said = f" restic: {process.errors[-600:]}" if process.errors else ""
+    return StepFailed(
+        step,
+        f"the repository does not get on: {error}. See whether its server or volume answers, and "
+        f"whether this cluster reaches it.{said}",
+        "RepositoryStalled",
+    )
+
+
+def _summary(step: str, output: str) -> dict[str, Any]:
+    for line in reversed(output.splitlines()):
+        message = json.loads(line)
+        if message.get("message_type") == "summary":
+            return dict(message)
+    raise StepFailed(step, "restic reported no snapshot")
+
+
+def directory(path: Path) -> Callable[[Sink], Mapping[str, str]]:
+    """Return a writer of a directory as a tar stream with stable order, owners and times."""
+
+    def write(sink: Sink) -> Mapping[str, str]:
+        with tarfile.open(fileobj=sink, mode="w|") as archive:  # type: ignore[call-overload]
+            for file in sorted(p for p in path.rglob("*") if p.is_file() and ".." not in str(p)):
+                info = tarfile.TarInfo(str(file.relative_to(path)))
+                data = file.read_bytes()
+                info.size, info.mode = len(data), 0o600
+                archive.addfile(info, io.BytesIO(data))
+        return {}
+
+    return write
+
+
+def file(path: Path) -> Callable[[Sink], Mapping[str, str]]:
+    """Return a writer of one file."""
+
+    def write(sink: Sink) -> Mapping[str, str]:
+        with path.open("rb") as source:
+            while chunk := source.read(CHUNK):
+                sink.write(chunk)
+        return {}
+
+    return write

@@ -1,0 +1,237 @@
+"""Takes one recovery set of a cloud into a restic repository and proves that it can be read back.
+
+The main program of a Backup's Job; standard library only. The manifest is the last snapshot of a
+set and is written only after the repository's own check passed and every part was read back with
+the same checksum: a set without a manifest is unfinished, whatever else is there.
+
+The outcome, good or bad, is one line of JSON in the termination message, which the API shows to the
+operator: nothing in this pod needs a credential for the Kubernetes API.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from stackroles.agents.backup.database_copy import database
+from stackroles.agents.backup.progress import Progress
+from stackroles.agents.backup.repository import (
+    Part,
+    Restic,
+    Sink,
+    Step,
+    StepFailed,
+    directory,
+    file,
+)
+
+TERMINATION_LIMIT = 4000
+MANIFEST = "manifest.json"
+
+
+@dataclass
+class Result:
+    """What became of the run.
+
+    Attributes:
+        oldest: the oldest verified set that retention left.
+    """
+
+    ok: bool = False
+    reason: str = ""
+    message: str = ""
+    verified: bool = False
+    snapshot: str | None = None
+    position: str | None = None
+    stored: int = 0
+    oldest: str = ""
+    steps: list[Step] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Return the result as one line that fits a termination message."""
+        full = asdict(self)
+        full["steps"] = [{k: v for k, v in step.items() if v} for step in full["steps"]]
+        line = json.dumps(full, separators=(",", ":"))
+        if len(line.encode()) <= TERMINATION_LIMIT:
+            return line
+        full["message"] = full["message"][:500]
+        return json.dumps(full, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What this run has to do, read once from the environment and the mounted inputs."""
+
+    name: str
+    cloud: str
+    policy: str
+    versions: Mapping[str, Any]
+    parts: tuple[Part, ...]
+    keep: int
+
+
+def plan(environment: Mapping[str, str]) -> Plan:
+    """Return the plan of this run; raises KeyError for an input the Job must have set."""
+    inputs = Path(environment["BACKUP_INPUTS"])
+    token = Path(environment["BACKUP_TOKEN_FILE"]).read_text(encoding="utf-8").strip()
+    copies = Path(environment["BACKUP_COPIES"])
+    parts = [
+        Part(
+            "database",
+            "mariadb.mbstream",
+            database(environment["BACKUP_SOURCE"], token, environment.get("BACKUP_AUTHORITY")),
+        )
+    ]
+    parts += [
+        Part(path.stem, path.name, file(path))
+        for path in sorted(copies.iterdir())
+        if path.is_file()
+    ]
+    parts += [
+        Part("secrets", "secrets.tar", directory(Path(environment["BACKUP_SECRETS"]))),
+        Part("resources", "resources.json", file(inputs / "resources.json")),
+        Part("state", "state.json", file(inputs / "state.json")),
+    ]
+    return Plan(
+        name=environment["BACKUP_NAME"],
+        cloud=environment["BACKUP_CLOUD"],
+        policy=environment["BACKUP_POLICY"],
+        versions=json.loads((inputs / "versions.json").read_text(encoding="utf-8")),
+        parts=tuple(parts),
+        keep=int(environment["BACKUP_KEEP"]),
+    )
+
+
+def verify(restic: Restic, result: Result, parts: tuple[Part, ...]) -> None:
+    """Check the repository and read every part back; raises StepFailed on any difference."""
+    restic.run("verify", "check")
+    names = {part.name: part.filename for part in parts}
+    for step in result.steps:
+        found = restic.read(step, names[step.name])
+        if found != step.sha256:
+            raise StepFailed(
+                "verify", f"{step.name} was written as {step.sha256} and reads back as {found}"
+            )
+
+
+def manifest(work: Plan, result: Result) -> Part:
+    """Return the manifest of the set: what it holds, where, and how each part is checked."""
+    filenames = {part.name: part.filename for part in work.parts}
+    content = {
+        "apiVersion": "stackroles.io/recovery-set/v1",
+        "name": work.name,
+        "cloud": work.cloud,
+        "policy": work.policy,
+        "versions": work.versions,
+        "position": result.position,
+        "parts": [asdict(step) | {"filename": filenames[step.name]} for step in result.steps],
+    }
+    text = json.dumps(content, indent=1, sort_keys=True).encode()
+
+    def write(sink: Sink) -> Mapping[str, str]:
+        sink.write(text)
+        return {}
+
+    return Part("manifest", MANIFEST, write)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What retention keeps of a policy's sets, and what may go.
+
+    Attributes:
+        oldest: name of the oldest verified set that is kept, empty where there is none.
+        surplus: snapshots of older sets, and of all that have no manifest.
+    """
+
+    oldest: str
+    surplus: tuple[str, ...]
+
+
+def retention(snapshots: list[dict[str, Any]], policy: str, keep: int) -> Kept:
+    """Return what stays: the newest `keep` verified sets, so never less than the last one.
+
+    A set counts as verified when it has a manifest. One run is at work at a time, so a set without
+    a manifest is of a run that broke off.
+    """
+    sets: dict[str, list[dict[str, Any]]] = {}
+    for snapshot in snapshots:
+        tags = snapshot.get("tags") or []
+        if f"policy={policy}" in tags:
+            name = next((tag[4:] for tag in tags if tag.startswith("set=")), "")
+            sets.setdefault(name, []).append(snapshot)
+    verified = {
+        name: max(str(s["time"]) for s in members)
+        for name, members in sets.items()
+        if any("part=manifest" in (s.get("tags") or []) for s in members)
+    }
+    kept = sorted(verified, key=lambda name: verified[name], reverse=True)[:keep]
+    surplus = (str(s["id"]) for name, members in sets.items() if name not in kept for s in members)
+    return Kept(kept[-1] if kept else "", tuple(surplus))
+
+
+def run(work: Plan, restic: Restic) -> Result:
+    """Take the set, prove it, and only then write its manifest; never raises StepFailed."""
+    result = Result()
+    try:
+        if not restic.open():
+            found = restic.snapshots("repository")
+            restic.clean(retention(found, work.policy, work.keep).surplus)
+        for part in work.parts:
+            step, facts, stored = restic.save(part)
+            result.steps.append(step)
+            result.stored += stored
+            result.position = facts.get("position") or result.position
+        verify(restic, result, work.parts)
+        last, _, stored = restic.save(manifest(work, result))
+        if restic.read(last, MANIFEST) != last.sha256:
+            raise StepFailed("manifest", "the manifest does not read back as it was written")
+        result.stored += stored
+        result.steps.append(last)
+        result.snapshot, result.verified, result.ok = last.snapshot, True, True
+        kept = retention(restic.snapshots("retention"), work.policy, work.keep)
+        if kept.surplus:
+            restic.forget("retention", kept.surplus)
+        result.oldest = kept.oldest
+    except StepFailed as error:
+        # What was verified stays verified: a retention that fails is told, and the set is there.
+        result.reason, result.message = error.reason, str(error)
+        if not result.ok:
+            result.steps.append(Step(error.step, message=str(error)))
+    return result
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    """End the run in order: Python as the first process of a container would not end at all."""
+    raise StepFailed(
+        "stopped",
+        f"the run was told to end ({signal.Signals(number).name}): its Job was deleted or reached "
+        "its deadline, or its node was drained; apply a new Backup",
+    )
+
+
+def main() -> int:
+    """Run one backup; return 0 only for a verified set."""
+    signal.signal(signal.SIGTERM, _stop)
+    work = plan(os.environ)
+    progress = Progress()
+    restic = Restic(
+        tags=(f"set={work.name}", f"policy={work.policy}"), host=work.cloud, progress=progress
+    )
+    progress.start()
+    result = run(work, restic)
+    progress.stop()
+    Path(os.environ.get("BACKUP_RESULT", "/dev/termination-log")).write_text(
+        result.text(), encoding="utf-8"
+    )
+    print(result.text(), flush=True)
+    return 0 if result.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Open vSwitch on a compute node: `database`, `switch` (both become the daemon) and `network`.
+
+`network` stays beside them and keeps the underlay (see agents/compute/underlay.py) and guests' taps (see
+agents/compute/taps.py): at the start, whenever vswitchd was started again, and every few seconds.
+"""
+
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stackroles.agents.compute import node, taps, underlay
+from stackroles.agents.compute.node import AgentError, vsctl
+
+RUN = Path("/run/openvswitch")
+SOCKET = RUN / "db.sock"
+SWITCH_PID = RUN / "ovs-vswitchd.pid"
+DATABASE = Path("/var/lib/openvswitch/conf.db")
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+LOG_OPTIONS = ("-vconsole:info", "-vsyslog:off", "-vfile:off")
+# The family the kernel's datapath module registers; asking makes the kernel load the module.
+DATAPATH_FAMILY = b"ovs_datapath\0"
+LOOK_SECONDS = 0.3
+PASS_SECONDS = 5.0
+
+
+def database() -> None:
+    """Become ovsdb-server on this node's own database, made or converted first."""
+    DATABASE.parent.mkdir(parents=True, exist_ok=True)
+    RUN.mkdir(parents=True, exist_ok=True)
+    if not DATABASE.exists() or DATABASE.stat().st_size == 0:
+        DATABASE.unlink(missing_ok=True)
+        node.run("ovsdb-tool", "create", str(DATABASE), SCHEMA)
+    elif node.run("ovsdb-tool", "needs-conversion", str(DATABASE), SCHEMA).strip() == "yes":
+        node.run("ovsdb-tool", "convert", str(DATABASE), SCHEMA)
+    arguments = (
+        str(DATABASE), f"--remote=punix:{SOCKET}", f"--pidfile={RUN}/ovsdb-server.pid",
+    )  # fmt: skip
+    node.become("ovsdb-server", *arguments, *LOG_OPTIONS)
+
+
+def switch() -> None:
+    """Become ovs-vswitchd, with the datapath this kernel has."""
+    node.wait_for("ovsdb-server", lambda: node.succeeds("ovs-vsctl", "-t2", "--no-wait", "init"))
+    kind = "system" if kernel_has_datapath() else "netdev"
+    node.log(f"datapath: {kind}")
+    # Without it TCP of guests hangs on a netdev datapath; read once, when vswitchd starts.
+    offload = "true" if kind == "netdev" else "false"
+    vsctl("set", "open", ".", f"other_config:userspace-tso-enable={offload}",
+          f"external_ids:ovn-bridge-datapath-type={kind}")  # fmt: skip
+    vsctl("--may-exist", "add-br", "br-int",
+          "--", "set", "bridge", "br-int", f"datapath_type={kind}", "fail_mode=secure")  # fmt: skip
+    arguments = (f"unix:{SOCKET}", f"--pidfile={SWITCH_PID}")
+    node.become("ovs-vswitchd", *arguments, *LOG_OPTIONS)
+
+
+def kernel_has_datapath() -> bool:
+    """Tell whether the kernel offers Open vSwitch's datapath, by asking generic netlink for it."""
+    # nlmsghdr + genlmsghdr (CTRL_CMD_GETFAMILY) + attribute CTRL_ATTR_FAMILY_NAME
+    attribute = struct.pack("=HH", 4 + len(DATAPATH_FAMILY), 2) + DATAPATH_FAMILY
+    attribute += b"\0" * (-len(attribute) % 4)
+    body = struct.pack("=BBH", 3, 1, 0) + attribute
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16) as family:
+        family.settimeout(10)
+        family.bind((0, 0))
+        family.send(struct.pack("=IHHII", 16 + len(body), 16, 1, 1, 0) + body)
+        answer = family.recv(8192)
+    (message,) = struct.unpack_from("=H", answer, 4)
+    return bool(message != 2)  # NLMSG_ERROR: no such family
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Keeps the underlay and guests' taps.
+
+    Attributes:
+        interface: the node's interface for tunnels and the provider network, or None.
+        address: the node's.
+        down: taps that were down at the last look.
+    """
+
+    interface: str | None
+    address: str
+    down: frozenset[str] = frozenset()
+
+    def look(self) -> str:
+        """Put right what is not; return what is wrong nevertheless, empty when all is in place."""
+        try:
+            underlay.ensure(self.interface, self.address)
+            if underlay.datapath() == "netdev":
+                self.down = taps.lift(self.down)
+        except AgentError as error:
+            underlay.READY.unlink(missing_ok=True)
+            node.last_words(str(error))
+            return str(error)
+        return ""
+
+
+def network() -> None:
+    """Keep the underlay as the pool wants it; a failure is said and tried again."""
+    # As the first process of a container it would otherwise not be ended by it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    underlay.READY.unlink(missing_ok=True)
+    interface = node.settings()["interface"]
+    address = os.environ["NODE_ADDRESS"]
+    started, due, trouble = 0.0, 0.0, ""
+    keeper = Keeper(interface, address)
+    while True:
+        seen = SWITCH_PID.stat().st_mtime if SWITCH_PID.exists() else 0.0
+        if seen != started or time.monotonic() >= due:
+            message = keeper.look() if seen else "ovs-vswitchd does not run yet"
+            if message != trouble:
+                node.log(message or "underlay in place")
+                trouble = message
+            started, due = (seen if not message else 0.0), time.monotonic() + PASS_SECONDS
+            if message:
+                time.sleep(1.0 - LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
+
+
+def program(arguments: Sequence[str]) -> None:
+    """Run one of the three."""
+    {"database": database, "switch": switch, "network": network}[arguments[0]]()
+
+
+if __name__ == "__main__":
+    node.main(program)

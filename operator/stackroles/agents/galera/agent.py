@@ -1,0 +1,304 @@
+"""PID 1 of a database member: recovers its position, reports it, and starts what was decided.
+
+Before every start of the server the agent draws a fresh attempt id, recovers the position of the
+data and reports both. It starts the server only by a decision for exactly that attempt, each once;
+left alone it may only re-join, and only when a peer is primary. A crash of the server is therefore
+no restart of the container: the agent recovers and reports again.
+
+The report of the position is withdrawn before the server starts and exists again only when the next
+recovery is finished: a position that was true before the last start must never be compared.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from typing import Any
+
+from stackroles.agents.galera import http_server, mariadb, process
+from stackroles.agents.galera.decision import Decision, parse_decision, refusal
+from stackroles.agents.galera.peers import may_rejoin, pull
+from stackroles.agents.galera.process import Server, Wsrep
+from stackroles.agents.galera.settings import Settings, read_annotation
+from stackroles.agents.galera.volume import Position, Volume
+from stackroles.agents.galera.watch import STOP_SECONDS, Watch, say
+
+_TICK = 0.1
+_PEER_SECONDS = 2.0
+_OPTIONS_SECONDS = 60.0
+# A joiner that fails again and again disturbs the writers each time.
+_REST_SECONDS = 60.0
+
+
+class Agent:
+    """One member: its volume, its server, and what it says of them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.volume = Volume(settings.volume)
+        self.volume_id = self.volume.prepare()
+        self.stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._state: dict[str, Any] = {"attempt": "", "phase": "Recovering", "position": None}
+        self._wsrep: Wsrep | None = None
+        self._server: Server | None = None
+        self._primary = time.monotonic()
+        self._failed_starts = 0
+        self._failure = ""
+        self._rested = 0.0
+        self._said = ""
+
+    # -- what others see -------------------------------------------------------------------------
+
+    def _enter(self, phase: str, **changes: Any) -> None:
+        with self._lock:
+            self._state = {**self._state, "phase": phase, "activity": None, **changes}
+            if phase not in ("Running", "Stopping"):
+                self._wsrep = None
+
+    def report(self) -> dict[str, Any]:
+        """Return what this member knows of itself; `position` only while no server runs."""
+        with self._lock:
+            state, wsrep = dict(self._state), self._wsrep
+            alone = time.monotonic() - self._primary
+        return {
+            "member": self.settings.member,
+            "podUid": self.settings.pod_uid,
+            "volumeId": self.volume_id,
+            "address": self.settings.address,
+            "creating": self.volume.creating,
+            "failedStarts": self._failed_starts,
+            "failure": self._failure,
+            "obeyedEpoch": self._obeyed_epoch(),
+            "resting": time.monotonic() < self._rested,
+            "nonPrimarySeconds": round(alone) if wsrep and not wsrep.primary else 0,
+            "wsrep": wsrep.as_json() if wsrep else None,
+            **state,
+        }
+
+    def serves(self) -> bool:
+        """Return whether clients may be sent here."""
+        with self._lock:
+            wsrep, phase = self._wsrep, self._state["phase"]
+        return bool(wsrep and wsrep.serves and phase == "Running" and not self.volume.creating)
+
+    def wsrep(self) -> Wsrep | None:
+        """Return the server's last view of the cluster."""
+        with self._lock:
+            return self._wsrep
+
+    # -- the loop --------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Recover, wait, start and watch until told to stop."""
+        while not self.stopping.is_set():
+            position = self._recover()
+            decision = self._await_decision(position)
+            if decision is None or decision.mode == "recover":
+                continue
+            if not self._start(decision, position):
+                continue
+            try:
+                self._watch()
+            finally:
+                self._end()
+
+    def _recover(self) -> Position:
+        attempt = uuid.uuid4().hex
+        self._enter("Recovering", attempt=attempt, position=None, mode=None)
+        self.volume.forget_view()
+        began = time.monotonic()
+        position = self.volume.position(self.settings.recovery_command())
+        say(f"Attempt {attempt}: position {position} after {time.monotonic() - began:.1f} s")
+        self._enter("Waiting", position=position.as_json())
+        return position
+
+    def _await_decision(self, position: Position) -> Decision | None:
+        """Return what to do with this attempt; None when told to stop."""
+        attempt = self._state["attempt"]
+        began = asked = time.monotonic()
+        while not self.stopping.wait(_TICK):
+            process.reap(set())
+            decision = self._published()
+            if decision is not None:
+                why_not = refusal(decision, attempt, position, self.volume.obeyed())
+                if why_not is None:
+                    return decision
+                self._say_once(f"Refused {decision.mode} for {decision.attempt}: {why_not}")
+            now = time.monotonic()
+            began = max(began, self._rested)
+            if now - began > self.settings.alone_seconds and now - asked > _PEER_SECONDS:
+                asked = now
+                reports = pull(self.settings.peers)
+                here = self.settings.member, self.settings.address
+                if may_rejoin(*here, position.as_json(), reports):
+                    say("No decision came; a peer is primary: joining it")
+                    return Decision(attempt=attempt, epoch=self._obeyed_epoch(), mode="join")
+        return None
+
+    def _obeyed_epoch(self) -> int:
+        return int(self.volume.obeyed().get("epoch", 0))
+
+    def _published(self) -> Decision | None:
+        try:
+            text = self.settings.annotations.read_text()
+        except OSError:
+            return None
+        value = read_annotation(text, self.settings.annotation)
+        return parse_decision(value) if value else None
+
+    def _start(self, decision: Decision, position: Position) -> bool:
+        """Note the decision on the volume, then start the server; False when it cannot be noted."""
+        self._enter("Starting", position=None, mode=decision.mode)
+        try:
+            self._check_options()
+            self.volume.record_obeyed({"attempt": decision.attempt, "epoch": decision.epoch})
+            command = self._command(decision, position)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            self._fail(f"The server was not started: {error}")
+            self._enter("Recovering")
+            self.stopping.wait(1)
+            return False
+        self.settings.socket.unlink(missing_ok=True)
+        say(f"Starting by decision {decision}")
+        self._server = Server(command, str(self.settings.socket), self.settings.user)
+        return True
+
+    def _check_options(self) -> None:
+        """Raise ValueError with the server's words when it would refuse its options.
+
+        A server looks at most of them only after it has joined; to leave then stops all writes
+        until the others have dropped it.
+        """
+        with tempfile.TemporaryDirectory() as nowhere:
+            settings = self.settings
+            command = [settings.server, *settings.options(), f"--datadir={nowhere}"]
+            done = subprocess.run(
+                [*command, "--verbose", "--help"],
+                capture_output=True,
+                text=True,
+                timeout=_OPTIONS_SECONDS,
+                check=False,
+            )
+        if done.returncode != 0:
+            errors = [line for line in done.stderr.splitlines() if "[ERROR]" in line]
+            raise ValueError("; ".join(errors[:3]) or f"it refuses its options ({done.returncode})")
+
+    def _command(self, decision: Decision, position: Position) -> list[str]:
+        """Prepare the data for a start and return the server's command."""
+        command = [self.settings.server, *self.settings.options()]
+        if decision.mode == "join":
+            self.volume.begin_join()
+        if decision.mode == "create":
+            self.volume.begin_creation()
+            subprocess.run(self.settings.install_command(), check=True, stdout=sys.stderr)
+            return [*command, "--wsrep-new-cluster"]
+        if decision.mode == "bootstrap":
+            self.volume.allow_bootstrap()
+            command.append("--wsrep-new-cluster")
+        elif position.uuid is None or decision.full:
+            # A joiner that names no position is sent everything.
+            if position.empty:
+                self.volume.clear()
+                self.volume.end_creation()
+            if decision.full and position.uuid is not None:
+                self.volume.forget_position()
+            return [*command, f"--wsrep-sst-method={decision.transfer}"]
+        start = f"--wsrep-start-position={position.uuid}:{position.seqno}"
+        return [*command, start, f"--wsrep-sst-method={decision.transfer}"]
+
+    def _watch(self) -> None:
+        """Follow the running server until it ends or must be ended."""
+        assert self._server is not None  # noqa: S101 - called after _start
+        watch = Watch(self, self._server)
+        while (code := self._server.exit_code()) is None:
+            if self.stopping.wait(_TICK):
+                self._stop_gracefully()
+                return
+            process.reap({self._server.pid})
+            why, patience = watch.look()
+            if why is not None:
+                self._enter("Stopping")
+                self._server.stop(patience)
+                break
+        else:
+            words = "; ".join(self._server.last_words) or "it logged no error"
+            why = f"it ended by itself with {code}: {words}"
+        # A stop that was asked for says nothing against the member.
+        if watch.was_synced or watch.stop_wanted:
+            say(f"The server is gone: {why}")
+        else:
+            self._fail(f"The server never was synced: {why}")
+
+    def _fail(self, why: str) -> None:
+        """Note a start that came to nothing; the next join waits the longer the more there were."""
+        with self._lock:
+            self._failure = why[:1000]
+            self._failed_starts += 1
+            self._rested = time.monotonic() + min(2.0**self._failed_starts, _REST_SECONDS)
+        say(why)
+
+    def _stop_gracefully(self) -> None:
+        """Let the proxies move the clients away, then stop the server."""
+        assert self._server is not None  # noqa: S101 - called while it runs
+        self._enter("Stopping")
+        deadline = time.monotonic() + self.settings.drain_seconds
+        with contextlib.suppress(OSError, mariadb.SqlError):
+            while time.monotonic() < deadline and self._server.clients() > 0:
+                time.sleep(_TICK)
+        code = self._server.stop(STOP_SECONDS)
+        say(f"The server was stopped: {code}")
+
+    def _end(self) -> None:
+        """Withdraw what was said of the ended server."""
+        server, self._server = self._server, None
+        self._enter("Recovering", position=None)
+        if server is not None:
+            server.cleanup()
+
+    # -- helpers of the watch --------------------------------------------------------------------
+
+    def seen(self, wsrep: Wsrep | None, phase: str, activity: str | None) -> None:
+        """Publish a sample of the running server."""
+        with self._lock:
+            self._wsrep = wsrep
+            if wsrep is None or wsrep.primary:
+                self._primary = time.monotonic()
+            if self._state["phase"] != "Stopping":
+                self._state = {**self._state, "phase": phase, "activity": activity}
+
+    def joined(self) -> None:
+        """Forget failures: the server is a whole member."""
+        self.volume.end_join()
+        self._failed_starts = 0
+        self._failure = ""
+
+    def recovery_wanted(self) -> bool:
+        """Return whether the operator asks this running attempt to stop and report anew."""
+        found = self._published()
+        return bool(found and found.mode == "recover" and found.attempt == self._state["attempt"])
+
+    def _say_once(self, words: str) -> None:
+        if words != self._said:
+            self._said = words
+            say(words)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; returns 0 after a clean stop of the server."""
+    agent = Agent(Settings.from_environment(os.environ))
+    process.adopt_orphans()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.stopping.set())
+    with http_server.serving(agent):
+        agent.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""What a database member's agent answers over HTTP.
+
+GET  /report    the member's report, JSON
+GET  /wsrep     200 while clients may be sent here, else 503; the proxies' check and the probe
+GET  /metrics   the same in Prometheus' text format
+POST /backup    a physical backup as a stream (backup_stream)
+GET  /backup    why the last backup failed; an empty line when it did not
+"""
+
+import contextlib
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from stackroles.agents.galera import backup_stream
+
+if TYPE_CHECKING:
+    from stackroles.agents.galera.agent import Agent
+
+_PHASES = ("Recovering", "Waiting", "Starting", "Running", "Stopping")
+
+
+def metrics(report: dict[str, Any], *, serves: bool, counters: dict[str, float]) -> str:
+    """Return a report in Prometheus' text format."""
+    lines = ["# TYPE stackroles_galera_serves gauge", f"stackroles_galera_serves {int(serves)}"]
+    lines.append("# TYPE stackroles_galera_phase gauge")
+    lines += [
+        f'stackroles_galera_phase{{phase="{phase}"}} {int(report["phase"] == phase)}'
+        for phase in _PHASES
+    ]
+    for name, value in sorted(counters.items()):
+        lines += [f"# TYPE mysql_global_status_{name} untyped",
+                  f"mysql_global_status_{name} {value:g}"]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+class Server(ThreadingHTTPServer):
+    """The agent's HTTP server; every request has a thread of its own."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, agent: "Agent") -> None:
+        self.agent = agent
+        self.backups = backup_stream.Backups(agent.settings)
+        super().__init__(("", agent.settings.port), Handler)
+
+    def handle_error(  # type: ignore[explicit-override]
+        self, request: Any, client_address: Any
+    ) -> None:
+        """Say nothing of a client that hung up: a proxy's check ends by a reset."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    server: Server
+
+    def do_GET(self) -> None:
+        """Answer /report, /wsrep and /metrics."""
+        agent = self.server.agent
+        if self.path == "/report":
+            self._answer(200, "application/json", json.dumps(agent.report()))
+        elif self.path == "/wsrep":
+            report = agent.report()
+            state = (report["wsrep"] or {}).get("comment") or report["phase"]
+            self._answer(200 if agent.serves() else 503, "text/plain", f"{state}\n")
+        elif self.path == "/backup":
+            self._answer(200, "text/plain", f"{self.server.backups.last_error}\n")
+        elif self.path == "/metrics":
+            wsrep = agent.wsrep()
+            counters = dict(wsrep.counters) if wsrep else {}
+            text = metrics(agent.report(), serves=agent.serves(), counters=counters)
+            self._answer(200, "text/plain; version=0.0.4", text)
+        else:
+            self._answer(404, "text/plain", "Known here: /report /wsrep /metrics /backup\n")
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def do_POST(self) -> None:
+        """Answer /backup."""
+        if self.path == "/backup":
+            self.close_connection = True
+            self.server.backups.answer(self)
+        else:
+            self._answer(404, "text/plain", "Only /backup takes a POST\n")
+
+    def _answer(self, code: int, kind: str, text: str) -> None:
+        body = text.encode()
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # type: ignore[explicit-override]  # noqa: A002
+        """Keep the checks, several a second, out of the log."""
+
+
+@contextlib.contextmanager
+def serving(agent: "Agent") -> Iterator[Server]:
+    """Answer requests for as long as the context lasts."""
+    server = Server(agent)
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()

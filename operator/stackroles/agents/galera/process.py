@@ -1,0 +1,301 @@
+"""The database server as a child: started, sampled, stopped, and what it left behind reaped."""
+
+import contextlib
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stackroles.agents.galera import mariadb
+
+SYNCED = 4
+DONOR = 2
+_SET_CHILD_SUBREAPER = 36
+_SQL_SECONDS = 1.0
+# Logged by Galera when a joiner has given up and only a new start helps; the server stays up.
+_GIVEN_UP = ("node restart required", "Will never receive state. Need to abort")
+# When a line was logged: one that only repeats another is no sign of progress.
+_REMEMBERED_LINES = 1024
+_LONGEST_LINE = 65536
+_TIMES = re.compile(r"^\d{4}-\d\d-\d\d +\d+:\d\d:\d\d \d+ |\(\d{8} [0-9:.]+\)$")
+_STATUS = (
+    "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status', 'wsrep_connected',"
+    " 'wsrep_ready', 'wsrep_local_state', 'wsrep_local_state_comment', 'wsrep_cluster_size',"
+    " 'wsrep_cluster_state_uuid', 'wsrep_last_committed', 'wsrep_local_index',"
+    " 'wsrep_cluster_conf_id', 'wsrep_flow_control_paused', 'wsrep_flow_control_recv',"
+    " 'wsrep_incoming_addresses', 'wsrep_local_recv_queue', 'wsrep_local_cert_failures',"
+    " 'wsrep_local_bf_aborts',"
+    " 'Threads_connected', 'Queries', 'Uptime')"
+)
+
+
+@dataclass(frozen=True)
+class Wsrep:
+    """A running server's own view of the cluster.
+
+    Attributes:
+        primary: it belongs to the primary component.
+        ready: it takes queries.
+        connected: it is connected to the group at all.
+        state: wsrep_local_state (4 is Synced, 2 is Donor/Desynced).
+        comment: the state's name.
+        uuid: the history of the component.
+        committed: the last committed transaction.
+        size: members of the component.
+        view: number of the component's configuration; grows with every change of membership.
+        addresses: where the component's members are.
+        counters: further status variables, for metrics.
+    """
+
+    primary: bool
+    ready: bool
+    connected: bool
+    state: int
+    comment: str
+    uuid: str
+    committed: int
+    size: int
+    view: int
+    addresses: tuple[str, ...]
+    counters: Mapping[str, float]
+
+    @property
+    def synced(self) -> bool:
+        """Whether it is a whole member of the primary component."""
+        return self.primary and self.ready and self.state == SYNCED
+
+    @property
+    def serves(self) -> bool:
+        """Whether clients may use it: synced, or the donor of a transfer.
+
+        mariabackup blocks nobody, and the rsync of a new cluster stops writes for a second or two:
+        cutting the clients off would take longer.
+        """
+        return self.primary and self.ready and self.state in (SYNCED, DONOR)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the view as it is reported."""
+        found = asdict(self)
+        del found["counters"]
+        return found | {"synced": self.synced}
+
+
+def parse_status(values: Mapping[str, str]) -> Wsrep:
+    """Return a server's view from its status variables."""
+
+    def number(name: str) -> int:
+        with contextlib.suppress(ValueError):
+            return int(values.get(name, ""))
+        return -1
+
+    counters: dict[str, float] = {}
+    for name, value in values.items():
+        with contextlib.suppress(ValueError):
+            counters[name.lower()] = float(value)
+    return Wsrep(
+        primary=values.get("wsrep_cluster_status") == "Primary",
+        ready=values.get("wsrep_ready") == "ON",
+        connected=values.get("wsrep_connected") == "ON",
+        state=number("wsrep_local_state"),
+        comment=values.get("wsrep_local_state_comment", ""),
+        uuid=values.get("wsrep_cluster_state_uuid", ""),
+        committed=number("wsrep_last_committed"),
+        size=number("wsrep_cluster_size"),
+        view=number("wsrep_cluster_conf_id"),
+        addresses=tuple(
+            address.rpartition(":")[0]
+            for address in values.get("wsrep_incoming_addresses", "").split(",")
+            if ":" in address
+        ),
+        counters=counters,
+    )
+
+
+def adopt_orphans() -> None:
+    """Become the parent of processes whose own parent ends (as PID 1 is anyway)."""
+    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+class LogProgress:
+    """Counts the lines of a log that repeat none of the lines shortly before them.
+
+    It lives in PID 1 for as long as the server does, so it remembers a fixed number of lines, and
+    none once the count is not asked for any more.
+    """
+
+    def __init__(self, remembered: int = _REMEMBERED_LINES) -> None:
+        self._limit = remembered
+        self._recent: dict[int, None] = {}
+        self._ended = False
+        self.count = 0
+
+    def add(self, line: str) -> None:
+        """Count a line unless it differs from a remembered one in its time stamp alone."""
+        if self._ended:
+            return
+        key = hash(_TIMES.sub("", line))
+        if key in self._recent:
+            return
+        if len(self._recent) >= self._limit:
+            del self._recent[next(iter(self._recent))]
+        self._recent[key] = None
+        self.count += 1
+
+    def end(self) -> None:
+        """Count nothing more, and forget the lines."""
+        self._ended = True
+        self._recent = {}
+
+
+class Server:
+    """One run of the database server."""
+
+    def __init__(self, command: Sequence[str], socket: str, user: str) -> None:
+        self._socket, self._user = socket, user
+        self._session: mariadb.Connection | None = None
+        self._lock = threading.Lock()
+        self.progress = LogProgress()
+        self.given_up = False
+        self.last_words: list[str] = []
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._pass_on, daemon=True)
+        self._reader.start()
+
+    def _pass_on(self) -> None:
+        """Copy the server's log to our own, and note what tells of progress or of its end."""
+        assert self._process.stdout is not None  # noqa: S101 - it was opened as a pipe
+        with self._process.stdout as log:
+            # A line without an end is passed on in pieces.
+            while raw := log.readline(_LONGEST_LINE):
+                line = raw.decode(errors="replace").rstrip("\n")
+                print(line, flush=True)
+                self.progress.add(line)
+                self.given_up |= any(words in line for words in _GIVEN_UP)
+                if "[ERROR]" in line:
+                    self.last_words = [*self.last_words[-4:], line[:300]]
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """Return the exit code, or None while it runs."""
+        return self._process.poll()
+
+    def query(self, sql: str) -> list[mariadb.Row]:
+        """Run a statement over the server's socket; raises OSError or SqlError."""
+        with self._lock:
+            if self._session is None:
+                self._session = mariadb.Connection.unix(self._socket, self._user, _SQL_SECONDS)
+                # A member outside the primary component must still answer what it sees.
+                self._session.query("SET SESSION wsrep_sync_wait=0")
+            try:
+                return self._session.query(sql)
+            except (OSError, mariadb.SqlError):
+                self._session.close()
+                self._session = None
+                raise
+
+    def sample(self) -> Wsrep | None:
+        """Return the server's view, or None when it gives no answer."""
+        try:
+            return parse_status(mariadb.pairs(self.query(_STATUS)))
+        except (OSError, mariadb.SqlError):
+            return None
+
+    def transfer_effort(self) -> int:
+        """Return the processor time that programs started by the server have used, in ticks."""
+        return sum(ticks for pid, ticks in _session(self.pid).items() if pid != self.pid)
+
+    def clients(self) -> int:
+        """Return how many sessions came over the network; raises OSError or SqlError."""
+        rows = self.query(
+            "SELECT COUNT(*) FROM information_schema.processlist"
+            " WHERE host NOT LIKE 'localhost%' AND host <> '' AND user <> 'system user'"
+        )
+        return int(rows[0][0] or 0)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal unless it has ended."""
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def stop(self, patience: float) -> int:
+        """End the server: ask, wait `patience` seconds, then kill. Returns its exit code."""
+        self.signal(signal.SIGTERM)
+        try:
+            return self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGKILL)
+            return self._process.wait()
+
+    def cleanup(self) -> None:
+        """End what the server left behind (transfer scripts), and close our session."""
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+                self._session = None
+        self._reader.join(timeout=1)
+        end_group(self.pid)
+
+
+def end_group(group: int) -> None:
+    """Kill the rest of an ended child's session, and wait until none of it holds the data."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        left = [pid for pid in _session(group) if pid != group]
+        if not left:
+            return
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        reap({group})
+        time.sleep(0.02)
+    raise RuntimeError(f"Processes {left} of the ended server do not go away")
+
+
+def reap(children: set[int]) -> None:
+    """Collect ended orphans; children that somebody waits for are left to them."""
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid in children:
+            return
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(found.si_pid, os.WNOHANG)
+
+
+def _session(leader: int) -> dict[int, int]:
+    """Return the live processes of a session with the processor time each has used, in ticks."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found[int(path.parent.name)] = int(fields[11]) + int(fields[12])
+    return found
+
+
+def running(name: bytes) -> bool:
+    """Return whether a process with `name` in its command line runs."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if name in path.read_bytes():
+                return True
+    return False

@@ -1,0 +1,66 @@
+"""The children of a CloudController, in the order in which they are applied."""
+
+from collections.abc import Iterable
+
+from stackroles.config.owner import Owner
+from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step, Workload
+from stackroles.workloads.manifests.configmap import build_agents_config_map, build_config_map
+from stackroles.workloads.manifests.job import StepOf, build_job, render_step
+from stackroles.workloads.manifests.metadata import Manifest
+from stackroles.workloads.manifests.network_policy import build_network_policy
+from stackroles.workloads.manifests.pdb import build_pdb
+from stackroles.workloads.manifests.rendering import Rendering, files_of, render_role
+from stackroles.workloads.manifests.service import build_service
+from stackroles.workloads.manifests.workload import build_workload
+
+
+def build_role(owner: Owner, role: RoleDefinition) -> list[Manifest]:
+    """Return the children of one role: configuration, Service, policy, budget, workload."""
+    rendering = render_role(owner, role, files_of(role.files, owner))
+    children = _configuration(owner, role.name, role.service, rendering)
+    service = build_service(owner, role)
+    if service:
+        children.append(service)
+    policy = build_network_policy(owner, role)
+    if policy:
+        children.append(policy)
+    # The disruption controller cannot count a DaemonSet's pods, and a drain leaves them alone.
+    if role.workload is not Workload.DAEMON_SET:
+        children.append(build_pdb(owner, role))
+    children.append(build_workload(owner, role, rendering))
+    return children
+
+
+def build_roles(owner: Owner, roles: Iterable[RoleDefinition]) -> list[Manifest]:
+    """Return the children of all roles that run, each once: some share their agents."""
+    return unique(child for role in roles for child in build_role(owner, role))
+
+
+def unique(manifests: Iterable[Manifest]) -> list[Manifest]:
+    """Return manifests without those that were there before."""
+    first: dict[tuple[str, str], Manifest] = {}
+    for manifest in manifests:
+        first.setdefault((manifest["kind"], manifest["metadata"]["name"]), manifest)
+    return list(first.values())
+
+
+def build_step(owner: Owner, service: ServiceDefinition, step: Step) -> list[Manifest]:
+    """Return the children of one step: configuration and Job (last)."""
+    of = step_of(owner, service, step)
+    rendering = render_step(owner, of)
+    name = f"{service.name}-{step.name}"
+    return [*_configuration(owner, name, service.name, rendering), build_job(owner, of)]
+
+
+def _configuration(owner: Owner, name: str, service: str, rendering: Rendering) -> list[Manifest]:
+    made: list[Manifest] = []
+    if rendering.agents_map:
+        made.append(build_agents_config_map(owner, rendering))
+    if rendering.config_map:
+        made.append(build_config_map(owner, name, service, rendering))
+    return made
+
+
+def step_of(owner: Owner, service: ServiceDefinition, step: Step) -> StepOf:
+    """Return a step with its service and rendered files."""
+    return StepOf(service=service.name, step=step, files=files_of(step.files, owner))

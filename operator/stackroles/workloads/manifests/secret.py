@@ -1,0 +1,32 @@
+"""Secrets."""
+
+import base64
+from collections.abc import Iterable, Mapping
+
+from stackroles.config.owner import Owner
+from stackroles.constants import ANNOTATION_KEYS
+from stackroles.workloads.manifests.metadata import Manifest, labels, metadata
+
+
+def build_secret(
+    owner: Owner, name: str, service: str, data: Mapping[str, str], kept: Iterable[str] = ()
+) -> Manifest:
+    """Return a Secret, which goes in its owner's teardown alone.
+
+    Args:
+        owner: the resource.
+        name: the Secret's name.
+        service: the service it belongs to, for its labels.
+        data: values as text.
+        kept: names of the values that exist nowhere else, written beside them.
+    """
+    made = metadata(owner, name, labels(owner, service, service), keep=True)
+    if names := sorted(kept):
+        made["annotations"] = {ANNOTATION_KEYS: ",".join(names)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": made,
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+    }

@@ -1,0 +1,503 @@
+"""The backup agent against a stand-in for restic that keeps snapshots as plain files."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from stackroles.agents.backup.database_copy import database
+from stackroles.agents.backup.removal import remove
+from stackroles.agents.backup.repository import (
+    Part,
+    Restic,
+    Sink,
+    Step,
+    StepFailed,
+    directory,
+    file,
+)
+from stackroles.agents.backup.run import Kept, Plan, Result, manifest, retention, run
+from tests.support.alarm import alarm
+
+RESTIC = """#!{python}
+import hashlib, json, os, pathlib, signal, sys, time
+options = ("--no-cache", "--quiet", "--stuck-request-timeout")
+args = [a for a in sys.argv[1:] if not a.startswith(options)]
+store = pathlib.Path({store!r})
+fail = store / ("fail-" + args[0])
+if fail.exists():
+    code, words = fail.read_text().split(" ", 1)
+    sys.stderr.write(words)
+    sys.exit(int(code))
+hang = store / ("hang-" + args[0])
+if hang.exists():
+    sys.stderr.write(hang.read_text())
+    sys.stderr.flush()
+    time.sleep(600)
+locks = store / "locks"
+def locked():
+    if list(locks.glob("*")):
+        sys.stderr.write("repository is already locked")
+        sys.exit(11)
+def free(*_):
+    (locks / str(os.getpid())).unlink()
+    sys.exit(130)
+def kept():
+    return [json.loads(l) for l in (store / "log").read_text().splitlines()]
+if args[0] == "unlock":
+    [lock.unlink() for lock in locks.glob("*")]
+elif args[0] in ("check", "prune", "forget"):
+    locked()
+if args[0] == "cat":
+    sys.exit(0 if (store / "config").exists() else 10)
+if args[0] == "init":
+    (store / "config").touch()
+    (store / "log").touch()
+    locks.mkdir()
+elif args[0] == "backup":
+    locks.mkdir(exist_ok=True)
+    signal.signal(signal.SIGTERM, free)
+    (locks / str(os.getpid())).touch()
+    data = b""
+    while chunk := sys.stdin.buffer.read(65536):
+        data += chunk
+        if (store / "noisy").exists():
+            for stream in (sys.stdout, sys.stderr):
+                stream.write("x" * 65536 + "\\n")
+                stream.flush()
+        while (store / "deaf").exists():
+            retry = "Save(<data/1>) returned error, retrying after 1s: request timeout\\n"
+            sys.stderr.write(retry)
+            sys.stderr.flush()
+            time.sleep(0.1)
+    name = hashlib.sha256(data).hexdigest()[:8]
+    tags = [args[i + 1] for i, a in enumerate(args) if a == "--tag"]
+    (store / name).write_bytes(data)
+    with (store / "log").open("a") as log:
+        log.write(json.dumps({{"id": name, "tags": tags, "time": str(len(tags))}}) + "\\n")
+    print(json.dumps({{"message_type": "summary", "snapshot_id": name, "data_added_packed": 7}}))
+    (locks / str(os.getpid())).unlink()
+elif args[0] == "forget":
+    with (store / "forgotten").open("a") as asked:
+        asked.write(" ".join(args[1:]) + "\\n")
+    left = [snapshot for snapshot in kept() if snapshot["id"] not in args]
+    (store / "log").write_text("".join(json.dumps(s) + "\\n" for s in left))
+elif args[0] == "dump":
+    data = (store / args[1]).read_bytes()
+    if (store / "noisy").exists():
+        sys.stderr.write("x" * (1 << 20))
+    sys.stdout.buffer.write(data + (b"x" if (store / "rot").exists() else b""))
+elif args[0] == "snapshots":
+    print(json.dumps(kept()))
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    program = tmp_path / "restic"
+    repository = tmp_path / "store"
+    repository.mkdir()
+    program.write_text(RESTIC.format(python=sys.executable, store=str(repository)))
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return repository
+
+
+@pytest.fixture(autouse=True)
+def _ends() -> Iterator[None]:
+    with alarm(60):
+        yield
+
+
+def wait_for(there: Callable[[], bool]) -> None:
+    """Wait until something is so, at most ten seconds."""
+    end = time.monotonic() + 10
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def restic(store: Path, stall: float = 60.0, answer: float = 60.0) -> Restic:
+    program = str(store.parent / "restic")
+    return Restic(program, ("set=one", "policy=daily"), "cloud", stall=stall, answer=answer)
+
+
+def work(tmp_path: Path) -> Plan:
+    secrets = tmp_path / "secrets"
+    (secrets / "keys").mkdir(parents=True)
+    (secrets / "keys" / "0").write_text("abc")
+    (tmp_path / "state.json").write_text("{}")
+    parts = (
+        Part("secrets", "secrets.tar", directory(secrets)),
+        Part("state", "state.json", file(tmp_path / "state.json")),
+    )
+    return Plan("one", "cloud", "daily", {"operator": "0.1.0"}, parts, 3)
+
+
+def test_a_set_is_verified_and_ends_with_its_manifest(store: Path, tmp_path: Path) -> None:
+    result = run(work(tmp_path), restic(store))
+
+    assert (result.ok, result.verified, result.message) == (True, True, "")
+    assert [step.name for step in result.steps] == ["secrets", "state", "manifest"]
+    written = json.loads((store / str(result.snapshot)).read_text())
+    assert [part["filename"] for part in written["parts"]] == ["secrets.tar", "state.json"]
+    assert written["versions"] == {"operator": "0.1.0"}
+
+
+def test_a_key_that_does_not_open_the_repository_is_named(store: Path, tmp_path: Path) -> None:
+    (store / "fail-cat").write_text("12 Fatal: wrong password or no key found")
+
+    result = run(work(tmp_path), restic(store))
+
+    assert (result.ok, result.reason) == (False, "WrongEncryptionKey")
+    assert result.steps[-1].name == "repository"
+
+
+def test_a_full_volume_fails_the_part_that_met_it(store: Path, tmp_path: Path) -> None:
+    (store / "fail-backup").write_text("1 write /repository/data/tmp: no space left on device")
+
+    result = run(work(tmp_path), restic(store))
+
+    assert (result.ok, result.reason, result.steps[-1].name) == (False, "RepositoryFull", "secrets")
+
+
+def test_a_part_that_reads_back_differently_is_no_backup(store: Path, tmp_path: Path) -> None:
+    (store / "rot").touch()
+
+    result = run(work(tmp_path), restic(store))
+
+    assert (result.ok, result.verified, result.steps[-1].name) == (False, False, "verify")
+    assert "part=manifest" not in (store / "log").read_text()
+
+
+def test_a_failed_repository_check_is_no_backup(store: Path, tmp_path: Path) -> None:
+    (store / "fail-check").write_text("1 Fatal: repository contains errors")
+
+    result = run(work(tmp_path), restic(store))
+
+    assert (result.ok, result.message) == (False, "Fatal: repository contains errors")
+
+
+def stream(size: int) -> Part:
+    """Return a part of many writes."""
+
+    def write(sink: Sink) -> dict[str, str]:
+        for _ in range(size // 65536):
+            sink.write(b"p" * 65536)
+        return {}
+
+    return Part("database", "mariadb.mbstream", write)
+
+
+def test_a_restic_that_writes_more_than_its_pipes_hold_is_read_meanwhile(store: Path) -> None:
+    put(store)
+    (store / "noisy").touch()
+
+    step, _, stored = restic(store).save(stream(4 << 20))
+
+    assert (step.bytes, stored) == (4 << 20, 7)
+    assert restic(store).read(step, "mariadb.mbstream") == step.sha256
+
+
+def test_a_repository_that_takes_no_more_fails_the_part_with_restics_words(store: Path) -> None:
+    put(store)
+    (store / "deaf").touch()
+
+    with pytest.raises(StepFailed, match=r"nothing was .* for 1 s.*request timeout") as failed:
+        restic(store, stall=1.0).save(stream(4 << 20))
+
+    assert (failed.value.step, failed.value.reason) == ("database", "RepositoryStalled")
+    assert not list((store / "locks").iterdir())
+    assert not ids(store)
+
+
+@pytest.mark.parametrize("command", ["check", "prune", "snapshots"])
+def test_a_command_that_does_not_get_on_is_given_up(
+    store: Path, tmp_path: Path, command: str
+) -> None:
+    put(store)
+    (store / f"hang-{command}").write_text(
+        "Load(<index/1>) returned error, retrying after 1s: no\n"
+    )
+
+    result = run(work(tmp_path), restic(store, stall=1.0))
+
+    assert (result.ok, result.reason) == (False, "RepositoryStalled")
+    assert "restic: Load(<index/1>)" in result.message
+
+
+def test_a_repository_that_never_answers_is_given_up_at_once(store: Path, tmp_path: Path) -> None:
+    (store / "hang-cat").write_text("Stat(<config/>) returned error, retrying after 1s: 403\n")
+
+    result = run(work(tmp_path), restic(store, answer=1.0))
+
+    assert (result.ok, result.reason) == (False, "RepositoryStalled")
+    assert "no answer within 1 s" in result.message
+    assert "403" in result.message
+
+
+POSITION = "0f4b8c1e-6f0a-11f0-9b7a-0b3f8a3b2c1d:7929"
+INFO = b"XBSTCK01\0P\x1a\0\0\0mariadb_backup_galera_info" + b"\0" * 20 + POSITION.encode() + b"\n"
+
+
+class Member(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    chunks: tuple[bytes, ...] = ()
+    whole = True
+    busy = 0
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+    def do_POST(self) -> None:
+        self.close_connection = True
+        if self.headers["Authorization"] != "Bearer token":
+            self.send_error(401)
+            return
+        if Member.busy:
+            Member.busy -= 1
+            self.send_error(409)
+            return
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for chunk in self.chunks:
+            self.wfile.write(b"%x\r\n" % len(chunk) + chunk + b"\r\n")
+        if self.whole:
+            self.wfile.write(b"0\r\n\r\n")
+
+
+@pytest.fixture
+def member() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Member)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/backup"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("cut", [1, 30, 60, 80])
+def test_the_position_is_read_out_of_the_copy(
+    store: Path, member: str, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    monkeypatch.setattr(Member, "chunks", (b"page" * 100 + INFO[:cut], INFO[cut:] + b"more"))
+    part = Part("database", "mariadb.mbstream", database(member, "token", None))
+
+    step, facts, stored = restic(store).save(part)
+
+    assert (step.bytes, facts, stored) == (404 + len(INFO), {"position": POSITION}, 7)
+
+
+@pytest.mark.parametrize(("chunks", "whole"), [((INFO,), False), ((b"page",), True)])
+def test_a_copy_that_is_not_whole_never_becomes_a_snapshot(
+    store: Path,
+    member: str,
+    monkeypatch: pytest.MonkeyPatch,
+    chunks: tuple[bytes, ...],
+    whole: bool,
+) -> None:
+    monkeypatch.setattr(Member, "chunks", chunks)
+    monkeypatch.setattr(Member, "whole", whole)
+    part = Part("database", "mariadb.mbstream", database(member, "token", None))
+
+    with pytest.raises(StepFailed):
+        restic(store).save(part)
+
+    assert not (store / "log").exists()
+
+
+def test_a_member_that_still_ends_another_backup_is_asked_again(
+    store: Path, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stackroles.agents.backup.database_copy.BUSY_PERIOD", 0.0)
+    monkeypatch.setattr(Member, "chunks", (INFO,))
+    monkeypatch.setattr(Member, "busy", 3)
+
+    _, facts, _ = restic(store).save(Part("database", "m", database(member, "token", None)))
+
+    assert (facts, Member.busy) == ({"position": POSITION}, 0)
+
+
+def test_a_member_that_stays_busy_is_told(
+    store: Path, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stackroles.agents.backup.database_copy.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(Member, "busy", 1)
+
+    with pytest.raises(StepFailed, match="409"):
+        restic(store).save(Part("database", "m", database(member, "token", None)))
+
+
+def test_a_wrong_token_is_told(store: Path, member: str) -> None:
+    with pytest.raises(StepFailed, match="401"):
+        restic(store).save(Part("database", "m", database(member, "other", None)))
+
+
+def snapshot(name: str, part: str, when: str) -> dict[str, object]:
+    return {
+        "id": f"{name}-{part}",
+        "time": when,
+        "tags": ["policy=p", f"set={name}", f"part={part}"],
+    }
+
+
+def test_retention_counts_verified_sets_and_takes_unfinished_ones_along() -> None:
+    snapshots = [
+        snapshot("old", "database", "1"), snapshot("old", "manifest", "2"),
+        snapshot("broken", "database", "3"),
+        snapshot("kept", "database", "4"), snapshot("kept", "manifest", "5"),
+        snapshot("later", "database", "6"),
+    ]  # fmt: skip
+
+    assert retention(snapshots, "p", 1) == Kept(
+        "kept", ("old-database", "old-manifest", "broken-database", "later-database")
+    )
+
+
+@pytest.mark.parametrize("keep", [2, 5])
+def test_the_last_verified_sets_are_never_dropped(keep: int) -> None:
+    snapshots = [snapshot("a", "manifest", "1"), snapshot("b", "manifest", "2")]
+
+    assert retention(snapshots, "p", keep) == Kept("a", ())
+    assert retention(snapshots, "other", 1) == Kept("", ())
+
+
+def put(store: Path, *snapshots: dict[str, object]) -> None:
+    """Store snapshots of earlier runs."""
+    (store / "config").touch()
+    (store / "locks").mkdir(exist_ok=True)
+    (store / "log").write_text("".join(json.dumps(found) + "\n" for found in snapshots))
+
+
+def of_daily(name: str, part: str, when: str) -> dict[str, object]:
+    tags = ["policy=daily", f"set={name}", f"part={part}"]
+    return {"id": f"{name}-{part}", "time": when, "tags": tags}
+
+
+def ids(store: Path) -> list[str]:
+    return [json.loads(line)["id"] for line in (store / "log").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("locker", ["dead-shared", "dead-exclusive"])
+def test_a_lock_that_a_dead_run_left_does_not_stop_the_next(
+    store: Path, tmp_path: Path, locker: str
+) -> None:
+    put(store)
+    (store / "locks" / locker).touch()
+
+    assert run(work(tmp_path), restic(store)).ok
+
+
+def test_a_part_that_breaks_off_leaves_no_lock(store: Path, tmp_path: Path) -> None:
+    put(store)
+
+    def broken(sink: Sink) -> dict[str, str]:
+        sink.write(b"half")
+        wait_for(lambda: any((store / "locks").iterdir()))
+        raise OSError("the other side is gone")
+
+    with pytest.raises(StepFailed, match="gone"):
+        restic(store).save(Part("database", "m", broken))
+
+    assert not list((store / "locks").iterdir())
+    assert not ids(store)
+
+
+def test_what_broke_off_and_what_is_beyond_retention_goes_before_the_copy(
+    store: Path, tmp_path: Path
+) -> None:
+    put(
+        store,
+        of_daily("a", "manifest", "a"), of_daily("b", "manifest", "b"),
+        of_daily("c", "manifest", "c"), of_daily("d", "manifest", "d"),
+        of_daily("broken", "database", "e"),
+    )  # fmt: skip
+    (store / "fail-backup").write_text("1 write /repository/data/tmp: no space left on device")
+
+    result = run(work(tmp_path), restic(store))
+
+    assert (result.ok, result.reason) == (False, "RepositoryFull")
+    assert ids(store) == ["b-manifest", "c-manifest", "d-manifest"]
+
+
+def test_a_set_is_removed_its_manifest_first(store: Path) -> None:
+    put(
+        store,
+        of_daily("a", "database", "1"), of_daily("a", "manifest", "2"),
+        of_daily("b", "database", "3"), of_daily("b", "manifest", "4"),
+    )  # fmt: skip
+    (store / "locks" / "dead").touch()
+    asked = store / "forgotten"
+
+    assert remove(restic(store), "daily", "a") == 2
+
+    assert ids(store) == ["b-database", "b-manifest"]
+    assert asked.read_text().splitlines() == ["a-manifest", "--prune a-database"]
+    assert remove(restic(store), "daily", "a") == 0
+    assert remove(restic(store), "other", "b") == 0
+
+
+def test_a_set_in_a_repository_that_is_not_there_is_gone(store: Path) -> None:
+    assert remove(restic(store), "daily", "a") == 0
+    assert not (store / "config").exists()
+
+
+def test_a_run_says_which_set_is_the_oldest_that_is_left(store: Path, tmp_path: Path) -> None:
+    put(store, *(of_daily(name, "manifest", name) for name in "012"))
+
+    result = run(work(tmp_path), restic(store))
+
+    assert (result.ok, result.oldest) == (True, "1")
+    assert "0-manifest" not in ids(store)
+
+
+def test_a_run_that_is_told_to_end_says_so_and_ends_restic(store: Path, tmp_path: Path) -> None:
+    put(store)
+    program = (
+        "import sys; from stackroles.agents.backup import repository, run as backup\n"
+        "def wait(sink): print('copying', flush=True); import signal; signal.pause()\n"
+        "part = repository.Part('database', 'm', wait)\n"
+        "work = backup.Plan('one', 'cloud', 'daily', {}, (part,), 3)\n"
+        f"restic = repository.Restic({str(store.parent / 'restic')!r})\n"
+        "backup.plan = lambda _: work; backup.Restic = lambda **_: restic\n"
+        "sys.exit(backup.main())\n"
+    )
+    result = tmp_path / "result"
+    environment = {**os.environ, "BACKUP_RESULT": str(result)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment
+    ) as process:
+        wait_for(lambda: any((store / "locks").iterdir()))
+        process.terminate()
+        process.communicate(timeout=20)
+
+    said = json.loads(result.read_text())
+    assert (process.returncode, said["ok"], said["steps"][-1]["name"]) == (1, False, "stopped")
+    assert "SIGTERM" in said["message"]
+    assert not list((store / "locks").iterdir())
+
+
+def test_a_result_fits_a_termination_message(tmp_path: Path) -> None:
+    result = Result(message="x" * 9000, steps=[Step("database", sha256="a" * 64)] * 8)
+
+    assert len(result.text().encode()) <= 4096
+
+
+def test_the_manifest_names_every_part_by_its_file(tmp_path: Path) -> None:
+    result = Result(steps=[Step("state", 2, 0.1, "aa", "s1")])
+    target = tmp_path / "manifest"
+    with target.open("wb") as sink:
+        manifest(work(tmp_path), result).write(sink)
+
+    assert json.loads(target.read_text())["parts"][0]["filename"] == "state.json"

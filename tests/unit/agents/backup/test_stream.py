@@ -1,0 +1,91 @@
+"""The member's backup stream and clients that are slow to take it."""
+
+import contextlib
+import http.client
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from stackroles.agents.galera import backup_stream
+from stackroles.agents.galera.http_server import Handler, Server
+from tests.support.alarm import alarm
+
+SIZE = 64 << 20
+PROGRAM = (
+    "import sys\n"
+    f"for _ in range({SIZE >> 20}): sys.stdout.buffer.write(bytes(1 << 20))\n"
+    "print('completed OK!', file=sys.stderr)\n"
+)
+SILENT = "import time; time.sleep(600)"
+
+
+@pytest.fixture(autouse=True)
+def _ends() -> Iterator[None]:
+    with alarm(60):
+        yield
+
+
+def settings(program: str) -> SimpleNamespace:
+    command = [sys.executable, "-c", program]
+    return SimpleNamespace(port=0, backup_token="token", backup_command=lambda: command)
+
+
+@contextlib.contextmanager
+def serving(program: str) -> Iterator[Server]:
+    server = Server(SimpleNamespace(settings=settings(program)))  # type: ignore[arg-type]
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def ask(server: Server) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    connection.request("POST", "/backup", headers={"Authorization": "Bearer token"})
+    return connection
+
+
+def test_a_client_may_take_nothing_for_longer_than_a_request_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Handler, "timeout", 0.3)
+    with serving(PROGRAM) as server, contextlib.closing(ask(server)) as connection:
+        answer = connection.getresponse()
+        size = len(answer.read(1 << 20))
+        time.sleep(1.5)  # its repository is slow
+        while data := answer.read(1 << 20):
+            size += len(data)
+
+    assert size == SIZE
+
+
+def test_a_client_that_is_gone_without_a_word_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup_stream, "STALL_SECONDS", 0.5)
+    with serving(PROGRAM) as server, contextlib.closing(ask(server)) as connection:
+        connection.getresponse()
+        end = time.monotonic() + 20
+        while not server.backups.last_error:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    assert server.backups.last_error == "the client took nothing for 0 s"
+
+
+def test_a_program_that_writes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup_stream, "STALL_SECONDS", 1.0)
+    with (
+        serving(SILENT) as server,
+        contextlib.closing(ask(server)) as connection,
+        pytest.raises(http.client.IncompleteRead),
+    ):
+        connection.getresponse().read()
+
+    assert server.backups.last_error == "mariadb-backup wrote nothing for 1 s"

@@ -1,0 +1,122 @@
+"""What a node's agent reports, as far as no kernel is needed."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from stackroles.agents.compute import builds, data_plane, domains, probe_guest
+from stackroles.agents.compute.node_protocol import (
+    BuildFailure,
+    DataPlane,
+    Domain,
+    NodeReport,
+    report_from_json,
+)
+
+# As virsh 11.3 prints them.
+NAMES = " 3b0f instance-00000001\n 9c21 instance-00000002\n a001 instance-00000003\n\n"
+STATES = """Domain: 'instance-00000001'
+  state.state=1
+  state.reason=1
+
+Domain: 'instance-00000002'
+  state.state=3
+  state.reason=0
+
+Domain: 'instance-00000003'
+  state.state=5
+  state.reason=3
+"""
+
+
+def test_a_report_is_read_as_it_was_written() -> None:
+    report = NodeReport(
+        data_plane=DataPlane(controller="connected", flows=7, settled=True, tunnels=("10.0.0.2",)),
+        domains=(Domain(uuid="u", state="paused", reason="I/O error", since=5),),
+        build_failures=(BuildFailure(at=1, instance="i", fault="f"),),
+    )
+    assert report_from_json(json.loads(json.dumps(report.to_json()))) == report
+
+
+@pytest.mark.parametrize("answer", [None, "text", {}, {"data_plane": {}}, {"data_plane": 3}])
+def test_an_answer_of_another_form_is_no_report(answer: object) -> None:
+    assert report_from_json(answer) is None
+
+
+def test_guests_are_known_by_nova_s_uuid_with_libvirt_s_reason() -> None:
+    found = domains.parse(NAMES, STATES)
+    assert [(d.uuid, d.state, d.reason) for d in found] == [
+        ("3b0f", "running", ""),
+        ("9c21", "paused", "no reason given: QEMU stopped it"),
+        ("a001", "crashed", "its QEMU ended"),
+    ]
+
+
+def test_the_probe_guest_is_no_instance() -> None:
+    assert domains.PROBE_GUEST == probe_guest.NAME
+    names = NAMES.replace("instance-00000001", probe_guest.NAME)
+    states = STATES.replace("instance-00000001", probe_guest.NAME)
+    assert [d.uuid for d in domains.parse(names, states)] == ["9c21", "a001"]
+
+
+def test_the_time_of_a_state_is_that_at_which_it_was_first_seen() -> None:
+    first = domains.since(domains.parse(NAMES, STATES), (), 100.0)
+    again = domains.since(domains.parse(NAMES, STATES), first, 200.0)
+    assert again == first
+    changed = domains.parse(NAMES, STATES.replace("state.state=1", "state.state=3"))
+    assert [d.since for d in domains.since(changed, again, 300.0)] == [300, 100, 100]
+
+
+def event(kind: str, **payload: object) -> str:
+    return json.dumps({"event_type": kind, "payload": payload})
+
+
+def test_failed_builds_are_counted_until_one_succeeds(tmp_path: Path) -> None:
+    file = tmp_path / "builds.json"
+    recorder = builds.Recorder(file, clock=lambda: 5.0)
+
+    def notify(text: str) -> None:
+        recorder.emit(logging.makeLogRecord({"msg": text, "args": ()}))
+
+    raised = "libvirtError('no emulator')"
+    failed = {"instance_id": "i1", "message": "libvirtError", "exception": raised, "code": 500}
+    notify(event(builds.FAILED, **failed))
+    notify(event(builds.FAILED, **failed))
+    assert builds.read(file) == (BuildFailure(at=5, instance="i1", fault=raised),) * 2
+    notify(event(builds.FAILED, instance_id="i2", message="Image is unacceptable", code=400))
+    notify(event("compute.instance.delete.end"))
+    assert len(builds.read(file)) == 2, "a fault of the request, and another notification"
+    notify(event(builds.ENDED, instance_id="i3"))
+    assert builds.read(file) == ()
+
+
+def test_a_file_of_another_form_counts_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "builds.json"
+    assert builds.read(file) == ()
+    file.write_text("{")
+    assert builds.read(file) == ()
+
+
+def test_ports_tunnels_and_flows_are_read_from_what_the_tools_print() -> None:
+    rows = [
+        ["tap1", "", 5, ["map", [["iface-id", "p1"]]], ["map", []]],
+        ["tap2", "", ["set", []], ["map", [["iface-id", "p2"]]], ["map", []]],
+        ["tap3", "", -1, ["map", [["iface-id", "p3"]]], ["map", []]],
+        ["ovn-a", "geneve", 2, ["map", []], ["map", [["remote_ip", "10.0.0.2"]]]],
+        ["ovn-b", "geneve", -1, ["map", []], ["map", [["remote_ip", "10.0.0.3"]]]],
+        ["br-int", "internal", 65534, ["map", []], ["map", []]],
+    ]
+    assert data_plane.ports_of({"data": rows}) == ({"tap1": 5, "tap2": 0}, ("10.0.0.2",))
+    flows = " cookie=0x1, table=0, priority=100,in_port=5 actions=...\n cookie=0x2, in_port=12\n"
+    assert data_plane.in_ports(flows) == {"5", "12"}
+    text = "NXST_AGGREGATE reply (xid=0x4): packet_count=1 byte_count=2 flow_count=812"
+    assert data_plane.count_flows(text) == 812
+
+
+def test_flows_are_settled_when_they_are_about_as_many_as_before() -> None:
+    assert data_plane.is_settled(800, 800)
+    assert data_plane.is_settled(800, 810)
+    assert not data_plane.is_settled(800, 300)
+    assert not data_plane.is_settled(0, 0)

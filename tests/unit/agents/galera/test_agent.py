@@ -1,0 +1,517 @@
+"""The database member's agent, run for real around programs that stand in for the server's."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+HISTORY = "57536cfa-e693-11f1-bcb2-eb91ac8f95a5"
+SYNCED = {
+    "wsrep_cluster_status": "Primary",
+    "wsrep_connected": "ON",
+    "wsrep_ready": "ON",
+    "wsrep_local_state": "4",
+    "wsrep_local_state_comment": "Synced",
+    "wsrep_cluster_size": "3",
+    "wsrep_cluster_conf_id": "7",
+    "wsrep_cluster_state_uuid": HISTORY,
+    "wsrep_last_committed": "12",
+    "wsrep_incoming_addresses": "10.0.0.1:3306,10.0.0.2:3306",
+}
+
+
+def grastate(seqno: int, uuid: str = HISTORY, safe: int = 0) -> str:
+    return f"version: 2.1\nuuid:    {uuid}\nseqno:   {seqno}\nsafe_to_bootstrap: {safe}\n"
+
+
+def until(look: Callable[[], Any], seconds: float = 10) -> Any:
+    """Return the first true answer."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {look()!r}")
+
+
+class Member:
+    """One agent with its volume, annotations and stand-in programs."""
+
+    def __init__(self, root: Path, **environment: str) -> None:
+        self.root = root
+        self.control = root / "control"
+        self.data = root / "volume/data"
+        for path in (self.control, self.data, root / "bin", root / "podinfo"):
+            path.mkdir(parents=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        (root / "my.cnf").write_text(
+            "[mysqld]\nwsrep_cluster_address = gcomm://m-0.db,m-1.db,m-2.db\n"
+        )
+        (root / "podinfo/annotations").touch()
+        (self.control / "report-url").write_text(f"http://127.0.0.1:{self.port}/report")
+        (self.control / "socket-path").write_text(str(root / "sock"))
+        programs = {
+            "SERVER": "mariadbd",
+            "INSTALL": "mariadb-install-db",
+            "RECOVERY": "galera_recovery",
+            "BACKUP": "mariadb-backup",
+        }
+        for name in programs.values():
+            shutil.copy(ROOT / "tests/support/fake_mariadbd.py", root / "bin" / name)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT / "operator"),
+            "FAKE_CONTROL": str(self.control),
+            "POD_NAME": "m-0",
+            "POD_UID": "uid-0",
+            "POD_IP": "127.0.0.1",
+            "GALERA_PORT": str(self.port),
+            "GALERA_VOLUME": str(root / "volume"),
+            "GALERA_DEFAULTS": str(root / "my.cnf"),
+            "GALERA_ANNOTATIONS": str(root / "podinfo/annotations"),
+            "GALERA_SOCKET": str(root / "sock"),
+            "GALERA_ALONE_SECONDS": "3600",
+            "GALERA_DRAIN_SECONDS": "0",
+            **{f"GALERA_{k}": str(root / "bin" / v) for k, v in programs.items()},
+            **environment,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.root / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-B", "-m", "stackroles.agents.galera.agent"],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(15)
+
+    def get(self, path: str = "/report", method: str = "GET", **headers: str) -> tuple[int, str]:
+        with contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        ) as connection:
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def report(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads(self.get()[1])
+        except OSError:
+            return {}
+        return found
+
+    def waiting(self) -> Any:
+        return until(lambda: r if (r := self.report()).get("position") else None)
+
+    def tell(self, **decision: Any) -> None:
+        value = json.dumps({"epoch": 1, **decision})
+        fresh = self.root / "podinfo/fresh"
+        fresh.write_text(f'other="x"\nstackroles.io/galera-decision={json.dumps(value)}\n')
+        fresh.rename(self.root / "podinfo/annotations")
+
+    def starts(self) -> list[dict[str, Any]]:
+        with contextlib.suppress(FileNotFoundError):
+            lines = (self.control / "started").read_text().splitlines()
+            return [json.loads(line) for line in lines]
+        return []
+
+    def status(self, **changes: str) -> None:
+        fresh = self.control / "fresh"
+        fresh.write_text(json.dumps({**SYNCED, **changes}))
+        fresh.rename(self.control / "status.json")
+
+
+@pytest.fixture
+def member(tmp_path: Path) -> Iterator[Member]:
+    made = Member(tmp_path, GALERA_OPERATOR_PASSWORD="secret", GALERA_BACKUP_TOKEN="token")
+    yield made
+    if made.process and made.process.poll() is None:
+        made.process.kill()
+        made.process.wait()
+        for start in made.starts():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(start["pid"], signal.SIGKILL)
+
+
+def with_data(member: Member, seqno: int = 12) -> None:
+    (member.data / "grastate.dat").write_text(grastate(-1))
+    (member.control / "recovered").write_text(f"--wsrep_start_position={HISTORY}:{seqno},0-1-12")
+
+
+def test_an_empty_member_waits_and_makes_a_database_only_when_told(member: Member) -> None:
+    member.start()
+    report = member.waiting()
+
+    assert report["position"]["empty"]
+    assert report["podUid"] == "uid-0"
+    assert member.get("/wsrep")[0] == 503
+    assert member.starts() == []
+
+    member.status()
+    member.tell(attempt=report["attempt"], mode="create")
+    until(lambda: member.get("/wsrep")[0] == 200)
+
+    (start,) = member.starts()
+    assert "--wsrep-new-cluster" in start["arguments"]
+    assert (member.data / "mysql").is_dir()
+    queries = (member.control / "queries").read_text()
+    assert "CREATE USER IF NOT EXISTS 'stackroles'@'%'" in queries
+    assert "secret" not in queries
+
+
+def test_the_position_is_withdrawn_and_the_decision_is_on_the_volume_before_the_start(
+    member: Member,
+) -> None:
+    with_data(member)
+    (member.data / "gvwstate.dat").write_text("my_uuid: x\n")
+    member.start()
+    report = member.waiting()
+    assert (report["position"]["uuid"], report["position"]["seqno"]) == (HISTORY, 12)
+
+    member.tell(attempt=report["attempt"], mode="bootstrap", uuid=HISTORY, seqno=12)
+    (start,) = until(member.starts)
+
+    assert start["report"]["position"] is None
+    assert start["report"]["phase"] == "Starting"
+    assert start["obeyed"] == {"attempt": report["attempt"], "epoch": 1}
+    assert start["view"] is False
+    assert f"--wsrep-start-position={HISTORY}:12" in start["arguments"]
+    assert "safe_to_bootstrap: 1" in (member.data / "grastate.dat").read_text()
+
+
+def test_a_kill_makes_a_new_attempt_and_the_old_decision_is_never_obeyed_again(
+    member: Member,
+) -> None:
+    with_data(member)
+    member.start()
+    first = member.waiting()
+    member.status()
+    member.tell(attempt=first["attempt"], mode="bootstrap", uuid=HISTORY, seqno=12)
+    until(lambda: member.get("/wsrep")[0] == 200)
+
+    (member.control / "recovered").write_text(f"--wsrep_start_position={HISTORY}:99")
+    os.kill(member.starts()[0]["pid"], signal.SIGKILL)
+    second = member.waiting()
+
+    assert second["attempt"] != first["attempt"]
+    assert second["position"]["seqno"] == 99
+    assert second["wsrep"] is None
+    assert member.get("/wsrep")[0] == 503
+    time.sleep(0.5)  # the old decision is still in the annotation all this time
+    assert len(member.starts()) == 1
+    assert member.process is not None
+    assert member.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        {"attempt": "another", "mode": "join"},
+        {"mode": "create"},
+        {"mode": "bootstrap", "uuid": HISTORY, "seqno": 11},
+        {"mode": "bootstrap", "uuid": "11111111-1111-1111-1111-111111111111", "seqno": 12},
+        {"mode": "join", "transfer": "sh -c x"},
+        {"mode": "join", "epoch": 0},
+        {"mode": "dance"},
+    ],
+)
+def test_other_decisions_are_refused(member: Member, decision: dict[str, Any]) -> None:
+    with_data(member)
+    (member.root / "volume/agent").mkdir()
+    (member.root / "volume/agent/obeyed").write_text('{"attempt": "old", "epoch": 1}')
+    member.start()
+    report = member.waiting()
+
+    member.tell(**{"attempt": report["attempt"], **decision})
+    time.sleep(0.5)
+
+    assert member.starts() == []
+    assert member.report()["attempt"] == report["attempt"]
+
+    member.tell(attempt=report["attempt"], mode="join")
+    until(member.starts)
+
+
+def test_a_volume_keeps_its_id_and_what_it_obeyed_when_the_agent_is_started_again(
+    member: Member,
+) -> None:
+    with_data(member)
+    member.start()
+    report = member.waiting()
+    member.tell(attempt=report["attempt"], mode="join")
+    until(member.starts)
+    assert member.stop() == 0
+    member.start()
+
+    again = member.waiting()
+
+    assert again["volumeId"] == report["volumeId"]
+    assert again["attempt"] != report["attempt"]
+    assert len(member.starts()) == 1
+
+
+def test_a_joiner_without_progress_is_started_over(tmp_path: Path) -> None:
+    member = Member(tmp_path, GALERA_JOIN_SECONDS="1")
+    with_data(member)
+    (member.control / "chatter").write_text("2026-01-01 %H:%M:%S 0 [Note] WSREP: still here")
+    try:
+        member.start()
+        report = member.waiting()
+        member.tell(attempt=report["attempt"], mode="join")
+        until(member.starts)
+        until(lambda: member.report().get("activity") == "Joining")
+
+        again = until(
+            lambda: r if (r := member.report()).get("position") and r["attempt"] else None, 15
+        )
+
+        assert again["attempt"] != report["attempt"]
+        assert again["failedStarts"] == 1
+        assert again["activity"] is None
+        with pytest.raises(ProcessLookupError):
+            os.kill(member.starts()[0]["pid"], 0)
+    finally:
+        member.stop()
+
+
+def test_a_server_that_refuses_to_start_is_quoted(member: Member) -> None:
+    with_data(member)
+    (member.control / "refuse").write_text("2026-01-01 0 [ERROR] disk on fire")
+    member.start()
+    report = member.waiting()
+    assert report["failure"] == ""
+    member.tell(attempt=report["attempt"], mode="join")
+
+    again = until(lambda: r if (r := member.report()).get("failure") else None)
+
+    assert "disk on fire" in again["failure"]
+    assert again["failedStarts"] == 1
+    assert again["resting"]
+    until(lambda: not member.report()["resting"])
+
+
+def test_options_are_refused_before_a_member_joins(member: Member) -> None:
+    with_data(member)
+    (member.control / "refuse-options").write_text("[ERROR] mariadbd: unknown variable 'x=1'")
+    member.start()
+    report = member.waiting()
+    member.tell(attempt=report["attempt"], mode="join")
+
+    again = until(lambda: r if (r := member.report()).get("failure") else None)
+
+    assert "unknown variable 'x=1'" in again["failure"]
+    assert member.starts() == []
+    assert member.waiting()["position"]["seqno"] == 12
+    assert not (member.root / "volume/agent/obeyed").exists()
+
+
+def test_a_running_member_reports_anew_when_asked(member: Member) -> None:
+    with_data(member)
+    member.start()
+    report = member.waiting()
+    member.status(wsrep_cluster_status="non-Primary", wsrep_ready="OFF")
+    member.tell(attempt=report["attempt"], mode="join")
+    until(lambda: (member.report().get("wsrep") or {}).get("comment"))
+
+    member.tell(attempt=report["attempt"], mode="recover")
+
+    again = member.waiting()
+    assert again["attempt"] != report["attempt"]
+    assert again["failedStarts"] == 0
+
+
+def test_a_server_that_hangs_is_unknown_not_serving(member: Member) -> None:
+    with_data(member)
+    member.start()
+    member.status()
+    member.tell(attempt=member.waiting()["attempt"], mode="join")
+    until(lambda: member.get("/wsrep")[0] == 200)
+
+    os.kill(member.starts()[0]["pid"], signal.SIGSTOP)
+    until(lambda: member.get("/wsrep")[0] == 503)
+
+    report = member.report()
+    assert report["wsrep"] is None
+    assert report["phase"] == "Running"
+    assert report["position"] is None
+    os.kill(member.starts()[0]["pid"], signal.SIGCONT)
+    until(lambda: member.get("/wsrep")[0] == 200)
+
+
+def test_a_donor_serves(member: Member) -> None:
+    with_data(member)
+    member.start()
+    member.status()
+    member.tell(attempt=member.waiting()["attempt"], mode="join")
+    until(lambda: member.get("/wsrep")[0] == 200)
+    member.status(wsrep_local_state="2", wsrep_local_state_comment="Donor/Desynced")
+
+    until(lambda: member.report()["activity"] == "Donor")
+
+    assert member.get("/wsrep") == (200, "Donor/Desynced\n")
+
+
+def test_termination_stops_the_server_in_good_order(member: Member) -> None:
+    with_data(member)
+    member.start()
+    member.status()
+    member.tell(attempt=member.waiting()["attempt"], mode="join")
+    until(lambda: member.get("/wsrep")[0] == 200)
+
+    assert member.stop() == 0
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(member.starts()[0]["pid"], 0)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"grastate.dat": grastate(5), "sst_in_progress": ""}, {"transfer": True}),
+        ({"grastate.dat": grastate(5, safe=1)}, {"uuid": HISTORY, "seqno": 5, "safe": True}),
+        ({}, {"empty": True}),
+    ],
+)
+def test_positions_are_read_from_what_the_volume_holds(
+    member: Member, files: dict[str, str], expected: dict[str, Any]
+) -> None:
+    for name, content in files.items():
+        (member.data / name).write_text(content)
+    member.start()
+
+    position = member.waiting()["position"]
+
+    assert {key: position[key] for key in expected} == expected
+    assert position["error"] == ""
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"grastate.dat": grastate(-1, "00000000-0000-0000-0000-000000000000")},
+        {"grastate.dat": ""},
+        {"ibdata1": "x"},
+    ],
+)
+def test_a_member_without_a_history_holds_nothing_only_if_it_was_not_whole(
+    member: Member, files: dict[str, str]
+) -> None:
+    for name, content in files.items():
+        (member.data / name).write_text(content)
+    member.start()
+    report = member.waiting()
+    assert not report["position"]["transfer"]
+    assert "grastate.dat" in report["position"]["error"]
+
+    member.tell(attempt=report["attempt"], mode="join", full=True)
+    (start,) = until(member.starts)
+    os.kill(start["pid"], signal.SIGKILL)
+    again = until(lambda: r if (r := member.waiting())["attempt"] != report["attempt"] else None)
+    assert again["position"]["transfer"]
+    assert again["position"]["error"] == ""
+
+    member.status()
+    member.tell(attempt=again["attempt"], mode="join", full=True)
+    until(lambda: member.get("/wsrep")[0] == 200)
+    os.kill(member.starts()[-1]["pid"], signal.SIGKILL)
+    assert "grastate.dat" in member.waiting()["position"]["error"]
+
+
+def test_a_member_that_was_found_inconsistent_holds_nothing_of_its_own(member: Member) -> None:
+    (member.data / "grastate.dat").write_text(grastate(12))
+    member.start()
+    member.status()
+    member.tell(attempt=member.waiting()["attempt"], mode="bootstrap", uuid=HISTORY, seqno=12)
+    until(lambda: member.get("/wsrep")[0] == 200)
+
+    (member.data / "grastate.dat").write_text(grastate(-1, "00000000-0000-0000-0000-000000000000"))
+    member.status(
+        wsrep_cluster_status="Disconnected",
+        wsrep_connected="OFF",
+        wsrep_local_state_comment="Inconsistent",
+    )
+
+    assert until(lambda: r if (r := member.report()).get("position") else None)["position"][
+        "transfer"
+    ]
+
+
+def test_a_recovery_that_fails_is_reported_with_its_words(member: Member) -> None:
+    with_data(member)
+    (member.control / "recovered").write_text("Found 2 prepared transactions!")
+    member.start()
+
+    position = member.waiting()["position"]
+
+    assert position["uuid"] is None
+    assert position["prepared"]
+    assert "Found 2 prepared transactions!" in position["error"]
+
+
+def backup(member: Member, token: str) -> tuple[int, bytes]:
+    with contextlib.closing(
+        http.client.HTTPConnection("127.0.0.1", member.port, timeout=5)
+    ) as connection:
+        connection.request("POST", "/backup", headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def test_a_backup_ends_well_only_when_its_program_says_so(member: Member) -> None:
+    control = {"backup": "bytes" * 9999, "backup-log": "... completed OK!", "backup-code": "0"}
+    for name, content in control.items():
+        (member.control / name).write_text(content)
+    member.start()
+    member.waiting()
+
+    assert backup(member, "wrong")[0] == 401
+    assert backup(member, "token") == (200, b"bytes" * 9999)
+
+    for name, content in (("backup-log", "mysterious"), ("backup-code", "0")):
+        (member.control / name).write_text(content)
+    with pytest.raises(http.client.IncompleteRead):
+        backup(member, "token")
+    assert "mysterious" in member.get("/backup")[1]
+
+    (member.control / "backup-log").write_text("completed OK!")
+    (member.control / "backup-code").write_text("1")
+    with pytest.raises(http.client.IncompleteRead):
+        backup(member, "token")
+
+
+def test_a_client_that_leaves_while_nothing_comes_ends_the_backup(member: Member) -> None:
+    control = {"backup": "bytes", "backup-log": "completed OK!", "backup-code": "0"}
+    for name, content in {**control, "backup-silent": ""}.items():
+        (member.control / name).write_text(content)
+    member.start()
+    member.waiting()
+    with contextlib.closing(
+        http.client.HTTPConnection("127.0.0.1", member.port, timeout=5)
+    ) as leaving:
+        leaving.request("POST", "/backup", headers={"Authorization": "Bearer token"})
+        assert leaving.getresponse().status == 200
+        assert backup(member, "token")[0] == 409
+
+    until(lambda: "closed the connection" in member.get("/backup")[1])
+    (member.control / "backup-silent").unlink()
+    assert backup(member, "token") == (200, b"bytes")

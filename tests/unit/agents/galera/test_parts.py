@@ -1,0 +1,208 @@
+"""What the database agent's parts compute, without a server."""
+
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from stackroles.agents.galera.accounts import statements
+from stackroles.agents.galera.mariadb import identifier, literal, native_hash
+from stackroles.agents.galera.peers import may_rejoin
+from stackroles.agents.galera.process import LogProgress, Server, parse_status
+from stackroles.agents.galera.settings import Settings, read_annotation, read_peers
+from stackroles.agents.galera.volume import Volume, read_grastate
+from stackroles.agents.galera.watch import Watch
+
+U1 = "11111111-1111-1111-1111-111111111111"
+
+
+def peer(name: str, **report: Any) -> dict[str, Any]:
+    return {"member": name, "phase": "Running", "wsrep": None, "activity": None, **report}
+
+
+def serving(name: str, committed: int = 9, *addresses: str) -> dict[str, Any]:
+    view = {"synced": True, "uuid": U1, "committed": committed, "addresses": list(addresses)}
+    return peer(name, wsrep=view)
+
+
+AT_FIVE = {"uuid": U1, "seqno": 5, "error": ""}
+EMPTY = {"uuid": None, "seqno": -1, "error": ""}
+
+
+@pytest.mark.parametrize(
+    ("position", "reports", "expected"),
+    [
+        (AT_FIVE, {"a": serving("m-0"), "b": None}, True),
+        (EMPTY, {"a": serving("m-0"), "b": None}, True),
+        (AT_FIVE, {"a": None, "b": None}, False),
+        (AT_FIVE, {"a": peer("m-0"), "b": None}, False),
+        (AT_FIVE, {"a": serving("m-0", 4), "b": None}, False),
+        ({**AT_FIVE, "uuid": "other"}, {"a": serving("m-0"), "b": None}, False),
+        ({**EMPTY, "error": "disk full"}, {"a": serving("m-0"), "b": None}, False),
+        (AT_FIVE, {"a": serving("m-0", 9, "10.0.0.1"), "b": None}, False),
+        (AT_FIVE, {"a": serving("m-0"), "b": peer("m-2", phase="Starting")}, False),
+        (AT_FIVE, {"a": serving("m-0"), "b": peer("m-2", activity="SST")}, False),
+        (AT_FIVE, {"a": serving("m-2"), "b": peer("m-0", phase="Waiting")}, False),
+        (AT_FIVE, {"a": serving("m-0"), "b": peer("m-2", phase="Waiting")}, True),
+    ],
+)
+def test_a_member_left_alone_joins_only_what_is_safe(
+    position: dict[str, Any], reports: dict[str, Any], expected: bool
+) -> None:
+    assert may_rejoin("m-1", "10.0.0.1", position, reports) is expected
+
+
+def test_an_account_is_made_changed_or_left_as_its_password_demands() -> None:
+    account = {"user": "nova", "databases": ["nova", "nova_api"]}
+
+    new = statements(account, "geheim", None)
+    assert new[:2] == [
+        "CREATE DATABASE IF NOT EXISTS `nova`",
+        "CREATE DATABASE IF NOT EXISTS `nova_api`",
+    ]
+    assert (
+        f"CREATE USER IF NOT EXISTS 'nova'@'%' IDENTIFIED BY PASSWORD '{native_hash('geheim')}'"
+        in new
+    )
+    assert "GRANT ALL PRIVILEGES ON `nova\\_api`.* TO 'nova'@'%'" in new
+    assert "geheim" not in " ".join(new)
+
+    same = statements(account, "geheim", native_hash("geheim"))
+    assert not any("USER" in statement for statement in same)
+
+    assert any("ALTER USER" in s for s in statements(account, "neu", native_hash("geheim")))
+
+
+def test_the_hash_is_the_one_mariadb_stores() -> None:
+    # SELECT PASSWORD('password') on MariaDB.
+    assert native_hash("password") == "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19"
+
+
+def test_names_and_text_are_quoted() -> None:
+    assert identifier("a`b") == "`a``b`"
+    assert literal("a'b\\c") == "'a''b\\\\c'"
+
+
+def test_an_annotation_is_read_as_the_downward_api_writes_it() -> None:
+    text = 'a/b="1"\nstackroles.io/galera-decision="{\\"attempt\\": \\"x\\"}"\n'
+
+    assert read_annotation(text, "stackroles.io/galera-decision") == '{"attempt": "x"}'
+    assert read_annotation(text, "missing") is None
+    assert read_annotation('k="broken', "k") is None
+
+
+def test_peers_are_the_other_members(tmp_path: Path) -> None:
+    options = tmp_path / "my.cnf"
+    options.write_text("[mysqld]\nwsrep_cluster_address = gcomm://m-0.db.ns.svc,m-1.db.ns.svc\n")
+    settings = Settings.from_environment(
+        {"POD_NAME": "m-1", "POD_UID": "u", "POD_IP": "::1", "GALERA_DEFAULTS": str(options)}
+    )
+
+    assert settings.peers == ("m-0.db.ns.svc:9300",)
+    assert settings.ordinal == 1
+    assert read_peers("[mysqld]\n") == []
+
+
+def test_no_secret_is_in_a_command() -> None:
+    settings = Settings(
+        member="m-0",
+        pod_uid="u",
+        address="a",
+        ordinal=0,
+        peers=(),
+        operator_password="geheim",
+        backup_token="geheim",
+    )
+
+    for command in (
+        settings.options(),
+        settings.recovery_command(),
+        settings.install_command(),
+        settings.backup_command(),
+    ):
+        assert "geheim" not in " ".join(command)
+
+
+def test_a_view_without_numbers_is_no_view_of_a_member() -> None:
+    view = parse_status({"wsrep_cluster_status": "Disconnected", "wsrep_last_committed": "x"})
+
+    assert (view.primary, view.state, view.committed, view.addresses) == (False, -1, -1, ())
+    assert not view.serves
+
+
+def test_a_state_file_that_makes_no_sense_has_no_position() -> None:
+    assert read_grastate("garbage") == ("00000000-0000-0000-0000-000000000000", -1, False)
+    assert read_grastate(f"uuid: {U1}\nseqno: x\nsafe_to_bootstrap: 1") == (U1, -1, True)
+
+
+def test_a_database_that_was_never_finished_counts_for_empty(tmp_path: Path) -> None:
+    volume = Volume(tmp_path)
+    volume.prepare()
+    volume.begin_creation()
+    (volume.data / "ibdata1").write_text("half")
+    (volume.data / "mysql").mkdir()
+
+    assert volume.position(["false"]).empty
+
+    volume.end_creation()
+    assert not volume.position(["false"]).empty
+
+
+def test_what_was_obeyed_survives_a_file_that_was_cut_off(tmp_path: Path) -> None:
+    volume = Volume(tmp_path)
+    volume.prepare()
+    assert volume.obeyed() == {}
+
+    volume.record_obeyed({"attempt": "a", "epoch": 3})
+    assert Volume(tmp_path).obeyed() == {"attempt": "a", "epoch": 3}
+
+
+def stamped(number: int, words: str) -> str:
+    return f"2026-01-01 {number // 3600}:{number // 60 % 60:02}:{number % 60:02} 7 [Note] {words}"
+
+
+def test_a_line_that_repeats_another_is_no_progress() -> None:
+    progress = LogProgress()
+    for number in range(9):
+        progress.add(stamped(number, "WSREP: waiting for a member"))
+    assert progress.count == 1
+    progress.add(stamped(9, "WSREP: receiving the state"))
+    assert progress.count == 2
+
+
+def test_what_a_server_logs_for_months_takes_no_memory() -> None:
+    progress = LogProgress(remembered=100)
+    for number in range(5000):
+        progress.add(f"2026-01-01 0:00:00 7 [Warning] Aborted connection {number} to db")
+    assert progress.count == 5000
+    assert len(progress._recent) == 100
+    progress.end()
+    progress.add("one more")
+    assert (progress.count, len(progress._recent)) == (5000, 0)
+
+
+def test_a_line_without_an_end_is_passed_on_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("stackroles.agents.galera.process._LONGEST_LINE", 1000)
+    server = Server(
+        ["sh", "-c", "head -c 3500 /dev/zero | tr '\\0' x"], str(tmp_path / "s"), "root"
+    )
+    server.stop(9)
+    server.cleanup()
+    lines = capsys.readouterr().out.splitlines()
+    assert [len(line) for line in lines] == [1000, 1000, 1000, 500]
+
+
+def test_once_whole_a_member_remembers_no_line_of_its_log() -> None:
+    agent, server = MagicMock(), MagicMock(progress=LogProgress())
+    agent.recovery_wanted.return_value = False
+    agent.settings.operator_password = ""
+    server.given_up = False
+    server.sample.return_value = parse_status(
+        {"wsrep_cluster_status": "Primary", "wsrep_ready": "ON", "wsrep_local_state": "4"}
+    )
+    server.progress.add("a line")
+    Watch(agent, server).look()
+    assert server.progress._recent == {}

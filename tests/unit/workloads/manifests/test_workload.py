@@ -1,0 +1,161 @@
+from typing import Any
+
+import pytest
+
+from stackroles.api.v1alpha1.common import Resources
+from stackroles.constants import ANNOTATION_CONFIG_HASH
+from stackroles.errors import SpecInvalid
+from stackroles.roles import registry
+from stackroles.roles.container import Amount
+from stackroles.workloads.manifests.children import build_role, build_roles, build_step
+from stackroles.workloads.manifests.container import build_resources
+from tests.support.clouds import cloud
+
+Object = dict[str, Any]
+
+
+def child(role: str, kind: str, **spec: Any) -> Object:
+    children = build_role(cloud(**spec), registry.role(role))
+    return next(item for item in children if item["kind"] == kind)
+
+
+def hashes(**spec: Any) -> dict[str, str]:
+    """Return the configuration hash of each role's pods."""
+    made = build_roles(cloud(**spec), registry.CONTROLLER_ROLES)
+    return {
+        item["metadata"]["name"]: item["spec"]["template"]["metadata"]["annotations"][
+            ANNOTATION_CONFIG_HASH
+        ]
+        for item in made
+        if "template" in item.get("spec", {})
+    }
+
+
+def test_changed_option_of_a_role_rolls_that_role_only() -> None:
+    before, after = hashes(), hashes(config={"nova-scheduler": {"scheduler": {"workers": 3}}})
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"demo-nova-scheduler"}
+
+
+def test_changed_option_of_a_service_rolls_its_roles_only() -> None:
+    before, after = hashes(), hashes(config={"glance": {"DEFAULT": {"debug": "true"}}})
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"demo-glance"}
+
+
+def test_deployment_takes_no_pod_away_before_its_successor_is_ready() -> None:
+    rolling = child("keystone", "Deployment")["spec"]["strategy"]["rollingUpdate"]
+    assert rolling == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+def test_volumes_outlive_their_stateful_set_whatever_the_policy_says() -> None:
+    def when_deleted(**spec: Any) -> str:
+        made = child("mariadb", "StatefulSet", **spec)
+        return str(made["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"])
+
+    assert when_deleted() == "Retain"
+    assert when_deleted(deletionPolicy="Delete") == "Retain"
+
+
+def test_role_storage_class_wins_over_the_clouds() -> None:
+    said = {
+        "storageClassName": "slow",
+        "roles": {"mariadb": {"storage": {"storageClassName": "fast", "size": "3Gi"}}},
+    }
+    [claim] = child("mariadb", "StatefulSet", **said)["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "fast"
+    assert claim["spec"]["resources"] == {"requests": {"storage": "3Gi"}}
+    [claim] = child("rabbitmq", "StatefulSet", **said)["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "slow"
+
+
+def test_placement_resources_and_image_of_a_role_reach_its_pods() -> None:
+    spec = {
+        "roles": {
+            "keystone": {
+                "image": "example.org/keystone:9",
+                "placement": {
+                    "nodeSelector": {"disk": "fast"},
+                    "tolerations": [{"key": "openstack", "operator": "Exists"}],
+                },
+                "resources": {"limits": {"memory": "2Gi"}},
+            }
+        }
+    }
+    pod = child("keystone", "Deployment", **spec)["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == {"disk": "fast"}
+    assert pod["tolerations"] == [{"key": "openstack", "operator": "Exists"}]
+    assert pod["containers"][0]["image"] == "example.org/keystone:9"
+    assert pod["containers"][0]["resources"]["limits"]["memory"] == "2Gi"
+    assert "cpu" in pod["containers"][0]["resources"]["requests"]
+
+
+def test_a_step_runs_the_image_of_its_services_role() -> None:
+    def images(**roles: Any) -> set[str]:
+        declared = cloud(roles={name: {"image": image} for name, image in roles.items()})
+        pods = [
+            build_step(declared, service, step)[-1]["spec"]["template"]["spec"]
+            for service in registry.SERVICES
+            for step in service.steps
+            if step.tasks
+        ]
+        return {
+            container["image"]
+            for pod in pods
+            for container in (*pod.get("initContainers", ()), *pod["containers"])
+        }
+
+    default = images()
+    assert not {image for image in default if image.startswith("example.org")}
+    for name in ("keystone", "glance", "placement", "mariadb", "nova-conductor", "neutron-api"):
+        assert f"example.org/{name}:9" in images(**{name: f"example.org/{name}:9"})
+    both = images(**{"nova-api": "example.org/a:9", "nova-conductor": "example.org/b:9"})
+    assert len(both & {"example.org/a:9", "example.org/b:9"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "requests", "limits"),
+    [
+        ({"limits": {"memory": "32Mi"}}, "32Mi", "32Mi"),
+        ({"limits": {"memory": "2Gi"}}, "64Mi", "2Gi"),
+        ({"requests": {"memory": "1Gi"}}, "1Gi", "1Gi"),
+        ({"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}}, "1Gi", "2Gi"),
+    ],
+)
+def test_of_request_and_limit_the_one_that_was_not_said_gives_way(
+    said: dict[str, Any], requests: str, limits: str
+) -> None:
+    built = build_resources(Amount(), Resources.model_validate(said))
+    assert built["requests"]["memory"] == requests
+    assert built["limits"]["memory"] == limits
+
+
+def test_a_limit_of_the_processor_is_no_less_than_its_request() -> None:
+    said = Resources.model_validate({"limits": {"cpu": "5m"}})
+    built = build_resources(Amount(), said)
+    assert (built["requests"]["cpu"], built["limits"]["cpu"]) == ("5m", "5m")
+
+
+def test_a_request_above_its_own_limit_is_told_with_its_place() -> None:
+    bad = {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}
+    with pytest.raises(SpecInvalid) as caught:
+        cloud(roles={"keystone": {"resources": bad}})
+    assert "spec.roles.keystone.resources" in caught.value.message
+    assert "the request of memory, 2Gi, is above its limit of 1Gi" in caught.value.message
+
+
+def test_headless_service_publishes_members_that_are_not_ready() -> None:
+    spec = child("mariadb", "Service")["spec"]
+    assert spec["clusterIP"] == "None"
+    assert spec["publishNotReadyAddresses"] is True
+
+
+def test_job_is_named_by_what_it_would_do() -> None:
+    service = registry.service("keystone")
+    step = service.steps[0]
+
+    def name(**spec: Any) -> str:
+        return str(build_step(cloud(**spec), service, step)[-1]["metadata"]["name"])
+
+    assert name() == name(roles={"glance": {"clustering": {"replicas": 1}}})
+    assert name() != name(images={"tag": "2"})
