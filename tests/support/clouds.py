@@ -8,7 +8,7 @@ from stackroles.roles.resolve import resolve_cloud
 
 Object = dict[str, Any]
 # The agents' sources change often; a test of manifests shall not change with them.
-AGENTS = {"__init__.py": "", "galera.py": "...", "known_addresses.py": "..."}
+AGENTS = {"__init__.py": "", "galera/agent.py": "", "known_addresses.py": "..."}
 
 
 def controller(**spec: Any) -> Object:

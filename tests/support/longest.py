@@ -10,11 +10,12 @@ from stackroles.api.v1alpha1.registry import RESOURCES
 from stackroles.config.cloud import Cloud
 from stackroles.config.pool import Pool
 from stackroles.domains.backup.build import BackupParent, build_cron_job, build_repository_claim
-from stackroles.domains.backup.build_job import AGENTS, Run, build_backup_job, build_inputs
+from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
 from stackroles.domains.backup.build_removal import build_removal
 from stackroles.domains.compute.reconcile_node import build_compute_node
 from stackroles.roles import nova_compute, registry
 from stackroles.roles.definition import ServiceDefinition
+from stackroles.workloads.manifests.agents import agent_sources
 from stackroles.workloads.manifests.children import build_roles, build_step, unique
 from stackroles.workloads.manifests.secret import build_secret
 from tests.support.clouds import cloud, controller
@@ -104,4 +105,4 @@ def _of_backups() -> Iterator[Object]:
     )
     yield build_backup_job(declared, backup, run)
     yield from build_removal(declared, backup, policy.name, spec)
-    yield build_inputs(backup, {}, dict.fromkeys(AGENTS, ""))
+    yield build_inputs(backup, {}, agent_sources())

@@ -6,6 +6,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.support.binaries import ROOT
 
 PACKAGE = "stackroles"
@@ -50,3 +52,11 @@ def test_the_wheel_holds_the_package_under_its_own_name(tmp_path: Path) -> None:
     }
     assert f"{PACKAGE}/py.typed" in names
     assert f"{PACKAGE}/agents/__init__.py" in names
+
+
+def test_pytest_enters_every_folder_with_tests(pytestconfig: pytest.Config) -> None:
+    """It leaves out some names without a word, `build` among them."""
+    left_out = set(pytestconfig.getini("norecursedirs"))
+    folders = {part for file in (ROOT / "tests").rglob("test_*.py") for part in file.parts}
+
+    assert not folders & left_out

@@ -34,8 +34,8 @@ LIBVIRT_LOG = HostMount("/var/log/libvirt", "/var/log/libvirt")
 
 
 def agent(module: str, *arguments: str) -> tuple[str, ...]:
-    """Return the command of an agent program."""
-    return (*AGENT_COMMAND, f"stackroles.agents.{module}", *arguments)
+    """Return the command of a compute node's agent program."""
+    return (*AGENT_COMMAND, f"stackroles.agents.compute.{module}", *arguments)
 
 
 def node_root(because: str) -> Security:

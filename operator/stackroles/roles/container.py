@@ -123,8 +123,9 @@ class FileMount:
 class AgentMount:
     """The agent programs, read-only, as the package stackroles.agents.
 
-    A container runs one by `AGENT_COMMAND + ("stackroles.agents.<module>",)` with `AGENT_PATH` in
-    its environment: agents import each other by the same names inside a pod as in tests.
+    A container runs one by `AGENT_COMMAND + ("stackroles.agents.<package>.<module>",)` with
+    `AGENT_PATH` in its environment: agents import each other by the same names inside a pod as in
+    tests.
     """
 
     path: str = "/usr/local/lib/stackroles/agents"

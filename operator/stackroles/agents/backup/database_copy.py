@@ -1,4 +1,4 @@
-"""The physical copy of the database that a Galera member streams (agents/galera/backup_stream.py)."""
+"""The physical copy of the database, as galera/backup_stream.py of a Galera member streams it."""
 
 import contextlib
 import http.client

@@ -1,7 +1,7 @@
 """Open vSwitch on a compute node: `database`, `switch` (both become the daemon) and `network`.
 
-`network` stays beside them and keeps the underlay (see agents/compute/underlay.py) and guests' taps (see
-agents/compute/taps.py): at the start, whenever vswitchd was started again, and every few seconds.
+`network` stays beside them and keeps the underlay (underlay.py) and guests' taps (taps.py): at the
+start, whenever vswitchd was started again, and every few seconds.
 """
 
 import os

@@ -24,16 +24,16 @@ from stackroles.roles.container import (
     Env,
     ScratchMount,
 )
+from stackroles.workloads.manifests.agents import PACKAGE, closure, config_map_data
 from stackroles.workloads.manifests.container import secret_name
 from stackroles.workloads.manifests.metadata import Manifest, metadata
 
 RUN = "run"
 MAIN = "backup"
-# What the program calls its first two parts (agents/backup/run.py): the member streams in the second.
+# What the program calls its first two parts: the member streams in the second.
 REPOSITORY_PART, DATABASE_PART = "repository", "database"
-AGENTS = (
-    "backup.py", "database_copy.py", "progress.py", "repository.py", "restic_process.py",
-)  # fmt: skip
+PROGRAM = "backup.run"
+"""The agent that a run is, below the package of agents."""
 _INPUTS, _COPIES, _SECRETS = "/backup/inputs", "/backup/copies", "/backup/secrets"
 # The databases of OVN: ovn-nb(5) and ovn-sb(5); ports as in ovn-ctl(8).
 OVN_DATABASES = (("ovn-nb", "OVN_Northbound", 6641), ("ovn-sb", "OVN_Southbound", 6642))
@@ -70,7 +70,7 @@ def build_inputs(
         "kind": "ConfigMap",
         "metadata": parent.metadata(inputs_name(parent.name), "inputs"),
         "immutable": True,
-        "data": data | {name: agents[name] for name in AGENTS},
+        "data": data | config_map_data(closure([PROGRAM], agents)),
     }
 
 
@@ -81,7 +81,7 @@ def build_backup_job(cloud: Cloud, parent: BackupParent, run: Run) -> Manifest:
     """
     copies = tuple(_ovn_copy(cloud, *database) for database in OVN_DATABASES)
     main = _main(cloud, parent, run)
-    volumes = _volumes(parent, run)
+    volumes = _volumes(parent, run, cloud.agents)
     pod = build_pod(cloud, (*copies, main), volumes.volumes, volumes.mounts)
     pod["containers"][0]["env"] += repository_environment(run.policy)
     repository = repository_id(parent.namespace, run.policy_name, run.policy)
@@ -137,7 +137,7 @@ def _ovn_copy(cloud: Cloud, role: str, database: str, port: int) -> Container:
 def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
     return Container(
         name=MAIN,
-        command=(*AGENT_COMMAND, "stackroles.agents.backup.run"),
+        command=(*AGENT_COMMAND, f"{PACKAGE}.{PROGRAM}"),
         security=SECURITY,
         no_liveness_because="it ends by itself or by its Job's deadline",
         resources=Amount(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),
@@ -160,12 +160,12 @@ def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
     )
 
 
-def _volumes(parent: BackupParent, run: Run) -> Volumes:
+def _volumes(parent: BackupParent, run: Run, agents: Mapping[str, str]) -> Volumes:
     """Return volumes and the main container's mounts."""
     found, inputs = Volumes(), inputs_name(parent.name)
     files = items("resources.json", "state.json", "versions.json")
     found.add("inputs", _INPUTS, {"configMap": {"name": inputs, "items": files}})
-    found.add_agents(inputs, AGENTS)
+    found.add_agents(inputs, closure([PROGRAM], agents))
     found.add_repository(run.policy, run.policy_name)
     for number, name in enumerate(run.secrets):
         source = {"secret": {"secretName": name, "defaultMode": 0o440}}

@@ -13,10 +13,12 @@ from stackroles.domains.backup.build_repository import (
     repository_environment,
 )
 from stackroles.roles.container import AGENT_COMMAND, AGENT_PATH, Amount, Container, Env
+from stackroles.workloads.manifests.agents import PACKAGE, closure, config_map_data
 from stackroles.workloads.manifests.metadata import Manifest, metadata
 
 REMOVAL = "removal"
-AGENTS = ("backup_removal.py", "progress.py", "repository.py", "restic_process.py")
+PROGRAM = "backup.removal"
+"""The agent that a removal is, below the package of agents."""
 TRIES = 3
 # Each try ends by its own stall limits; this is for a pod that does not even begin.
 DEADLINE_SECONDS = 1200
@@ -33,7 +35,7 @@ def build_removal(
     """Return the ConfigMap with the program, and the Job that runs it."""
     name = removal_name(parent.name)
     volumes = Volumes()
-    volumes.add_agents(name, AGENTS)
+    volumes.add_agents(name, closure([PROGRAM], cloud.agents))
     volumes.add_repository(policy, policy_name)
     pod = build_pod(cloud, (_main(parent, policy_name),), volumes.volumes, volumes.mounts)
     pod["containers"][0]["env"] += repository_environment(policy)
@@ -60,14 +62,14 @@ def _build_program(parent: BackupParent, agents: Mapping[str, str]) -> Manifest:
         "kind": "ConfigMap",
         "metadata": parent.metadata(removal_name(parent.name), REMOVAL),
         "immutable": True,
-        "data": {name: agents[name] for name in AGENTS},
+        "data": config_map_data(closure([PROGRAM], agents)),
     }
 
 
 def _main(parent: BackupParent, policy_name: str) -> Container:
     return Container(
         name=REMOVAL,
-        command=(*AGENT_COMMAND, "stackroles.agents.backup.removal"),
+        command=(*AGENT_COMMAND, f"{PACKAGE}.{PROGRAM}"),
         security=SECURITY,
         no_liveness_because="it ends by itself or by its Job's deadline",
         resources=Amount(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),

@@ -1,9 +1,11 @@
 """How a pod reaches a repository: its volume or its keys, its password, and restic's settings."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.domains.backup.build import claim_name
+from stackroles.workloads.manifests.agents import config_map_items
 from stackroles.workloads.manifests.metadata import Manifest
 
 # restic's collector works harder from here on (GOMEMLIMIT, Go's package runtime); the rest of the
@@ -25,9 +27,13 @@ class Volumes:
         self.volumes.append({"name": name, **source})
         self.mounts.append({"name": name, "mountPath": path, "readOnly": read_only})
 
-    def add_agents(self, config_map: str, agents: tuple[str, ...]) -> None:
-        """Add the programs that a ConfigMap holds."""
-        self.add("agents", _AGENTS, {"configMap": {"name": config_map, "items": items(*agents)}})
+    def add_agents(self, config_map: str, agents: Iterable[str]) -> None:
+        """Add the programs that a ConfigMap holds, given by their paths."""
+        self.add(
+            "agents",
+            _AGENTS,
+            {"configMap": {"name": config_map, "items": config_map_items(agents)}},
+        )
 
     def add_repository(self, policy: BackupPolicySpec, policy_name: str) -> None:
         """Add a policy's repository, where it is a volume, its password and its authority."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from stackroles.config.owner import Owner
+from stackroles.workloads.manifests.agents import config_map_data
 from stackroles.workloads.manifests.metadata import Manifest, labels, metadata
 from stackroles.workloads.manifests.rendering import Rendering, file_key
 
@@ -27,7 +28,7 @@ def build_agents_config_map(owner: Owner, rendering: Rendering) -> Manifest:
     if rendering.agents_map is None:
         raise ValueError("no agents are mounted")
     own_labels = labels(owner, "agents", "agents")
-    return _immutable(owner, rendering.agents_map, own_labels, dict(rendering.agents))
+    return _immutable(owner, rendering.agents_map, own_labels, config_map_data(rendering.agents))
 
 
 def _immutable(

@@ -18,7 +18,7 @@ class Rendering:
         files: content by path.
         config_map: name of the ConfigMap with the files, None without files.
         agents_map: name of the ConfigMap with the agents, None where none is mounted.
-        agents: sources of the agents that the pod needs, by file name.
+        agents: sources of the agents that the pod needs, by path.
     """
 
     files: Mapping[str, str]

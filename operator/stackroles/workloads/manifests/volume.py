@@ -15,6 +15,7 @@ from stackroles.roles.container import (
     ScratchMount,
     SecretMount,
 )
+from stackroles.workloads.manifests.agents import config_map_items
 from stackroles.workloads.manifests.metadata import Manifest
 from stackroles.workloads.manifests.rendering import Rendering, file_key
 
@@ -107,7 +108,8 @@ def _volume(  # noqa: C901, PLR0911 - one arm per kind of mount
                 raise ValueError("files are mounted, but none are rendered")
             return {"name": FILES, "configMap": {"name": rendering.config_map}}
         case AgentMount():
-            return {"name": AGENTS, "configMap": {"name": rendering.agents_map}}
+            items = config_map_items(rendering.agents)
+            return {"name": AGENTS, "configMap": {"name": rendering.agents_map, "items": items}}
         case DataMount():
             return None
         case ScratchMount():

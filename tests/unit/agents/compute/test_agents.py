@@ -140,7 +140,7 @@ def test_libvirts_event_loop_is_registered_before_nova_compute_runs(tmp_path: Pa
     program.chmod(0o755)
     environment = {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "PYTHONPATH": f"{tmp_path}:{Path(nova_compute.__file__).parents[2]}",
+        "PYTHONPATH": f"{tmp_path}:{Path(nova_compute.__file__).parents[3]}",
     }
     command = (sys.executable, "-m", "stackroles.agents.compute.nova_compute", "--config-file", "x")
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)

@@ -2,10 +2,8 @@
 
 import copy
 import json
-from pathlib import Path
 from typing import Any
 
-from stackroles import agents
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.config.cloud import Cloud
@@ -15,9 +13,8 @@ from stackroles.domains.backup.build import (
     build_repository_claim,
     repository_id,
 )
-from stackroles.domains.backup.build_job import AGENTS, Run, build_backup_job, build_inputs
-from stackroles.roles.container import AGENT_COMMAND, AgentMount, Container, Security
-from stackroles.workloads.manifests.agents import agents_of
+from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
+from stackroles.workloads.manifests.agents import agent_sources, closure, config_map_data
 
 CLOUD = Cloud(
     name="demo",
@@ -25,6 +22,7 @@ CLOUD = Cloud(
     uid="u1",
     spec=CloudControllerSpec(),
     replicas={"ovn-nb": 3, "ovn-sb": 3},
+    agents=agent_sources(),
 )
 POLICY = BackupPolicySpec.model_validate(
     {
@@ -185,23 +183,22 @@ def test_a_run_says_which_repository_it_writes() -> None:
 
 
 def test_inputs_hold_the_program_and_what_belongs_into_the_set() -> None:
-    given = {name: name for name in (*AGENTS, "galera.py")}
-    made = build_inputs(parent(), {"state.json": {"uuid": "x"}}, given)
+    made = build_inputs(parent(), {"state.json": {"uuid": "x"}}, agent_sources())
+    program = config_map_data(closure(["backup.run"], agent_sources()))
 
-    assert made["data"] == {"state.json": '{"uuid": "x"}', **{name: name for name in AGENTS}}
+    assert made["data"] == {"state.json": '{"uuid": "x"}', **program}
+    assert {"backup.run.py", "backup.repository.py"} <= program.keys()
+    assert not [key for key in program if key.startswith("galera")]
     assert made["immutable"] is True
 
 
-def test_the_program_is_all_that_it_imports() -> None:
-    sources = {file.name: file.read_text() for file in Path(agents.__path__[0]).glob("*.py")}
-    container = Container(
-        name="backup",
-        command=(*AGENT_COMMAND, "stackroles.agents.backup.run"),
-        security=Security(user=1),
-        mounts=(AgentMount(),),
-    )
-    needed = agents_of([container], sources)
-    assert set(AGENTS) == needed.keys() - {"__init__.py"}
+def test_the_job_mounts_what_its_inputs_hold() -> None:
+    made = build_inputs(parent(), {}, agent_sources())
+    volumes = job(POLICY)["spec"]["template"]["spec"]["volumes"]
+    items = next(v["configMap"]["items"] for v in volumes if v["name"] == "agents")
+
+    assert {item["key"] for item in items} == made["data"].keys()
+    assert {"key": "backup.run.py", "path": "backup/run.py"} in items
 
 
 def test_building_twice_gives_the_same_and_changes_nothing() -> None:
