@@ -16,8 +16,7 @@ from typing import Protocol
 from xml.sax.saxutils import quoteattr
 
 from stackroles.agents.compute import kvm
-from stackroles.agents.compute.node import PROBE_GUEST as NAME
-from stackroles.agents.compute.node import AgentError
+from stackroles.agents.compute.node import PROBE_GUEST, AgentError
 
 LINE = "stackroles probe guest: running Linux"
 MEMORY_MIB = 128
@@ -25,6 +24,7 @@ MEMORY_MIB = 128
 COMMAND_LINE = "console=ttyS0 quiet panic=-1 no_timer_check"
 # Shared with libvirt's pod under the same name, which may be of another image than this one.
 FOLDER = Path("/var/lib/libvirt/stackroles-probe")
+NAME = PROBE_GUEST
 LOG = Path(f"/var/log/libvirt/qemu/{NAME}.log")
 PERIOD_SECONDS = 0.1
 MESSAGE_LIMIT = 380
