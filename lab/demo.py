@@ -11,9 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lab import apis, building, cluster, engine, guest, images, install, kind_config
+from lab import apis, building, cluster, diagnosis, engine, guest, images, install, kind_config
 from lab.engine import Engine
-from lab.errors import LAB
+from lab.errors import LAB, LabError
 from lab.install import Site
 from lab.kubectl import Object, Say
 from lab.paths import Paths
@@ -71,17 +71,23 @@ class Demo:
 
     def pool(self, say: Say) -> None:
         """Wait for the compute nodes."""
-        self.seen["pool"] = install.wait_pool(self.site, say)
+        try:
+            self.seen["pool"] = install.wait_pool(self.site, say)
+        except LabError as error:
+            raise diagnosis.explain_pool(error, self.site.cloud) from error
 
     def guest(self, say: Say) -> None:
         """Boot a guest and hear from it: console, metadata, a ping from outside."""
         prefix = kind_config.underlay_prefix(self.name)
         files = building.guest(self.paths, self._engine)
         with apis.connect(self.site.cloud, "demo") as connection:
-            made = guest.ensure_guest(connection, files, prefix, say=say)
-            self.seen["guest"] = made
-            self.seen["console"] = guest.wait_console(connection, made, say)
-        self.seen["ping"] = guest.wait_ping(made, say)
+            try:
+                made = guest.ensure_guest(connection, files, prefix, say=say)
+                self.seen["guest"] = made
+                self.seen["console"] = guest.wait_console(connection, made, say)
+                self.seen["ping"] = guest.wait_ping(made, say)
+            except LabError as error:
+                raise diagnosis.explain(error, self.site.cloud, connection, guest.NAME) from error
 
     def backup(self, say: Say) -> None:
         """Take a backup and wait until it is verified."""
