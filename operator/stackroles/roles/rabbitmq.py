@@ -11,10 +11,14 @@ from stackroles.config.layers import Key, merge
 from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.common import BROKER_PORT, scratch
 from stackroles.roles.container import (
+    AGENT_COMMAND,
+    AGENT_PATH,
+    AgentMount,
     Amount,
     Container,
     DataMount,
     Env,
+    FieldEnv,
     FileMount,
     Port,
     Probe,
@@ -35,6 +39,9 @@ DEFINITIONS = "rabbitmq-definitions"
 DEFINITIONS_KEY = "definitions.json"
 DISTRIBUTION_PORT = 25672
 
+AGENT_PORT = 15691
+_SETTINGS = "/etc/stackroles/broker.json"
+_COOKIE = "/etc/rabbitmq/cookie"
 _RESOURCES = Amount(cpu="50m", memory="160Mi", memory_limit="1Gi")
 # Of each group the server takes one: a user's replaces ours, whichever of them it is.
 _ONE_OF: Mapping[str, str] = {
@@ -48,12 +55,6 @@ _ONE_OF: Mapping[str, str] = {
         "definitions.local.path",
     ),
 }
-
-# Erlang refuses a cookie that others may read, and a Secret volume is a link owned by root.
-_START = f"""
-install -m 0400 /etc/rabbitmq/cookie/erlang-cookie {HOME}/.erlang.cookie
-exec /usr/lib/rabbitmq/bin/rabbitmq-server
-"""
 
 # A member leaves when the others keep every queue's majority without it, and hands its leaders
 # over. Bounded: when the whole cluster goes, there is no majority to wait for.
@@ -146,7 +147,20 @@ def files(cloud: Cloud) -> Mapping[str, str]:
             f'NODENAME="rabbit@$HOSTNAME.{workload}.{cloud.namespace}.svc"\nUSE_LONGNAME=true\n'
         ),
         "/etc/rabbitmq/enabled_plugins": "[].\n",
+        _SETTINGS: _agent_settings(cloud),
     }
+
+
+def _agent_settings(cloud: Cloud) -> str:
+    """Return the settings of agents/broker.py."""
+    document = {
+        "members": list(cloud.members("rabbitmq")),
+        "port": AGENT_PORT,
+        "amqp_port": BROKER_PORT,
+        "home": HOME,
+        "cookie": f"{_COOKIE}/erlang-cookie",
+    }
+    return json.dumps(document, indent=1)
 
 
 RABBITMQ = RoleDefinition(
@@ -169,22 +183,26 @@ RABBITMQ = RoleDefinition(
     containers=(
         Container(
             name="rabbitmq",
-            command=("sh", "-euc", _START),
+            command=(*AGENT_COMMAND, "stackroles.agents.broker", _SETTINGS),
             security=Security(user=USER),
             ports=(
                 Port("amqp", BROKER_PORT),
+                Port("agent", AGENT_PORT),
                 Port("epmd", 4369, published=False),
                 Port("distribution", DISTRIBUTION_PORT, published=False),
             ),
-            # It listens only when it has booted, joined and imported its accounts, and stops
-            # listening when it pauses in a minority; its own diagnostics cost 0.6 s of CPU a call.
-            startup=Probe(port=BROKER_PORT, period=1, failures=600),
-            readiness=Probe(port=BROKER_PORT, period=5),
+            # The agent asks the broker for its members, and the others for theirs: one that runs
+            # in a cluster of its own is not ready, nor one that has paused in a minority. It may
+            # wait for the others for as long as they are away.
+            startup=Probe(port=AGENT_PORT, http_path="/status", period=1, failures=60),
+            readiness=Probe(port=AGENT_PORT, http_path="/ready", period=5),
             no_liveness_because=(
                 "a broker that waits for its peers or has paused in a minority must be left alone"
             ),
             pre_stop=("sh", "-c", _STOP),
             env=(
+                AGENT_PATH,
+                FieldEnv("POD_NAME", "metadata.name"),
                 Env("HOME", HOME),
                 Env("RABBITMQ_LOGS", "-"),
                 # Idle schedulers sleep at once: on shared cores spinning only takes from others.
@@ -195,10 +213,9 @@ RABBITMQ = RoleDefinition(
             ),
             mounts=(
                 FileMount(),
+                AgentMount(),
                 DataMount(HOME),
-                SecretMount(
-                    "rabbitmq-credentials", "/etc/rabbitmq/cookie", ("erlang-cookie",), mode=0o440
-                ),
+                SecretMount("rabbitmq-credentials", _COOKIE, ("erlang-cookie",), mode=0o440),
                 SecretMount(DEFINITIONS, "/etc/rabbitmq/definitions", (DEFINITIONS_KEY,)),
                 *scratch("/var/log/rabbitmq"),
             ),

@@ -1,0 +1,430 @@
+"""PID 1 of a RabbitMQ member: no member with an empty volume makes a second cluster.
+
+A broker that lost its volume is still a member to the others: they refuse it as inconsistent, and
+after its retries it boots as a cluster of its own (rabbit_mnesia:can_join_cluster,
+rabbit_peer_discovery, seen with 4.0.5). Clients that land there share no queue with the rest. So a
+member without data asks all the others first: one that serves is told to forget the member's former
+self, and then is joined; a new cluster is formed only when all the others have answered that they
+have no data either. No answer means unknown, never empty.
+
+GET /status   what this member is, JSON: state, members of its cluster, a message for people
+GET /ready    200 while the broker runs and no other member is in another cluster, else 503
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+ASK_TIMEOUT = 2.0
+PAUSE = 1.0
+WATCH_PERIOD = 5.0
+# A member that goes on to wait says so to people.
+PATIENCE = 30.0
+# A broker is asked in milliseconds; one that is starved of CPU may miss two calls.
+MISSED = 3
+# Members join and leave in moments; a second cluster stays.
+SPLIT_SEEN = 3
+LARGEST = 65536
+SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+QUESTION = b"{rabbit:is_running(), rabbit_nodes:list_members()}.\n"
+
+
+class State(StrEnum):
+    """What a member is."""
+
+    EMPTY = "empty"
+    FORMING = "forming"
+    STOPPED = "stopped"
+    RUNNING = "running"
+    SPLIT = "split"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a member answers.
+
+    Attributes:
+        state: what it is; without data it is EMPTY, or FORMING once it may start.
+        members: nodes of the cluster that its broker is in; empty while that does not run.
+        message: what a person should know; empty when there is nothing.
+    """
+
+    state: State
+    members: frozenset[str] = frozenset()
+    message: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer's body."""
+        return {
+            "state": self.state.value,
+            "members": sorted(self.members),
+            "message": self.message,
+        }
+
+    @classmethod
+    def from_json(cls, document: Any) -> "Status":
+        """Return the status in a body; raises ValueError, KeyError or TypeError for another."""
+        return cls(
+            state=State(document["state"]),
+            members=frozenset(str(name) for name in document["members"]),
+            message=str(document["message"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator gives: hosts of the members, ports, and where data is."""
+
+    members: tuple[str, ...]
+    port: int
+    amqp_port: int
+    home: str
+    cookie: str
+
+    def host(self, pod: str) -> str:
+        """Return the host of a pod of this StatefulSet."""
+        return f"{pod}.{self.members[0].partition('.')[2]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the broker; `forget_by` is a node that is to forget this one first, "" for none."""
+
+    forget_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is safe yet."""
+
+    because: str
+
+
+def decide(node: str, peers: Mapping[str, Status | None]) -> Start | Wait:
+    """Return what a member without data does.
+
+    Args:
+        node: its name, such as rabbit@host.
+        peers: what each of the other nodes answered, None where none did.
+    """
+    running = {name: peer for name, peer in peers.items() if peer and peer.state is State.RUNNING}
+    if running:
+        knowing = sorted(name for name, peer in running.items() if node in peer.members)
+        return Start(forget_by=knowing[0] if knowing else "")
+    data = {State.STOPPED, State.SPLIT}
+    stopped = sorted(name for name, peer in peers.items() if peer and peer.state in data)
+    if stopped:
+        return Wait(f"{', '.join(stopped)} have data but do not serve: a majority must run first")
+    unknown = sorted(name for name, peer in peers.items() if peer is None)
+    if unknown:
+        return Wait(f"{', '.join(unknown)} did not answer whether they have data")
+    return Start()
+
+
+def other_cluster(
+    node: str, members: frozenset[str], peers: Mapping[str, Status | None]
+) -> frozenset[str]:
+    """Return the members of another cluster to which this member must give way, else nothing.
+
+    Of two clusters the larger one stays: it is the one that others formed. Where they are equal
+    the one with the first node stays.
+
+    Args:
+        node: this member's node.
+        members: nodes of its cluster.
+        peers: what each of the other nodes answered.
+    """
+    for name, peer in sorted(peers.items()):
+        if peer is None or peer.state is not State.RUNNING:
+            continue
+        if name in members and node in peer.members:
+            continue
+        if (-len(peer.members), sorted(peer.members)) < (-len(members), sorted(members)):
+            return peer.members
+    return frozenset()
+
+
+def parse_answer(text: str) -> frozenset[str] | None:
+    """Return the members in erl_call's answer, None when the broker does not run.
+
+    The answer is an Erlang term: {ok, {true, ['rabbit@a', 'rabbit@b']}}.
+    """
+    match = re.fullmatch(r"\{ok,\s*\{true,\s*\[(.*)\]\}\}\s*", text.strip(), re.DOTALL)
+    return frozenset(re.findall(r"[\w.@-]+", match[1])) if match else None
+
+
+def ask_broker(node: str) -> frozenset[str] | None:
+    """Return the members of the cluster that the local broker is in, None when it does not run.
+
+    erl_call is a C program that speaks Erlang's distribution: 20 ms, where rabbitmqctl starts a
+    whole virtual machine for 0.6 s of CPU. Its own name is fixed, since every name stays in the
+    broker's memory; it takes the cookie from HOME.
+    """
+    command = ["erl_call", "-timeout", "5", "-h", "agent", "-name", node, "-e"]
+    try:
+        asked = subprocess.run(command, input=QUESTION, capture_output=True, timeout=8, check=False)
+    except subprocess.TimeoutExpired:
+        return None
+    return parse_answer(asked.stdout.decode(errors="replace"))
+
+
+def ask_peer(host: str, port: int) -> Status | None:
+    """Return what the agent at a host answers, None without an answer."""
+    # No proxy of the environment stands between members.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{host}:{port}/status", timeout=ASK_TIMEOUT) as response:
+            return Status.from_json(json.loads(response.read(LARGEST)))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@dataclass
+class Member:
+    """This member: its data, its broker, and what it answers."""
+
+    settings: Settings
+    pod: str
+    status: Status = field(default_factory=lambda: Status(State.EMPTY))
+
+    @property
+    def node(self) -> str:
+        """The name of its node."""
+        return f"rabbit@{self.settings.host(self.pod)}"
+
+    @property
+    def ready(self) -> bool:
+        """Whether clients may come."""
+        return self.status.state is State.RUNNING and not self.status.message
+
+    @property
+    def _data(self) -> Path:
+        return Path(self.settings.home) / "mnesia"
+
+    @property
+    def _marker(self) -> Path:
+        """Stands while a broker starts on an empty volume: what it leaves was in no cluster yet."""
+        return Path(self.settings.home) / ".forming"
+
+    def has_data(self) -> bool:
+        """Return whether the volume was in a cluster; remains of a first start are removed."""
+        if self._marker.exists():
+            say("the first start on this volume was cut off: it begins anew")
+            shutil.rmtree(self._data, ignore_errors=True)
+        return (self._data / self.node).exists()
+
+    def ask_peers(self) -> dict[str, Status | None]:
+        """Return what each of the other members answers, by node."""
+        own = self.settings.host(self.pod)
+        return {
+            f"rabbit@{host}": ask_peer(host, self.settings.port)
+            for host in self.settings.members
+            if host != own
+        }
+
+    def prepare(self) -> None:
+        """Wait until a broker without data may start; its former self is forgotten then."""
+        since = time.monotonic()
+        while True:
+            decision = decide(self.node, self.ask_peers())
+            if isinstance(decision, Start):
+                if not decision.forget_by or self._forget(decision.forget_by):
+                    break
+            else:
+                self._report_waiting(decision.because, since)
+            time.sleep(PAUSE)
+        self._marker.touch()
+        self.status = Status(State.FORMING)
+
+    def _report_waiting(self, because: str, since: float) -> None:
+        text = f"{self.pod} has an empty volume and waits, since {because}"
+        told = text if time.monotonic() - since > PATIENCE else ""
+        if told != self.status.message:
+            say(text)
+        self.status = Status(State.EMPTY, message=told)
+
+    def _forget(self, by: str) -> bool:
+        say(f"{by} is to forget {self.node}, whose volume is empty")
+        command = ["rabbitmqctl", "--longnames", "-n", by, "forget_cluster_node", self.node]
+        done = subprocess.run(command, check=False, timeout=120)
+        return done.returncode == 0
+
+    def formed(self) -> None:
+        """Note that the volume is in a cluster from now on."""
+        self._marker.unlink(missing_ok=True)
+
+
+class Watch:
+    """Asks the broker and the other members again and again while the broker's process lives.
+
+    All in the main thread: as PID 1 it reaps what programs leave behind (epmd), which must not take
+    the exit status of a program that another thread waits for.
+    """
+
+    def __init__(self, member: Member, server: "subprocess.Popen[bytes]") -> None:
+        self._member = member
+        self._server = server
+        self._missed = 0
+        self._split = 0
+        self._child_ended = threading.Event()
+
+    def run(self) -> int:
+        """Observe until the process ends; return its exit status."""
+        signal.signal(signal.SIGCHLD, lambda *_: self._child_ended.set())
+        while True:
+            self._child_ended.clear()
+            status = reap(self._server.pid)
+            if status is not None:
+                return status
+            running = self._member.status.state is State.RUNNING
+            if not self._child_ended.wait(WATCH_PERIOD if running else PAUSE):
+                self.observe(ask_broker(self._member.node), self._member.ask_peers)
+
+    def observe(self, members: frozenset[str] | None, ask_peers: Any) -> None:
+        """Take one answer of the broker; a member of a second cluster is stopped.
+
+        Args:
+            members: nodes of its cluster, None when it does not run or did not answer.
+            ask_peers: returns what the other members answer, by node.
+        """
+        member = self._member
+        if members is None or not listens(member.settings.amqp_port):
+            self._missed += 1
+            if self._missed >= MISSED or member.status.state is not State.RUNNING:
+                forming = member.status.state is State.FORMING
+                member.status = Status(State.FORMING if forming else State.STOPPED)
+            return
+        self._missed = 0
+        other = other_cluster(member.node, members, ask_peers())
+        if not other:
+            self._split = 0
+            member.formed()
+            member.status = Status(State.RUNNING, members)
+            return
+        self._split += 1
+        text = (
+            f"{member.pod} is in a cluster of its own ({', '.join(sorted(members))}) beside that of "
+            f"{', '.join(sorted(other))}. Its broker is stopped. To have it join them, delete its "
+            f"volume claim data-{member.pod} and its pod."
+        )
+        member.status = Status(State.RUNNING, members, text)
+        if self._split >= SPLIT_SEEN:
+            say(text)
+            member.status = Status(State.SPLIT, message=text)
+            self._server.terminate()
+
+
+def reap(pid: int) -> int | None:
+    """Reap every child that has ended; return the exit status of one, None while it runs."""
+    status = None
+    while True:
+        try:
+            ended, code = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return status
+        if not ended:
+            return status
+        if ended == pid:
+            status = os.waitstatus_to_exitcode(code)
+
+
+def listens(port: int) -> bool:
+    """Return whether somebody accepts connections at a port of this pod."""
+    try:
+        with socket.create_connection(("localhost", port), timeout=ASK_TIMEOUT):
+            return True
+    except OSError:
+        return False
+
+
+class Server(ThreadingHTTPServer):
+    """The agent's HTTP server."""
+
+    daemon_threads = True
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+        super().__init__(("", member.settings.port), Handler)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    timeout = 10
+    server: Server
+
+    def do_GET(self) -> None:
+        """Answer /status and /ready."""
+        member = self.server.member
+        body = json.dumps(member.status.to_json()).encode()
+        if self.path == "/status":
+            self._answer(200, body)
+        elif self.path == "/ready":
+            self._answer(200 if member.ready else 503, body)
+        else:
+            self._answer(404, b"{}")
+
+    def _answer(self, code: int, body: bytes) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # type: ignore[explicit-override]  # noqa: A002
+        """Keep the checks out of the log."""
+
+
+def install_cookie(settings: Settings) -> None:
+    """Copy the cookie: Erlang refuses one that others may read, and a Secret's file is a link."""
+    path = Path(settings.home) / ".erlang.cookie"
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(Path(settings.cookie).read_bytes())
+    path.chmod(0o400)
+
+
+def say(text: str) -> None:
+    """Write a line to the log."""
+    print(f"broker: {text}", file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the member; return its exit status."""
+    document = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    settings = Settings(**{**document, "members": tuple(document["members"])})
+    member = Member(settings, os.environ["POD_NAME"])
+    # PID 1 has no default action for signals: without a handler SIGTERM would be ignored.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    install_cookie(settings)
+    threading.Thread(target=Server(member).serve_forever, daemon=True).start()
+    if member.has_data():
+        member.status = Status(State.STOPPED)
+    else:
+        member.prepare()
+    server = subprocess.Popen([SERVER])
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    status = Watch(member, server).run()
+    while member.status.state is State.SPLIT:
+        # A restart would only start the second cluster again: a person decides.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.pause()
+    return 0 if status == -signal.SIGTERM else status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
