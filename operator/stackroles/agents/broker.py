@@ -317,9 +317,9 @@ class Watch:
             return
         self._split += 1
         text = (
-            f"{member.pod} is in a cluster of its own ({', '.join(sorted(members))}) beside that of "
-            f"{', '.join(sorted(other))}. Its broker is stopped. To have it join them, delete its "
-            f"volume claim data-{member.pod} and its pod."
+            f"{member.pod} is in a cluster of its own ({', '.join(sorted(members))}) beside that "
+            f"of {', '.join(sorted(other))}. Its broker is stopped. To have it join them, delete "
+            f"its volume claim data-{member.pod} and its pod"
         )
         member.status = Status(State.RUNNING, members, text)
         if self._split >= SPLIT_SEEN:

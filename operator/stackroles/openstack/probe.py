@@ -39,7 +39,10 @@ async def ask_apis(
     """
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
     headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
-    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+    headers["Accept-Encoding"] = "identity"
+    async with aiohttp.ClientSession(
+        timeout=timeout, headers=headers, auto_decompress=False
+    ) as session:
         answer, token = await _ask_token(session, credentials)
         answers = {keystone: answer}
         if token:

@@ -82,7 +82,10 @@ def test_members_of_one_cluster_and_silent_ones_are_no_second_cluster() -> None:
 @pytest.mark.parametrize(
     ("text", "members"),
     [
-        ("{ok, {true, ['rabbit@a.x.svc', 'rabbit@b.x.svc']}}", {"rabbit@a.x.svc", "rabbit@b.x.svc"}),
+        (
+            "{ok, {true, ['rabbit@a.x.svc', 'rabbit@b.x.svc']}}",
+            {"rabbit@a.x.svc", "rabbit@b.x.svc"},
+        ),
         ("{ok, {true, [rabbit@a]}}", {"rabbit@a"}),
         ("{ok, {false, ['rabbit@a.x.svc']}}", None),
         ("{error, undef}", None),
@@ -175,9 +178,7 @@ def test_a_first_start_that_was_cut_off_begins_anew(member: Member, tmp_path: Pa
     assert member.has_data()
 
 
-def test_a_member_that_waits_says_for_whom(
-    member: Member, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_member_that_waits_says_for_whom(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "PAUSE", 0.0)
     monkeypatch.setattr(broker, "PATIENCE", -1.0)
     told: list[str] = []

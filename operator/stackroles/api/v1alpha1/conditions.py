@@ -77,6 +77,7 @@ class Reason(StrEnum):
     PODS_REFUSED = "PodsRefused", ConditionType.PROGRESSING, "False"
     NOT_BECOMING_READY = "NotBecomingReady", ConditionType.PROGRESSING, "False"
     DATABASE_BLOCKED = "DatabaseBlocked", ConditionType.PROGRESSING, "False"
+    MESSAGING_BLOCKED = "MessagingBlocked", ConditionType.PROGRESSING, "False"
 
     # What a resource refers to is not there yet, or not usable.
     CONTROLLER_MISSING = "ControllerMissing", ConditionType.RECONCILED, "False"

@@ -29,6 +29,8 @@ from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
 from stackroles.domains.credentials.reconcile import Credentials, observe_credentials
 from stackroles.domains.database.reconcile_part import part_of
 from stackroles.domains.database.status import DatabaseState
+from stackroles.domains.messaging.reconcile import watch_brokers
+from stackroles.domains.messaging.status import MESSAGING
 from stackroles.errors import ClusterError, Rejected
 from stackroles.kube.apply import ChildRecord, records_of
 from stackroles.kube.kinds import ObjectRef, ref_of
@@ -122,6 +124,7 @@ class CloudPass:
         after = self._observe()
         roles = await explain_roles(self._context.cluster, self._cloud, after.roles, self._look.now)
         steps = await self._steps.explain(after.steps)
+        roles = self._with_brokers(roles)
         apis, refused = self._apis(roles, credentials)
         after = replace(
             after,
@@ -203,6 +206,17 @@ class CloudPass:
         """Return what the database's own pass found, or what the status says it was."""
         found = self._context.parts.latest(part_of(self._resource))
         return found if isinstance(found, DatabaseState) else remembered(self._previous)
+
+    def _with_brokers(self, roles: Iterable[RoleState]) -> tuple[RoleState, ...]:
+        """Return the roles with what the brokers' agents say of members that need a person."""
+        known = tuple(roles)
+        if not any(role.name == MESSAGING and role.present for role in known):
+            return known
+        found = watch_brokers(self._context, ref_of(self._resource), self._cloud)
+        return tuple(
+            replace(role, problem=found) if found and role.name == MESSAGING else role
+            for role in known
+        )
 
     def _apis(
         self, roles: Iterable[RoleState], credentials: Credentials

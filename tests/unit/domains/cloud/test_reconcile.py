@@ -714,3 +714,37 @@ async def test_a_check_of_keystone_that_goes_on_to_fail_is_reported(world: World
     progressing = world.condition("Progressing")
     assert progressing["reason"] == "StepFailed"
     assert "Filling keystone's catalogue: no answer" in progressing["message"]
+
+
+async def test_a_broker_in_a_second_cluster_is_named(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.declare()
+    await world.settle()
+    message = "demo-rabbitmq-1 is in a cluster of its own"
+
+    async def answers(urls: dict[str, str]) -> dict[str, Any]:
+        return {key: {"state": "split", "members": [], "message": message} for key in urls}
+
+    monkeypatch.setattr("stackroles.domains.messaging.reconcile.get_all", answers)
+    [brokers] = [s for s in world.all("StatefulSet") if s["metadata"]["name"] == "demo-rabbitmq"]
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "demo-rabbitmq-1",
+            "namespace": "ns",
+            "labels": brokers["metadata"]["labels"],
+        },
+        "status": {"podIP": "10.0.0.1", "phase": "Running"},
+    }
+    world.cluster.cache.upsert(world.api.put(pod))
+    generation = brokers["metadata"]["generation"]
+    world.put(
+        brokers, observedGeneration=generation, replicas=3, updatedReplicas=3, readyReplicas=2
+    )
+    await world.polls.tick()
+    await world.reconcile()
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "MessagingBlocked")
+    assert message in ready["message"]

@@ -1,0 +1,1 @@
+"""The RabbitMQ cluster: how its members stand."""
