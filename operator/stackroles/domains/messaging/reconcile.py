@@ -13,8 +13,8 @@ from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.pod_http import get_all, url_of
 from stackroles.roles.rabbitmq import AGENT_PORT
-from stackroles.workloads.build.metadata import selector
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.manifests.metadata import selector
 
 _INTERVAL = 10.0
 _DEADLINE = 5.0
