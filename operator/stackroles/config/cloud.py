@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from stackroles import naming
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSpec
+from stackroles.api.v1alpha1.common import Resources
 from stackroles.config.layers import Layer, user_options
 from stackroles.config.owner import RoleSettings
 
@@ -51,13 +52,19 @@ class Cloud:
         """Secrets for pulling images."""
         return self.spec.images.pull_secrets
 
+    @property
+    def job_resources(self) -> Resources:
+        """Requests and limits of the containers of set-up Jobs."""
+        return self.spec.job_resources.over(self.spec.default_resources)
+
     def settings(self, role: str) -> RoleSettings:
         """Return what the user said of a role, the cloud's own storage class filled in."""
         said = self.spec.roles.get(role, RoleSpec())
         return RoleSettings(
             node_selector=said.placement.node_selector,
             tolerations=said.placement.tolerations,
-            resources=said.resources,
+            resources=said.resources.over(self.spec.default_resources),
+            sidecar_resources=self.spec.default_resources,
             image=said.image,
             storage_size=said.storage.size,
             storage_class=said.storage.storage_class_name or self.spec.storage_class_name,

@@ -14,7 +14,8 @@ class RoleSettings:
     Attributes:
         node_selector: labels a node must have.
         tolerations: taints that are tolerated.
-        resources: requests and limits of the role's main container.
+        resources: requests and limits of the role's main container, defaults filled in.
+        sidecar_resources: those of its other containers, init containers included.
         image: full image reference in place of the default.
         storage_size: size of each member's volume.
         storage_class: storage class of each member's volume.
@@ -23,6 +24,7 @@ class RoleSettings:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     resources: Resources = field(default_factory=Resources)
+    sidecar_resources: Resources = field(default_factory=Resources)
     image: str | None = None
     storage_size: str | None = None
     storage_class: str | None = None
@@ -62,6 +64,10 @@ class Owner(Parent, Protocol):
     @property
     def pull_secrets(self) -> tuple[str, ...]:
         """Secrets for pulling images."""
+
+    @property
+    def job_resources(self) -> Resources:
+        """Requests and limits of the containers of set-up Jobs."""
 
     def workload(self, role: str) -> str:
         """Return the name of a role's workload and Service."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from stackroles import naming
-from stackroles.api.v1alpha1.common import Toleration
+from stackroles.api.v1alpha1.common import Resources, Toleration
 from stackroles.api.v1alpha1.compute import ComputePoolSpec, PoolRoleSpec
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Layer, user_options
@@ -77,6 +77,11 @@ class Pool:
         """The value of the node label by which its agents are pinned."""
         return pool_label(self.namespace, self.name)
 
+    @property
+    def job_resources(self) -> Resources:
+        """Requests and limits of the containers of its Jobs: the cloud's."""
+        return self.cloud.job_resources
+
     def workload(self, role: str) -> str:
         """Return the name of a role's DaemonSet."""
         return naming.child(self.name, role)
@@ -88,10 +93,12 @@ class Pool:
     def settings(self, role: str) -> RoleSettings:
         """Return what the user said of a role; where it runs is the operator's own label."""
         said = self.spec.roles.get(role, PoolRoleSpec())
+        default = self.spec.default_resources.over(self.cloud.spec.default_resources)
         return RoleSettings(
             node_selector={LABEL_POOL: self.label},
             tolerations=EVERYWHERE,
-            resources=said.resources,
+            resources=said.resources.over(default),
+            sidecar_resources=said.sidecar_resources.over(default),
             image=said.image,
         )
 

@@ -38,29 +38,20 @@ class Amount:
     memory_limit: str = "512Mi"
     cpu_limit: str | None = None
 
-    def overlaid(self, said: Resources | None) -> tuple[dict[str, str], dict[str, str]]:
-        """Return requests and limits, a user's own values laid over these.
+    def overlaid(self, said: Resources) -> Resources:
+        """Return requests and limits, a user's own values laid over these (`Resources.over`)."""
+        limits = {"cpu": self.cpu_limit, "memory": self.memory_limit}
+        own = Resources.model_validate(
+            {
+                "requests": {"cpu": self.cpu, "memory": self.memory},
+                "limits": {name: value for name, value in limits.items() if value},
+            }
+        )
+        return said.over(own)
 
-        Where only one of the two is said, the role's other gives way: a limit below the role's
-        request is the request as well, a request above the role's limit is the limit as well.
-        """
-        requests: dict[str, str] = {"cpu": self.cpu, "memory": self.memory}
-        limits: dict[str, str] = {"memory": self.memory_limit}
-        if self.cpu_limit:
-            limits["cpu"] = self.cpu_limit
-        if said:
-            requests.update(said.requests.items())
-            limits.update(said.limits.items())
-            for name in requests.keys() & limits.keys():
-                if quantity(requests[name]) > quantity(limits[name]):
-                    chosen = limits if name in said.limits else requests
-                    requests[name] = limits[name] = chosen[name]
-        return requests, limits
-
-    def memory_mebibytes(self, said: Resources | None) -> int:
+    def memory_mebibytes(self, said: Resources) -> int:
         """Return how much memory a container may use, in whole MiB, a user's own limit counted."""
-        _, limits = self.overlaid(said)
-        return int(quantity(limits["memory"]) // quantity("1Mi"))
+        return int(quantity(self.overlaid(said).limits["memory"]) // quantity("1Mi"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from stackroles.api.v1alpha1.common import (
     Model,
     Name,
     Quantity,
+    Resources,
     Status,
     StatusPart,
     list_map,
@@ -133,6 +134,9 @@ class BackupPolicySpec(Model):
         "it first; Retain leaves it in the repository, where it counts for keepLast. It also stays "
         "when this policy, its CloudController, Secrets or volume are gone, or the repository does "
         "not answer three times: an Event of the policy, RecoverySetLeft, then says so.",
+    )
+    resources: Resources = Field(
+        default_factory=Resources, description="What each container of a run may use."
     )
     suspend: bool = Field(False, description="No scheduled runs while true.")
 

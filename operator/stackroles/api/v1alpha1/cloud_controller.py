@@ -39,7 +39,9 @@ class RoleSpec(Model):
         default_factory=Clustering, description="How the role is clustered."
     )
     placement: Placement = Field(default_factory=Placement, description="Where its pods may run.")
-    resources: Resources = Field(default_factory=Resources, description="What its pods may use.")
+    resources: Resources = Field(
+        default_factory=Resources, description="What its main container may use."
+    )
     storage: Storage = Field(default_factory=Storage, description="The volume of each member.")
     image: str | None = Field(
         None,
@@ -107,6 +109,16 @@ class CloudControllerSpec(Model):
     )
     storage_class_name: Name | None = Field(
         None, description="Storage class of all roles that do not name their own."
+    )
+    default_resources: Resources = Field(
+        default_factory=Resources,
+        description="What each container of the cloud may use, of members, of set-up and backup "
+        "Jobs and of its pools, where nothing nearer says it. A namespace with a quota on CPU "
+        "limits needs a limit here.",
+    )
+    job_resources: Resources = Field(
+        default_factory=Resources,
+        description="What each container of a set-up Job may use. A change runs no step again.",
     )
     deletion_policy: DeletionPolicy = Field(
         DeletionPolicy.RETAIN, description="Whether volumes and Secrets go with the resource."

@@ -130,7 +130,7 @@ class Placement(Model):
 
 
 class Resources(Model):
-    """Requests and limits of the role's main container."""
+    """Requests and limits of a container."""
 
     requests: dict[Literal["cpu", "memory"], Quantity] = Field(
         default_factory=dict, description="What the scheduler reserves."
@@ -150,6 +150,19 @@ class Resources(Model):
                     "or raise the limit"
                 )
         return self
+
+    def over(self, base: "Resources") -> "Resources":
+        """Return these requests and limits laid over others, value by value.
+
+        Where only one of request and limit is said here, the other gives way: a limit below the
+        base's request is the request as well, a request above the base's limit the limit as well.
+        """
+        requests, limits = base.requests | self.requests, base.limits | self.limits
+        for name in requests.keys() & limits.keys():
+            if amount(requests[name]) > amount(limits[name]):
+                chosen = limits if name in self.limits else requests
+                requests[name] = limits[name] = chosen[name]
+        return Resources(requests=requests, limits=limits)
 
 
 class Storage(Model):

@@ -52,7 +52,11 @@ class PoolRoleSpec(Model):
     """What a user may say of one compute role."""
 
     resources: Resources = Field(
-        default_factory=Resources, description="What its containers may use."
+        default_factory=Resources, description="What its main container may use."
+    )
+    sidecar_resources: Resources = Field(
+        default_factory=Resources,
+        description="What each other container of its pods may use, init containers included.",
     )
     image: str | None = Field(None, max_length=512, description="Image, in place of the default.")
 
@@ -103,6 +107,11 @@ class ComputePoolSpec(Model):
         Field(max_length=16, json_schema_extra={"x-stackroles-keys": "compute-roles"}),
     ] = Field(
         default_factory=dict, description="Compute roles, where they differ from their defaults."
+    )
+    default_resources: Resources = Field(
+        default_factory=Resources,
+        description="What each container of the pool may use where its role does not say it; the "
+        "CloudController's own default when left out.",
     )
     config: Annotated[
         dict[str, ConfigSections],

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from stackroles import naming
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.common import Resources
 from stackroles.config.cloud import Cloud
 from stackroles.roles.container import Container, Security
 from stackroles.workloads.manifests.container import build_container, build_resources
@@ -106,7 +107,7 @@ def build_cron_job(cloud: Cloud, parent: BackupParent, policy: BackupPolicySpec)
                 "activeDeadlineSeconds": MARK_SECONDS,
                 "template": {
                     "metadata": {"labels": parent.labels(MARK)},
-                    "spec": build_pod(cloud, (mark,), [], []),
+                    "spec": build_pod(cloud, (mark,), [], [], policy.resources),
                 },
             },
         },
@@ -126,13 +127,23 @@ def build_pod(
     containers: tuple[Container, ...],
     volumes: list[Manifest],
     mounts: list[Manifest],
+    resources: Resources,
 ) -> Manifest:
-    """Return a pod that runs all but the last container before it; the last has the mounts."""
+    """Return a pod that runs all but the last container before it; the last has the mounts.
+
+    Args:
+        cloud: the cloud whose backup it is.
+        containers: what runs, in this order.
+        volumes: the pod's volumes besides scratch space.
+        mounts: mounts of the last container.
+        resources: what the policy says of each container's requests and limits.
+    """
+    said = resources.over(cloud.spec.default_resources)
     built = [
         build_container(cloud, container, _NO_RENDERING, None)
         | {
             "image": cloud.image(container.image or IMAGE),
-            "resources": build_resources(container.resources),
+            "resources": build_resources(container.resources, said),
         }
         for container in containers
     ]

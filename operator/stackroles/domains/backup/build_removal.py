@@ -37,7 +37,8 @@ def build_removal(
     volumes = Volumes()
     volumes.add_agents(name, closure([PROGRAM], cloud.agents))
     volumes.add_repository(policy, policy_name)
-    pod = build_pod(cloud, (_main(parent, policy_name),), volumes.volumes, volumes.mounts)
+    main = _main(parent, policy_name)
+    pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, policy.resources)
     pod["containers"][0]["env"] += repository_environment(policy)
     repository = repository_id(parent.namespace, policy_name, policy)
     labels = parent.labels(REMOVAL) | {LABEL_REPOSITORY: repository}

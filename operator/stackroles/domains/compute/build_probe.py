@@ -31,7 +31,9 @@ def build_probe_job(pool: Pool, node: str, request: str) -> Manifest:
     annotations = {ANNOTATION_CONFIG_MAPS: ",".join(rendering.config_maps)}
     built = build_container(pool, container, rendering, None) | {
         "image": pool.image(container.image or role.image),
-        "resources": build_resources(container.resources),
+        "resources": build_resources(
+            container.resources, pool.settings(role.name).sidecar_resources
+        ),
     }
     spec = {
         **common_pod_fields(pool),

@@ -1,7 +1,7 @@
 """Containers: command, environment, probes, resources and security context."""
 
 from stackroles import naming
-from stackroles.api.v1alpha1.common import Resources
+from stackroles.api.v1alpha1.common import Resources, dump
 from stackroles.config.owner import Owner
 from stackroles.roles.container import (
     Amount,
@@ -109,7 +109,6 @@ def build_security_context(security: Security) -> Manifest:
     return context
 
 
-def build_resources(amount: Amount, said: Resources | None = None) -> Manifest:
+def build_resources(amount: Amount, said: Resources) -> Manifest:
     """Return requests and limits, the user's own values laid over the role's."""
-    requests, limits = amount.overlaid(said)
-    return {"requests": requests, "limits": limits}
+    return dump(amount.overlaid(said))

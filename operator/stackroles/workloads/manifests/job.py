@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stackroles import naming
+from stackroles.api.v1alpha1.common import Resources
 from stackroles.config.owner import Owner
 from stackroles.config.pool import Pool
 from stackroles.constants import ANNOTATION_CONFIG_HASH, ANNOTATION_CONFIG_MAPS
@@ -46,12 +47,14 @@ def build_job(owner: Owner, of: StepOf) -> Manifest:
     """Return the Job of a step: one container per task, all but the last before the main one.
 
     Its name holds the hash of its pod, so a step runs again when, and only when, what it would do
-    has changed; the completed Job is the record that it was done.
+    has changed; the completed Job is the record that it was done. What its containers may use is
+    none of what it does.
     """
     rendering = render_step(owner, of)
     labels = step_labels(owner, of.service, of.step.name)
-    spec = _pod_spec(owner, of, rendering)
-    name = naming.step_job(owner.name, of.service, of.step.name, [spec, rendering.files])
+    inputs = [_pod_spec(owner, of, rendering, Resources()), rendering.files]
+    name = naming.step_job(owner.name, of.service, of.step.name, inputs)
+    spec = _pod_spec(owner, of, rendering, owner.job_resources)
     annotations = {
         ANNOTATION_CONFIG_HASH: naming.digest(rendering.files),
         ANNOTATION_CONFIG_MAPS: ",".join(rendering.config_maps),
@@ -100,13 +103,15 @@ def _image(owner: Owner, of: StepOf) -> str:
     return owner.image(of.step.image, next((image for image in own if image), None))
 
 
-def _pod_spec(owner: Owner, of: StepOf, rendering: Rendering) -> dict[str, Any]:
+def _pod_spec(
+    owner: Owner, of: StepOf, rendering: Rendering, resources: Resources
+) -> dict[str, Any]:
     containers = _containers(of.step)
     built = [
         build_container(owner, container, rendering, None)
         | {
             "image": _image(owner, of),
-            "resources": build_resources(container.resources),
+            "resources": build_resources(container.resources, resources),
         }
         for container in containers
     ]

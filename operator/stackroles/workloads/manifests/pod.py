@@ -76,7 +76,9 @@ def _role_container(
     override = settings.image if container.image in (None, role.image) else None
     return build_container(owner, container, rendering, claim) | {
         "image": owner.image(container.image or role.image, override),
-        "resources": build_resources(container.resources, settings.resources if main else None),
+        "resources": build_resources(
+            container.resources, settings.resources if main else settings.sidecar_resources
+        ),
     }
 
 

@@ -1,9 +1,19 @@
+from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.common import Resources
+from stackroles.api.v1alpha1.compute import ComputePoolSpec
+from stackroles.config.cloud import Cloud
+from stackroles.config.pool import Pool
 from stackroles.constants import ANNOTATION_CONFIG_HASH
+from stackroles.domains.backup.build import BackupParent, build_cron_job
+from stackroles.domains.backup.build_job import Run, build_backup_job
+from stackroles.domains.backup.build_removal import build_removal
+from stackroles.domains.compute.build_probe import build_probe_job
 from stackroles.errors import SpecInvalid
 from stackroles.roles import registry
 from stackroles.roles.container import Amount
@@ -134,6 +144,93 @@ def test_a_limit_of_the_processor_is_no_less_than_its_request() -> None:
     said = Resources.model_validate({"limits": {"cpu": "5m"}})
     built = build_resources(Amount(), said)
     assert (built["requests"]["cpu"], built["limits"]["cpu"]) == ("5m", "5m")
+
+
+QUOTA = {"limits": {"cpu": "2"}}
+
+
+def pool_of(declared: Cloud, **spec: Any) -> Pool:
+    said = {"controller": "demo", "nodeSelector": {"a": "b"}, **spec}
+    parsed = ComputePoolSpec.model_validate(said)
+    return Pool(name="pool", namespace="ns", uid="u", spec=parsed, cloud=declared)
+
+
+def steps_of(declared: Cloud) -> list[Object]:
+    return [
+        build_step(declared, service, step)[-1]
+        for service in registry.SERVICES
+        for step in service.steps
+        if step.tasks
+    ]
+
+
+def backup_jobs(declared: Cloud) -> list[Object]:
+    """Return the Jobs of a run, of the removal of its set, and of the schedule."""
+    policy = BackupPolicySpec.model_validate(
+        {
+            "controller": "demo",
+            "schedule": "0 3 * * *",
+            "repository": {"volume": {"size": "1Gi"}},
+            "encryptionSecret": "key",
+        }
+    )
+    parent = BackupParent(
+        owner_kind="Backup", name="b", uid="u", namespace="ns", cloud_name=declared.name
+    )
+    run = Run(policy=policy, policy_name="p", source="http://m:1/backup", secrets=())
+    sources = replace(declared, agents=defaultdict(str))
+    return [
+        build_backup_job(sources, parent, run),
+        build_removal(sources, parent, "p", policy)[-1],
+        build_cron_job(declared, parent, policy)["spec"]["jobTemplate"],
+    ]
+
+
+def containers_of(item: Object) -> list[Object]:
+    pod = item["spec"]["template"]["spec"]
+    return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
+def test_one_field_gives_every_container_a_limit_that_a_quota_asks_for() -> None:
+    declared = cloud(defaultResources=QUOTA)
+    workloads = [
+        *(build_role(declared, role)[-1] for role in registry.CONTROLLER_ROLES),
+        *(build_role(pool_of(declared), role)[-1] for role in registry.COMPUTE_ROLES),
+        build_probe_job(pool_of(declared), "worker", "again"),
+        *steps_of(declared),
+        *backup_jobs(declared),
+    ]
+
+    found = [container for item in workloads for container in containers_of(item)]
+    assert len(found) >= 40
+    for container in found:
+        assert container["resources"]["limits"].keys() == {"cpu", "memory"}, container["name"]
+        assert container["resources"]["limits"]["cpu"] == "2"
+
+
+def test_what_is_said_of_a_role_wins_over_the_defaults() -> None:
+    said = {"resources": {"limits": {"cpu": "4"}}, "sidecarResources": {"requests": {"cpu": "3"}}}
+    pool = pool_of(cloud(defaultResources=QUOTA), roles={"openvswitch": said})
+
+    main, *others = containers_of(build_role(pool, registry.role("openvswitch"))[-1])
+
+    assert main["resources"]["limits"]["cpu"] == "4"
+    assert others
+    for container in others:
+        assert container["resources"]["limits"]["cpu"] == "3"
+        assert container["resources"]["requests"]["cpu"] == "3"
+
+
+def test_resources_of_jobs_run_no_step_again() -> None:
+    said = {"limits": {"cpu": "1"}, "requests": {"memory": "1Gi"}}
+    before = steps_of(cloud())
+    after = steps_of(cloud(jobResources=said, defaultResources=QUOTA))
+
+    assert [job["metadata"]["name"] for job in after] == [job["metadata"]["name"] for job in before]
+    for job in after:
+        for container in containers_of(job):
+            assert container["resources"]["limits"]["cpu"] == "1"
+            assert container["resources"]["requests"]["memory"] == "1Gi"
 
 
 def test_a_request_above_its_own_limit_is_told_with_its_place() -> None:
