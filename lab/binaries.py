@@ -28,6 +28,8 @@ TOOL_PACKAGES = {
     "coredns": ".",
     "local-path-provisioner": "github.com/rancher/local-path-provisioner",
 }
+TEST_PACKAGES = {"versitygw": "github.com/versity/versitygw/cmd/versitygw"}
+"""Programs that only tests use: built when one asks for them."""
 GO = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false"}
 ETCD_PACKAGES = ("etcd-server", "etcd-client")
 
@@ -62,7 +64,7 @@ def tool(paths: Paths, name: str) -> Path:
 
     def make(work: Path) -> None:
         command = ["go", "build", "-trimpath", "-ldflags", "-s -w"]
-        command += ["-o", str(work / name), TOOL_PACKAGES[name]]
+        command += ["-o", str(work / name), {**TOOL_PACKAGES, **TEST_PACKAGES}[name]]
         shell.logged(command, log(paths), env=GO, cwd=module)
 
     return _store(paths).obtain(name, digest({**tree(module), "go": _go_version()}), make)

@@ -273,11 +273,11 @@ class Restic:
 
 
 def _stalled(step: str, error: Stalled, process: ResticProcess) -> StepFailed:
-    said = f" restic: {process.errors[-600:]}" if process.errors else ""
+    said = f" restic: {process.complaint[:600]}" if process.complaint else ""
     return StepFailed(
         step,
-        f"the repository does not get on: {error}. See whether its server or volume answers, and "
-        f"whether this cluster reaches it.{said}",
+        f"the repository does not get on: {error}. See whether its server or volume answers, "
+        f"whether this cluster reaches it, and whether the keys are right.{said}",
         "RepositoryStalled",
     )
 

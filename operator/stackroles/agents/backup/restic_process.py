@@ -73,6 +73,7 @@ class ResticProcess:
         self._started = self._moved_at = time.monotonic()
         self._moved, self._checked_at = 0, 0.0
         self._failing: dict[str, float] = {}
+        self._retried = ""
         self._output, self._partial_line = bytearray(), b""
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self._open = [pipe for pipe in (self._process.stdout, self._process.stderr) if pipe]
@@ -84,6 +85,11 @@ class ResticProcess:
     def errors(self) -> str:
         """What restic wrote to its standard error last, as one line."""
         return " ".join(" ".join(self._lines).split())
+
+    @property
+    def complaint(self) -> str:
+        """What the repository failed with last, else what restic wrote last."""
+        return self._retried or self.errors
 
     def write(self, data: bytes) -> int:
         """Hand over all of `data`.
@@ -177,6 +183,7 @@ class ResticProcess:
             self._lines.append(line)
             if found := _RETRY.match(line):
                 self._failing.setdefault(found["operation"], time.monotonic())
+                self._retried = line
                 self._trouble(line)
             elif found := _RECOVERED.match(line):
                 self._failing.pop(found["operation"], None)

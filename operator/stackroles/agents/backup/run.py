@@ -10,6 +10,7 @@ operator: nothing in this pod needs a credential for the Kubernetes API.
 
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Mapping
@@ -215,6 +216,11 @@ def _stop(number: int, _: FrameType | None) -> NoReturn:
     )
 
 
+def _peak(whose: int) -> int:
+    """Return the most memory that this process, or the largest of its children, held, in MiB."""
+    return resource.getrusage(whose).ru_maxrss // 1024  # in KiB: getrusage(2)
+
+
 def main() -> int:
     """Run one backup; return 0 only for a verified set."""
     signal.signal(signal.SIGTERM, _stop)
@@ -226,6 +232,11 @@ def main() -> int:
     progress.start()
     result = run(work, restic)
     progress.stop()
+    print(
+        f"peak memory: {_peak(resource.RUSAGE_SELF)} MiB, "
+        f"of restic {_peak(resource.RUSAGE_CHILDREN)} MiB",
+        flush=True,
+    )
     Path(os.environ.get("BACKUP_RESULT", "/dev/termination-log")).write_text(
         result.text(), encoding="utf-8"
     )
