@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
-import select
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from lab import shell
 from lab.errors import LabError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from openstack.connection import Connection
 
 FORWARD_SECONDS = 30.0
+FORWARD_PAUSE = 0.05
+_SAID = 4096
 REQUEST_SECONDS = 60.0
 """How long one answer may take; a cold API on busy cores needs tens of seconds."""
 SERVICES: Mapping[str, tuple[str, str, int, str]] = {
@@ -86,33 +89,31 @@ def forward(kubectl: Kubectl, service: str, port: int) -> Iterator[int]:
     """
     command = [str(kubectl.program), "--kubeconfig", str(kubectl.kubeconfig)]
     command += ["-n", kubectl.namespace, "port-forward", f"service/{service}", f":{port}"]
-    process = subprocess.Popen(
-        command,
-        env=shell.environment(kubectl.env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        yield _opened(process, service)
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+    # A file, not a pipe: kubectl writes a line for each connection, which nobody reads later.
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command,
+            env=shell.environment(kubectl.env),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield _opened(process, log, service)
+        finally:
+            process.terminate()
+            process.wait()
 
 
-def _opened(process: subprocess.Popen[bytes], service: str) -> int:
+def _opened(process: subprocess.Popen[bytes], log: IO[bytes], service: str) -> int:
     """Return the local port that kubectl names."""
-    if process.stdout is None:
-        raise LabError(f"the forward to {service} has no output")
-    said, deadline = b"", time.monotonic() + FORWARD_SECONDS
-    while not (found := re.search(rb"Forwarding from 127\.0\.0\.1:(\d+) ", said)):
-        left = deadline - time.monotonic()
-        readable = left > 0 and select.select([process.stdout], [], [], left)[0]
-        chunk = process.stdout.read1(4096) if readable else b""  # type: ignore[attr-defined]
-        if not chunk:
+    deadline = time.monotonic() + FORWARD_SECONDS
+    while True:
+        ended = process.poll() is not None or time.monotonic() > deadline
+        said = os.pread(log.fileno(), _SAID, 0)
+        if found := re.search(rb"Forwarding from 127\.0\.0\.1:(\d+) ", said):
+            return int(found[1])
+        if ended:
             detail = said.decode(errors="replace").strip()
             raise LabError(f"kubectl did not forward to service {service}", detail=detail)
-        said += chunk
-    return int(found[1])
+        time.sleep(FORWARD_PAUSE)

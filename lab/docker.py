@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -155,22 +154,7 @@ def bootstrap(
     if packages:
         command.append(f"--include={','.join(packages)}")
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as sink:
-        maker = subprocess.Popen(
-            [*command, suite, "-", uri],
-            stdout=subprocess.PIPE,
-            stderr=sink,
-            env=shell.environment(),
-        )
-        taker = subprocess.run(
-            ["docker", "import", "-", tag],
-            stdin=maker.stdout,
-            stdout=sink,
-            stderr=sink,
-            env=shell.environment(engine.env),
-            check=False,
-        )
-        made = maker.wait()
-    if made or taker.returncode:
+    maker, taker = [*command, suite, "-", uri], ["docker", "import", "-", tag]
+    if not shell.piped(maker, taker, log, env=engine.env):
         shell.succeeds(["docker", "image", "rm", tag], env=engine.env)
         raise LabError(f"making {tag} from Debian's {suite} packages failed", remedy=f"read {log}")

@@ -110,6 +110,38 @@ def logged(
         )
 
 
+def piped(
+    first: Sequence[str | Path],
+    second: Sequence[str | Path],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+) -> bool:
+    """Run two commands, the first's output as the second's input; say whether both succeeded.
+
+    What else they write is appended to ``log``.
+    """
+    with log.open("ab") as sink:
+        source = subprocess.Popen(
+            [str(part) for part in first],
+            stdout=subprocess.PIPE,
+            stderr=sink,
+            env=environment(env),
+        )
+        done = subprocess.run(
+            [str(part) for part in second],
+            stdin=source.stdout,
+            stdout=sink,
+            stderr=sink,
+            env=environment(env),
+            check=False,
+        )
+        # With our end open the first would wait for ever where the second ended before it.
+        if source.stdout is not None:
+            source.stdout.close()
+        return source.wait() == 0 and done.returncode == 0
+
+
 def succeeds(
     command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, timeout: float = 30
 ) -> bool:

@@ -126,16 +126,11 @@ def _fill(
     ]
     command += ["--env", f"IMPORT={'yes' if add else ''}"]
     command += ["--entrypoint", "sh", runtime, "-c", FILL, "fill", *remove]
-    with log.open("ab") as sink:
-        if not add:
+    if add:
+        unpacked = shell.piped(["docker", "save", *add], command, log, env=engine.env)
+    else:
+        with log.open("ab") as sink:
             done = subprocess.run(command, stdout=sink, stderr=sink, env=env, check=False)
-            failed = done.returncode != 0
-        else:
-            save = ["docker", "save", *add]
-            source = subprocess.Popen(save, stdout=subprocess.PIPE, stderr=sink, env=env)
-            taker = subprocess.run(
-                command, stdin=source.stdout, stdout=sink, stderr=sink, env=env, check=False
-            )
-            failed = source.wait() != 0 or taker.returncode != 0
-    if failed:
+        unpacked = done.returncode == 0
+    if not unpacked:
         raise LabError("the images could not be unpacked for the nodes", remedy=f"read {log}")
