@@ -35,6 +35,7 @@ async def context(plane: ControlPlane) -> AsyncIterator[Context]:
     yield Context(
         cluster=Cluster(client, Cache(), lambda: 10.0, now=lambda: datetime.now(UTC)),
         poller=None,  # type: ignore[arg-type]
+        tasks=None,  # type: ignore[arg-type]
         clock=SystemClock(),
         random=Random(1),
         settings=Settings(),

@@ -214,6 +214,7 @@ async def backup_world() -> AsyncIterator[World]:
         context = Context(
             cluster=cluster,
             poller=polls,
+            tasks=polls,
             clock=clock,
             random=Random(7),
             settings=Settings(image_registry="r"),

@@ -282,6 +282,7 @@ async def pool_world() -> AsyncIterator[World]:
         context = Context(
             cluster=cluster,
             poller=polls,
+            tasks=polls,
             clock=clock,
             random=Random(7),
             settings=Settings(image_registry="r"),

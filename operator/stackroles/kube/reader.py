@@ -40,6 +40,10 @@ class Reader:
         """Return watched objects (trimmed) of a kind, by namespace ("" for all) and labels."""
         return self.cache.list(kind, namespace, labels)
 
+    def naming(self, kind: str, namespace: str, field: str, name: str) -> Objects:
+        """Return the resources of ours whose `spec.<field>` names an object of their namespace."""
+        return self.cache.naming(kind, namespace, field, name)
+
     def owned(self, owner: Object, kind: str = "") -> Objects:
         """Return watched objects (trimmed) with an owner reference to `owner`."""
         return self.cache.owned(uid_of(owner), kind)

@@ -118,6 +118,8 @@ class Context:
     Attributes:
         cluster: the Kubernetes API.
         poller: answers of what cannot be watched.
+        tasks: what changes something outside of Kubernetes, repeated until it is done; used as the
+            poller is.
         clock: time.
         random: randomness, also for passwords (a SystemRandom in production).
         settings: the operator's settings (main's Settings).
@@ -130,6 +132,7 @@ class Context:
 
     cluster: Cluster
     poller: Poller
+    tasks: Poller
     clock: Clock
     random: Random
     settings: Any
@@ -154,9 +157,14 @@ class Context:
         if self.parts.update(ref, found):
             self.enqueue(ref.whole)
 
+    def rest(self, ref: ObjectRef) -> None:
+        """Stop the polls and tasks of a resource that is not acted upon."""
+        self.poller.forget(f"{ref}/")
+        self.tasks.forget(f"{ref}/")
+
     def forget(self, ref: ObjectRef) -> None:
         """Drop what goes on for a resource that is gone: its polls, its connection."""
-        self.poller.forget(f"{ref}/")
+        self.rest(ref)
         self.parts.forget(ref)
         if ref.kind == "CloudController":
             self.openstack.forget(ref.namespace, ref.name)

@@ -51,7 +51,7 @@ class Breaker:
 
 
 @dataclass
-class _Poll:
+class Poll:
     """One thing that is polled."""
 
     name: str
@@ -78,7 +78,7 @@ class Poller:
         self._enqueue = enqueue
         self._monotonic = monotonic
         self._limit = asyncio.Semaphore(parallel)
-        self._polls: dict[str, _Poll] = {}
+        self._polls: dict[str, Poll] = {}
         self._breakers: dict[str, Breaker] = {}
 
     def ensure(
@@ -94,7 +94,7 @@ class Poller:
         """Poll `call` under `name` from now on; see reconcile.context.Poller."""
         poll = self._polls.get(name)
         if poll is None:
-            poll = _Poll(name, call, interval, deadline, notify, target or name)
+            poll = Poll(name, call, interval, deadline, notify, target or name)
             self._polls[name] = poll
             # A context of its own: it must not pass for the pass that happened to begin it.
             poll.task = asyncio.create_task(
@@ -134,14 +134,15 @@ class Poller:
         self.forget("")
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, poll: _Poll) -> None:
+    async def _run(self, poll: Poll) -> None:
         with structlog.contextvars.bound_contextvars(resource=str(poll.notify), poll=poll.name):
             while True:
                 # Before the call: whoever asks during it wants to know what is true after it.
                 poll.poked.clear()
                 wait = self._breaker(poll).wait(self._monotonic())
                 if wait <= 0:
-                    await self._observe(poll)
+                    if self._may_call(poll):
+                        await self._observe(poll)
                     wait = max(poll.interval, self._breaker(poll).wait(self._monotonic()))
                 try:
                     async with asyncio.timeout(wait):
@@ -149,7 +150,11 @@ class Poller:
                 except TimeoutError:
                     pass
 
-    async def _observe(self, poll: _Poll) -> None:
+    def _may_call(self, _: Poll) -> bool:
+        """Tell whether the call may be made now; one that only reads always may."""
+        return True
+
+    async def _observe(self, poll: Poll) -> None:
         """Make the call once, keep its result and enqueue on a difference."""
         before, breaker = poll.seen, self._breaker(poll)
         value, error = (before.value if before else None), ""
@@ -176,5 +181,5 @@ class Poller:
         if before is None or before.value != value or bool(before.error) != bool(error):
             self._enqueue(poll.notify)
 
-    def _breaker(self, poll: _Poll) -> Breaker:
+    def _breaker(self, poll: Poll) -> Breaker:
         return self._breakers.setdefault(poll.target, Breaker())

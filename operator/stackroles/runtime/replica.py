@@ -30,6 +30,7 @@ from stackroles.runtime.poller import Poller
 from stackroles.runtime.queue import WorkQueue
 from stackroles.runtime.resync import Resync
 from stackroles.runtime.router import Feed, Watchers
+from stackroles.runtime.tasks import Tasks
 from stackroles.runtime.watch import run_watches
 from stackroles.settings import Settings
 
@@ -101,11 +102,15 @@ class Operator:
         )
         self.feed = Feed(self.cluster, self.queue, watchers, reconcilers)
         self.poller = Poller(self.queue.add, time.monotonic)
+        self.tasks = Tasks(
+            self.queue.add, time.monotonic, is_active=self._is_active, fence=self.leadership.fence
+        )
         self.clouds = Clouds(self.leadership.fence)
         self.reach = Reach(settings.namespaces)
         self.context = Context(
             cluster=self.cluster,
             poller=self.poller,
+            tasks=self.tasks,
             clock=self.clock,
             random=random.SystemRandom(),
             settings=settings,
@@ -140,6 +145,13 @@ class Operator:
     def enqueue(self, ref: Key, delay: float = 0.0) -> None:
         """Reconcile a resource after `delay` seconds."""
         self.queue.add_after(ref, delay)
+
+    def _is_active(self, ref: Key) -> bool:
+        found = self.cluster.get(ref.kind, ref.namespace, ref.name)
+        if found is None:
+            return False
+        suspended = (found.get("spec") or {}).get("suspend")
+        return not suspended or bool(found["metadata"].get("deletionTimestamp"))
 
     def vitals(self) -> health.Vitals:
         """Return what health is judged by, now."""
@@ -180,6 +192,7 @@ class Operator:
             # The Lease goes back when no write can follow, also from a thread, and kopf, which
             # cancels every younger task of this process, ends last.
             await _end(parts["work"], parts["elect"])
+            await self.tasks.stop()
             await self.poller.stop()
             if await self.clouds.drain(_DRAIN_SECONDS):
                 await self.elector.release()

@@ -49,6 +49,7 @@ class Bench:
         context = Context(
             cluster=cluster,
             poller=self,  # type: ignore[arg-type]
+            tasks=self,  # type: ignore[arg-type]
             clock=SystemClock(),
             random=Random(1),
             settings=None,

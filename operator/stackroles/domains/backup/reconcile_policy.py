@@ -161,11 +161,7 @@ async def _write(
 ) -> None:
     name, namespace = resource["metadata"]["name"], resource["metadata"]["namespace"]
     generation, now = _generation(resource), context.clock.now()
-    backups = [
-        backup
-        for backup in context.cluster.list("Backup", namespace)
-        if backup["spec"]["policy"] == name
-    ]
+    backups = context.cluster.naming("Backup", namespace, "policy", name)
     last, update = _last_runs(backups)
     last = overdue(due) if due else last
     progressing = volume or Finding(Reason.ROLLOUT_COMPLETE)

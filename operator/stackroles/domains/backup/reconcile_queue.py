@@ -56,9 +56,8 @@ def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> 
         return writer
     waiting = [
         past_run(backup).age
-        for backup in context.cluster.list("Backup", metadata["namespace"])
-        if backup["spec"]["policy"] == policy_name
-        and not is_finished(backup.get("status", {}))
+        for backup in context.cluster.naming("Backup", metadata["namespace"], "policy", policy_name)
+        if not is_finished(backup.get("status", {}))
         and not backup["metadata"].get("deletionTimestamp")
     ]
     first = min(waiting, default=past_run(resource).age)[1]
@@ -68,9 +67,7 @@ def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> 
 def runs_of_policy(context: Context, namespace: str, policy: str) -> tuple[Past, ...]:
     """Return all runs of a policy as retention looks at them."""
     return tuple(
-        past_run(backup)
-        for backup in context.cluster.list("Backup", namespace)
-        if backup["spec"]["policy"] == policy
+        past_run(backup) for backup in context.cluster.naming("Backup", namespace, "policy", policy)
     )
 
 

@@ -76,7 +76,7 @@ async def reconcile_cloud_controller(context: Context, resource: Object) -> None
             return
     cloud = cloud_of(context, resource)
     if cloud.spec.suspend:
-        context.poller.forget(f"{ref_of(resource)}/")  # some polls write
+        context.rest(ref_of(resource))
         words = "Nothing is changed while spec.suspend is true; what runs keeps running."
         await refuse(context, resource, blocked or Finding(Reason.SUSPENDED, words))
         return

@@ -72,7 +72,7 @@ def watch_apis(
         state = next_state(seen.value if seen else None, answers)
         if any(f.count < FAILURES_REPORTED for f in state.failures.values()):
             # keystone's content may be what is wrong: it is put right at once, not in ten minutes.
-            context.poller.refresh(f"{ref}/{keystone.CATALOGUE}")
+            context.tasks.refresh(f"{ref}/{keystone.CATALOGUE}")
         return state
 
     seen = context.poller.latest(name)

@@ -1,5 +1,6 @@
 """Bootstrap steps: their Jobs, and those the operator does itself through the clouds' APIs."""
 
+import asyncio
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -56,6 +57,7 @@ class Steps:
 
     async def listen(self, now: datetime) -> None:
         """Read the end of the logs of steps that run for long, or failed without last words."""
+        wanted: dict[str, str] = {}
         for service in self._services:
             for step in service.steps:
                 job, pods = self._job(service, step).seen() if step.tasks else (None, [])
@@ -64,8 +66,10 @@ class Steps:
                 for pod in pods:
                     container = log_wanted(pod, now)
                     if container is not None:
-                        said = await self._read_log(pod["metadata"]["name"], container)
-                        self._logs[pod["metadata"]["name"]] = said
+                        wanted[pod["metadata"]["name"]] = container
+        # Side by side: a kubelet that is gone lets each of its pods wait for the whole time-out.
+        texts = await asyncio.gather(*(self._read_log(*pod) for pod in wanted.items()))
+        self._logs.update(zip(wanted, texts, strict=True))
 
     async def _read_log(self, pod: str, container: str) -> str:
         try:
@@ -151,7 +155,7 @@ class Steps:
                     )
 
     def _run_own(self, service: ServiceDefinition, step: Step, credentials: Credentials) -> None:
-        """Have the poller do the operator's own step again and again: users and the catalogue."""
+        """Do the operator's own step again and again: users and the catalogue."""
         name, values = self._poll_name(service, step), credentials.values
         admin = administrator(self._cloud, values[ADMIN][ADMIN_PASSWORD])
         passwords = {s.name: values[s.name][SERVICE_PASSWORD] for s in self._services if s.identity}
@@ -167,9 +171,9 @@ class Steps:
                 log.info("Changed keystone", changes=changes)
             return verifies
 
-        latest = self._context.poller.latest(name)
+        latest = self._context.tasks.latest(name)
         verified = latest is not None and latest.value == verifies and not latest.error
-        self._context.poller.ensure(
+        self._context.tasks.ensure(
             name,
             ensure,
             interval=_AFTERWARDS if verified else _UNTIL_DONE,
@@ -207,7 +211,7 @@ class Steps:
         self, service: ServiceDefinition, step: Step, before: frozenset[str]
     ) -> StepState:
         node = _node(service, step)
-        latest = self._context.poller.latest(self._poll_name(service, step))
+        latest = self._context.tasks.latest(self._poll_name(service, step))
         if latest is None:
             return StepState(node=node, done=node in before)
         done = latest.value is not None and latest.value[0] == self._inputs()

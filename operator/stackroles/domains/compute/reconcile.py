@@ -73,7 +73,7 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
         return
     spec = parse_spec(ComputePoolSpec, resource)
     if controller is None or (spec.suspend and not deleting):
-        context.poller.forget(f"{ref_of(resource)}/")  # some polls write
+        context.rest(ref_of(resource))
         words = "Nothing is changed while spec.suspend is true; what runs keeps running."
         suspended = Finding(Reason.SUSPENDED, words) if spec.suspend else None
         await refuse(context, resource, suspended or missing_controller(name, namespace))

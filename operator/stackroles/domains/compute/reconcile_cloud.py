@@ -138,7 +138,7 @@ class PoolCloud:
         zone, hosts = self._pool.spec.availability_zone, tuple(sorted(names))
         name, result = f"{self._ref}/zone", (zone, *hosts)
         if (zone or former) is None or not hosts:
-            self._context.poller.forget(name)
+            self._context.tasks.forget(name)
             return None, False
 
         async def keep() -> tuple[str | None, ...]:
@@ -147,9 +147,9 @@ class PoolCloud:
                 log.info("Changed the zone", changes=changes)
             return result
 
-        seen = self._context.poller.latest(name)
+        seen = self._context.tasks.latest(name)
         done = seen is not None and seen.value == result and not seen.error
-        self._context.poller.ensure(
+        self._context.tasks.ensure(
             name,
             keep,
             interval=_ZONE_SETTLED if done else _SOON,

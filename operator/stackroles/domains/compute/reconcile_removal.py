@@ -165,7 +165,7 @@ def _watch(
         found = await access.call(
             "Closing compute hosts", close_hosts, wanted, disabled_reason(pool)
         )
-        before = context.poller.latest(poll)
+        before = context.tasks.latest(poll)
         again = before is not None and before.value is not None and not before.error
         empty = frozenset(name for name, occupancy in found.items() if occupancy.empty)
         return Occupation(
@@ -174,7 +174,7 @@ def _watch(
             free=empty & before.value.empty if before is not None and again else frozenset(),
         )
 
-    context.poller.ensure(
+    context.tasks.ensure(
         poll,
         observe,
         interval=_INTERVAL,
@@ -182,12 +182,12 @@ def _watch(
         notify=ref_of(resource),
         target=f"{pool.cloud.uid}/compute",
     )
-    return context.poller.latest(poll)
+    return context.tasks.latest(poll)
 
 
 def cancel(context: Context, resource: Object) -> None:
     """Forget what was seen of hosts that were to leave: none is, or one stays after all."""
-    context.poller.forget(_poll(resource))
+    context.tasks.forget(_poll(resource))
 
 
 def _poll(resource: Object) -> str:

@@ -159,6 +159,7 @@ async def _world() -> AsyncIterator[World]:
         context = Context(
             cluster=cluster,
             poller=polls,
+            tasks=polls,
             clock=clock,
             random=Random(7),
             settings=Settings(image_registry="r"),

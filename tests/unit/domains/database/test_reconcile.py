@@ -176,6 +176,7 @@ async def running() -> AsyncIterator[World]:
         context = Context(
             cluster=cluster,
             poller=polls,
+            tasks=polls,
             clock=clock,
             random=Random(1),
             settings=None,
