@@ -105,7 +105,7 @@ def check_unprivileged(context: Object) -> None:
 
 def declared() -> dict[tuple[str, str], Container]:
     """Return role and container -> what the project says of it."""
-    roles = (*registry.CONTROLLER_ROLES, *registry.COMPUTE_ROLES)
+    roles = registry.ROLES
     return {
         (role.name, container.name): container
         for role in roles

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from stackroles import naming
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSpec
 from stackroles.api.v1alpha1.common import Resources
+from stackroles.config.endpoint import HTTP, Endpoint
 from stackroles.config.layers import Layer, user_options
 from stackroles.config.owner import RoleSettings
 
@@ -81,6 +82,10 @@ class Cloud:
     def host(self, role: str) -> str:
         """Return the DNS name of a role's Service."""
         return naming.service_host(self.workload(role), self.namespace)
+
+    def endpoint(self, role: str, port: int) -> Endpoint:
+        """Return where a role's Service answers over HTTP."""
+        return Endpoint(HTTP, self.host(role), port)
 
     def members(self, role: str) -> tuple[str, ...]:
         """Return the stable DNS names of a StatefulSet role's pods, by ordinal."""

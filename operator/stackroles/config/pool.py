@@ -1,9 +1,8 @@
 """One pool of compute nodes with its cloud: what its roles and builders read."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from stackroles import naming
 from stackroles.api.v1alpha1.common import Resources, Toleration
@@ -130,13 +129,3 @@ class Pool:
             "virtType": self.spec.virt_type.value,
         }
         return json.dumps({name: known[name] for name in names}, indent=1)
-
-
-def pool_files(
-    files: Callable[[Pool], Mapping[str, str]],
-) -> Callable[[Cloud], Mapping[str, str]]:
-    """Return files rendered from a pool in the type of RoleDefinition.files.
-
-    Roles of pools are only ever rendered for their pool, which is what builders hand over.
-    """
-    return cast("Callable[[Cloud], Mapping[str, str]]", files)

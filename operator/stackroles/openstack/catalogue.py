@@ -60,7 +60,7 @@ def wanted(
             Entry(
                 type=c.type,
                 name=c.name,
-                url=f"http://{cloud.host(c.role)}:{c.port}{c.path}",
+                url=cloud.endpoint(c.role, c.port).url(c.path),
             )
             for c in (service.catalogue for service in known)
             if c

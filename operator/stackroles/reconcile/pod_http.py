@@ -7,14 +7,15 @@ from typing import Any, Final
 
 import aiohttp
 
+from stackroles.config.endpoint import HTTP, Endpoint
+
 _SECONDS: Final = 1.0
 _LARGEST: Final = 65536
 
 
 def url_of(address: str, port: int, path: str) -> str:
     """Return the URL of a path at a pod's address."""
-    host = f"[{address}]" if ":" in address else address
-    return f"http://{host}:{port}{path}"
+    return Endpoint(HTTP, address, port).url(path)
 
 
 async def get_all(urls: Mapping[str, str]) -> dict[str, Any]:

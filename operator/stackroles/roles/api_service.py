@@ -74,7 +74,7 @@ class ApiService:
         """Places to write."""
         return common.scratch(*self.scratch)
 
-    def role_files(self, role: str, extra: Sections | None = None) -> Files:
+    def role_files(self, role: str, extra: Sections | None = None) -> Files[Cloud]:
         """Return how the files of a role without a WSGI server are rendered.
 
         Args:
@@ -93,7 +93,7 @@ class ApiService:
 
         return files
 
-    def api_files(self, role: str, module: str, port: int, **extra: str | int) -> Files:
+    def api_files(self, role: str, module: str, port: int, **extra: str | int) -> Files[Cloud]:
         """Return how the files of a role under the WSGI server are rendered.
 
         Args:
@@ -116,7 +116,7 @@ class ApiService:
 
     def api(
         self,
-        files: Files,
+        files: Files[Cloud],
         *,
         port: int,
         role: str = "",
@@ -126,7 +126,7 @@ class ApiService:
         needs: tuple[str, ...] = (),
         resources: Amount,
         backup: str,
-    ) -> RoleDefinition:
+    ) -> RoleDefinition[Cloud]:
         """Return the role of an API; what is unusual about it is for `dataclasses.replace`.
 
         Args:
@@ -179,7 +179,7 @@ class ApiService:
         env: tuple[Variable, ...] = (),
         resources: Amount,
         extra: Sections | None = None,
-    ) -> RoleDefinition:
+    ) -> RoleDefinition[Cloud]:
         """Return the role of a process of its own, a Deployment unless it is replaced.
 
         Args:
@@ -239,7 +239,7 @@ class ApiService:
             mounts=(FileMount(), *mounts, *self.writable),
         )
 
-    def setup(self, *tasks: Task, files: Files | None = None) -> Step:
+    def setup(self, *tasks: Task, files: Files[Cloud] | None = None) -> Step[Cloud]:
         """Return the step that makes the service's tables and whatever else it begins with."""
         return Step(
             name="setup",
@@ -251,7 +251,7 @@ class ApiService:
             advice=f"check that the database answers and lets the user {self.name} in",
         )
 
-    def definition(self, catalogue: Catalogue, *steps: Step) -> ServiceDefinition:
+    def definition(self, catalogue: Catalogue, *steps: Step[Cloud]) -> ServiceDefinition:
         """Return the service: a user in keystone, accounts, the key of its token cache, steps."""
         return ServiceDefinition(
             name=self.name,

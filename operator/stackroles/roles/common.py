@@ -34,7 +34,7 @@ def database_url(cloud: Cloud, user: str, password: str, database: str) -> str:
 
     The port is explicit because nova fills templates of cell URLs from this one.
     """
-    host = f"{cloud.host('haproxy')}:{DATABASE_PORT}"
+    host = cloud.endpoint("haproxy", DATABASE_PORT).address
     return f"mysql+pymysql://{user}:{quote(password, safe='')}@{host}/{database}"
 
 
@@ -56,7 +56,7 @@ def broker_files(cloud: Cloud) -> dict[str, str]:
 
 def identity_url(cloud: Cloud) -> str:
     """Return keystone's URL inside the cluster."""
-    return f"http://{cloud.host('keystone')}:{IDENTITY_PORT}"
+    return cloud.endpoint("keystone", IDENTITY_PORT).url()
 
 
 def logging() -> Sections:

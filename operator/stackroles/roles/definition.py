@@ -8,15 +8,21 @@ set-up steps (nova). Bring-up is a graph over the names of roles ("mariadb") and
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
 
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Spelling, dashes
+from stackroles.config.owner import Owner
 from stackroles.roles.allowed_sections import NOTHING, AllowedSections
 from stackroles.roles.container import Amount, Container, Mount, Security, Variable
 
-Files = Callable[[Cloud], Mapping[str, str]]
+OwnerT = TypeVar("OwnerT", bound=Owner, default=Any)
+Files = Callable[[OwnerT], Mapping[str, str]]
+"""Renders path -> content from the resource that has the role: a Cloud or a Pool."""
 
 
 class Workload(StrEnum):
@@ -36,7 +42,7 @@ class DataVolume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoleDefinition:
+class RoleDefinition(Generic[OwnerT]):
     """One role: everything builders need to run it.
 
     Attributes:
@@ -48,7 +54,7 @@ class RoleDefinition:
         odd: a quorum role, whose number of members must be odd.
         minimum_ready: members that satisfy those who need this role; None means all.
         needs: roles and steps that must be done before it is first started.
-        files: renders path -> content from the cloud.
+        files: renders path -> content from the cloud or the pool.
         options: sections of `spec.config` it takes; others are refused.
         spelling: which spellings of an option are one to its program.
         parallel: start and stop all members at once (StatefulSet).
@@ -78,7 +84,7 @@ class RoleDefinition:
     odd: bool = False
     minimum_ready: int | None = None
     needs: tuple[str, ...] = ()
-    files: Files | None = None
+    files: Files[OwnerT] | None = None
     options: AllowedSections = NOTHING
     spelling: Spelling = dashes
     init: tuple[Container, ...] = ()
@@ -111,7 +117,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Generic[OwnerT]):
     """One-shot work of a service, as a Job named by the hash of its inputs.
 
     Attributes:
@@ -131,7 +137,7 @@ class Step:
     tasks: tuple[Task, ...]
     image: str
     security: Security
-    files: Files | None = None
+    files: Files[OwnerT] | None = None
     needs: tuple[str, ...] = ()
     deadline: int = 600
     retries: int = 6
@@ -201,7 +207,7 @@ class ServiceDefinition:
     keyrings: tuple[str, ...] = ()
     external: tuple[str, ...] = ()
     external_for: Callable[[CloudControllerSpec], bool] | None = None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step[Cloud], ...] = ()
 
     @property
     def has_credentials(self) -> bool:

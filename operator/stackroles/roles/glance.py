@@ -6,6 +6,7 @@ from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud
+from stackroles.config.endpoint import HTTP, Endpoint
 from stackroles.config.layers import Sections, merge, user_options
 from stackroles.errors import SpecInvalid
 from stackroles.roles import common
@@ -36,7 +37,7 @@ _STORE_ENV = (
 # What is staged on one member for an import is fetched from there by the others.
 _SELF = (
     FieldEnv("POD_IP", "status.podIP"),
-    Env("OS_DEFAULT__WORKER_SELF_REFERENCE_URL", f"http://$(POD_IP):{PORT}"),
+    Env("OS_DEFAULT__WORKER_SELF_REFERENCE_URL", Endpoint(HTTP, "$(POD_IP)", PORT).url()),
 )
 
 

@@ -168,7 +168,7 @@ def _members(cloud: Cloud, role: str) -> list[tuple[str, str]]:
     return [(host.partition(".")[0], host) for host in cloud.qualified_members(role)]
 
 
-HAPROXY = RoleDefinition(
+HAPROXY: RoleDefinition[Cloud] = RoleDefinition(
     name=NAME,
     service=NAME,
     image=NAME,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stackroles.config.pool import Pool, pool_files
+from stackroles.config.pool import Pool
 from stackroles.roles import compute
 from stackroles.roles.container import (
     Amount,
@@ -21,12 +21,12 @@ def files(pool: Pool) -> Mapping[str, str]:
     return compute.settings_files(pool, "cloud")
 
 
-LIBVIRT = RoleDefinition(
+LIBVIRT: RoleDefinition[Pool] = RoleDefinition(
     name="libvirt",
     service="nova",
     image="libvirt",
     workload=Workload.DAEMON_SET,
-    files=pool_files(files),
+    files=files,
     host_network=True,
     # QEMU's processes are the node's: a pod that comes back must see them.
     host_pid=True,

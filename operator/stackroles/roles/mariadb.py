@@ -189,7 +189,7 @@ def password_variable(service: str) -> str:
     return f"DATABASE_PASSWORD_{service.upper().replace('-', '_')}"
 
 
-def accounts_step(services: Iterable[ServiceDefinition]) -> Step:
+def accounts_step(services: Iterable[ServiceDefinition]) -> Step[Cloud]:
     """Return the step that makes every service's databases and account.
 
     Args:
@@ -225,7 +225,7 @@ def accounts_step(services: Iterable[ServiceDefinition]) -> Step:
     )
 
 
-MARIADB = RoleDefinition(
+MARIADB: RoleDefinition[Cloud] = RoleDefinition(
     name=NAME,
     service=NAME,
     image=NAME,

@@ -68,7 +68,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
 
 
 # A StatefulSet: clients hash keys over one ordered list of names.
-MEMCACHED = RoleDefinition(
+MEMCACHED: RoleDefinition[Cloud] = RoleDefinition(
     name=NAME,
     service=NAME,
     image=NAME,

@@ -89,7 +89,7 @@ NEUTRON_API = _SERVICE.api(
 )
 
 
-def _worker_role(name: str, program: str, readiness: Probe, because: str) -> RoleDefinition:
+def _worker_role(name: str, program: str, readiness: Probe, because: str) -> RoleDefinition[Cloud]:
     role = _SERVICE.process(
         name,
         program,

@@ -1,6 +1,7 @@
 """The node's agent: reports guests, failed builds and the data plane of a compute node."""
 
 from stackroles.agents.compute.node_protocol import PORT
+from stackroles.config.pool import Pool
 from stackroles.roles import compute
 from stackroles.roles.container import (
     AGENT_PATH,
@@ -16,7 +17,7 @@ from stackroles.roles.definition import RoleDefinition, Workload
 
 _REPORT = "/report"
 
-NODE_AGENT = RoleDefinition(
+NODE_AGENT: RoleDefinition[Pool] = RoleDefinition(
     name="node-agent",
     service="nova",
     # It asks libvirt and Open vSwitch with their own clients.

@@ -121,7 +121,7 @@ exec nova-manage cell_v2 update_cell --cell_uuid "$uuid" {cell}
     return {**_SERVICE.setup_files(cloud), _CELLS: script}
 
 
-def _api_role(name: str, module: str, port: int, memory: str) -> RoleDefinition:
+def _api_role(name: str, module: str, port: int, memory: str) -> RoleDefinition[Cloud]:
     return _SERVICE.api(
         _SERVICE.api_files(name, module, port),
         port=port,
@@ -135,7 +135,7 @@ def _api_role(name: str, module: str, port: int, memory: str) -> RoleDefinition:
     )
 
 
-def _worker_role(name: str) -> RoleDefinition:
+def _worker_role(name: str) -> RoleDefinition[Cloud]:
     role = _SERVICE.process(
         name,
         name,

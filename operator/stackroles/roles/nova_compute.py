@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from stackroles.config import oslo
 from stackroles.config.layers import Sections
-from stackroles.config.pool import Pool, pool_files
+from stackroles.config.pool import Pool
 from stackroles.roles import common, compute, nova, resolvers
 from stackroles.roles.allowed_sections import NO_WSGI
 from stackroles.roles.container import (
@@ -72,7 +72,7 @@ def files(pool: Pool) -> Mapping[str, str]:
     cloud = pool.cloud
     # The container is root already: helpers start without sudo.
     helper = {"helper_command": f"privsep-helper --config-file {_CONFIG}"}
-    console = f"http://{cloud.host('nova-novncproxy')}:{nova.CONSOLE_PORT}/vnc_lite.html"
+    console = cloud.endpoint("nova-novncproxy", nova.CONSOLE_PORT).url("/vnc_lite.html")
     options: Sections = {
         "DEFAULT": {
             "compute_driver": "libvirt.LibvirtDriver",
@@ -106,12 +106,12 @@ def files(pool: Pool) -> Mapping[str, str]:
     }
 
 
-NOVA_COMPUTE = RoleDefinition(
+NOVA_COMPUTE: RoleDefinition[Pool] = RoleDefinition(
     name="nova-compute",
     service="nova",
     image="nova-compute",
     workload=Workload.DAEMON_SET,
-    files=pool_files(files),
+    files=files,
     options=NO_WSGI,
     host_network=True,
     grace_period=75,
@@ -150,7 +150,7 @@ NOVA_COMPUTE = RoleDefinition(
 )
 
 
-def discovery(hosts: str) -> Step:
+def discovery(hosts: str) -> Step[Pool]:
     """Return the step that maps new hosts into cell1.
 
     `--by-service` also finds a host that was removed and came back, which the default leaves out.
@@ -166,7 +166,7 @@ def discovery(hosts: str) -> Step:
         name="discover",
         image="nova",
         security=Security(user=nova.USER),
-        files=pool_files(step_files),
+        files=step_files,
         tasks=(
             Task(
                 name="discover-hosts",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stackroles.config.pool import Pool, pool_files
+from stackroles.config.pool import Pool
 from stackroles.roles import compute
 from stackroles.roles.container import (
     Amount,
@@ -22,12 +22,12 @@ def files(pool: Pool) -> Mapping[str, str]:
     return compute.settings_files(pool, "interface")
 
 
-OPENVSWITCH = RoleDefinition(
+OPENVSWITCH: RoleDefinition[Pool] = RoleDefinition(
     name="openvswitch",
     service="ovn",
     image="ovn",
     workload=Workload.DAEMON_SET,
-    files=pool_files(files),
+    files=files,
     host_network=True,
     data_plane=True,
     roll="OnDelete",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stackroles.config.cloud import Cloud
+from stackroles.config.endpoint import OVSDB, Endpoint
 from stackroles.roles import resolvers
 from stackroles.roles.common import scratch, tcp_established
 from stackroles.roles.container import (
@@ -70,7 +71,9 @@ class Database:
 
         The names have the cluster's domain: OVN's resolver knows no search path.
         """
-        return ",".join(f"tcp:{host}:{self.port}" for host in cloud.qualified_members(self.role))
+        return ",".join(
+            Endpoint(OVSDB, host, self.port).remote for host in cloud.qualified_members(self.role)
+        )
 
     def settings(self, cloud: Cloud) -> str:
         """Return the settings of agents/ovsdb.py."""
@@ -113,7 +116,7 @@ def south(cloud: Cloud) -> str:
     return SOUTH.remotes(cloud)
 
 
-def _files(database: Database) -> Files:
+def _files(database: Database) -> Files[Cloud]:
     def files(cloud: Cloud) -> Mapping[str, str]:
         return {_SETTINGS: database.settings(cloud), **resolvers.FORGETFUL_FILES}
 
@@ -136,7 +139,7 @@ def northd_files(cloud: Cloud) -> Mapping[str, str]:
     }
 
 
-def _database_role(database: Database) -> RoleDefinition:
+def _database_role(database: Database) -> RoleDefinition[Cloud]:
     # A member of the cluster that knows a leader; writes need it, and so do most readers.
     check = (
         f"s=$(ovs-appctl -t {database.control} cluster/status {database.name}) &&"
@@ -183,7 +186,7 @@ def _database_role(database: Database) -> RoleDefinition:
 OVN_NB = _database_role(NORTH)
 OVN_SB = _database_role(SOUTH)
 
-OVN_NORTHD = RoleDefinition(
+OVN_NORTHD: RoleDefinition[Cloud] = RoleDefinition(
     name="ovn-northd",
     service="ovn",
     image="ovn",

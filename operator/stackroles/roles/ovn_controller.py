@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stackroles.config.pool import Pool, pool_files
+from stackroles.config.pool import Pool
 from stackroles.roles import compute, resolvers
 from stackroles.roles.container import (
     Amount,
@@ -26,12 +26,12 @@ def files(pool: Pool) -> Mapping[str, str]:
     return {**compute.settings_files(pool, *chassis), **resolvers.FORGETFUL_FILES}
 
 
-OVN_CONTROLLER = RoleDefinition(
+OVN_CONTROLLER: RoleDefinition[Pool] = RoleDefinition(
     name="ovn-controller",
     service="ovn",
     image="ovn",
     workload=Workload.DAEMON_SET,
-    files=pool_files(files),
+    files=files,
     host_network=True,
     data_plane=True,
     roll="OnDelete",

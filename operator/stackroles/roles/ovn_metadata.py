@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from stackroles.config import oslo
 from stackroles.config.layers import Sections
-from stackroles.config.pool import Pool, pool_files
+from stackroles.config.pool import Pool
 from stackroles.roles import common, compute, neutron, nova, ovn, resolvers
 from stackroles.roles.allowed_sections import NO_WSGI
 from stackroles.roles.container import (
@@ -58,12 +58,12 @@ def files(pool: Pool) -> Mapping[str, str]:
     }
 
 
-OVN_METADATA = RoleDefinition(
+OVN_METADATA: RoleDefinition[Pool] = RoleDefinition(
     name="ovn-metadata",
     service="neutron",
     image="neutron",
     workload=Workload.DAEMON_SET,
-    files=pool_files(files),
+    files=files,
     options=NO_WSGI,
     host_network=True,
     data_plane=True,

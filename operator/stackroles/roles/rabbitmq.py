@@ -163,7 +163,7 @@ def _agent_settings(cloud: Cloud) -> str:
     return json.dumps(document, indent=1)
 
 
-RABBITMQ = RoleDefinition(
+RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
     name="rabbitmq",
     service="rabbitmq",
     open_because="nova-compute, which runs in the nodes' own network",

@@ -1,5 +1,7 @@
 """All services and roles, found by name."""
 
+from stackroles.config.cloud import Cloud
+from stackroles.config.pool import Pool
 from stackroles.roles import (
     glance,
     haproxy,
@@ -40,7 +42,7 @@ CREDENTIALS: tuple[ServiceDefinition, ...] = (
     *(service for service in SERVICES if service.has_credentials),
     keystone.ADMINISTRATOR,
 )
-CONTROLLER_ROLES: tuple[RoleDefinition, ...] = (
+CONTROLLER_ROLES: tuple[RoleDefinition[Cloud], ...] = (
     mariadb.MARIADB,
     haproxy.HAPROXY,
     rabbitmq.RABBITMQ,
@@ -60,7 +62,7 @@ CONTROLLER_ROLES: tuple[RoleDefinition, ...] = (
     neutron.NEUTRON_PERIODIC,
     neutron.NEUTRON_MAINTENANCE,
 )
-COMPUTE_ROLES: tuple[RoleDefinition, ...] = (
+COMPUTE_ROLES: tuple[RoleDefinition[Pool], ...] = (
     openvswitch.OPENVSWITCH,
     ovn_controller.OVN_CONTROLLER,
     ovn_metadata.OVN_METADATA,
@@ -68,6 +70,8 @@ COMPUTE_ROLES: tuple[RoleDefinition, ...] = (
     nova_compute.NOVA_COMPUTE,
     node_agent.NODE_AGENT,
 )
+
+ROLES: tuple[RoleDefinition, ...] = (*CONTROLLER_ROLES, *COMPUTE_ROLES)
 
 
 def service(name: str) -> ServiceDefinition:
@@ -77,10 +81,10 @@ def service(name: str) -> ServiceDefinition:
 
 def role(name: str) -> RoleDefinition:
     """Return a role; raises KeyError for an unknown name."""
-    return {r.name: r for r in (*CONTROLLER_ROLES, *COMPUTE_ROLES)}[name]
+    return {r.name: r for r in ROLES}[name]
 
 
-def steps() -> dict[str, tuple[ServiceDefinition, Step]]:
+def steps() -> dict[str, tuple[ServiceDefinition, Step[Cloud]]]:
     """Return all steps by their name in the graph, "<service>/<step>"."""
     return {f"{s.name}/{step.name}": (s, step) for s in SERVICES for step in s.steps}
 

@@ -151,7 +151,7 @@ class RoleStatus(StatusPart):
     )
 
 
-class Endpoint(StatusPart):
+class ServiceEndpoint(StatusPart):
     """Where a service answers."""
 
     service: str = Field(max_length=63, description="Service type as in the catalogue.")
@@ -175,7 +175,7 @@ class CloudControllerStatus(Status):
     roles: tuple[RoleStatus, ...] = Field(
         (), max_length=256, description="Roles as observed.", json_schema_extra=list_map("name")
     )
-    endpoints: tuple[Endpoint, ...] = Field(
+    endpoints: tuple[ServiceEndpoint, ...] = Field(
         (),
         max_length=128,
         description="Where the APIs answer.",

@@ -8,6 +8,7 @@ from typing import Any
 from stackroles import naming
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
+from stackroles.config.endpoint import OVSDB, Endpoint
 from stackroles.constants import LABEL_REPOSITORY
 from stackroles.domains.backup.build import SECURITY, BackupParent, build_pod, repository_id
 from stackroles.domains.backup.build_repository import (
@@ -107,7 +108,7 @@ while :; do
   servers=
   for host in {hosts}; do
     address=$(getent ahostsv4 "$host" | cut -d' ' -f1 | head -n1)
-    [ -z "$address" ] || servers="${{servers:+$servers,}}tcp:$address:{port}"
+    [ -z "$address" ] || servers="${{servers:+$servers,}}{remote}"
   done
   ovsdb-client -t 60 backup "$servers" {database} > {copies}/{role}.ovsdb && exit 0
   [ "$(date +%s)" -lt $end ] || exit 1
@@ -119,7 +120,7 @@ done
 def _ovn_copy(cloud: Cloud, role: str, database: str, port: int) -> Container:
     copy = _OVN_COPY.format(
         hosts=" ".join(cloud.members(role)),
-        port=port,
+        remote=Endpoint(OVSDB, "$address", port).remote,
         database=database,
         copies=_COPIES,
         role=role,

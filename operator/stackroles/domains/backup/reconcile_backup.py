@@ -13,6 +13,7 @@ from stackroles.api.v1alpha1.backup import (
 from stackroles.api.v1alpha1.common import dump, parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
+from stackroles.config.endpoint import HTTP, Endpoint
 from stackroles.constants import LABEL_STEP
 from stackroles.domains.backup.build import BackupParent, step_label
 from stackroles.domains.backup.build_job import MAIN, RUN, Run, build_backup_job, build_inputs
@@ -176,7 +177,7 @@ async def _launch(
     run = Run(
         policy=policy,
         policy_name=resource["spec"]["policy"],
-        source=f"http://{source.address}:{AGENT_PORT}/backup",
+        source=Endpoint(HTTP, source.address, AGENT_PORT).url("/backup"),
         secrets=list_secrets(context, cloud),
     )
     inputs = build_inputs(parent, await read_inputs(context, cloud), cloud.agents)

@@ -56,7 +56,7 @@ def watch_apis(
     """
     entries = [c for service in services if (c := service.catalogue) and c.role in available]
     lists = {
-        c.role: f"http://{cloud.host(c.role)}:{c.port}{c.path}{c.listing}"
+        c.role: cloud.endpoint(c.role, c.port).url(f"{c.path}{c.listing}")
         for c in entries
         if c.listing
     }

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from stackroles.api.v1alpha1.cloud_controller import (
     CloudControllerStatus,
-    Endpoint,
     RoleStatus,
+    ServiceEndpoint,
 )
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.config.cloud import Cloud
@@ -219,11 +219,11 @@ def _role_message(role: RoleDefinition, state: RoleState, observed: ObservedClou
 
 def _endpoints(
     cloud: Cloud, services: Iterable[ServiceDefinition], observed: ObservedCloud
-) -> tuple[Endpoint, ...]:
+) -> tuple[ServiceEndpoint, ...]:
     return tuple(
-        Endpoint(
+        ServiceEndpoint(
             service=entry.type,
-            url=f"http://{cloud.host(entry.role)}:{entry.port}{entry.path}",
+            url=cloud.endpoint(entry.role, entry.port).url(entry.path),
         )
         for service in services
         if (entry := service.catalogue) and entry.role in observed.present

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from stackroles.config.owner import Owner
-from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step, Workload
+from stackroles.roles.definition import OwnerT, RoleDefinition, ServiceDefinition, Step, Workload
 from stackroles.workloads.manifests.configmap import build_agents_config_map, build_config_map
 from stackroles.workloads.manifests.job import StepOf, build_job, render_step
 from stackroles.workloads.manifests.metadata import Manifest
@@ -14,7 +14,7 @@ from stackroles.workloads.manifests.service import build_service
 from stackroles.workloads.manifests.workload import build_workload
 
 
-def build_role(owner: Owner, role: RoleDefinition) -> list[Manifest]:
+def build_role(owner: OwnerT, role: RoleDefinition[OwnerT]) -> list[Manifest]:
     """Return the children of one role: configuration, Service, policy, budget, workload."""
     rendering = render_role(owner, role, files_of(role.files, owner))
     children = _configuration(owner, role.name, role.service, rendering)
@@ -31,7 +31,7 @@ def build_role(owner: Owner, role: RoleDefinition) -> list[Manifest]:
     return children
 
 
-def build_roles(owner: Owner, roles: Iterable[RoleDefinition]) -> list[Manifest]:
+def build_roles(owner: OwnerT, roles: Iterable[RoleDefinition[OwnerT]]) -> list[Manifest]:
     """Return the children of all roles that run, each once: some share their agents."""
     return unique(child for role in roles for child in build_role(owner, role))
 
@@ -44,7 +44,7 @@ def unique(manifests: Iterable[Manifest]) -> list[Manifest]:
     return list(first.values())
 
 
-def build_step(owner: Owner, service: ServiceDefinition, step: Step) -> list[Manifest]:
+def build_step(owner: OwnerT, service: ServiceDefinition, step: Step[OwnerT]) -> list[Manifest]:
     """Return the children of one step: configuration and Job (last)."""
     of = step_of(owner, service, step)
     rendering = render_step(owner, of)
@@ -61,6 +61,6 @@ def _configuration(owner: Owner, name: str, service: str, rendering: Rendering) 
     return made
 
 
-def step_of(owner: Owner, service: ServiceDefinition, step: Step) -> StepOf:
+def step_of(owner: OwnerT, service: ServiceDefinition, step: Step[OwnerT]) -> StepOf:
     """Return a step with its service and rendered files."""
     return StepOf(service=service.name, step=step, files=files_of(step.files, owner))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from stackroles import naming
 from stackroles.config.owner import Owner
 from stackroles.roles.container import Container
-from stackroles.roles.definition import Files, RoleDefinition
+from stackroles.roles.definition import Files, OwnerT, RoleDefinition
 from stackroles.workloads.manifests.agents import agents_of
 
 
@@ -67,10 +67,6 @@ def render(
     )
 
 
-def files_of(files: Files | None, owner: Owner) -> Mapping[str, str]:
-    """Return the files that a role or step renders for its owner, none without a function.
-
-    `Files` is declared over Cloud; a pool's roles declare theirs over the pool, which the resource
-    that owns them guarantees.
-    """
-    return dict(files(owner)) if files else {}  # type: ignore[arg-type]
+def files_of(files: Files[OwnerT] | None, owner: OwnerT) -> Mapping[str, str]:
+    """Return the files that a role or step renders for its owner, none without a function."""
+    return dict(files(owner)) if files else {}

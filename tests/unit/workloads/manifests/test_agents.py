@@ -48,7 +48,7 @@ GALERA = {
 
 RUNNING = [
     role
-    for role in (*registry.CONTROLLER_ROLES, *registry.COMPUTE_ROLES)
+    for role in registry.ROLES
     if any(AgentMount() in container.mounts for container in role.containers)
 ]
 
@@ -96,7 +96,7 @@ def test_a_changed_agent_changes_only_the_map_of_roles_that_run_it() -> None:
     def rolled(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
         return {
             role.name
-            for role in (*registry.CONTROLLER_ROLES, *registry.COMPUTE_ROLES)
+            for role in registry.ROLES
             if agents_of((*role.init, *role.containers), before)
             != agents_of((*role.init, *role.containers), after)
         }
