@@ -165,5 +165,5 @@ async def test_resource_that_is_gone_is_not_reconciled() -> None:
     await bench.dispatcher.process(gone)
 
     assert bench.passes == []
-    # Nor does anything go on for it, should its finalizer have been removed by hand.
-    assert bench.forgotten == [(f"{gone}/",), ("ns", "nobody")]
+    # Nor does a poll or task go on for it, should its finalizer have been removed by hand.
+    assert bench.forgotten == [(f"{gone}/",), (f"{gone}/",), ("ns", "nobody")]
