@@ -79,6 +79,7 @@ class NodeReport:
     """What a node's agent saw.
 
     Attributes:
+        at: when it was begun to be seen, in seconds since the epoch by the node's clock.
         data_plane: the switch, its controller and the metadata proxies.
         domains: guests, by UUID; at most INSTANCES_LIMIT.
         libvirt_error: why libvirt could not be asked, empty when it could.
@@ -86,6 +87,8 @@ class NodeReport:
             most FAILURES_LIMIT.
     """
 
+    # That nothing has changed since is no news.
+    at: int = field(default=0, compare=False)
     data_plane: DataPlane = DataPlane()
     domains: tuple[Domain, ...] = ()
     libvirt_error: str = ""
@@ -104,6 +107,7 @@ def report_from_json(data: Any) -> NodeReport | None:
         plane = data["data_plane"]
         lists = ("idle_ports", "tunnels", "silent_networks")
         return NodeReport(
+            at=int(data["at"]),
             data_plane=DataPlane(
                 switch_error=str(plane["switch_error"]),
                 controller=str(plane["controller"]),

@@ -18,7 +18,7 @@ from stackroles.agents.compute import builds, data_plane, domains, node
 from stackroles.agents.compute.node import AgentError
 from stackroles.agents.compute.node_protocol import PORT, NodeReport
 
-PAUSE_SECONDS = 2.0
+PAUSE_SECONDS = 5.0
 # Older ones are not answered: what is not known now is not known.
 STALE_SECONDS = 30.0
 
@@ -37,6 +37,7 @@ def sample(before: NodeReport, now: float) -> NodeReport:
         found, error = before.domains, str(failure)[:500]
     return replace(
         before,
+        at=int(now),
         data_plane=plane,
         domains=found,
         libvirt_error=error,

@@ -1,6 +1,8 @@
 """Replaces the pods of a pool's data plane, node by node, and tells of other former pods."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -128,6 +130,7 @@ def _plane(
                 if _is_outdated(_daemon_set(context, pool, pod), pod)
             )
         ),
+        ready_since=max((_ready_since(pod) for pod in staying), default=0),
         stuck=any(assess_pod(pod, now) is not None for pod in staying),
         pending=next((f"its {role} is not ready" for role, found in mine.items()
                       if not any(is_ready(pod) and not _leaves(pod) for pod in found)), ""),
@@ -136,13 +139,17 @@ def _plane(
 
 def _with_report(plane: NodePlane, reports: Reports, node: str) -> NodePlane:
     report = reports.get(node)
-    return NodePlane(
-        online=plane.online,
-        outdated=plane.outdated,
-        stuck=plane.stuck,
-        pending=plane.pending,
-        report=report.data_plane if report else None,
-    )
+    if report is None:
+        return plane
+    return replace(plane, report=report.data_plane, seen_at=report.at)
+
+
+def _ready_since(pod: Object) -> int:
+    """Return when a pod became ready, in seconds since the epoch, 0 where it is not known."""
+    for condition in pod.get("status", {}).get("conditions") or ():
+        if condition["type"] == "Ready" and condition.get("lastTransitionTime"):
+            return int(datetime.fromisoformat(condition["lastTransitionTime"]).timestamp())
+    return 0
 
 
 def _is_outdated(daemon_set: Object | None, pod: Object) -> bool:

@@ -23,6 +23,9 @@ class NodePlane:
         outdated: names of pods of a former template that are not on their way out.
         stuck: whether one of its pods will not become ready by itself.
         pending: why pods are on their way, empty when all there must be are ready.
+        ready_since: when the last of its pods became ready, in seconds since the epoch by the
+            node's clock: its kubelet writes it.
+        seen_at: when the agent saw what it reports, by the same clock.
         report: what the node's agent says, None while it does not.
     """
 
@@ -30,6 +33,8 @@ class NodePlane:
     outdated: tuple[str, ...] = ()
     stuck: bool = False
     pending: str = ""
+    ready_since: int = 0
+    seen_at: int = 0
     report: DataPlane | None = None
 
 
@@ -75,7 +80,7 @@ def next_step(nodes: Mapping[str, NodePlane]) -> RollStep:
 
 def _is_known_broken(node: NodePlane) -> bool:
     """Tell whether a node says itself that it does not carry traffic, with no pod on its way."""
-    return not node.pending and node.report is not None
+    return not node.pending and node.report is not None and node.seen_at > node.ready_since
 
 
 def troubles_of(nodes: Mapping[str, NodePlane]) -> dict[str, str]:
@@ -99,6 +104,8 @@ def _trouble(node: NodePlane, ends: set[str]) -> str:
     plane = node.report
     if plane is None:
         return "its node-agent does not answer, so whether it carries traffic is not known"
+    if node.seen_at <= node.ready_since:
+        return "its node-agent has not reported since its pods are ready"
     return _switch_trouble(plane) or _path_trouble(plane, ends)
 
 

@@ -42,7 +42,7 @@ def carrying(number: int) -> NodeReport:
     plane = DataPlane(
         controller="connected", flows=9, settled=True, address=address, tunnels=others
     )
-    return NodeReport(data_plane=plane)
+    return NodeReport(at=1, data_plane=plane)
 
 
 def pods(world: World, node: str) -> set[str]:
@@ -75,7 +75,7 @@ async def test_a_new_data_plane_comes_to_one_node_after_the_other(
     assert "n1: its openvswitch is not ready" in message
     for role in ("openvswitch", "ovn-controller"):
         world.pod("n1", role, generation=2)
-    agents.reports["n1"] = NodeReport(data_plane=DataPlane(controller="connected", flows=1))
+    agents.reports["n1"] = NodeReport(at=1, data_plane=DataPlane(controller="connected", flows=1))
     await world.reconcile()
     assert pods(world, "n2") == {*DATA_PLANE}, "Ready is no proof that traffic flows"
     assert "its flows still change" in world.condition("Progressing")[2]

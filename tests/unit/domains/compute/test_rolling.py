@@ -21,12 +21,14 @@ def carrying(number: int, of: int = 3) -> DataPlane:
 
 
 def fleet(**changes: NodePlane) -> dict[str, NodePlane]:
-    nodes = {f"n{n}": NodePlane(report=carrying(n)) for n in (1, 2, 3)}
+    nodes = {f"n{n}": NodePlane(report=carrying(n), seen_at=1) for n in (1, 2, 3)}
     return nodes | changes
 
 
 def old(number: int, **changes: object) -> NodePlane:
-    plane = NodePlane(outdated=(f"switch-{number}", f"ovn-{number}"), report=carrying(number))
+    plane = NodePlane(
+        outdated=(f"switch-{number}", f"ovn-{number}"), report=carrying(number), seen_at=1
+    )
     return replace(plane, **changes)  # type: ignore[arg-type]
 
 
@@ -54,10 +56,16 @@ def test_nothing_is_done_where_nothing_is_outdated() -> None:
 def test_the_next_node_waits_until_the_one_before_carries_traffic(
     report: DataPlane | None, why: str
 ) -> None:
-    step = next_step(fleet(n1=NodePlane(report=report), n2=old(2)))
+    step = next_step(fleet(n1=NodePlane(report=report, seen_at=1), n2=old(2)))
     assert step.pods == ()
     assert step.waits.startswith("n1: ")
     assert why in step.waits
+
+
+def test_what_was_seen_before_the_pods_were_ready_proves_nothing() -> None:
+    early = NodePlane(report=carrying(1), ready_since=50, seen_at=50)
+    assert "has not reported since" in next_step(fleet(n1=early, n2=old(2))).waits
+    assert next_step(fleet(n1=replace(early, seen_at=51), n2=old(2))).node == "n2"
 
 
 def test_pods_that_are_ready_are_waited_for_too() -> None:
