@@ -1,62 +1,149 @@
-"""Golden cases: a CloudController in, its children out.
+"""Golden cases: a resource in, its children out.
 
 `pytest tests/unit/workloads/manifests --update-cases` writes what is made now: review the diff.
-Content of configuration is left out here: tests/cases/roles holds it.
+Files are shown as they are, but where the case says that tests/cases/roles holds them. What follows
+from content alone is replaced by HASH: docs/rollouts.md is the golden table of what rolls.
 """
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
 
+from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.compute import ComputePoolSpec
+from stackroles.config.pool import Pool
 from stackroles.constants import ANNOTATION_CONFIG_HASH
-from stackroles.roles import registry
+from stackroles.domains.backup.build import (
+    BackupParent,
+    build_cron_job,
+    build_repository_claim,
+)
+from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
+from stackroles.domains.backup.build_removal import build_removal
+from stackroles.domains.compute.build_probe import build_probe_job
+from stackroles.roles import nova_compute, registry
+from stackroles.workloads.manifests.agents import agent_sources, config_map_data
 from stackroles.workloads.manifests.children import build_roles, build_step, unique
 from tests.support.clouds import cloud
 
 Object = dict[str, Any]
-CASES = sorted((Path(__file__).parents[3] / "cases" / "cloud_controller").iterdir())
+CASES = sorted(file.parent for file in (Path(__file__).parents[3] / "cases").rglob("input.yaml"))
+PROGRAMS = config_map_data(agent_sources()).keys()
 _HASH = re.compile(r"-[0-9a-f]{8}(?=$|,)")
+# Annotations of the input: which roles are shown (all without it), and where files are shown.
+ROLES = "case/roles"
+FILES = "case/files"
 
 
-# An annotation of the input: which roles are shown, all without it.
-SHOWN = "case/roles"
-
-
-def children(resource: Object) -> list[Object]:
+def cloud_children(resource: Object) -> Iterable[Object]:
     declared = cloud(resource)
-    shown = resource["metadata"].get("annotations", {}).get(SHOWN, "").split()
+    shown = resource["metadata"].get("annotations", {}).get(ROLES, "").split()
     if shown:
-        made = build_roles(declared, [registry.role(name) for name in shown])
-        return [_without_hashes(item) for item in made]
+        return build_roles(declared, [registry.role(name) for name in shown])
     made = build_roles(declared, registry.CONTROLLER_ROLES)
     for service in registry.SERVICES:
         for step in service.steps:
             if step.tasks:
                 made += build_step(declared, service, step)
-    return [_without_hashes(item) for item in unique(made)]
+    return unique(made)
 
 
-def _without_hashes(value: Any, key: str = "") -> Any:
+def pool_children(resource: Object) -> Iterable[Object]:
+    metadata = resource["metadata"]
+    pool = Pool(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        spec=ComputePoolSpec.model_validate(resource["spec"]),
+        cloud=cloud(),
+    )
+    shown = metadata.get("annotations", {}).get(ROLES, "").split()
+    if shown:
+        return build_roles(pool, [registry.role(name) for name in shown])
+    discovery = build_step(pool, registry.service("nova"), nova_compute.discovery("digest"))
+    probe = build_probe_job(pool, "node-1", "again")
+    return unique([*build_roles(pool, registry.COMPUTE_ROLES), *discovery, probe])
+
+
+def policy_children(resource: Object) -> Iterable[Object]:
+    """Yield what the policy has, then what one Backup of it has while it runs and is removed."""
+    declared, spec = cloud(), BackupPolicySpec.model_validate(resource["spec"])
+    metadata = resource["metadata"]
+    name = metadata["name"]
+    named = {"namespace": metadata["namespace"], "cloud_name": declared.name}
+    policy = BackupParent(owner_kind="BackupPolicy", name=name, uid=metadata["uid"], **named)
+    backup = BackupParent(owner_kind="Backup", name=f"{name}-1", uid="uid-backup", **named)
+    run = Run(
+        policy=spec,
+        policy_name=name,
+        source="http://10.0.0.7:3380/backup",
+        secrets=("demo-mariadb-credentials",),
+    )
+    claim = build_repository_claim(policy, spec)
+    if claim is not None:
+        yield claim
+    yield build_cron_job(declared, policy, spec)
+    yield build_inputs(backup, {"state.json": {}, "versions.json": {}}, declared.agents)
+    yield build_backup_job(declared, backup, run)
+    yield from build_removal(declared, backup, name, spec)
+
+
+CHILDREN: Final[Mapping[str, Callable[[Object], Iterable[Object]]]] = {
+    "CloudController": cloud_children,
+    "ComputePool": pool_children,
+    "BackupPolicy": policy_children,
+}
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes text of many lines as such, so that a diff shows which line changed."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+Dumper.add_representer(str, _text)
+
+
+def _plain(value: Any, key: str = "", *, files: bool) -> Any:
     """Return a manifest without what follows from the content of configuration."""
     if isinstance(value, dict):
         if value.get("kind") == "ConfigMap":
-            value = {**value, "data": dict.fromkeys(value["data"], "...")}
-        return {name: _without_hashes(item, name) for name, item in value.items()}
+            shown = {
+                k: v if files and k not in PROGRAMS else "..." for k, v in value["data"].items()
+            }
+            value = {**value, "data": shown}
+        return {name: _plain(item, name, files=files) for name, item in value.items()}
     if isinstance(value, list):
-        return [_without_hashes(item) for item in value]
+        return [_plain(item, files=files) for item in value]
     if key == ANNOTATION_CONFIG_HASH:
         return "HASH"
-    return _HASH.sub("-HASH", value) if isinstance(value, str) else value
+    return _HASH.sub("-HASH", value) if isinstance(value, str) and "\n" not in value else value
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}-{case.name}")
 def test_children_are_as_expected(case: Path, request: pytest.FixtureRequest) -> None:
     resource = yaml.safe_load((case / "input.yaml").read_text())
-    made = children(resource)
+    files = FILES not in resource["metadata"].get("annotations", {})
+    made = [_plain(child, files=files) for child in CHILDREN[resource["kind"]](resource)]
     expected = case / "expected.yaml"
     if request.config.getoption("--update-cases"):
-        expected.write_text(yaml.safe_dump_all(made, sort_keys=True, width=100))
-    assert made == list(yaml.safe_load_all(expected.read_text()))
+        text = yaml.dump_all(made, Dumper=Dumper, sort_keys=True, width=100, allow_unicode=True)
+        expected.write_text(text, encoding="utf-8")
+    assert made == list(yaml.safe_load_all(expected.read_text(encoding="utf-8")))
+
+
+def test_every_role_has_a_case() -> None:
+    shown = {
+        child["metadata"]["labels"]["app.kubernetes.io/name"]
+        for case in CASES
+        for child in yaml.safe_load_all((case / "expected.yaml").read_text(encoding="utf-8"))
+    }
+
+    assert shown >= {role.name for role in (*registry.CONTROLLER_ROLES, *registry.COMPUTE_ROLES)}
