@@ -22,6 +22,7 @@ class Settings:
         image_tags: tag of each role image by its short name; "default" for all others.
         cluster_domain: the cluster's DNS domain.
         pod_name: this replica's pod, its identity in the Lease; "" outside a cluster.
+        pod_ip: this replica's first address, whose family is the cluster's first; "" outside one.
         pod_namespace: where the Lease and this replica live.
         lease: the Lease's name.
         resync_seconds: least and most seconds between two full re-lists.
@@ -37,6 +38,7 @@ class Settings:
     image_tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     cluster_domain: str = "cluster.local"
     pod_name: str = ""
+    pod_ip: str = ""
     pod_namespace: str = "default"
     lease: str = "stackroles-leader"
     resync_seconds: tuple[float, float] = field(default=(600.0, 1800.0))
@@ -69,6 +71,7 @@ def from_environment(environment: Mapping[str, str], *, pod_namespace: str = "de
         image_tags=_tags(environment),
         cluster_domain=get("STACKROLES_CLUSTER_DOMAIN", "") or "cluster.local",
         pod_name=get("STACKROLES_POD_NAME", ""),
+        pod_ip=get("STACKROLES_POD_IP", ""),
         pod_namespace=get("STACKROLES_NAMESPACE", "") or pod_namespace,
         resync_seconds=(shortest, shortest * 3),
         workers=int(_number(environment, "STACKROLES_WORKERS", 8, least=1)),

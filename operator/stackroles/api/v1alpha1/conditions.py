@@ -46,6 +46,7 @@ class Reason(StrEnum):
     # The spec was accepted and all that follows from it was applied, or why not.
     APPLIED = "Applied", ConditionType.RECONCILED, "True"
     SPEC_INVALID = "SpecInvalid", ConditionType.RECONCILED, "False"
+    IPV4_REQUIRED = "IPv4Required", ConditionType.RECONCILED, "False"
     APPLY_FAILED = "ApplyFailed", ConditionType.RECONCILED, "False"
     IMMUTABLE_FIELD_CHANGED = "ImmutableFieldChanged", ConditionType.RECONCILED, "False"
     CREDENTIALS_MISSING = "CredentialsMissing", ConditionType.RECONCILED, "False"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stackroles import __version__, naming
+from stackroles.addresses import pod_address
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_OWNER_KIND, LABEL_PART_OF
 from stackroles.domains.backup.decide import Member
@@ -49,7 +50,7 @@ def list_members(context: Context, cloud: Cloud) -> tuple[Member, ...]:
     return tuple(
         Member(
             name=pod["metadata"]["name"],
-            address=pod.get("status", {}).get("podIP", ""),
+            address=pod_address(pod),
             ready=is_ready(pod),
         )
         for pod in context.cluster.list("Pod", cloud.namespace, selector(cloud, NAME))

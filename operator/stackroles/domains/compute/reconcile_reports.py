@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stackroles.addresses import pod_address
 from stackroles.agents.compute.node_protocol import NodeReport
 from stackroles.config.pool import Pool
 from stackroles.domains.compute.client import pull_node_reports
@@ -36,8 +37,8 @@ async def pull_now(context: Context, pool: Pool) -> Reports:
     """Return what each node's agent says now."""
     pods = context.cluster.list("Pod", pool.namespace, selector(pool, NODE_AGENT.name))
     addresses = {
-        pod["spec"]["nodeName"]: pod["status"]["podIP"]
+        pod["spec"]["nodeName"]: address
         for pod in pods
-        if pod.get("spec", {}).get("nodeName") and pod.get("status", {}).get("podIP")
+        if pod.get("spec", {}).get("nodeName") and (address := pod_address(pod))
     }
     return await pull_node_reports(addresses)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import structlog
 
 from stackroles import naming
+from stackroles.addresses import pod_address
 from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_GALERA_DECISION
 from stackroles.domains.database.client import pull_reports, pull_writers
@@ -315,7 +316,7 @@ def _roll_member(member: Member, pod: Object | None, revision: str | None) -> Ro
 
 def _addresses(pods: Mapping[str, Object]) -> dict[str, str]:
     """Return the addresses of pods that have one."""
-    found = {name: pod.get("status", {}).get("podIP") for name, pod in pods.items()}
+    found = {name: pod_address(pod) for name, pod in pods.items()}
     return {name: ip for name, ip in found.items() if ip}
 
 

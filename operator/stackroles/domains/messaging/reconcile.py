@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from stackroles.addresses import pod_address
 from stackroles.config.cloud import Cloud
 from stackroles.domains.messaging.status import (
     MESSAGING,
@@ -48,7 +49,7 @@ def watch_brokers(
 
     async def ask() -> Reports:
         pods = context.cluster.list("Pod", cloud.namespace, selector(cloud, MESSAGING))
-        found = {p["metadata"]["name"]: p.get("status", {}).get("podIP") for p in pods}
+        found = {p["metadata"]["name"]: pod_address(p) for p in pods}
         return await pull({name: ip for name, ip in found.items() if ip})
 
     name = f"{ref}/brokers"
