@@ -1,6 +1,6 @@
 """Replaces the pods of a pool's data plane, node by node, and tells of other former pods."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -121,17 +121,12 @@ def _plane(
     known = context.cluster.get("Node", "", node)
     now = context.clock.now()
     staying = [pod for found in mine.values() for pod in found if not _leaves(pod)]
+    former = [pod for pod in staying if _is_outdated(_daemon_set(context, pool, pod), pod)]
     return NodePlane(
         online=known is not None and is_ready_node(known),
-        outdated=tuple(
-            sorted(
-                pod["metadata"]["name"]
-                for pod in staying
-                if _is_outdated(_daemon_set(context, pool, pod), pod)
-            )
-        ),
+        outdated=_names(former),
+        stuck=_names(pod for pod in former if assess_pod(pod, now) is not None),
         ready_since=max((_ready_since(pod) for pod in staying), default=0),
-        stuck=any(assess_pod(pod, now) is not None for pod in staying),
         pending=next((f"its {role} is not ready" for role, found in mine.items()
                       if not any(is_ready(pod) and not _leaves(pod) for pod in found)), ""),
     )  # fmt: skip
@@ -142,6 +137,10 @@ def _with_report(plane: NodePlane, reports: Reports, node: str) -> NodePlane:
     if report is None:
         return plane
     return replace(plane, report=report.data_plane, seen_at=report.at)
+
+
+def _names(pods: Iterable[Object]) -> tuple[str, ...]:
+    return tuple(sorted(pod["metadata"]["name"] for pod in pods))
 
 
 def _ready_since(pod: Object) -> int:

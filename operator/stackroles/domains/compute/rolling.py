@@ -21,7 +21,7 @@ class NodePlane:
     Attributes:
         online: whether the node's kubelet reports it as ready; pods of another cannot be replaced.
         outdated: names of pods of a former template that are not on their way out.
-        stuck: whether one of its pods will not become ready by itself.
+        stuck: those of them that will not become ready by themselves: they have nothing to lose.
         pending: why pods are on their way, empty when all there must be are ready.
         ready_since: when the last of its pods became ready, in seconds since the epoch by the
             node's clock: its kubelet writes it.
@@ -31,7 +31,7 @@ class NodePlane:
 
     online: bool = True
     outdated: tuple[str, ...] = ()
-    stuck: bool = False
+    stuck: tuple[str, ...] = ()
     pending: str = ""
     ready_since: int = 0
     seen_at: int = 0
@@ -64,23 +64,17 @@ def next_step(nodes: Mapping[str, NodePlane]) -> RollStep:
     left = tuple(sorted(name for name, node in nodes.items() if node.outdated and node.online))
     if not left:
         return RollStep()
-    # Nothing is lost by replacing what does not work and will not.
-    stuck = [name for name in left if nodes[name].stuck]
+    stuck = next((name for name in left if nodes[name].stuck), "")
+    if stuck:
+        return RollStep(node=stuck, pods=nodes[stuck].stuck, left=left)
     troubles = troubles_of(nodes)
-    waiting = [name for name in troubles if name not in stuck]
-    broken = [name for name in left if name in waiting and _is_known_broken(nodes[name])]
-    if stuck or broken:
-        name = (stuck or broken)[0]
-        return RollStep(node=name, pods=nodes[name].outdated, left=left)
-    if waiting:
-        shown = "; ".join(f"{name}: {troubles[name]}" for name in waiting[:_SHOWN])
+    # A node in trouble comes first, and alone: what troubles several is no fault of their pods.
+    first = next((name for name in left if name in troubles), left[0])
+    others = {name: trouble for name, trouble in troubles.items() if name != first}
+    if others:
+        shown = "; ".join(f"{name}: {trouble}" for name, trouble in [*others.items()][:_SHOWN])
         return RollStep(waits=shown, left=left)
-    return RollStep(node=left[0], pods=nodes[left[0]].outdated, left=left)
-
-
-def _is_known_broken(node: NodePlane) -> bool:
-    """Tell whether a node says itself that it does not carry traffic, with no pod on its way."""
-    return not node.pending and node.report is not None and node.seen_at > node.ready_since
+    return RollStep(node=first, pods=nodes[first].outdated, left=left)
 
 
 def troubles_of(nodes: Mapping[str, NodePlane]) -> dict[str, str]:

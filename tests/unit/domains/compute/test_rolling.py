@@ -73,18 +73,30 @@ def test_pods_that_are_ready_are_waited_for_too() -> None:
     assert step.waits == "n1: its openvswitch is not ready"
 
 
-def test_a_node_that_is_cut_off_itself_is_replaced_first() -> None:
+def test_a_node_in_trouble_is_replaced_first_when_all_others_carry_traffic() -> None:
     cut = old(2, report=replace(carrying(2), controller="not connected"))
     assert next_step(fleet(n1=old(1), n2=cut)).node == "n2"
+    assert next_step(fleet(n1=old(1), n2=old(2, report=None))).node == "n2"
 
 
-def test_a_node_whose_agent_is_silent_is_not_taken_for_cut_off() -> None:
-    assert next_step(fleet(n1=old(1), n2=old(2, report=None))).pods == ()
+def test_what_troubles_several_nodes_replaces_none() -> None:
+    """While OVN's database was away every node was in trouble, and two were replaced at once."""
+    cut = {f"n{n}": old(n, report=replace(carrying(n), controller="not connected")) for n in (1, 2)}
+    step = next_step(fleet(**cut))
+    assert step.pods == ()
+    assert step.waits == "n2: ovn-controller is not connected"
+
+
+def test_no_node_is_replaced_while_another_is_on_its_way() -> None:
+    troubled = old(1, report=replace(carrying(1), settled=False))
+    step = next_step(fleet(n1=troubled, n2=NodePlane(pending="its openvswitch is not ready")))
+    assert step.pods == ()
 
 
 def test_a_pod_that_will_not_become_ready_has_nothing_to_lose() -> None:
-    stuck = old(2, stuck=True, pending="its openvswitch is not ready")
-    assert next_step(fleet(n1=old(1), n2=stuck)).node == "n2"
+    stuck = old(2, stuck=("ovn-2",), pending="its ovn-controller is not ready")
+    step = next_step(fleet(n1=NodePlane(pending="its openvswitch is not ready"), n2=stuck))
+    assert (step.node, step.pods) == ("n2", ("ovn-2",)), "the node's switch goes on"
 
 
 def test_a_machine_that_is_off_neither_rolls_nor_holds_up_others() -> None:
