@@ -60,9 +60,9 @@ class Virsh:
         raise AgentError("libvirt does not name its hypervisor's version")
 
     def answers(self) -> bool:
-        """Tell whether libvirtd answers."""
+        """Tell whether libvirtd answers, also one that finds no emulator."""
         try:
-            self._virsh("version", "--daemon")
+            self._virsh("list", "--name")
         except AgentError:
             return False
         return True

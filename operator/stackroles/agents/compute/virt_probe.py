@@ -170,6 +170,15 @@ def probe(hypervisor: Virsh, model: GuestModel) -> Outcome:
     return outcome
 
 
+def _version(hypervisor: Virsh) -> str:
+    """Return QEMU's version; "unknown" where libvirt finds none, as the guest's start tells."""
+    try:
+        return hypervisor.version()
+    except node.AgentError as error:
+        node.log(f"QEMU's version is not known: {error}")
+        return "unknown"
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -187,7 +196,7 @@ def examine(wanted: str, request: str) -> tuple[Verdict, str]:
     held = probe_memory.key(
         boot=BOOT_ID.read_text().strip(),
         kernel=platform.release(),
-        qemu=hypervisor.version(),
+        qemu=_version(hypervisor),
         cpuinfo=CPUINFO.read_text(),
         image=probe_memory.image_identity(RELEASE, GUEST / "vmlinuz", GUEST / "initrd"),
     )

@@ -442,6 +442,18 @@ esac"""
     assert virsh.version() == "QEMU 10.0.13"
 
 
+def test_a_libvirt_without_an_emulator_answers_and_has_no_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = (
+        """[ "$1" != version ] || { echo "error: Cannot find suitable emulator" >&2; exit 1; }"""
+    )
+    virsh = fake_virsh(monkeypatch, tmp_path, script)
+    assert virsh.answers()
+    assert virt_probe._version(virsh) == "unknown"
+    assert "Cannot find suitable emulator" in capsys.readouterr().out
+
+
 def test_a_guest_that_ends_while_it_is_removed_is_removed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
