@@ -6,8 +6,10 @@ answered that their volumes are empty too. No answer means unknown, never empty:
 lost its volume while the others are down waits for them instead of making a second, empty cluster.
 
 A member without a file answers on the database's own port in the database's own protocol (RFC 7047)
-that it has no databases. After joining with a new volume it removes its former self, which has its
-address and another identity, and would count against the majority for ever.
+that it has no databases. One whose file cannot be read answers nothing: the file is put aside and
+the cluster joined anew only while others serve, which takes a majority. After joining with a new
+volume or file a member removes its former self, which has its address and another identity, and
+would count against the majority for ever.
 """
 
 import json
@@ -83,16 +85,19 @@ class Wait:
 Decision = Create | Join | Wait
 
 
-def decide(ordinal: int, peers: Mapping[int, Peer]) -> Decision:
-    """Return what a member without a file does.
+def decide(ordinal: int, peers: Mapping[int, Peer], fault: str = "") -> Decision:
+    """Return what a member without a file that can be read does.
 
     Args:
         ordinal: this member.
         peers: what each of the others answered.
+        fault: why its file cannot be read, empty where there is none.
     """
     serving = tuple(sorted(peer for peer, state in peers.items() if state is Peer.SERVING))
     if serving:
         return Join(serving)
+    if fault:
+        return Wait(f"its file cannot be read and no other member serves: {fault}")
     waiting = [peer for peer, state in peers.items() if state is Peer.WAITING]
     if waiting:
         return Wait(f"members {sorted(waiting)} have the data but no majority")
@@ -216,18 +221,30 @@ class EmptyServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
+def fault_of(path: Path) -> str:
+    """Return why ovsdb-server could not start with a file, empty when it can.
+
+    A file whose end is missing is none: the server drops the last record, and gets it from others.
+    """
+    read = subprocess.run(
+        ["ovsdb-tool", "db-name", str(path)], capture_output=True, text=True, check=False
+    )
+    return (read.stderr.strip() or f"exit code {read.returncode}") if read.returncode else ""
+
+
 def prepare(settings: Settings, ordinal: int) -> None:
-    """Make the database's file if there is none."""
+    """Make the database's file if there is none, or none that can be read."""
     path = Path(settings.path)
-    if path.exists():
-        return
     others = [n for n in range(len(settings.members)) if n != ordinal]
-    with EmptyServer(("0.0.0.0", settings.port), _Empty) as server:  # noqa: S104 - a pod
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}).start()
-        try:
-            decision = _settle(settings, ordinal, others)
-        finally:
-            server.shutdown()
+    if not path.exists():
+        decision = _settle_empty(settings, ordinal, others)
+    elif fault := fault_of(path):
+        decision = _settle(settings, ordinal, others, fault)
+        aside = path.with_suffix(".broken")
+        say(f"{path} cannot be read and is kept as {aside}: {fault}")
+        path.rename(aside)
+    else:
+        return
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
     made = subprocess.run(_tool(settings, ordinal, decision, new), check=False)
@@ -236,18 +253,30 @@ def prepare(settings: Settings, ordinal: int) -> None:
     new.rename(path)
 
 
-def _settle(settings: Settings, ordinal: int, others: Sequence[int]) -> Create | Join:
+def _settle_empty(settings: Settings, ordinal: int, others: Sequence[int]) -> Create | Join:
+    """Return the decision of a member without a file, which says so while it waits."""
+    with EmptyServer(("0.0.0.0", settings.port), _Empty) as server:  # noqa: S104 - a pod
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}).start()
+        try:
+            return _settle(settings, ordinal, others)
+        finally:
+            server.shutdown()
+
+
+def _settle(
+    settings: Settings, ordinal: int, others: Sequence[int], fault: str = ""
+) -> Create | Join:
     """Return the decision once it is safe, saying now and then what is waited for."""
     said, said_at = "", 0.0
     while True:
         peers = {n: ask(settings.members[n], settings.port, settings.database) for n in others}
-        decision = decide(ordinal, peers)
+        decision = decide(ordinal, peers, fault)
         if not isinstance(decision, Wait):
-            say(f"no data here: {decision}")
+            say(f"no data that can be used here: {decision}")
             return decision
         if decision.because != said or time.monotonic() - said_at > REMIND_AFTER:
             said, said_at = decision.because, time.monotonic()
-            say(f"no data here: waiting, because {said}")
+            say(f"no data that can be used here: waiting, because {said}")
         time.sleep(PAUSE)
 
 

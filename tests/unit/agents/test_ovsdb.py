@@ -1,4 +1,5 @@
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -161,5 +162,66 @@ def test_a_member_that_has_its_file_looks_for_its_former_self_too(
             return 0
 
     monkeypatch.setattr("stackroles.agents.ovsdb.subprocess.Popen", Server)
+    monkeypatch.setattr(ovsdb, "fault_of", lambda _: "")
     monkeypatch.setattr(ovsdb, "kick_former_self", lambda *_: looked.set())
     assert ovsdb.main([str(tmp_path / "ovsdb.json")]) == 0
+
+
+@pytest.mark.parametrize("state", [Peer.EMPTY, Peer.UNKNOWN, Peer.WAITING])
+def test_a_broken_file_makes_no_cluster_and_stays_while_nobody_serves(state: Peer) -> None:
+    decision = decide(0, {1: state, 2: state}, "no header")
+    assert isinstance(decision, Wait)
+    assert "no header" in decision.because
+
+
+def test_a_member_with_a_broken_file_joins_those_who_serve() -> None:
+    assert decide(0, {1: Peer.SERVING, 2: Peer.UNKNOWN}, "no header") == Join((1,))
+
+
+TOOL = """#!/bin/sh
+# As ovsdb-tool of 3.5.0: a file without its first record has no name.
+case "$1" in
+db-name) [ -s "$2" ] && echo OVN_Northbound && exit 0
+  echo "ovsdb-tool: ovsdb error: $2: cannot identify file type" >&2; exit 1;;
+join-cluster) echo "joined $5" > "$2";;
+*) exit 9;;
+esac
+"""
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A member whose file is empty, with a stand-in for ovsdb-tool."""
+    tool = tmp_path / "ovsdb-tool"
+    tool.write_text(TOOL)
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "nb.db").touch()
+    document = json.loads(ovn.NORTH.settings(cloud()))
+    known = {**document, "path": str(tmp_path / "nb.db"), "members": tuple(document["members"])}
+    return Settings(**known)
+
+
+def test_a_broken_file_is_kept_aside_and_the_cluster_joined_anew(
+    broken: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([Peer.UNKNOWN, Peer.WAITING, Peer.UNKNOWN, Peer.SERVING])
+    monkeypatch.setattr(ovsdb, "ask", lambda *_: next(answers))
+    monkeypatch.setattr(ovsdb, "PAUSE", 0.0)
+
+    ovsdb.prepare(broken, 0)
+
+    path = Path(broken.path)
+    assert path.read_text().startswith("joined")
+    assert path.with_suffix(".broken").read_text() == ""
+
+
+def test_a_file_that_can_be_read_is_left_alone(
+    broken: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(broken.path).write_text("whole")
+    monkeypatch.setattr(ovsdb, "ask", lambda *_: pytest.fail("nobody is asked"))
+
+    ovsdb.prepare(broken, 0)
+
+    assert Path(broken.path).read_text() == "whole"
