@@ -66,8 +66,8 @@ _SERVICE = ApiService(
     options=_options,
     connections={"database": Connection(key="database-url", database="neutron")},
     broker=True,
-    files=resolvers.FORGETFUL_FILES,
-    env=(resolvers.FORGETFUL,),
+    files=resolvers.OVS_FILES,
+    env=(resolvers.OVS,),
     scratch=(HOME,),
 )
 _NEEDS = ("neutron/setup", "rabbitmq", "ovn-nb", "ovn-sb")

@@ -118,7 +118,7 @@ def south(cloud: Cloud) -> str:
 
 def _files(database: Database) -> Files[Cloud]:
     def files(cloud: Cloud) -> Mapping[str, str]:
-        return {_SETTINGS: database.settings(cloud), **resolvers.FORGETFUL_FILES}
+        return {_SETTINGS: database.settings(cloud), **resolvers.OVS_FILES}
 
     return files
 
@@ -126,7 +126,7 @@ def _files(database: Database) -> Files[Cloud]:
 def northd_files(cloud: Cloud) -> Mapping[str, str]:
     """Return ovn-northd's start script: it takes its databases as arguments only."""
     return {
-        **resolvers.FORGETFUL_FILES,
+        **resolvers.OVS_FILES,
         _NORTHD: " \\\n  ".join(
             (
                 "exec ovn-northd",
@@ -174,7 +174,7 @@ def _database_role(database: Database) -> RoleDefinition[Cloud]:
                 no_liveness_because=(
                     "a member without a majority waits for the others; restarting it helps none"
                 ),
-                env=(AGENT_PATH, resolvers.FORGETFUL, FieldEnv("POD_NAME", "metadata.name")),
+                env=(AGENT_PATH, resolvers.OVS, FieldEnv("POD_NAME", "metadata.name")),
                 mounts=(FileMount(), AgentMount(), DataMount(HOME), *scratch(RUN)),
                 resources=Amount(cpu="20m", memory="32Mi", memory_limit="512Mi"),
             ),
@@ -205,7 +205,7 @@ OVN_NORTHD: RoleDefinition[Cloud] = RoleDefinition(
             no_liveness_because="it reconnects by itself, and a lock elects the one that works",
             # Left to SIGTERM it sometimes ends by a segmentation fault (25.03.0).
             pre_stop=("ovs-appctl", "-t", f"{RUN}/ovn-northd.ctl", "exit"),
-            env=(resolvers.FORGETFUL,),
+            env=(resolvers.OVS,),
             mounts=(FileMount(), *scratch(RUN)),
             resources=Amount(cpu="20m", memory="24Mi", memory_limit="512Mi"),
         ),

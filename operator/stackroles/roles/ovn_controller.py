@@ -23,7 +23,7 @@ _CONNECTED = (
 def files(pool: Pool) -> Mapping[str, str]:
     """Return the settings of the chassis, and of a resolver that forgets failures."""
     chassis = ("interface", "physicalNetwork", "gateway", "southbound")
-    return {**compute.settings_files(pool, *chassis), **resolvers.FORGETFUL_FILES}
+    return {**compute.settings_files(pool, *chassis), **resolvers.OVS_FILES}
 
 
 OVN_CONTROLLER: RoleDefinition[Pool] = RoleDefinition(
@@ -46,7 +46,7 @@ OVN_CONTROLLER: RoleDefinition[Pool] = RoleDefinition(
             readiness=Probe(command=_CONNECTED, period=15, timeout=5),
             no_liveness_because="flows stay while it is away; one that waits for OVN's database "
             "is not helped by a restart",
-            env=(*compute.AGENT_ENV, resolvers.FORGETFUL),
+            env=(*compute.AGENT_ENV, resolvers.OVS),
             mounts=(
                 *compute.AGENT_MOUNTS,
                 compute.SWITCH_RUN,

@@ -53,7 +53,7 @@ def files(pool: Pool) -> Mapping[str, str]:
     rendered = oslo.render(common.logging(), options, privileged, user)
     return {
         **resolvers.python_files(cloud),
-        **resolvers.FORGETFUL_FILES,
+        **resolvers.OVS_FILES,
         _CONFIG: rendered,
     }
 
@@ -81,7 +81,7 @@ OVN_METADATA: RoleDefinition[Pool] = RoleDefinition(
             "of the node with it",
             env=(
                 *resolvers.PYTHON,
-                resolvers.FORGETFUL,
+                resolvers.OVS,
                 FieldEnv("OS_DEFAULT__HOST", "spec.nodeName"),
                 SecretEnv("OS_DEFAULT__METADATA_PROXY_SHARED_SECRET", "nova", "metadata-secret"),
             ),

@@ -2,10 +2,10 @@
 
 A node that boots asks for names before its proxy leads to the cluster's DNS. Whoever answers then
 (the Internet knows no "cluster.local", for a day) is believed by resolvers that keep answers in the
-process: eventlet's, which can be left out, and OVN's, which is told to forget.
+process: eventlet's, which can be left out, and that of Open vSwitch and OVN, which forgets soon.
 
 While the cluster's DNS is away nobody who is known moves far: Python programs go on with the
-addresses they had (agents/known_addresses.py), and so does HAProxy (roles/haproxy.py).
+addresses they had (agents/known_addresses.py), and so do OVN's and HAProxy (roles/haproxy.py).
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,26 @@ PYTHON: Final = (
 """The environment of a service in Python; its role has `python_files` among its files."""
 
 _UNBOUND: Final = "/etc/stackroles/unbound.conf"
-FORGETFUL: Final = Env("OVS_UNBOUND_CONF", _UNBOUND)
-FORGETFUL_FILES: Final[Mapping[str, str]] = {
-    _UNBOUND: "server:\n  cache-max-negative-ttl: 5\n  cache-max-ttl: 30\n"
+OVS: Final = Env("OVS_UNBOUND_CONF", _UNBOUND)
+# unbound.conf(5). An answer that was given is used beyond its time while nobody gives another; and
+# a name server that was away is asked at once when it is back: with the defaults a northd that
+# started without one connected 28 s after it was there, and the longer it had been away, the later.
+_UNBOUND_OPTIONS: Final = {
+    "cache-max-negative-ttl": "5",
+    "cache-max-ttl": "30",
+    "serve-expired": "yes",
+    "serve-expired-ttl": "604800",
+    "serve-expired-client-timeout": "1800",
+    "infra-host-ttl": "5",
+    "infra-cache-max-rtt": "2000",
+    "infra-keep-probing": "yes",
 }
-"""What FORGETFUL names; every role with that variable has these among its files."""
+OVS_FILES: Final[Mapping[str, str]] = {
+    _UNBOUND: "".join(
+        ("server:\n", *(f"  {name}: {value}\n" for name, value in _UNBOUND_OPTIONS.items()))
+    )
+}
+"""What OVS names; every role with that variable has these among its files."""
 
 
 def python_files(cloud: Cloud) -> Mapping[str, str]:

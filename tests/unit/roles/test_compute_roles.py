@@ -146,7 +146,10 @@ def test_no_resolver_keeps_a_wrong_answer_from_the_time_of_boot() -> None:
     assert environment("ovn-metadata")["EVENTLET_NO_GREENDNS"] == "yes"
     for name in ("ovn-controller", "ovn-metadata"):
         path = environment(name)["OVS_UNBOUND_CONF"]
-        assert "cache-max-negative-ttl: 5" in config(name, path)
+        text = config(name, path)
+        assert "cache-max-negative-ttl: 5" in text
+        assert "serve-expired: yes" in text
+        assert "infra-keep-probing: yes" in text
 
 
 @pytest.mark.parametrize("name", ["nova-compute", "ovn-metadata"])
