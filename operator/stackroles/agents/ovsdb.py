@@ -32,6 +32,7 @@ ASK_TIMEOUT = 2.0
 PAUSE = 0.3
 REMIND_AFTER = 10.0
 KICK_FOR = 120.0
+CONTROL_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +297,7 @@ def kick_former_self(settings: Settings, ordinal: int) -> None:
 
     Looked for at each start: one that joined anew may have ended before its former self was gone.
     """
-    control = ["ovs-appctl", "-t", settings.control]
+    control = ["ovs-appctl", f"--timeout={CONTROL_SECONDS}", "-t", settings.control]
     deadline = time.monotonic() + KICK_FOR
     while time.monotonic() < deadline:
         asked = subprocess.run(

@@ -278,7 +278,7 @@ def test_a_repository_that_stalls_holds_up_no_other_and_ends_its_run_with_its_wo
 
     def words() -> tuple[bool, str]:
         said = condition_of(kubectl.get("backup", stalled) or {}, "Complete").get("message", "")
-        return "The repository fails" in said, said
+        return "repository does not get on" in said, said
 
     kubectl.wait("the repository's words", words, seconds=WORDS_SECONDS)
     told = time.time() - began

@@ -1,12 +1,16 @@
 """One run of the restic program: each of its pipes is served, and a stall ends it.
 
 Runs inside role pods: standard library only. One thread serves the three pipes by turns, so that
-restic never waits for a reader; and while it is waited for, two things are watched:
+restic never waits for a reader. While it is waited for, two things are watched:
 
-- bytes: restic, its files and its sockets together must move some within the stall limit, as
-  `/proc/<pid>/io` counts them (proc(5));
-- its retries: an operation that keeps failing moves bytes too, and restic itself gives up only
+- progress: restic takes input, or else reads (files, sockets), as `/proc/<pid>/io` counts it
+  (proc(5)). What it writes does not count: a request to a server that does not answer is sent again
+  and again, by restic's S3 client without a word, and fills the socket's buffer each time;
+- its retries: an operation that keeps failing may read answers too, and restic itself gives up only
   after 15 minutes. It writes a line for each retry, and one when the operation succeeded at last.
+
+Some 100 MB are under way between restic's input and a repository (five packs of 16 MiB and what is
+made ready), so one that takes less than about 0.4 MB/s counts as stalled.
 """
 
 import fcntl
@@ -26,11 +30,13 @@ STALL_SECONDS = 240.0
 # A single request that makes no progress is cut off by restic after this time, and tried again.
 STUCK_REQUEST_SECONDS = 60
 CHECK_SECONDS = 1.0
+# Without progress for so long it is reported, not yet given up.
+NOTICE_SECONDS = 60.0
 # restic removes its lock when it gets SIGTERM, but waits for its input before it does: one that
 # copies a stream never ends by itself.
 END_SECONDS = 3.0
-# Fewer are a runtime's timers and a refused connection, not progress.
-_LEAST_BYTES = 4096
+# Fewer are a runtime's own wake-ups and the answers of a server that refuses, not progress.
+_LEAST_BYTES = 16384
 _OUTPUT_LIMIT = 64 << 20
 _LINE_LIMIT = 4096
 _LINES_KEPT = 20
@@ -50,7 +56,7 @@ class ResticProcess:
         feed: whether its input is written by `write`; it has none otherwise.
         stall: seconds without progress after which it is given up.
         limit: seconds that it may take in all; None for any time.
-        trouble: is given the line of each retry, and "" once all that failed has succeeded.
+        trouble: is told what keeps it from getting on, and "" once it does again.
     """
 
     def __init__(
@@ -71,9 +77,9 @@ class ResticProcess:
         )
         self._stall, self._limit, self._trouble = stall, limit, trouble
         self._started = self._moved_at = time.monotonic()
-        self._moved, self._checked_at = 0, 0.0
+        self._feeds, self._read, self._checked_at = False, 0, 0.0
         self._failing: dict[str, float] = {}
-        self._retried = ""
+        self._retried, self._idle = "", False
         self._output, self._partial_line = bytearray(), b""
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self._open = [pipe for pipe in (self._process.stdout, self._process.stderr) if pipe]
@@ -100,11 +106,12 @@ class ResticProcess:
         """
         assert self._process.stdin is not None  # noqa: S101 - it was opened with `feed`
         # Whatever the source of the data took is not restic's time.
-        self._moved_at = time.monotonic()
+        self._feeds, self._moved_at = True, time.monotonic()
         rest = memoryview(data)
         while rest:
             if self._serve((self._process.stdin,)):
                 rest = rest[os.write(self._process.stdin.fileno(), rest) :]
+                self._moved_at = time.monotonic()
         return len(data)
 
     def chunks(self) -> Iterator[bytes]:
@@ -124,11 +131,12 @@ class ResticProcess:
         """
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self._moved_at = time.monotonic()
+        self._feeds, self._moved_at = False, time.monotonic()
         while self._open:
             self._serve()
             if len(self._output) > _OUTPUT_LIMIT:
                 raise Stalled(f"restic wrote more than {_OUTPUT_LIMIT} bytes")
+        self._report_idle(0)
         code = self._process.wait()
         self._close()
         return code, self._take()
@@ -138,7 +146,7 @@ class ResticProcess:
         self._process.terminate()
         deadline = time.monotonic() + END_SECONDS
         while self._open and time.monotonic() < deadline:
-            self._read(deadline - time.monotonic())
+            self._select(deadline - time.monotonic())
         if self._open:
             self._process.kill()
         self._process.wait()
@@ -157,11 +165,11 @@ class ResticProcess:
 
     def _serve(self, writable: Sequence[IO[bytes]] = ()) -> bool:
         """Read what restic wrote; return whether one of `writable` can be written to."""
-        ready = self._read(CHECK_SECONDS, writable)
+        ready = self._select(CHECK_SECONDS, writable)
         self._check()
         return ready
 
-    def _read(self, seconds: float, writable: Sequence[IO[bytes]] = ()) -> bool:
+    def _select(self, seconds: float, writable: Sequence[IO[bytes]] = ()) -> bool:
         readable, ready, _ = select.select(self._open, writable, (), max(seconds, 0.0))
         for pipe in readable:
             data = os.read(pipe.fileno(), CHUNK)
@@ -195,15 +203,26 @@ class ResticProcess:
         if now < self._checked_at + CHECK_SECONDS:
             return
         self._checked_at = now
-        moved = _bytes_moved(self._process.pid)
-        if moved is None or moved >= self._moved + _LEAST_BYTES:
-            self._moved, self._moved_at = moved or 0, now
+        if not self._feeds:
+            read = _bytes_read(self._process.pid)
+            if read is None or read >= self._read + _LEAST_BYTES:
+                self._read, self._moved_at = read or 0, now
+        self._report_idle(now - self._moved_at)
         if self._limit is not None and now > self._started + self._limit:
             raise Stalled(f"no answer within {self._limit:.0f} s")
         if now > self._moved_at + self._stall:
-            raise Stalled(f"nothing was read from or written to it for {self._stall:.0f} s")
+            raise Stalled(f"no progress for {self._stall:.0f} s")
         if now > min(self._failing.values(), default=now) + self._stall:
             raise Stalled(f"what it is asked has failed for {self._stall:.0f} s")
+
+    def _report_idle(self, seconds: float) -> None:
+        """Tell that there is no progress, where restic itself tells nothing, and that there is."""
+        idle = seconds >= NOTICE_SECONDS
+        if idle and not self._failing:
+            self._trouble(f"no progress for {seconds:.0f} s")
+        elif self._idle and not idle and not self._failing:
+            self._trouble("")
+        self._idle = idle
 
 
 def _plain(line: str) -> str:
@@ -219,11 +238,11 @@ def _plain(line: str) -> str:
     return str(content.get("message") or nested or line)
 
 
-def _bytes_moved(pid: int) -> int | None:
-    """Return the bytes a process read and wrote; None where the kernel does not count them."""
+def _bytes_read(pid: int) -> int | None:
+    """Return the bytes a process has read; None where the kernel does not count them."""
     try:
         lines = Path(f"/proc/{pid}/io").read_text().splitlines()
     except OSError:
         return None
     counts = dict(line.split(": ", 1) for line in lines)
-    return int(counts["rchar"]) + int(counts["wchar"])
+    return int(counts["rchar"])

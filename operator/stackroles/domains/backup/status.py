@@ -72,7 +72,7 @@ def running(source: str, progress: BackupProgress | None, problem: Finding | Non
     if problem:
         return Finding(Reason.BACKUP_RUNNING, problem.message)
     trouble = progress.message if progress else None
-    said = f" The repository fails: {trouble}" if trouble else ""
+    said = f" Its repository does not get on: {trouble}" if trouble else ""
     return Finding(Reason.BACKUP_RUNNING, f"Copying from {source}.{said}")
 
 

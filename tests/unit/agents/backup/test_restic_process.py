@@ -6,20 +6,23 @@ from collections.abc import Iterator
 
 import pytest
 
+from stackroles.agents.backup import restic_process
 from stackroles.agents.backup.restic_process import ResticProcess, Stalled
 from tests.support.alarm import alarm
 
+# Longer than a program takes to start on a busy machine.
+STALL = 3.0
 RETRY = "Save(<data/1>) returned error, retrying after 1s: request timeout"
 DONE = "Save(<data/1>) operation successful after 2 retries"
 
 
 @pytest.fixture(autouse=True)
 def _ends() -> Iterator[None]:
-    with alarm(60):
+    with alarm(180):
         yield
 
 
-def process(program: str, *, feed: bool = False, stall: float = 1.0) -> ResticProcess:
+def process(program: str, *, feed: bool = False, stall: float = STALL) -> ResticProcess:
     return ResticProcess((sys.executable, "-u", "-c", program), feed=feed, stall=stall)
 
 
@@ -28,7 +31,7 @@ BUSY = """
 import os, sys, time
 for line in {lines!r}:
     print(line, file=sys.stderr)
-end = time.monotonic() + 3
+end = time.monotonic() + 8
 while time.monotonic() < end:
     with open("/dev/zero", "rb") as zero:
         zero.read(65536)
@@ -40,11 +43,42 @@ print("done")
 def test_what_keeps_failing_is_given_up_though_bytes_move() -> None:
     child = process(BUSY.format(lines=[RETRY]))
 
-    with pytest.raises(Stalled, match="has failed for 1 s"):
+    with pytest.raises(Stalled, match="has failed for 3 s"):
         child.finish()
 
     child.end()
     assert child.errors == RETRY
+
+
+def test_what_is_sent_again_and_again_is_no_progress() -> None:
+    child = process(
+        "import time\n"
+        "end = time.monotonic() + 30\n"
+        "while time.monotonic() < end:\n"
+        "    with open('/dev/null', 'wb') as sink: sink.write(bytes(1 << 20))\n"
+        "    time.sleep(0.05)\n"
+    )
+
+    with pytest.raises(Stalled, match="no progress for 3 s"):
+        child.finish()
+
+    child.end()
+
+
+def test_what_keeps_it_is_told_before_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restic_process, "NOTICE_SECONDS", 0.5)
+    told: list[str] = []
+    program = "import sys, time; time.sleep(2.5); print(len(sys.stdin.buffer.read()))"
+    command = (sys.executable, "-c", program)
+    child = ResticProcess(command, feed=True, stall=20, trouble=told.append)
+
+    child.write(bytes(4 << 20))
+    time.sleep(1)
+    child.write(bytes(4 << 20))
+
+    assert child.finish() == (0, b"8388608\n")
+    assert told[0].startswith("no progress for ")
+    assert told[-1] == ""
 
 
 @pytest.mark.parametrize("lines", [[], [RETRY, DONE]])
@@ -55,13 +89,13 @@ def test_what_moves_bytes_and_recovers_may_take_its_time(lines: list[str]) -> No
 
 
 def test_a_slow_source_is_not_held_against_the_repository() -> None:
-    child = process("import sys; print(len(sys.stdin.buffer.read()))", feed=True, stall=1.0)
+    child = process("import sys; print(len(sys.stdin.buffer.read()))", feed=True, stall=STALL)
 
-    for _ in range(3):
-        time.sleep(1.2)  # the source's own time
+    for _ in range(2):
+        time.sleep(STALL + 0.2)  # the source's own time
         child.write(b"x")
 
-    assert child.finish() == (0, b"3\n")
+    assert child.finish() == (0, b"2\n")
 
 
 def test_the_text_of_an_error_is_taken_out_of_its_json() -> None:

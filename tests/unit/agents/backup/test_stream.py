@@ -25,7 +25,7 @@ SILENT = "import time; time.sleep(600)"
 
 @pytest.fixture(autouse=True)
 def _ends() -> Iterator[None]:
-    with alarm(60):
+    with alarm(180):
         yield
 
 

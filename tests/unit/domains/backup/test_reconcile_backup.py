@@ -114,7 +114,10 @@ class TestTurns:
 
         await world.log("one", "database", bytes=5 << 20, bytesPerSecond=7, trouble=words)
 
-        assert world.said("one")[1] == f"Copying from demo-mariadb-2. The repository fails: {words}"
+        assert (
+            world.said("one")[1]
+            == f"Copying from demo-mariadb-2. Its repository does not get on: {words}"
+        )
         assert world.status("one")["progress"] == {
             "part": "database",
             "bytes": 5 << 20,
