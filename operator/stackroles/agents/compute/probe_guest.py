@@ -26,6 +26,11 @@ COMMAND_LINE = "console=ttyS0 quiet panic=-1 no_timer_check"
 FOLDER = Path("/var/lib/libvirt/stackroles-probe")
 NAME = PROBE_GUEST
 LOG = Path(f"/var/log/libvirt/qemu/{NAME}.log")
+# nova's LibvirtDriver._set_kvm_timers: guests under QEMU alone have libvirt's defaults.
+TIMERS = {
+    "kvm": "<timer name='pit' tickpolicy='delay'/><timer name='rtc' tickpolicy='catchup'/>"
+    "<timer name='hpet' present='no'/>"
+}
 PERIOD_SECONDS = 0.1
 MESSAGE_LIMIT = 380
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d[T ][\d:.]+(Z|\+0000):? ?")
@@ -108,11 +113,7 @@ def definition(model: GuestModel, folder: Path = FOLDER) -> str:
     <cmdline>{COMMAND_LINE}</cmdline>
   </os>
   <features><acpi/><apic/><vmcoreinfo state='on'/></features>
-{_cpu(model)}  <clock offset='utc'>
-    <timer name='pit' tickpolicy='delay'/>
-    <timer name='rtc' tickpolicy='catchup'/>
-    <timer name='hpet' present='no'/>
-  </clock>
+{_cpu(model)}  <clock offset='utc'>{TIMERS.get(model.virt_type, "")}</clock>
   <on_poweroff>destroy</on_poweroff>
   <on_reboot>destroy</on_reboot>
   <on_crash>destroy</on_crash>

@@ -195,6 +195,7 @@ def test_the_guest_is_defined_as_nova_defines_guests(
     machine_type = domain.find("os/type")
     assert machine_type is not None
     assert machine_type.get("machine") == model.machine_type
+    assert bool(domain.findall("clock/timer")) is (model.virt_type == "kvm")
     found = domain.find("cpu")
     assert (dict(found.attrib) if found is not None else None) == cpu
     if found is not None and model.cpu_model:
