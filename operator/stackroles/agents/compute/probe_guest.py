@@ -33,7 +33,8 @@ TIMERS = {
 }
 PERIOD_SECONDS = 0.1
 MESSAGE_LIMIT = 380
-_STAMP = re.compile(r"^\d{4}-\d\d-\d\d[T ][\d:.]+(Z|\+0000):? ?")
+# QEMU's and libvirt's time stamps, in front of each of their messages.
+_STAMP = re.compile(r"\b\d{4}-\d\d-\d\d[T ][\d:.]+(Z|\+0000):? ?")
 # "RAX=...", "R8 =...", "CS =...", "DR6=...", "EFER=...": a register, its value in hexadecimal.
 _REGISTERS = re.compile(r"^[A-Z][A-Z0-9]{1,3} ?= *[0-9a-f]{4}")
 
@@ -256,7 +257,7 @@ def log_message(text: str) -> str:
     # The command line: an environment variable or an argument a line, each but the last with "\".
     ends = [number for number, line in enumerate(lines) if line.endswith("\\")]
     lines = lines[ends[-1] + 2 :] if ends else lines
-    return "; ".join(_STAMP.sub("", line).strip() for line in lines if _is_message(line))
+    return "; ".join(line.strip() for line in lines if _is_message(line))
 
 
 def _is_message(line: str) -> bool:
@@ -266,8 +267,8 @@ def _is_message(line: str) -> bool:
 
 
 def shortened(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Return a text on one line with its middle left out where it is too long."""
-    line = " ".join(text.split())
+    """Return a text on one line without time stamps, its middle left out where it is too long."""
+    line = " ".join(_STAMP.sub("", text).split())
     if len(line) <= limit:
         return line
     half = (limit - 5) // 2
