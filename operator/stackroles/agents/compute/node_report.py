@@ -7,6 +7,7 @@ answer costs the operator no waiting. It changes nothing on the node.
 """
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -99,6 +100,13 @@ class Server(ThreadingHTTPServer):
     def __init__(self, sampler: Sampler, port: int = PORT) -> None:
         self.sampler = sampler
         super().__init__(("", port), Handler)
+
+    def handle_error(  # type: ignore[explicit-override]
+        self, request: Any, client_address: Any
+    ) -> None:
+        """Say nothing of a client that hung up: the operator waits for a second."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def program(_: Sequence[str]) -> None:
