@@ -45,6 +45,11 @@ def credentials(parent: str, role: str) -> str:
     return child(parent, role, "credentials")
 
 
+def credentials_in_use(parent: str, role: str) -> str:
+    """Return the name of the Secret that pods read, with the values that accounts have."""
+    return child(parent, role, "credentials-in-use")
+
+
 def state(parent: str) -> str:
     """Return the name of the ConfigMap with the facts that data depends on."""
     return child(parent, "state")

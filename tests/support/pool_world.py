@@ -120,7 +120,7 @@ class World:
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": "demo-admin", "namespace": "ns"},
+                "metadata": {"name": "demo-admin-credentials-in-use", "namespace": "ns"},
                 "data": data,
             }
         )

@@ -220,7 +220,7 @@ def accounts_step(services: Iterable[ServiceDefinition]) -> Step[Cloud]:
         ),
         advice=(
             "The database's writer must answer through the haproxy role, and the operator's "
-            "account must have the password of the Secret <cloud>-mariadb-credentials."
+            "account must have the password of the Secret <cloud>-mariadb-credentials-in-use."
         ),
     )
 

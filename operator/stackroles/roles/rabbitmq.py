@@ -215,7 +215,7 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
                 FileMount(),
                 AgentMount(),
                 DataMount(HOME),
-                SecretMount("rabbitmq-credentials", _COOKIE, ("erlang-cookie",), mode=0o440),
+                SecretMount("rabbitmq-credentials-in-use", _COOKIE, ("erlang-cookie",), mode=0o440),
                 SecretMount(DEFINITIONS, "/etc/rabbitmq/definitions", (DEFINITIONS_KEY,)),
                 *scratch("/var/log/rabbitmq"),
             ),

@@ -92,7 +92,7 @@ def test_passwords_of_nova_compute_come_from_its_clouds_secrets() -> None:
         for env in container["env"]
         if "secretKeyRef" in env.get("valueFrom", {})
     }
-    assert secrets == {"demo-nova-credentials"}
+    assert secrets == {"demo-nova-credentials-in-use"}
 
 
 def test_a_host_is_called_like_its_node() -> None:

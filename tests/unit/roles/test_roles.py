@@ -132,7 +132,7 @@ def test_oslo_variable_names_an_option_that_exists(name: str, env: SecretEnv) ->
 
 def test_secret_volumes_exist() -> None:
     declared = cloud()
-    suffixes = {f"{s.name}-credentials" for s in registry.SERVICES}
+    suffixes = {f"{s.name}-credentials-in-use" for s in registry.SERVICES}
     suffixes |= {f"{s.name}-{ring}" for s in registry.SERVICES for ring in s.keyrings}
     suffixes.add(rabbitmq.DEFINITIONS)
     mounts = [

@@ -17,7 +17,7 @@ from stackroles.constants import LABEL_COMPONENT
 from stackroles.domains.cloud.bringup import BringUp, build_graph, plan_bring_up
 from stackroles.domains.cloud.phases import completed
 from stackroles.domains.cloud.reconcile_scale import refuse_shrinking
-from stackroles.domains.cloud.reconcile_served import watch_apis
+from stackroles.domains.cloud.reconcile_served import accepted_password, watch_apis
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.cloud.served import assess_served, refused_administrator
 from stackroles.domains.cloud.status import (
@@ -26,7 +26,11 @@ from stackroles.domains.cloud.status import (
     remembered,
 )
 from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
-from stackroles.domains.credentials.reconcile import Credentials, observe_credentials
+from stackroles.domains.credentials.reconcile import (
+    Credentials,
+    observe_credentials,
+    watch_user_secrets,
+)
 from stackroles.domains.database.reconcile_part import part_of
 from stackroles.domains.database.status import DatabaseState
 from stackroles.domains.messaging.reconcile import watch_brokers
@@ -112,8 +116,14 @@ class CloudPass:
         Args:
             blocked: what blocks its deletion, if it is to go.
         """
+        ref = ref_of(self._resource)
+        watch_user_secrets(self._context, ref, self._cloud)
         credentials = await observe_credentials(
-            self._context, self._resource, self._cloud, self._services
+            self._context,
+            self._resource,
+            self._cloud,
+            self._services,
+            accepted_password(self._context, ref),
         )
         await self._steps.listen(self._look.now)
         before = self._observe()
@@ -232,6 +242,7 @@ class CloudPass:
             self._services,
             available={role.name for role in roles if role.available},
             password=admin[ADMIN_PASSWORD],
+            offered=credentials.offered,
         )
         new = self._previous.time_to_ready_seconds is None
         failing = assess_served(
@@ -284,7 +295,11 @@ def _reconciled(
     if credentials.finding is not None:
         return credentials.finding
     if failure is None:
-        return refused or Finding(Reason.APPLIED, "All that can run yet is applied.")
+        return (
+            refused
+            or credentials.changed
+            or Finding(Reason.APPLIED, "All that can run yet is applied.")
+        )
     said = [str(failure), *getattr(failure, "__notes__", ())]
     immutable = [text for text in said if any(words in text for words in _IMMUTABLE)]
     if isinstance(failure, Rejected) and immutable:

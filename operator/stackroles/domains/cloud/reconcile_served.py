@@ -1,10 +1,10 @@
 """Asks a cloud's APIs again and again whether they serve."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stackroles.config.cloud import Cloud
-from stackroles.domains.cloud.served import FAILURES_REPORTED, ApiState, next_state
+from stackroles.domains.cloud.served import FAILURES_REPORTED, UNAUTHORIZED, ApiState, next_state
 from stackroles.kube.kinds import ObjectRef
 from stackroles.openstack.access import administrator
 from stackroles.openstack.probe import ask_apis
@@ -32,6 +32,16 @@ class ServedApis:
     keystone: str = keystone.KEYSTONE.name
 
 
+def accepted_password(context: Context, ref: ObjectRef) -> str:
+    """Return a password that keystone takes where it refuses the one in use, else an empty one."""
+    seen = context.poller.latest(_poll_name(ref))
+    return seen.value.accepted if seen and seen.value else ""
+
+
+def _poll_name(ref: ObjectRef) -> str:
+    return f"{ref}/apis"
+
+
 def watch_apis(
     context: Context,
     ref: ObjectRef,
@@ -40,6 +50,7 @@ def watch_apis(
     *,
     available: Collection[str],
     password: str,
+    offered: str = "",
 ) -> ServedApis:
     """Have the APIs asked through their Services from now on; return what is known of them.
 
@@ -53,6 +64,8 @@ def watch_apis(
         services: the services there are.
         available: roles with members that are ready.
         password: the administrator's, as it is in use.
+        offered: another one, which is tried where keystone refuses that in use: whoever changed it
+            in keystone has written it into the Secret.
     """
     entries = [c for service in services if (c := service.catalogue) and c.role in available]
     lists = {
@@ -61,7 +74,7 @@ def watch_apis(
         if c.listing
     }
     expected = frozenset(c.role for c in entries)
-    name, account = f"{ref}/apis", administrator(cloud, password)
+    name, account = _poll_name(ref), administrator(cloud, password)
     if keystone.KEYSTONE.name not in expected:
         context.poller.forget(name)
         return ServedApis()
@@ -69,6 +82,11 @@ def watch_apis(
     async def ask() -> ApiState:
         seen = context.poller.latest(name)
         answers = await ask_apis(account, keystone.KEYSTONE.name, lists)
+        refused = answers[keystone.KEYSTONE.name][0] == UNAUTHORIZED
+        if refused and offered:
+            other = await ask_apis(administrator(cloud, offered), keystone.KEYSTONE.name, lists)
+            if other[keystone.KEYSTONE.name][0] != UNAUTHORIZED:
+                return replace(next_state(seen.value if seen else None, other), accepted=offered)
         state = next_state(seen.value if seen else None, answers)
         if any(f.count < FAILURES_REPORTED for f in state.failures.values()):
             # keystone's content may be what is wrong: it is put right at once, not in ten minutes.

@@ -11,7 +11,7 @@ from stackroles.workloads.conditions import Finding
 # One answer may be lost while a member is replaced; a second one half a minute later is a fault.
 FAILURES_REPORTED = 2
 _NAMED = 3
-_UNAUTHORIZED = 401
+UNAUTHORIZED = 401
 _NOTHING: Mapping[str, "ApiFailure"] = MappingProxyType({})
 
 
@@ -43,10 +43,13 @@ class ApiState:
     Attributes:
         asked: roles that answered or should have, in the last round.
         failures: of those that failed, by role.
+        accepted: a password that keystone takes from the administrator where it refuses the one in
+            use; stays in memory.
     """
 
     asked: frozenset[str] = frozenset()
     failures: Mapping[str, ApiFailure] = field(default_factory=dict)
+    accepted: str = field(default="", repr=False)
 
     @property
     def reported(self) -> dict[str, ApiFailure]:
@@ -87,7 +90,7 @@ def refused_administrator(state: ApiState | None, keystone: str, secret: str) ->
         secret: name of the Secret with the administrator's password.
     """
     failure = state.reported.get(keystone) if state else None
-    if failure is None or failure.status != _UNAUTHORIZED:
+    if failure is None or failure.status != UNAUTHORIZED:
         return None
     return Finding(
         Reason.CREDENTIALS_REFUSED,
@@ -119,7 +122,7 @@ def assess_served(
         return _unasked(expected) if new else _as_before(previous)
     reported = {role: f for role, f in state.reported.items() if role in expected}
     refused = reported.get(keystone)
-    if refused is not None and refused.status == _UNAUTHORIZED:
+    if refused is not None and refused.status == UNAUTHORIZED:
         return Finding(
             Reason.SERVICES_UNKNOWN,
             "Whether the APIs serve is not known: keystone refuses the administrator's password "

@@ -66,7 +66,7 @@ class PoolCloud:
         """
         if not self._filled:
             return None
-        name = naming.child(self._pool.cloud.name, ADMIN)
+        name = naming.credentials_in_use(self._pool.cloud.name, ADMIN)
         secret = await self._context.cluster.read_secret(self._pool.namespace, name)
         if not secret or ADMIN_PASSWORD not in secret:
             return None

@@ -9,9 +9,16 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_KEYS, LABEL_MANAGED_BY, MANAGED_BY
 from stackroles.domains.credentials import generate as credentials
+from stackroles.domains.credentials.changed import (
+    ChangedValue,
+    assess_changed,
+    changed_keys,
+    hold,
+)
 from stackroles.domains.credentials.user_supplied import check_brought, ring_of
 from stackroles.errors import SpecInvalid
 from stackroles.kube.apply import records_of
+from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.context import Context
 from stackroles.roles import keystone, rabbitmq
 from stackroles.roles.definition import ServiceDefinition
@@ -20,6 +27,7 @@ from stackroles.workloads.manifests.secret import build_secret
 
 Object = dict[str, Any]
 Strings = Mapping[str, str]
+_USER_SECRETS_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +36,25 @@ class Credentials:
 
     Attributes:
         manifests: Secrets to apply.
-        values: data of each service's Secret; never logged, never in a status.
+        values: data of each service's Secret as it is in use; never logged, never in a status.
         finding: what is wrong; nothing new may start then.
+        changed: which values were changed and are not applied; all goes on with those in use.
+        offered: a password for the administrator that is not the one in use; empty without one.
     """
 
     manifests: tuple[Object, ...]
     values: Mapping[str, Mapping[str, str]] = field(repr=False)
     finding: Finding | None
+    changed: Finding | None = None
+    offered: str = field(default="", repr=False)
 
 
 async def observe_credentials(
-    context: Context, resource: Object, cloud: Cloud, services: tuple[ServiceDefinition, ...]
+    context: Context,
+    resource: Object,
+    cloud: Cloud,
+    services: tuple[ServiceDefinition, ...],
+    accepted: str = "",
 ) -> Credentials:
     """Return a cloud's Secrets: existing values as they are, missing ones drawn or brought.
 
@@ -47,8 +63,9 @@ async def observe_credentials(
         resource: the CloudController as in the cache.
         cloud: the same, resolved.
         services: the services there are.
+        accepted: a password that keystone takes from the administrator, other than the one in use.
     """
-    look = _Look(context, resource, cloud)
+    look = _Look(context, resource, cloud, accepted)
     for service in services:
         if service.has_credentials:
             await look.service(service)
@@ -56,14 +73,37 @@ async def observe_credentials(
     if look.finding is None and any(service.broker for service in services):
         data = credentials.broker_secret(services, look.values)
         look.add(naming.child(cloud.name, rabbitmq.DEFINITIONS), "rabbitmq", data)
-    return Credentials(manifests=tuple(look.manifests), values=look.values, finding=look.finding)
+    return Credentials(
+        manifests=tuple(look.manifests),
+        values=look.values,
+        finding=look.finding,
+        changed=assess_changed(look.changed),
+        offered=look.offered,
+    )
+
+
+def watch_user_secrets(context: Context, ref: ObjectRef, cloud: Cloud) -> None:
+    """Have the Secrets that the user supplies read again and again: they are not watched."""
+    names = sorted(set(cloud.spec.credentials.values()))
+    name = f"{ref}/user-secrets"
+    if not names:
+        context.poller.forget(name)
+        return
+
+    async def read() -> list[Mapping[str, bytes] | None]:
+        return [await context.cluster.read_secret(cloud.namespace, secret) for secret in names]
+
+    context.poller.ensure(
+        name, read, interval=_USER_SECRETS_SECONDS, deadline=_USER_SECRETS_SECONDS, notify=ref
+    )
 
 
 class _Look:
     """One look at the Secrets of a cloud; the first thing that is wrong is told."""
 
-    def __init__(self, context: Context, resource: Object, cloud: Cloud) -> None:
+    def __init__(self, context: Context, resource: Object, cloud: Cloud, accepted: str) -> None:
         self._context = context
+        self._accepted = accepted
         self._cloud = cloud
         self._random = context.random.randbytes
         self._made = {ref.name for ref in records_of(resource) if ref.kind == "Secret"}
@@ -73,6 +113,8 @@ class _Look:
         self.manifests: list[Object] = []
         self.values: dict[str, Mapping[str, str]] = {}
         self.finding: Finding | None = None
+        self.changed: list[ChangedValue] = []
+        self.offered = ""
 
     async def service(self, service: ServiceDefinition) -> None:
         """Look at the Secrets of one service."""
@@ -90,12 +132,12 @@ class _Look:
             for ring, secret in rings.items():
                 keys[ring] = keys[ring] or ring_of(brought, ring)
                 self._check_ring(service, secret, keys[ring])
+            held = await self._hold(service, name, values)
         except SpecInvalid as error:
             self._tell(error)
             return
-        data = credentials.service_secret(self._cloud, service, values, self._random)
-        self.add(name, service.name, data, credentials.drawn_keys(service))
-        self.values[service.name] = data
+        data = credentials.service_secret(self._cloud, service, held, self._random)
+        self._add_both(service, name, values, data)
         for ring, secret in rings.items():
             made = credentials.keyring(keys[ring], self._random)
             self.add(secret, service.name, made, made)
@@ -109,12 +151,45 @@ class _Look:
             brought = await self._brought(service, self._is_whole(service, known), known)
             values = brought | known
             self._check_kept(service, name, service.secrets, values)
+            held = await self._hold(service, name, values)
         except SpecInvalid as error:
             self._tell(error)
             return
-        data = credentials.admin_secret(self._cloud, values, self._random)
-        self.add(name, credentials.ADMIN, data, service.secrets)
-        self.values[credentials.ADMIN] = data
+        data = credentials.admin_secret(self._cloud, held, self._random)
+        self._add_both(service, name, values, data)
+
+    async def _hold(self, service: ServiceDefinition, name: str, values: Strings) -> dict[str, str]:
+        """Return the values to go on with; what was changed instead is noted."""
+        keys, place = credentials.drawn_keys(service), self._in_use(service)
+        found = await self._context.cluster.read_secret(self._cloud.namespace, place)
+        in_use = {key: value.decode() for key, value in (found or {}).items()}
+        mine = self._cloud.spec.credentials.get(service.name)
+        sources = [(name, values)]
+        if mine is not None and in_use:
+            supplied = await self._context.cluster.read_secret(self._cloud.namespace, mine)
+            sources.append((mine, _decode(service, mine, supplied or {})))
+        for secret, written in sources:
+            changed = changed_keys(keys, written, in_use)
+            if service.name == credentials.ADMIN and changed:
+                self.offered = self.offered or written[credentials.ADMIN_PASSWORD]
+                if written[credentials.ADMIN_PASSWORD] == self._accepted:
+                    in_use[credentials.ADMIN_PASSWORD] = self._accepted
+                    continue
+            self.changed += [ChangedValue(service.name, secret, key, place) for key in changed]
+        return hold(keys, values, in_use)
+
+    def _in_use(self, service: ServiceDefinition) -> str:
+        return naming.credentials_in_use(self._cloud.name, service.name)
+
+    def _add_both(
+        self, service: ServiceDefinition, name: str, values: Strings, data: Mapping[str, str]
+    ) -> None:
+        """Add the Secret that people see, as they left it, and the copy that pods read."""
+        keys = credentials.drawn_keys(service)
+        written = {key: values[key] for key in keys if key in values}
+        self.add(name, service.name, {**data, **written}, keys)
+        self.add(self._in_use(service), service.name, data)
+        self.values[service.name] = data
 
     def add(
         self, name: str, service: str, data: Mapping[str, str], kept: Iterable[str] = ()

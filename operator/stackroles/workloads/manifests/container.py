@@ -16,8 +16,6 @@ from stackroles.workloads.manifests.metadata import Manifest
 from stackroles.workloads.manifests.rendering import Rendering
 from stackroles.workloads.manifests.volume import build_volume_mounts
 
-ADMIN = "admin"
-
 
 def build_container(
     owner: Owner, container: Container, rendering: Rendering, claim: str | None
@@ -70,8 +68,11 @@ def _env(owner: Owner, env: Env | FieldEnv | SecretEnv) -> Manifest:
 
 
 def secret_name(cloud: str, service: str) -> str:
-    """Return the Secret of a service; "admin" is the cloud's administrator."""
-    return naming.child(cloud, ADMIN) if service == ADMIN else naming.credentials(cloud, service)
+    """Return the Secret of a service that pods read; "admin" is the cloud's administrator.
+
+    Not the one that people edit: what is written there reaches no process by itself.
+    """
+    return naming.credentials_in_use(cloud, service)
 
 
 def build_probe(probe: Probe) -> Manifest:

@@ -49,7 +49,7 @@ BUCKET = BackupPolicySpec.model_validate(
         },
     }
 )
-SECRETS = ("demo-mariadb-credentials", "demo-keystone-fernet-keys")
+SECRETS = ("demo-mariadb-credentials-in-use", "demo-keystone-fernet-keys")
 
 
 def parent(kind: str = "Backup", name: str = "first") -> BackupParent:
@@ -96,7 +96,7 @@ def test_no_secret_is_in_arguments_or_environment() -> None:
 
     assert environment(POLICY)["RESTIC_PASSWORD_FILE"]["value"] == "/backup/key/password"
     assert environment(POLICY)["BACKUP_TOKEN_FILE"]["value"].endswith(
-        "/demo-mariadb-credentials/backup-token"
+        "/demo-mariadb-credentials-in-use/backup-token"
     )
     assert '"RESTIC_PASSWORD"' not in text
 

@@ -81,7 +81,7 @@ def policy_children(resource: Object) -> Iterable[Object]:
         policy=spec,
         policy_name=name,
         source="http://10.0.0.7:3380/backup",
-        secrets=("demo-mariadb-credentials",),
+        secrets=("demo-mariadb-credentials-in-use",),
     )
     claim = build_repository_claim(policy, spec)
     if claim is not None:
