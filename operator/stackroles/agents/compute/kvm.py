@@ -35,5 +35,12 @@ def share(device: Path = DEVICE) -> int:
     return group or GROUP
 
 
+def access(device: Path = DEVICE) -> str:
+    """Return who may open the device, as "group mode"; "absent" where there is none."""
+    if not device.exists():
+        return "absent"
+    return f"{_group_of(device)} {stat.S_IMODE(device.stat().st_mode):o}"
+
+
 def _group_of(device: Path) -> int:
     return device.stat().st_gid

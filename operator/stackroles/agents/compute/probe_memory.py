@@ -45,7 +45,9 @@ def label(model: GuestModel) -> str:
     return json.dumps(asdict(model), sort_keys=True)
 
 
-def key(*, boot: str, kernel: str, qemu: str, cpuinfo: str, image: str) -> dict[str, str]:
+def key(
+    *, boot: str, kernel: str, qemu: str, cpuinfo: str, image: str, device: str
+) -> dict[str, str]:
     """Return what an outcome depends on: where any of it differs, the guest has to run again.
 
     Args:
@@ -54,6 +56,7 @@ def key(*, boot: str, kernel: str, qemu: str, cpuinfo: str, image: str) -> dict[
         qemu: QEMU's version.
         cpuinfo: the text of /proc/cpuinfo.
         image: the identity of the image's packages and of the probe guest.
+        device: who may open /dev/kvm.
     """
     first = cpuinfo.split("\n\n", 1)[0]
     pairs = (line.partition(":") for line in first.splitlines())
@@ -65,6 +68,7 @@ def key(*, boot: str, kernel: str, qemu: str, cpuinfo: str, image: str) -> dict[
         "qemu": qemu,
         "cpu": f"{cpu.get('model name', '')} {hashlib.sha256(known.encode()).hexdigest()[:16]}",
         "image": image,
+        "device": device,
     }
 
 

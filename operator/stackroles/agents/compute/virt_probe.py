@@ -199,6 +199,7 @@ def examine(wanted: str, request: str) -> tuple[Verdict, str]:
         qemu=_version(hypervisor),
         cpuinfo=CPUINFO.read_text(),
         image=probe_memory.image_identity(RELEASE, GUEST / "vmlinuz", GUEST / "initrd"),
+        device=kvm.access(kvm.DEVICE),
     )
     file = STATE / "stackroles-probe.json"
     with _alone(STATE / "stackroles-probe.lock"):

@@ -294,7 +294,14 @@ def test_nova_gets_exactly_what_the_guest_ran_with(model: GuestModel) -> None:
 
 
 CPUINFO = "processor : 0\nmodel name : EPYC\nflags : bmi2 avx\n\nprocessor : 1\n"
-KEY = {"boot": "b1", "kernel": "6.18", "qemu": "QEMU 10.0.13", "cpuinfo": CPUINFO, "image": "i"}
+KEY = {
+    "boot": "b1",
+    "kernel": "6.18",
+    "qemu": "QEMU 10.0.13",
+    "cpuinfo": CPUINFO,
+    "image": "i",
+    "device": "0 600",
+}
 RAN = Outcome(failure="", seconds=2.0, at="2026-01-01T00:00:00+00:00")
 
 
@@ -314,6 +321,7 @@ def test_what_has_run_is_not_run_again(tmp_path: Path) -> None:
         {"qemu": "QEMU 10.0.14"},
         {"cpuinfo": CPUINFO.replace("bmi2", "")},
         {"image": "j"},
+        {"device": "36 660"},
     ],
 )
 def test_another_boot_kernel_qemu_processor_or_image_has_to_show_it_anew(
@@ -404,6 +412,14 @@ def test_a_device_for_everybody_stays_as_it_is(
     file = device(tmp_path, 0o666)
     assert kvm.share(file) == kvm.NOVA
     assert stat.S_IMODE(file.stat().st_mode) == 0o666
+
+
+def test_who_may_open_the_device_is_part_of_what_was_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(kvm, "_group_of", lambda _: 36)
+    assert kvm.access(tmp_path / "kvm") == "absent"
+    assert kvm.access(device(tmp_path, 0o660)) == "36 660"
 
 
 def test_guests_of_a_node_without_kvm_have_novas_group(tmp_path: Path) -> None:
