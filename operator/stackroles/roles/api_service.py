@@ -13,6 +13,9 @@ from stackroles.config.layers import Sections
 from stackroles.roles import common, resolvers, wsgi
 from stackroles.roles.allowed_sections import ANY, NO_WSGI
 from stackroles.roles.container import (
+    AGENT_COMMAND,
+    AGENT_PATH,
+    AgentMount,
     Amount,
     Container,
     FileMount,
@@ -65,7 +68,7 @@ class ApiService:
     def database_env(self) -> tuple[Variable, ...]:
         """The URLs of its databases, from its Secret."""
         return tuple(
-            SecretEnv(f"OS_{section.upper()}__CONNECTION", self.name, connection.key)
+            SecretEnv(_variable(section), self.name, connection.key)
             for section, connection in self.connections.items()
         )
 
@@ -239,6 +242,37 @@ class ApiService:
             mounts=(FileMount(), *mounts, *self.writable),
         )
 
+    def migration(
+        self,
+        name: str,
+        *command: str,
+        section: str = "",
+        databases: tuple[str, ...] = (),
+        env: tuple[Variable, ...] = (),
+        mounts: tuple[Mount, ...] = (),
+    ) -> Task:
+        """Return a command of a step that brings databases to the present schema.
+
+        A first migration that is cut short begins anew at the next attempt.
+
+        Args:
+            name: the task's name.
+            command: what brings them there.
+            section: the section that holds their URL; by default the service's first.
+            databases: those it changes; the URL's own by default.
+            env: its environment besides the URLs of the service's databases.
+            mounts: its mounts besides the service's files and the places to write.
+        """
+        section = section or next(iter(self.connections))
+        own = self.connections[section].database
+        agent = (*AGENT_COMMAND, "stackroles.agents.migration", _variable(section))
+        return self.task(
+            name,
+            *(*agent, *(databases or (own,)), "--", *command),
+            env=(AGENT_PATH, *env),
+            mounts=(AgentMount(), *mounts),
+        )
+
     def setup(self, *tasks: Task, files: Files[Cloud] | None = None) -> Step[Cloud]:
         """Return the step that makes the service's tables and whatever else it begins with."""
         return Step(
@@ -263,3 +297,7 @@ class ApiService:
             secrets=("token-cache-key",),
             steps=steps,
         )
+
+
+def _variable(section: str) -> str:
+    return f"OS_{section.upper()}__CONNECTION"

@@ -148,7 +148,7 @@ SERVICE = replace(
         Catalogue(
             type="image", name="glance", role="glance", port=PORT, listing="/v2/images?limit=1"
         ),
-        _SERVICE.setup(_SERVICE.task("db-sync", "glance-manage", "db_sync", mounts=_SCRATCH)),
+        _SERVICE.setup(_SERVICE.migration("db-sync", "glance-manage", "db_sync", mounts=_SCRATCH)),
         Step(
             name="check",
             image="glance",

@@ -104,7 +104,7 @@ SERVICE = replace(
     _SERVICE.definition(
         Catalogue(type="identity", name="keystone", role="keystone", port=PORT, path="/v3"),
         _SERVICE.setup(
-            _SERVICE.task("db-sync", "keystone-manage", "db_sync"),
+            _SERVICE.migration("db-sync", "keystone-manage", "db_sync"),
             _SERVICE.task(
                 "bootstrap",
                 *("sh", "-eu", _SCRIPT),

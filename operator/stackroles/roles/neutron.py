@@ -125,7 +125,7 @@ SERVICE = _SERVICE.definition(
         listing="/v2.0/networks?limit=1&fields=id",
     ),
     _SERVICE.setup(
-        _SERVICE.task(
+        _SERVICE.migration(
             "db-sync",
             *("neutron-db-manage", "--config-file", _SERVICE.config, "upgrade", "heads"),
         )

@@ -8,7 +8,7 @@ from stackroles.config.layers import Sections, merge
 from stackroles.roles import common
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import Amount, Port, Probe, SecretEnv, Variable
-from stackroles.roles.definition import Catalogue, Connection, RoleDefinition, Task, Workload
+from stackroles.roles.definition import Catalogue, Connection, RoleDefinition, Workload
 
 USER = 42436
 API_PORT = 8774
@@ -177,10 +177,6 @@ NOVA_NOVNCPROXY = replace(
 )
 
 
-def _setup_task(name: str, *command: str) -> Task:
-    return _SERVICE.task(name, *command, env=(_BROKER,))
-
-
 SERVICE = replace(
     _SERVICE.definition(
         Catalogue(
@@ -192,10 +188,20 @@ SERVICE = replace(
             listing="/servers?limit=1",
         ),
         _SERVICE.setup(
-            _setup_task("api-db-sync", "nova-manage", "api_db", "sync"),
-            _setup_task("cells", "sh", "-eu", _CELLS),
+            _SERVICE.migration(
+                "api-db-sync",
+                *("nova-manage", "api_db", "sync"),
+                section="api_database",
+                env=(_BROKER,),
+            ),
+            _SERVICE.task("cells", "sh", "-eu", _CELLS, env=(_BROKER,)),
             # cell1's database and, as it is mapped by now, cell0's.
-            _setup_task("db-sync", "nova-manage", "db", "sync"),
+            _SERVICE.migration(
+                "db-sync",
+                *("nova-manage", "db", "sync"),
+                databases=("nova", "nova_cell0"),
+                env=(_BROKER,),
+            ),
             files=setup_files,
         ),
     ),

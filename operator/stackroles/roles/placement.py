@@ -48,5 +48,5 @@ SERVICE = _SERVICE.definition(
         port=PORT,
         listing="/resource_providers?name=none",
     ),
-    _SERVICE.setup(_SERVICE.task("db-sync", "placement-manage", "db", "sync")),
+    _SERVICE.setup(_SERVICE.migration("db-sync", "placement-manage", "db", "sync")),
 )
