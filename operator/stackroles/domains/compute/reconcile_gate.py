@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from stackroles.agents.compute.node_protocol import NodeReport
 from stackroles.agents.compute.probe_report import ProbeReport
 from stackroles.config.pool import Pool
 from stackroles.domains.compute.gate import FAILING, UNPROVEN, GateAction, HostGate, decide
@@ -73,10 +74,23 @@ def _gate(node: Object, host: Host, probe: ProbeReport | None, reports: Reports)
     )
 
 
-def builds_of(gate: HostGate | None) -> Builds:
-    """Return what a node's status says of builds on its host, nothing for one that nova lacks."""
+def builds_of(gate: HostGate | None, node: Object, report: NodeReport | None) -> Builds:
+    """Return what a node's status says of builds on its host.
+
+    Args:
+        gate: what is known of the host; None while nova does not say, as after a start of the
+            operator: what was decided before stays.
+        node: the ComputeNode.
+        report: what the node's agent says, None while it does not.
+    """
     if gate is None:
-        return Builds()
+        before = previous_status(node)
+        gate = HostGate(
+            enabled=True,
+            failures=report.build_failures if report else None,
+            counted_from=before.builds_counted_from,
+            request=before.guest_probe or "",
+        )
     return Builds(
         failures=gate.counted,
         closed=gate.fault,

@@ -120,7 +120,7 @@ class PoolAgents:
                 silence=known.silence,
                 zone=self._pool.spec.availability_zone,
                 report=self._reports.get(name),
-                builds=builds_of(known.gates.get(name)),
+                builds=builds_of(known.gates.get(name), node, self._reports.get(name)),
                 outdated=self._outdated.get(name, ()),
             )
             await report_node(self._context, node, observed, self._probes.get(name))
