@@ -105,7 +105,7 @@ async def test_a_host_on_which_builds_fail_is_closed_and_opened_by_a_probe_guest
     world: World, agents: Agents
 ) -> None:
     await serving(world, "n1", "n2")
-    at = int(world.clock.now().timestamp())
+    at = int(world.clock.now().timestamp()) - 60
     failures = tuple(
         BuildFailure(at=at, instance=f"i{n}", fault="libvirtError('no emulator')") for n in range(3)
     )
