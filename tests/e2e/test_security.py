@@ -9,7 +9,7 @@ from lab.install import NAMESPACE, RELEASE, SYSTEM, Site
 from lab.kubectl import Kubectl, Object
 from stackroles.roles import registry
 from stackroles.roles.container import Container, Security
-from tests.support.cloud import Cloud
+from tests.support.cloud import INSTANCE, OWNER_NAME, Cloud
 
 ACCOUNT = f"system:serviceaccount:{SYSTEM}:{RELEASE}"
 READERS = 4
@@ -160,3 +160,18 @@ def role_pods(kubectl: Kubectl, cloud: Cloud) -> list[Object]:
     selector = f"app.kubernetes.io/part-of={cloud.name},app.kubernetes.io/managed-by=stackroles"
     found = kubectl.items("pods", f"{selector},app.kubernetes.io/name!=step")
     return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+
+
+def test_what_has_no_owner_carries_no_label_that_other_tools_act_on(
+    kubectl: Kubectl, cloud: Cloud
+) -> None:
+    """An Argo CD Application of the cloud's name that tracks by label prunes what does."""
+    kinds = ("secrets", "configmaps", "persistentvolumeclaims", "backups.stackroles.io")
+    found = {
+        item["metadata"]["name"]: item["metadata"]["labels"]
+        for kind in kinds
+        for item in kubectl.items(kind, "app.kubernetes.io/managed-by=stackroles")
+        if not item["metadata"].get("ownerReferences")
+    }
+    assert len([labels for labels in found.values() if labels.get(OWNER_NAME) == cloud.name]) > 20
+    assert {name for name, labels in found.items() if INSTANCE in labels} == set()
