@@ -36,6 +36,7 @@ from stackroles.roles.definition import (
     Task,
     Workload,
 )
+from stackroles.roles.topology import DEFAULT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +281,7 @@ class ApiService:
             image=self.name,
             security=Security(user=self.user),
             files=files or self.setup_files,
-            needs=("mariadb/accounts", "haproxy"),
+            needs=(f"{DEFAULT.database.name}/accounts", DEFAULT.proxy.name),
             tasks=tasks,
             advice=f"check that the database answers and lets the user {self.name} in",
         )

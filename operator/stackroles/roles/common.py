@@ -14,6 +14,7 @@ from stackroles.roles.container import (
     ScratchMount,
     SecretEnv,
 )
+from stackroles.roles.topology import DEFAULT
 
 DATABASE_PORT = 3306
 BROKER_PORT = 5672
@@ -34,14 +35,16 @@ def database_url(cloud: Cloud, user: str, password: str, database: str) -> str:
 
     The port is explicit because nova fills templates of cell URLs from this one.
     """
-    host = cloud.endpoint("haproxy", DATABASE_PORT).address
+    host = cloud.endpoint(DEFAULT.proxy.name, DATABASE_PORT).address
     return f"mysql+pymysql://{user}:{quote(password, safe='')}@{host}/{database}"
 
 
 def transport_url(cloud: Cloud, user: str, password: str) -> str:
     """Return oslo.messaging's URL of all brokers; the virtual host has the user's name."""
     account = f"{user}:{quote(password, safe='')}"
-    brokers = ",".join(f"{account}@{host}:{BROKER_PORT}" for host in cloud.members("rabbitmq"))
+    brokers = ",".join(
+        f"{account}@{host}:{BROKER_PORT}" for host in cloud.members(DEFAULT.broker.name)
+    )
     return f"rabbit://{brokers}/{user}"
 
 
@@ -51,7 +54,7 @@ def broker_files(cloud: Cloud) -> dict[str, str]:
     A process takes their URL from its environment when it starts, and nothing of its pod changes
     with the Secret. With this among its files a pod is replaced when there are other brokers.
     """
-    return {BROKERS: "".join(f"{host}\n" for host in cloud.members("rabbitmq"))}
+    return {BROKERS: "".join(f"{host}\n" for host in cloud.members(DEFAULT.broker.name))}
 
 
 def identity_url(cloud: Cloud) -> str:
@@ -108,7 +111,7 @@ def messaging(process: str) -> Sections:
 
 def cache_servers(cloud: Cloud) -> list[str]:
     """Return the ordered cache servers: every client must hash over the same list."""
-    return [f"{host}:{CACHE_PORT}" for host in cloud.members("memcached")]
+    return [f"{host}:{CACHE_PORT}" for host in cloud.members(DEFAULT.cache.name)]
 
 
 def cache(cloud: Cloud) -> Sections:

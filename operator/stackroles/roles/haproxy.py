@@ -18,8 +18,9 @@ from stackroles.roles.container import (
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Workload
 from stackroles.roles.mariadb import AGENT_PORT
 from stackroles.roles.mariadb import NAME as DATABASE
+from stackroles.roles.topology import DEFAULT
 
-NAME = "haproxy"
+NAME = DEFAULT.proxy.role
 USER = 42454
 OPTIONS = "/etc/stackroles/haproxy.cfg"
 STATS_PORT = 8404

@@ -34,8 +34,9 @@ from stackroles.roles.definition import (
     Task,
     Workload,
 )
+from stackroles.roles.topology import DEFAULT
 
-NAME = "mariadb"
+NAME = DEFAULT.database.role
 USER = 42434
 AGENT_PORT = 9300
 DATA = "/var/lib/mysql"
@@ -180,7 +181,7 @@ def accounts(cloud: Cloud, services: Iterable[ServiceDefinition]) -> Mapping[str
         }
         for service in services
     ]
-    server = {"host": cloud.host("haproxy"), "port": DATABASE_PORT, "user": OPERATOR_USER}
+    server = {"host": cloud.host(DEFAULT.proxy.name), "port": DATABASE_PORT, "user": OPERATOR_USER}
     return {ACCOUNTS: json.dumps({"server": server, "accounts": wanted}, indent=1)}
 
 
@@ -200,7 +201,7 @@ def accounts_step(services: Iterable[ServiceDefinition]) -> Step[Cloud]:
         name="accounts",
         image=NAME,
         security=Security(user=USER),
-        needs=(NAME, "haproxy"),
+        needs=(NAME, DEFAULT.proxy.name),
         files=partial(accounts, services=owners),
         tasks=(
             Task(

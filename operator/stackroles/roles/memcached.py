@@ -16,8 +16,9 @@ from stackroles.roles.container import (
     Security,
 )
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Workload
+from stackroles.roles.topology import DEFAULT
 
-NAME = "memcached"
+NAME = DEFAULT.cache.role
 USER = 42457
 _START = "/etc/stackroles/memcached.sh"
 _RESOURCES = Amount(cpu="10m", memory="16Mi", memory_limit="128Mi")

@@ -8,6 +8,7 @@ from stackroles.roles import common, ovn, resolvers
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import Amount, Env, Probe, SecretEnv
 from stackroles.roles.definition import Catalogue, Connection, RoleDefinition
+from stackroles.roles.topology import DEFAULT
 
 PORT = 9696
 HOME = "/var/lib/neutron"
@@ -70,7 +71,7 @@ _SERVICE = ApiService(
     env=(resolvers.OVS,),
     scratch=(HOME,),
 )
-_NEEDS = ("neutron/setup", "rabbitmq", "ovn-nb", "ovn-sb")
+_NEEDS = ("neutron/setup", DEFAULT.broker.name, "ovn-nb", "ovn-sb")
 
 NEUTRON_API = _SERVICE.api(
     _SERVICE.api_files(

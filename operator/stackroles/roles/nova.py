@@ -9,6 +9,7 @@ from stackroles.roles import common
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import Amount, Port, Probe, SecretEnv, Variable
 from stackroles.roles.definition import Catalogue, Connection, RoleDefinition, Workload
+from stackroles.roles.topology import DEFAULT
 
 USER = 42436
 API_PORT = 8774
@@ -103,7 +104,7 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
     """
     cell = " \\\n  ".join(
         (
-            "--name cell1",
+            f"--name {DEFAULT.cell}",
             f"--database_connection '{CELL_URL}'",
             f"--transport-url '{CELL_URL}'",
         )
@@ -112,7 +113,7 @@ def setup_files(cloud: Cloud) -> Mapping[str, str]:
     script = f"""\
 nova-manage cell_v2 map_cell0 --database_connection '{_ACCOUNT}/nova_cell0'
 cells=$(nova-manage cell_v2 list_cells)
-uuid=$(echo "$cells" | awk '$2 == "cell1" {{ print $4 }}')
+uuid=$(echo "$cells" | awk '$2 == "{DEFAULT.cell}" {{ print $4 }}')
 if [ -z "$uuid" ]; then
   exec nova-manage cell_v2 create_cell --verbose {cell}
 fi
@@ -129,7 +130,7 @@ def _api_role(name: str, module: str, port: int, memory: str) -> RoleDefinition[
         health="/",
         env=_API_ENV,
         # It registers itself in cell1's database when it loads.
-        needs=("nova/setup", "rabbitmq"),
+        needs=("nova/setup", DEFAULT.broker.name),
         resources=Amount(memory=memory, memory_limit="1Gi"),
         backup=_BACKUP,
     )
@@ -145,7 +146,7 @@ def _worker_role(name: str) -> RoleDefinition[Cloud]:
         resources=Amount(memory="144Mi", memory_limit="768Mi"),
     )
     # They look for placement in the catalogue when they start, and end without it.
-    needs = ("nova/setup", "rabbitmq", "keystone/catalogue")
+    needs = ("nova/setup", DEFAULT.broker.name, "keystone/catalogue")
     # A StatefulSet: its queues and its service record carry the pod's name.
     return replace(role, workload=Workload.STATEFUL_SET, needs=needs, backup=_BACKUP)
 

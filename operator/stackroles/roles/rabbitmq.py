@@ -31,7 +31,9 @@ from stackroles.roles.definition import (
     ServiceDefinition,
     Workload,
 )
+from stackroles.roles.topology import DEFAULT
 
+NAME = DEFAULT.broker.role
 USER = 42439
 HOME = "/var/lib/rabbitmq"
 # The Secret `<cloud>-rabbitmq-definitions`, made from every service with `broker`.
@@ -107,8 +109,8 @@ def spelling(section: str, name: str) -> Key:
 
 def files(cloud: Cloud) -> Mapping[str, str]:
     """Return the broker's configuration; options of section `rabbitmq` win."""
-    replicas = cloud.replicas["rabbitmq"]
-    memory = _RESOURCES.memory_mebibytes(cloud.settings("rabbitmq").resources)
+    replicas = cloud.replicas[NAME]
+    memory = _RESOURCES.memory_mebibytes(cloud.settings(NAME).resources)
     options: dict[str, str | int] = {
         "listeners.tcp.default": BROKER_PORT,
         "log.console": "true",
@@ -120,7 +122,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         "cluster_formation.peer_discovery_backend": "classic_config",
         **{
             f"cluster_formation.classic_config.nodes.{number}": f"rabbit@{host}"
-            for number, host in enumerate(cloud.members("rabbitmq"), start=1)
+            for number, host in enumerate(cloud.members(NAME), start=1)
         },
         "cluster_formation.target_cluster_size_hint": replicas,
         "quorum_queue.continuous_membership_reconciliation.enabled": "true",
@@ -135,9 +137,9 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         "vm_memory_high_watermark.relative": "0.5",
         "disk_free_limit.absolute": "100MB",
     }
-    user = cloud.options("rabbitmq", "rabbitmq")
+    user = cloud.options(NAME, NAME)
     lines = merge({"rabbitmq": options}, user, same=spelling)["rabbitmq"]
-    workload = cloud.workload("rabbitmq")
+    workload = cloud.workload(NAME)
     return {
         "/etc/rabbitmq/rabbitmq.conf": "".join(
             f"{name} = {value}\n" for name, value in lines.items()
@@ -154,7 +156,7 @@ def files(cloud: Cloud) -> Mapping[str, str]:
 def _agent_settings(cloud: Cloud) -> str:
     """Return the settings of agents/broker.py."""
     document = {
-        "members": list(cloud.members("rabbitmq")),
+        "members": list(cloud.members(NAME)),
         "port": AGENT_PORT,
         "amqp_port": BROKER_PORT,
         "home": HOME,
@@ -164,8 +166,8 @@ def _agent_settings(cloud: Cloud) -> str:
 
 
 RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
-    name="rabbitmq",
-    service="rabbitmq",
+    name=NAME,
+    service=NAME,
     open_because="nova-compute, which runs in the nodes' own network",
     image="rabbitmq",
     workload=Workload.STATEFUL_SET,
@@ -175,7 +177,7 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
     # All of them: a quorum queue gets as many members as there are brokers when it is declared.
     minimum_ready=None,
     files=files,
-    options=AllowedSections(("rabbitmq",)),
+    options=AllowedSections((NAME,)),
     spelling=spelling,
     volume=DataVolume(size="2Gi"),
     fs_group=USER,
@@ -225,4 +227,4 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
     backup="nothing: accounts are made again from Secrets, messages are short-lived",
 )
 
-SERVICE = ServiceDefinition(name="rabbitmq", secrets=("erlang-cookie",))
+SERVICE = ServiceDefinition(name=NAME, secrets=("erlang-cookie",))

@@ -25,6 +25,7 @@ from stackroles.roles.container import (
     Env,
     ScratchMount,
 )
+from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.manifests.agents import PACKAGE, closure, config_map_data
 from stackroles.workloads.manifests.container import secret_name
 from stackroles.workloads.manifests.metadata import Manifest, metadata
@@ -154,7 +155,7 @@ def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
             Env("BACKUP_SECRETS", _SECRETS),
             Env(
                 "BACKUP_TOKEN_FILE",
-                f"{_SECRETS}/{secret_name(cloud.name, 'mariadb')}/backup-token",
+                f"{_SECRETS}/{secret_name(cloud.name, DEFAULT.database.role)}/backup-token",
             ),
         ),
         mounts=(ScratchMount("copies", _COPIES),),

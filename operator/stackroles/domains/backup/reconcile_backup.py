@@ -51,7 +51,7 @@ from stackroles.reconcile.blocked import blaming, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.roles.mariadb import AGENT_PORT
-from stackroles.roles.mariadb import NAME as DATABASE
+from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.pod import failed_words, first_finding, runs_container
 
@@ -156,7 +156,7 @@ async def _begin(
         await _wait(context, resource, _APPLIED, waits, _NEXT_TURN)
     controller = context.cluster.get("CloudController", cloud.namespace, cloud.name) or {}
     writer = controller.get("status", {}).get("writer")
-    members, size = list_members(context, cloud), cloud.replicas[DATABASE]
+    members, size = list_members(context, cloud), cloud.replicas[DEFAULT.database.name]
     copied = copied_members(context, cloud.namespace)
     source = choose_source(members, writer, size, copied)
     if source is None:

@@ -22,6 +22,7 @@ from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.context import Context
 from stackroles.roles import keystone, rabbitmq
 from stackroles.roles.definition import ServiceDefinition
+from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.manifests.secret import build_secret
 
@@ -72,7 +73,7 @@ async def observe_credentials(
     await look.administrator()
     if look.finding is None and any(service.broker for service in services):
         data = credentials.broker_secret(services, look.values)
-        look.add(naming.child(cloud.name, rabbitmq.DEFINITIONS), "rabbitmq", data)
+        look.add(naming.child(cloud.name, rabbitmq.DEFINITIONS), DEFAULT.broker.role, data)
     return Credentials(
         manifests=tuple(look.manifests),
         values=look.values,

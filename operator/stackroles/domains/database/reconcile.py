@@ -34,14 +34,13 @@ from stackroles.domains.database.rolling import RollMember, next_to_restart
 from stackroles.errors import Conflict, NotReady
 from stackroles.kube.kinds import ObjectRef, PartRef, ref_of
 from stackroles.reconcile.context import Context
+from stackroles.roles.topology import DEFAULT, Topology
 from stackroles.workloads.manifests.metadata import selector
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
 PART: Final = "database"
-DATABASE: Final = "mariadb"
-PROXY: Final = "haproxy"
 _REVISION: Final = "controller-revision-hash"
 _CALM_SECONDS: Final = 2.0
 _BUSY_SECONDS: Final = 1.0
@@ -87,7 +86,11 @@ class Network:
 
 
 async def reconcile_galera(
-    context: Context, owner: Object, cloud: Cloud, network: Network | None = None
+    context: Context,
+    owner: Object,
+    cloud: Cloud,
+    network: Network | None = None,
+    topology: Topology = DEFAULT,
 ) -> GaleraResult:
     """Bring the cloud's database members together; call it on every pass over the cloud.
 
@@ -99,11 +102,12 @@ async def reconcile_galera(
         owner: the CloudController as in the cache.
         cloud: the same, resolved.
         network: how pods are asked; over HTTP by default.
+        topology: whose database it is, and behind which proxies.
 
     Raises:
         ClusterError: the Kubernetes API refused or did not answer.
     """
-    galera = _Galera(context, owner, cloud, network or Network())
+    galera = _Galera(context, owner, cloud, network or Network(), topology)
     outcome, members, writer = await galera.look()
     restart = galera.next_to_restart(outcome, members, writer)
     await galera.tell(outcome, leaving=restart["metadata"]["name"] if restart else None)
@@ -124,13 +128,21 @@ async def reconcile_galera(
 class _Galera:
     """One pass over one cloud's database."""
 
-    def __init__(self, context: Context, owner: Object, cloud: Cloud, network: Network) -> None:
+    def __init__(
+        self,
+        context: Context,
+        owner: Object,
+        cloud: Cloud,
+        network: Network,
+        topology: Topology,
+    ) -> None:
         self._context = context
         self._cluster = context.cluster
         self._owner = owner
         self._cloud = cloud
         self._network = network
-        self._workload = cloud.workload(DATABASE)
+        self._database, self._proxy = topology.database.name, topology.proxy.name
+        self._workload = cloud.workload(self._database)
 
     async def look(self) -> tuple[Outcome, Sequence[Member], str | None]:
         """Decide, and record what follows; return also the members and the writer.
@@ -170,7 +182,7 @@ class _Galera:
         self, outcome: Outcome, facts: Facts, members: Sequence[Member], writer: str | None
     ) -> bool:
         """Tell whether an outcome changes anything: the record, a member's orders, or a pod."""
-        pods = self._pods(DATABASE)
+        pods = self._pods(self._database)
         return (
             outcome.facts != facts
             or any(
@@ -190,7 +202,7 @@ class _Galera:
         if not outcome.decisions.keys() - {leaving}:
             return
         again = decide(await self._observe(), outcome.facts, self._context.leader)
-        pods = self._pods(DATABASE)
+        pods = self._pods(self._database)
         for name, decision in outcome.decisions.items():
             if name == leaving:
                 continue
@@ -208,11 +220,13 @@ class _Galera:
 
     async def _observe(self) -> list[Member]:
         """Return every member that should exist, and every further one that does."""
-        return self._members(await self._network.reports(_addresses(self._pods(DATABASE))))
+        return self._members(await self._network.reports(_addresses(self._pods(self._database))))
 
     def _members(self, reports: Mapping[str, Report | None]) -> list[Member]:
-        pods = self._pods(DATABASE)
-        wanted = {naming.pod(self._workload, n) for n in range(self._cloud.replicas[DATABASE])}
+        pods = self._pods(self._database)
+        wanted = {
+            naming.pod(self._workload, n) for n in range(self._cloud.replicas[self._database])
+        }
         return [
             _member(name, pods.get(name), reports.get(name))
             for name in sorted(wanted | pods.keys(), key=_ordinal)
@@ -220,7 +234,7 @@ class _Galera:
 
     async def writer(self) -> str | None:
         """Return the member that all proxies agree on, None when they do not, or nobody came."""
-        return self._agreed(await self._network.writers(_addresses(self._pods(PROXY))))
+        return self._agreed(await self._network.writers(_addresses(self._pods(self._proxy))))
 
     def _agreed(self, writers: Mapping[str, int | None]) -> str | None:
         found = {n for n in writers.values() if n is not None}
@@ -240,7 +254,7 @@ class _Galera:
         status = workload.get("status", {})
         if status.get("observedGeneration") != workload["metadata"].get("generation"):
             return None
-        revision, pods = status.get("updateRevision"), self._pods(DATABASE)
+        revision, pods = status.get("updateRevision"), self._pods(self._database)
         chosen = next_to_restart(
             [_roll_member(member, pods.get(member.name), revision) for member in members], writer
         )
@@ -262,7 +276,7 @@ class _Galera:
         calm = outcome.verdict is Verdict.SYNCED
 
         async def look() -> tuple[Mapping[str, Report | None], Mapping[str, int | None]]:
-            members, proxies = self._pods(DATABASE), self._pods(PROXY)
+            members, proxies = self._pods(self._database), self._pods(self._proxy)
             reports = await self._network.reports(_addresses(members))
             return reports, await self._network.writers(_addresses(proxies))
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from stackroles.constants import FINALIZER
-from stackroles.domains.database.reconcile import DATABASE, PART, reconcile_galera
-from stackroles.domains.database.status import DatabaseState
+from stackroles.domains.database.reconcile import PART, reconcile_galera
+from stackroles.domains.database.status import DATABASE, DatabaseState
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 
-DATABASE = "mariadb"
+DATABASE = DEFAULT.database.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

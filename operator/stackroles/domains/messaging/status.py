@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 
-MESSAGING = "rabbitmq"
+MESSAGING = DEFAULT.broker.name
 
 
 @dataclass(frozen=True, slots=True)
