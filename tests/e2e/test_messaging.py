@@ -1,0 +1,53 @@
+"""A RabbitMQ member that comes back with an empty volume joins the others again."""
+
+import json
+import time
+from typing import Any
+
+from tests.support.cloud import Cloud
+from tests.support.measurements import Measurements
+
+MEMBER = "demo-rabbitmq-1"
+BACK_SECONDS = 180
+STATUS = (
+    "import urllib.request as u; print(u.urlopen('http://localhost:15691/status').read().decode())"
+)
+
+
+def status(cloud: Cloud, member: str) -> dict[str, Any]:
+    """Return what a member's agent answers."""
+    found: dict[str, Any] = json.loads(cloud.exec(member, "python3", "-c", STATUS))
+    return found
+
+
+def test_a_member_without_its_volume_rejoins_and_makes_no_second_cluster(
+    cloud: Cloud, measurements: Measurements
+) -> None:
+    cloud.wait_ready()
+    members = cloud.members("rabbitmq")
+    [before] = [
+        p["metadata"]["uid"] for p in cloud.pods("rabbitmq") if p["metadata"]["name"] == MEMBER
+    ]
+    cloud.kubectl.run("delete", "pvc", f"data-{MEMBER}", "--wait=false")
+    cloud.kubectl.run("delete", "pod", MEMBER, "--force", "--grace-period=0")
+
+    def back() -> tuple[bool, str]:
+        pods = {p["metadata"]["name"]: p for p in cloud.pods("rabbitmq")}
+        fresh = pods.get(MEMBER)
+        if fresh is None or fresh["metadata"]["uid"] == before:
+            return False, "no new pod"
+        conditions = {c["type"]: c["status"] for c in fresh["status"].get("conditions", [])}
+        return conditions.get("Ready") == "True", str(conditions)
+
+    lost = time.monotonic()
+    cloud.kubectl.wait(f"{MEMBER} with a new volume", back, seconds=BACK_SECONDS)
+    seconds = time.monotonic() - lost
+    for member in members:
+        said = status(cloud, member)
+        assert said["state"] == "running"
+        assert len(said["members"]) == len(members), f"{member} sees {said['members']}"
+    log = cloud.kubectl.run("logs", MEMBER)
+    assert "is to forget" in log
+    assert "inconsistent_cluster" not in log
+    cloud.wait_ready()
+    measurements.record("broker_volume_lost", rejoined_seconds=seconds)
