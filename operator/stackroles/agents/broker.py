@@ -24,10 +24,11 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from stackroles.agents.broker_protocol import State, Status
 
 ASK_TIMEOUT = 2.0
 PAUSE = 1.0
@@ -41,48 +42,6 @@ SPLIT_SEEN = 3
 LARGEST = 65536
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 QUESTION = b"{rabbit:is_running(), rabbit_nodes:list_members()}.\n"
-
-
-class State(StrEnum):
-    """What a member is."""
-
-    EMPTY = "empty"
-    FORMING = "forming"
-    STOPPED = "stopped"
-    RUNNING = "running"
-    SPLIT = "split"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What a member answers.
-
-    Attributes:
-        state: what it is; without data it is EMPTY, or FORMING once it may start.
-        members: nodes of the cluster that its broker is in; empty while that does not run.
-        message: what a person should know; empty when there is nothing.
-    """
-
-    state: State
-    members: frozenset[str] = frozenset()
-    message: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the answer's body."""
-        return {
-            "state": self.state.value,
-            "members": sorted(self.members),
-            "message": self.message,
-        }
-
-    @classmethod
-    def from_json(cls, document: Any) -> "Status":
-        """Return the status in a body; raises ValueError, KeyError or TypeError for another."""
-        return cls(
-            state=State(document["state"]),
-            members=frozenset(str(name) for name in document["members"]),
-            message=str(document["message"]),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

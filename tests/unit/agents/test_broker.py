@@ -15,14 +15,13 @@ from stackroles.agents.broker import (
     Member,
     Settings,
     Start,
-    State,
-    Status,
     Wait,
     Watch,
     decide,
     other_cluster,
     parse_answer,
 )
+from stackroles.agents.broker_protocol import State, Status
 from stackroles.roles import rabbitmq
 from tests.support.clouds import cloud
 

@@ -3,13 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from stackroles.addresses import pod_address
+from stackroles.agents.broker_protocol import Status
 from stackroles.config.cloud import Cloud
-from stackroles.domains.messaging.status import (
-    MESSAGING,
-    BrokerReport,
-    assess_brokers,
-    parse_report,
-)
+from stackroles.domains.messaging.status import MESSAGING, assess_brokers, parse_report
 from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.pod_http import get_all, url_of
@@ -19,7 +15,7 @@ from stackroles.workloads.manifests.metadata import selector
 
 _INTERVAL = 10.0
 _DEADLINE = 5.0
-Reports = Mapping[str, BrokerReport | None]
+Reports = Mapping[str, Status | None]
 
 
 async def pull_reports(addresses: Mapping[str, str]) -> Reports:

@@ -2,16 +2,16 @@
 
 import pytest
 
-from stackroles.agents.broker import State, Status
+from stackroles.agents.broker_protocol import State, Status
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.domains.messaging.status import BrokerReport, assess_brokers, parse_report
+from stackroles.domains.messaging.status import assess_brokers, parse_report
 
 SPLIT = Status(State.SPLIT, message="demo-rabbitmq-1 is in a cluster of its own")
 
 
 def test_the_agents_own_form_is_read() -> None:
     running = Status(State.RUNNING, frozenset({"rabbit@b", "rabbit@a"}))
-    assert parse_report(running.to_json()) == BrokerReport("running", ("rabbit@a", "rabbit@b"))
+    assert parse_report(running.to_json()) == running
 
 
 @pytest.mark.parametrize("answer", [None, "no", {}, {"state": "running", "members": None}])
