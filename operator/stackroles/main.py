@@ -6,6 +6,7 @@ import sys
 
 import structlog
 
+from stackroles.agents import known_addresses
 from stackroles.domains.backup.reconcile_backup import reconcile_backup
 from stackroles.domains.backup.reconcile_policy import reconcile_backup_policy
 from stackroles.domains.cloud.reconcile import reconcile_cloud_controller
@@ -61,6 +62,8 @@ def main() -> None:
     except OperatorError as error:
         sys.exit(f"stackroles: {error}")
     logs.configure(settings.log_level)
+    # It asks the clouds' APIs by name, and must not call them silent while the cluster's DNS is.
+    known_addresses.install()
     try:
         asyncio.run(operate(settings, *parts()))
     except Exception as error:
