@@ -58,7 +58,7 @@ def large(cloud: Cloud, kubectl: Kubectl) -> Iterator[Large]:
     try:
         cloud.sql(writer, "CREATE TABLE e2e_large.t (id INT AUTO_INCREMENT PRIMARY KEY, d BLOB)")
         # The names in it are this file's own.
-        fill = f"INSERT INTO e2e_large.t (d) SELECT CONCAT({row}) FROM seq_1_to_{ROWS}"  # noqa: S608
+        fill = f"INSERT INTO e2e_large.t (d) SELECT CONCAT({row}) FROM e2e_large.seq_1_to_{ROWS}"  # noqa: S608
         for _ in range(STATEMENTS):
             cloud.sql(writer, fill, timeout=FILL_SECONDS)
         cloud.sql(
