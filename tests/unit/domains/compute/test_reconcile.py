@@ -283,7 +283,7 @@ async def test_a_host_that_a_person_disabled_stays_disabled(world: World) -> Non
 
 async def test_a_pool_of_a_namespace_that_is_deleted_lets_go_of_its_nodes(world: World) -> None:
     await serving(world, "n1")
-    world.api.remove("secrets", "ns", "demo-admin")
+    world.api.remove("secrets", "ns", "demo-admin-credentials-in-use")
     end = {"deletionTimestamp": "2026-01-01T01:00:00Z"}
     world.api.put({"kind": "Namespace", "metadata": {"name": "ns", **end}})
     world.delete()
