@@ -30,7 +30,7 @@ def write(kubectl: Kubectl, name: str, key: str, value: str) -> None:
 
 def account(connection: Connection, name: str, password: str) -> None:
     user = connection.identity.find_user(name, ignore_missing=False)
-    connection.identity.update_user(user, password=password)
+    connection.identity.update_user(str(user.id), password=password)
 
 
 @pytest.fixture(autouse=True)
