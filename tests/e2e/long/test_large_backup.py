@@ -165,10 +165,10 @@ def by_hand(large: Large, backup: Object, image: str, repository: dict[str, str]
     size = next(s["bytes"] for s in backup["status"]["steps"] if s["name"] == "database")
     script = (
         "restic init -q && begin=$(date +%s%N) && "
-        f"mariadb-backup --backup --stream=mbstream --datadir=/source/data --user={USER} "
+        f"mariadb-backup --backup --stream=mbstream --datadir=/var/lib/mysql/data --user={USER} "
         f"--host={pod['status']['podIP']} --password=$PASSWORD --target-dir=/tmp/b 2>/tmp/log | "
         "restic --no-cache backup --stdin --quiet && end=$(date +%s%N) && "
-        "grep -q 'completed OK!' /tmp/log && echo nanoseconds $((end - begin))"
+        "grep -q 'completed OK!' /tmp/log && echo nanoseconds $((end - begin)) || tail /tmp/log"
     )
     values = {**repository, "PASSWORD": large.password, "RESTIC_PASSWORD": random.token_hex(16)}
     name = f"{NAME}-hand"
@@ -204,7 +204,7 @@ def _hand_pod(name: str, image: str, script: str, claim: str) -> Object:
                     "command": ["bash", "-o", "pipefail", "-c", script],
                     "envFrom": [{"secretRef": {"name": name}}],
                     "volumeMounts": [
-                        {"name": "source", "mountPath": "/source"},
+                        {"name": "source", "mountPath": "/var/lib/mysql"},
                         {"name": "repository", "mountPath": "/repository"},
                         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the pod
                     ],
