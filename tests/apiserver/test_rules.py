@@ -97,6 +97,10 @@ CASES = (
             ("rabbitmq", ("rabbitmq",)),
             ("memcached", ("memcached",)),
             ("haproxy", ("global", "defaults")),
+            (
+                "mariadb",
+                ("mysqld", "mariadbd", "mariadb", "server", "galera", "mariadb-backup", "sst"),
+            ),
         )
     ),
     Case(
@@ -205,6 +209,21 @@ CASES = (
         words="membership cannot change",
         bad={"pool": "other"},
         update=True,
+    ),
+    *(
+        Case(
+            kind="CloudController",
+            words="unknown key; known are: cpu, memory",
+            good={field: {"limits": {"cpu": "1"}}},
+            bad={field: {"limits": {"gpu": "1"}}},
+        )
+        for field in ("defaultResources", "jobResources")
+    ),
+    Case(
+        kind="BackupPolicy",
+        words="unknown key; known are: cpu, memory",
+        good={"resources": {"limits": {"cpu": "1"}}},
+        bad={"resources": {"limits": {"gpu": "1"}}},
     ),
     Case(
         kind="BackupPolicy",
