@@ -62,10 +62,13 @@ def areas(folder: Path = E2E) -> dict[str, str]:
 
 
 def path(name: str) -> str:
-    """Return the file of a long case, an area or a part of the core, relative to the repository."""
-    file = FOLDER / f"{PREFIX}{name}.py"
-    beside = E2E / f"{PREFIX}{name}.py"
-    return str((file if file.is_file() else beside).relative_to(REPOSITORY))
+    """Return the file of an area or a part of the core, relative to the repository."""
+    return str((E2E / f"{PREFIX}{name}.py").relative_to(REPOSITORY))
+
+
+def long_path(case: str) -> str:
+    """Return the file of a long case, which may have an area's name, relative to the repository."""
+    return str((FOLDER / f"{PREFIX}{case}.py").relative_to(REPOSITORY))
 
 
 def chosen(commit: str, names: Sequence[str]) -> str:

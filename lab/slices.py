@@ -109,7 +109,7 @@ SLICES = (
 
 def long_slice(case: str) -> Slice:
     """Return the slice of one long case."""
-    step = _pytest(f"long {case}", rotation.path(case), "-v")
+    step = _pytest(f"long {case}", rotation.long_path(case), "-v")
     return Slice("long", (step,), needs=("build", "bring-up"))
 
 

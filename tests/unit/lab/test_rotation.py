@@ -107,3 +107,10 @@ def test_what_is_left_out_is_named_with_its_last_run() -> None:
     assert re.fullmatch(rf"{names[0]} +2026-01-02  abc1234  61 s  3 passed, 0 failed", first)
     assert re.fullmatch(rf"{names[1]} +none", second)
     assert rotation.left_out(names, {}) == ""
+
+
+def test_a_part_of_the_core_is_never_the_long_case_of_its_name() -> None:
+    for name in (*rotation.CORE, *rotation.areas()):
+        assert (rotation.REPOSITORY / rotation.path(name)).parent == rotation.E2E
+    for case in rotation.cases():
+        assert (rotation.REPOSITORY / rotation.long_path(case)).parent == rotation.FOLDER

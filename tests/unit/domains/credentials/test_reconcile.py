@@ -91,6 +91,8 @@ async def test_a_value_that_is_new_in_this_version_is_drawn(world: World) -> Non
     stored["metadata"]["annotations"][ANNOTATION_KEYS] = ",".join(noted)
     del stored["data"]["metadata-secret"]
     world.cluster.cache.upsert(world.api.put(stored))
+    # nor did the former version have a copy of it for the pods
+    lose(world, "demo-nova-credentials-in-use", "metadata-secret")
     await world.settle()
     assert world.condition("Ready")["status"] == "True"
     after = world.secret(name)
