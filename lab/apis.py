@@ -50,12 +50,13 @@ def connect(kubectl: Kubectl, cloud: str) -> Iterator[Connection]:
     account = administrator(kubectl, cloud)
     with ExitStack() as open_forwards:
         identity = open_forwards.enter_context(forward(kubectl, f"{cloud}-keystone", IDENTITY_PORT))
-        options: dict[str, Any] = {}
+        keystone = f"http://127.0.0.1:{identity}/v3"
+        options: dict[str, Any] = {"identity_endpoint_override": keystone}
         for name, role, port, path in SERVICES.values():
             local = open_forwards.enter_context(forward(kubectl, f"{cloud}-{role}", port))
             options[f"{name}_endpoint_override"] = f"http://127.0.0.1:{local}{path}"
         connection = openstack.connect(
-            auth={**account["auth"], "auth_url": f"http://127.0.0.1:{identity}/v3"},
+            auth={**account["auth"], "auth_url": keystone},
             region_name=account["region_name"],
             api_timeout=REQUEST_SECONDS,
             load_yaml_config=False,

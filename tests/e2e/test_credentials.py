@@ -3,14 +3,18 @@
 import base64
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from openstack.connection import Connection
 
 from lab import apis
-from lab.kubectl import Kubectl, holds
+from lab.kubectl import Kubectl
 from tests.support.cloud import Cloud, wait_reason
 
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+
+Object = dict[str, Any]
 NAMED_SECONDS = 60
 READY_SECONDS = 120
 FAILING_SECONDS = 120
@@ -31,6 +35,11 @@ def write(kubectl: Kubectl, name: str, key: str, value: str) -> None:
 def account(connection: Connection, name: str, password: str) -> None:
     user = connection.identity.find_user(name, ignore_missing=False)
     connection.identity.update_user(str(user.id), password=password)
+
+
+def is_ready(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions", ())
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 @pytest.fixture(autouse=True)
@@ -71,8 +80,8 @@ def test_an_edited_password_is_named_and_reaches_no_pod(
 
     def started() -> tuple[bool, str]:
         pods = [p for p in cloud.pods(role) if p["metadata"]["name"] not in (old, *others)]
-        ready = [holds(pod, "Ready") for pod in pods]
-        return bool(ready) and all(is_ready for is_ready, _ in ready), str(ready)
+        ready = {pod["metadata"]["name"]: is_ready(pod) for pod in pods}
+        return bool(ready) and all(ready.values()), str(ready)
 
     if role != "nova-conductor":  # a StatefulSet's pod keeps its name
         cloud.kubectl.wait(f"a new pod of {role}", started, seconds=READY_SECONDS)
