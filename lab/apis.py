@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FORWARD_SECONDS = 30.0
 FORWARD_PAUSE = 0.05
-_SAID = 4096
+_OUTPUT_LIMIT = 4096
 REQUEST_SECONDS = 60.0
 """How long one answer may take; a cold API on busy cores needs tens of seconds."""
 SERVICES: Mapping[str, tuple[str, str, int, str]] = {
@@ -86,7 +86,7 @@ def forward(kubectl: Kubectl, service: str, port: int) -> Iterator[int]:
     """Yield a port of this machine that leads to a Service for as long as the block runs.
 
     Raises:
-        LabError: kubectl did not open one in time; the detail is what it said.
+        LabError: kubectl did not open one in time; the detail is what it printed.
     """
     command = [str(kubectl.program), "--kubeconfig", str(kubectl.kubeconfig)]
     command += ["-n", kubectl.namespace, "port-forward", f"service/{service}", f":{port}"]
@@ -111,10 +111,10 @@ def _opened(process: subprocess.Popen[bytes], log: IO[bytes], service: str) -> i
     deadline = time.monotonic() + FORWARD_SECONDS
     while True:
         ended = process.poll() is not None or time.monotonic() > deadline
-        said = os.pread(log.fileno(), _SAID, 0)
-        if found := re.search(rb"Forwarding from 127\.0\.0\.1:(\d+) ", said):
+        output = os.pread(log.fileno(), _OUTPUT_LIMIT, 0)
+        if found := re.search(rb"Forwarding from 127\.0\.0\.1:(\d+) ", output):
             return int(found[1])
         if ended:
-            detail = said.decode(errors="replace").strip()
+            detail = output.decode(errors="replace").strip()
             raise LabError(f"kubectl did not forward to service {service}", detail=detail)
         time.sleep(FORWARD_PAUSE)

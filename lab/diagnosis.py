@@ -80,7 +80,7 @@ def next_command(server: Any, cloud: Kubectl) -> str:
 
 
 def server_lines(server: Any) -> list[str]:
-    """Return a server's states and its fault in nova's own words."""
+    """Return a server's states and its fault in nova's message."""
     power = POWER_STATES.get(server.power_state, str(server.power_state))
     state = f"{server.status}, task {server.task_state or 'none'}, power {power}"
     lines = [f"{server.id}: {state}, host {server.compute_host or 'none'}"]
@@ -92,7 +92,7 @@ def server_lines(server: Any) -> list[str]:
 
 
 def event_lines(actions: Iterable[Object]) -> list[str]:
-    """Return the events of a server's actions that failed, with their host and last words."""
+    """Return the events of a server's actions that failed, with their host and message."""
     lines = []
     for action in actions:
         for event in action.get("events") or ():

@@ -51,14 +51,14 @@ def cases(folder: Path = FOLDER) -> dict[str, str]:
     """Return case -> the first line of its file's docstring, in alphabetical order."""
     found = {}
     for file in sorted(folder.glob(f"{PREFIX}*.py")):
-        said = ast.get_docstring(ast.parse(file.read_text())) or ""
-        found[file.stem.removeprefix(PREFIX)] = said.partition("\n")[0]
+        summary = ast.get_docstring(ast.parse(file.read_text())) or ""
+        found[file.stem.removeprefix(PREFIX)] = summary.partition("\n")[0]
     return found
 
 
 def areas(folder: Path = E2E) -> dict[str, str]:
     """Return area -> the first line of its file's docstring, in alphabetical order."""
-    return {name: said for name, said in cases(folder).items() if name not in CORE}
+    return {name: summary for name, summary in cases(folder).items() if name not in CORE}
 
 
 def path(name: str) -> str:

@@ -3,7 +3,7 @@
 A broker that lost its volume is still a member to the others: they refuse it as inconsistent, and
 after its retries it boots as a cluster of its own (rabbit_mnesia:can_join_cluster,
 rabbit_peer_discovery, seen with 4.0.5). Clients that land there share no queue with the rest. So a
-member without data asks all the others first: one that serves is told to forget the member's former
+member without data asks all the others first: one that serves is made to forget the member's former
 self, and then is joined; a new cluster is formed only when all the others have answered that they
 have no data either. No answer means unknown, never empty.
 
@@ -211,10 +211,10 @@ class Member:
 
     def _report_waiting(self, because: str, since: float) -> None:
         text = f"{self.pod} has an empty volume and waits, since {because}"
-        told = text if time.monotonic() - since > PATIENCE else ""
-        if told != self.status.message:
+        message = text if time.monotonic() - since > PATIENCE else ""
+        if message != self.status.message:
             say(text)
-        self.status = Status(State.EMPTY, message=told)
+        self.status = Status(State.EMPTY, message=message)
 
     def _forget(self, by: str) -> bool:
         say(f"{by} is to forget {self.node}, whose volume is empty")

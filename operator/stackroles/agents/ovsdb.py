@@ -268,16 +268,16 @@ def _settle(
     settings: Settings, ordinal: int, others: Sequence[int], fault: str = ""
 ) -> Create | Join:
     """Return the decision once it is safe, saying now and then what is waited for."""
-    said, said_at = "", 0.0
+    reported, reported_at = "", 0.0
     while True:
         peers = {n: ask(settings.members[n], settings.port, settings.database) for n in others}
         decision = decide(ordinal, peers, fault)
         if not isinstance(decision, Wait):
             say(f"no data that can be used here: {decision}")
             return decision
-        if decision.because != said or time.monotonic() - said_at > REMIND_AFTER:
-            said, said_at = decision.because, time.monotonic()
-            say(f"no data that can be used here: waiting, because {said}")
+        if decision.because != reported or time.monotonic() - reported_at > REMIND_AFTER:
+            reported, reported_at = decision.because, time.monotonic()
+            say(f"no data that can be used here: waiting, because {reported}")
         time.sleep(PAUSE)
 
 

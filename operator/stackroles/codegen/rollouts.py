@@ -136,12 +136,12 @@ def templates(controller: Object, pool: Object) -> Templates:
         pool: the spec of the ComputePool, without what it must say in any case.
     """
     cloud = _cloud(controller)
-    said = {"controller": cloud.name, "nodeSelector": {"compute": "yes"}, **pool}
+    spec = {"controller": cloud.name, "nodeSelector": {"compute": "yes"}, **pool}
     owner = Pool(
         name="compute",
         namespace=cloud.namespace,
         uid="uid-pool",
-        spec=parse_spec(ComputePoolSpec, {"spec": said}),
+        spec=parse_spec(ComputePoolSpec, {"spec": spec}),
         cloud=cloud,
     )
     return {

@@ -59,16 +59,16 @@ class Cloud:
         return self.spec.job_resources.over(self.spec.default_resources)
 
     def settings(self, role: str) -> RoleSettings:
-        """Return what the user said of a role, the cloud's own storage class filled in."""
-        said = self.spec.roles.get(role, RoleSpec())
+        """Return what the user declares of a role, the cloud's own storage class filled in."""
+        declared = self.spec.roles.get(role, RoleSpec())
         return RoleSettings(
-            node_selector=said.placement.node_selector,
-            tolerations=said.placement.tolerations,
-            resources=said.resources.over(self.spec.default_resources),
+            node_selector=declared.placement.node_selector,
+            tolerations=declared.placement.tolerations,
+            resources=declared.resources.over(self.spec.default_resources),
             sidecar_resources=self.spec.default_resources,
-            image=said.image,
-            storage_size=said.storage.size,
-            storage_class=said.storage.storage_class_name or self.spec.storage_class_name,
+            image=declared.image,
+            storage_size=declared.storage.size,
+            storage_class=declared.storage.storage_class_name or self.spec.storage_class_name,
         )
 
     def members_of(self, role: str) -> int:

@@ -90,15 +90,15 @@ class Pool:
         return self.cloud.image(image, override)
 
     def settings(self, role: str) -> RoleSettings:
-        """Return what the user said of a role; where it runs is the operator's own label."""
-        said = self.spec.roles.get(role, PoolRoleSpec())
+        """Return what the user declares of a role; where it runs is the operator's own label."""
+        declared = self.spec.roles.get(role, PoolRoleSpec())
         default = self.spec.default_resources.over(self.cloud.spec.default_resources)
         return RoleSettings(
             node_selector={LABEL_POOL: self.label},
             tolerations=EVERYWHERE,
-            resources=said.resources.over(default),
-            sidecar_resources=said.sidecar_resources.over(default),
-            image=said.image,
+            resources=declared.resources.over(default),
+            sidecar_resources=declared.sidecar_resources.over(default),
+            image=declared.image,
         )
 
     def members_of(self, role: str) -> int:  # noqa: ARG002 - part of what builders ask owners

@@ -20,7 +20,7 @@ from stackroles.kube.apply import is_same_status, merge_patch, prepare
 from stackroles.kube.cache import Cache
 from stackroles.kube.children import Children
 from stackroles.kube.client import KubeClient
-from stackroles.kube.events import Happening, Repeats, build_event, transitions
+from stackroles.kube.events import EventRecord, Repeats, build_event, transitions
 from stackroles.kube.kinds import ref_of, uid_of
 from stackroles.kube.ownership import OWNERLESS_KINDS, owned_by_label_alone
 from stackroles.kube.redact import redact_status
@@ -98,8 +98,8 @@ class Cluster(Children):
             return False
         await self._writer.patch_status(current, merge_patch(old, status))
         before, after = old.get("conditions") or (), status.get("conditions") or ()
-        for happening in transitions(before, after):
-            await self._tell(current, happening)
+        for record in transitions(before, after):
+            await self._tell(current, record)
         return True
 
     async def patch_metadata(
@@ -168,20 +168,20 @@ class Cluster(Children):
             reason: a stable CamelCase word.
             message: a sentence.
         """
-        await self._tell(obj, Happening(kind, reason, message))
+        await self._tell(obj, EventRecord(kind, reason, message))
 
-    async def _tell(self, obj: Object, happening: Happening) -> None:
+    async def _tell(self, obj: Object, record: EventRecord) -> None:
         redact = await self.read_redactor(obj["metadata"].get("namespace", ""))
-        happening = replace(happening, message=redact(happening.message))
-        if not self._repeats.is_new(uid_of(obj), happening):
+        record = replace(record, message=redact(record.message))
+        if not self._repeats.is_new(uid_of(obj), record):
             return
-        self._repeats.forget_others(uid_of(obj), happening.reason)
+        self._repeats.forget_others(uid_of(obj), record.reason)
         try:
-            event = build_event(obj, happening, self._now(), self._instance)
+            event = build_event(obj, record, self._now(), self._instance)
             await self._writer.create(event)
         except ClusterError as error:
             # An Event is a courtesy: the same words stand in the condition.
-            log.warning("Event was not recorded", reason=happening.reason, error=str(error))
+            log.warning("Event was not recorded", reason=record.reason, error=str(error))
 
 
 def _missing(have: Mapping[str, str], want: Mapping[str, str | None]) -> dict[str, str | None]:

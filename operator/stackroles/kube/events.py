@@ -23,7 +23,7 @@ _SILENT: Final = frozenset({"Reconciling", "Progressing"})
 
 
 @dataclass(frozen=True)
-class Happening:
+class EventRecord:
     """One thing worth an Event: its type (Normal or Warning), a stable reason and a sentence."""
 
     type: str
@@ -33,13 +33,13 @@ class Happening:
 
 def transitions(
     before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]
-) -> tuple[Happening, ...]:
+) -> tuple[EventRecord, ...]:
     """Return what changed between two lists of conditions, one entry per changed reason.
 
-    Several conditions that turned for the same reason are one happening, the first one's.
+    Several conditions that turned for the same reason are one record, the first one's.
     """
     known = {c["type"]: (c["status"], c.get("reason")) for c in before}
-    found: dict[str, Happening] = {}
+    found: dict[str, EventRecord] = {}
     for condition in after:
         kind, status, reason = condition["type"], condition["status"], condition.get("reason", "")
         if kind in _SILENT or known.get(kind) == (status, reason):
@@ -49,23 +49,23 @@ def transitions(
         bad = status == ("True" if kind in _ABNORMAL else "False")
         was_good = kind in known and known[kind][0] == "True"
         warn = bad and (was_good or kind in _ABNORMAL)
-        happening = Happening(WARNING if warn else NORMAL, reason, condition.get("message", ""))
-        found.setdefault(reason, happening)
+        record = EventRecord(WARNING if warn else NORMAL, reason, condition.get("message", ""))
+        found.setdefault(reason, record)
     return tuple(found.values())
 
 
-def build_event(regarding: Object, happening: Happening, now: datetime, instance: str) -> Object:
+def build_event(regarding: Object, record: EventRecord, now: datetime, instance: str) -> Object:
     """Return the manifest of an Event (events.k8s.io/v1) about an object.
 
     Args:
         regarding: the object, with kind, apiVersion and uid.
-        happening: what happened.
+        record: what happened.
         now: when, timezone-aware.
         instance: which replica reports, its pod's name.
     """
     ref = ref_of(regarding)
     # Two things may happen in one microsecond.
-    what = naming.digest([happening.reason, happening.message], 6)
+    what = naming.digest([record.reason, record.message], 6)
     suffix = f"{int(now.timestamp() * 1_000_000):x}{what}"
     return {
         "apiVersion": "events.k8s.io/v1",
@@ -75,9 +75,9 @@ def build_event(regarding: Object, happening: Happening, now: datetime, instance
             "namespace": ref.namespace or "default",
         },
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "type": happening.type,
-        "reason": happening.reason[:128],
-        "note": shorten(happening.message, _NOTE_LIMIT),
+        "type": record.type,
+        "reason": record.reason[:128],
+        "note": shorten(record.message, _NOTE_LIMIT),
         "action": "Reconcile",
         "reportingController": MANAGED_BY,
         "reportingInstance": instance[:128] or MANAGED_BY,
@@ -97,12 +97,12 @@ class Repeats:
     def __init__(self) -> None:
         self._said: OrderedDict[tuple[str, str], str] = OrderedDict()
 
-    def is_new(self, uid: str, happening: Happening) -> bool:
+    def is_new(self, uid: str, record: EventRecord) -> bool:
         """Tell whether this was not the last thing said of this object and reason; remember it."""
-        key = (uid, happening.reason)
-        if self._said.get(key) == happening.message:
+        key = (uid, record.reason)
+        if self._said.get(key) == record.message:
             return False
-        self._said[key] = happening.message
+        self._said[key] = record.message
         self._said.move_to_end(key)
         while len(self._said) > _REMEMBERED:
             self._said.popitem(last=False)

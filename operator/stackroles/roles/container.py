@@ -38,7 +38,7 @@ class Amount:
     memory_limit: str = "512Mi"
     cpu_limit: str | None = None
 
-    def overlaid(self, said: Resources) -> Resources:
+    def overlaid(self, declared: Resources) -> Resources:
         """Return requests and limits, a user's own values laid over these (`Resources.over`)."""
         limits = {"cpu": self.cpu_limit, "memory": self.memory_limit}
         own = Resources.model_validate(
@@ -47,11 +47,11 @@ class Amount:
                 "limits": {name: value for name, value in limits.items() if value},
             }
         )
-        return said.over(own)
+        return declared.over(own)
 
-    def memory_mebibytes(self, said: Resources) -> int:
+    def memory_mebibytes(self, declared: Resources) -> int:
         """Return how much memory a container may use, in whole MiB, a user's own limit counted."""
-        return int(quantity(self.overlaid(said).limits["memory"]) // quantity("1Mi"))
+        return int(quantity(self.overlaid(declared).limits["memory"]) // quantity("1Mi"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,8 +91,8 @@ def _stores(spec: CloudControllerSpec) -> list[tuple[str, str]]:
     """Return name and type of each store."""
     options = user_options(spec.config, "glance", "glance")
     written = options.find(oslo.spelling("DEFAULT", "enabled_backends"), oslo.spelling)
-    said = str(options[written[0]][written[1]]) if written else FILES
-    stores = [item.strip().rpartition(":") for item in said.split(",")]
+    enabled = str(options[written[0]][written[1]]) if written else FILES
+    stores = [item.strip().rpartition(":") for item in enabled.split(",")]
     return [(name, kind) for name, _, kind in stores]
 
 

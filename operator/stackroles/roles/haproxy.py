@@ -128,9 +128,9 @@ def spelling(section: str, name: str) -> Key:
     Of a keyword that is written otherwise ("timeout" with the value "connect 5s") HAProxy takes the
     last line; but global's maxconn counts as it was first written (seen with 3.0.11).
     """
-    words = name.split()[name.startswith("no ") :]
+    tokens = name.split()[name.startswith("no ") :]
     known = (keyword.split() for keyword in _SECTIONS.get(section, ()) if keyword not in _ADDED)
-    found = next((keyword for keyword in known if words[: len(keyword)] == keyword), words)
+    found = next((keyword for keyword in known if tokens[: len(keyword)] == keyword), tokens)
     return section, " ".join(found)
 
 

@@ -90,7 +90,7 @@ class Dispatcher:
         try:
             async with asyncio.timeout(RECONCILE_SECONDS):
                 if isinstance(key, PartRef):
-                    # What is wrong with the spec is said by the pass over the whole.
+                    # What is wrong with the spec is reported by the pass over the whole.
                     await reconcile(self._context, resource)
                 else:
                     await reconcile_or_refuse(self._context, reconcile, resource)

@@ -20,7 +20,7 @@ from typing_extensions import override
 from stackroles.constants import MANAGED_BY
 from stackroles.kube.cache import Cache
 from stackroles.kube.kinds import OWN_KINDS, controller_of, ref_of
-from stackroles.runtime.namespaces import Ages, Reach
+from stackroles.runtime.namespaces import Ages, NamespaceScope
 from stackroles.runtime.queue import WorkQueue
 
 _STATUS_VALUE: Final = {"True": 1.0, "False": 0.0}
@@ -109,7 +109,7 @@ class Metrics:
         self._leader.labels(lease).set(1 if leading else 0)
 
     def follow(
-        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], reach: Reach
+        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], reach: NamespaceScope
     ) -> None:
         """Serve the state of the queue, the cache, the watches and namespaces from now on."""
         self.registry.register(_State(queue, cache, watch_ages, reach))
@@ -123,7 +123,7 @@ class _State(Collector):
     """Reads values when Prometheus asks instead of keeping copies."""
 
     def __init__(
-        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], reach: Reach
+        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], reach: NamespaceScope
     ) -> None:
         self._queue = queue
         self._reach = reach

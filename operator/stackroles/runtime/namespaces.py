@@ -11,7 +11,7 @@ Ages = dict[tuple[str, str], float]
 log = structlog.get_logger(__name__)
 
 
-class Reach:
+class NamespaceScope:
     """The namespaces to watch; one that may not be read is left out until it may.
 
     A namespace that was deleted takes the operator's Role there with it. All others are served as

@@ -25,7 +25,7 @@ from stackroles.runtime import health
 from stackroles.runtime.dispatch import Dispatcher
 from stackroles.runtime.leader import Elector, Leadership
 from stackroles.runtime.metrics import Metrics
-from stackroles.runtime.namespaces import Reach
+from stackroles.runtime.namespaces import NamespaceScope
 from stackroles.runtime.poller import Poller
 from stackroles.runtime.queue import WorkQueue
 from stackroles.runtime.resync import Resync
@@ -106,7 +106,7 @@ class Operator:
             self.queue.add, time.monotonic, is_active=self._is_active, fence=self.leadership.fence
         )
         self.clouds = Clouds(self.leadership.fence)
-        self.reach = Reach(settings.namespaces)
+        self.reach = NamespaceScope(settings.namespaces)
         self.context = Context(
             cluster=self.cluster,
             poller=self.poller,

@@ -14,7 +14,7 @@ import structlog
 from stackroles.errors import ClusterError, Forbidden, NotFound
 from stackroles.kube.client import KubeClient
 from stackroles.kube.kinds import Kind
-from stackroles.runtime.namespaces import Reach
+from stackroles.runtime.namespaces import NamespaceScope
 from stackroles.runtime.router import Feed
 
 log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ class Resync:
         feed: Feed,
         *,
         kinds: Sequence[Kind],
-        reach: Reach,
+        reach: NamespaceScope,
         shortest: float,
         longest: float,
         random: Random,

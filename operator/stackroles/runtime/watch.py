@@ -18,7 +18,7 @@ from stackroles.constants import API_GROUP
 from stackroles.kube.client import KubeClient, new_session
 from stackroles.kube.kinds import Kind
 from stackroles.runtime.health import WatchAges
-from stackroles.runtime.namespaces import Reach
+from stackroles.runtime.namespaces import NamespaceScope
 from stackroles.runtime.router import Feed
 from stackroles.runtime.watch_session import response_class
 
@@ -36,7 +36,7 @@ class Login:
     one open when it is cancelled.
     """
 
-    def __init__(self, client: KubeClient, ages: WatchAges, reach: Reach) -> None:
+    def __init__(self, client: KubeClient, ages: WatchAges, reach: NamespaceScope) -> None:
         self._client = client
         self._responses = response_class(ages, reach)
         self._sessions: list[aiohttp.ClientSession] = []
@@ -106,7 +106,7 @@ async def run_watches(
     client: KubeClient,
     ages: WatchAges,
     *,
-    reach: Reach,
+    reach: NamespaceScope,
     started: Any,
 ) -> None:
     """Watch until cancelled.
@@ -144,7 +144,9 @@ async def run_watches(
         await login.close()
 
 
-async def _follow(reach: Reach, insights: Insights, ages: WatchAges, kinds: Sequence[Kind]) -> None:
+async def _follow(
+    reach: NamespaceScope, insights: Insights, ages: WatchAges, kinds: Sequence[Kind]
+) -> None:
     """Let kopf watch the namespaces that are served, and no others."""
     await insights.ready_namespaces.wait()
     while True:

@@ -7,7 +7,7 @@ import aiohttp
 from typing_extensions import override
 
 from stackroles.runtime.health import WatchAges
-from stackroles.runtime.namespaces import Reach
+from stackroles.runtime.namespaces import NamespaceScope
 
 
 class _Listened:
@@ -34,7 +34,7 @@ def place_of(path: str) -> tuple[str, str]:
     return namespace, parts[-1]
 
 
-def response_class(ages: WatchAges, reach: Reach) -> type[aiohttp.ClientResponse]:
+def response_class(ages: WatchAges, reach: NamespaceScope) -> type[aiohttp.ClientResponse]:
     """Return a response class that tells `ages` whenever a watch is heard of.
 
     A refusal is told to `reach`: kopf would try again for a minute and then end the process.

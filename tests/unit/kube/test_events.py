@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from stackroles.kube.events import NORMAL, WARNING, Happening, build_event, transitions
+from stackroles.kube.events import NORMAL, WARNING, EventRecord, build_event, transitions
 from tests.support.objects import custom, stored
 
 
@@ -17,7 +17,7 @@ def test_condition_that_stays_is_silent() -> None:
 def test_loss_of_ready_warns() -> None:
     found = transitions([condition("Ready", "True")], [condition("Ready", "False", "NoQuorum")])
 
-    assert found == (Happening(WARNING, "NoQuorum", "Ready NoQuorum"),)
+    assert found == (EventRecord(WARNING, "NoQuorum", "Ready NoQuorum"),)
 
 
 def test_becoming_ready_is_normal() -> None:
@@ -25,7 +25,7 @@ def test_becoming_ready_is_normal() -> None:
         [condition("Ready", "False", "Waits")], [condition("Ready", "True", "Ready")]
     )
 
-    assert found == (Happening(NORMAL, "Ready", "Ready Ready"),)
+    assert found == (EventRecord(NORMAL, "Ready", "Ready Ready"),)
 
 
 def test_stalling_warns_also_at_first_sight() -> None:
@@ -44,7 +44,7 @@ def test_conditions_that_turn_for_one_reason_are_one_happening() -> None:
 
 
 def test_event_fits_what_the_api_server_accepts() -> None:
-    long = Happening(NORMAL, "R" * 200, "m " * 2500)
+    long = EventRecord(NORMAL, "R" * 200, "m " * 2500)
 
     event = build_event(stored(custom(), 1), long, datetime(2026, 1, 1, tzinfo=UTC), "pod-1")
 

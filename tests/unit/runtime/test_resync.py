@@ -9,7 +9,7 @@ from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import KINDS, OWN_KINDS, ObjectRef
 from stackroles.runtime import resync
-from stackroles.runtime.namespaces import Reach
+from stackroles.runtime.namespaces import NamespaceScope
 from stackroles.runtime.queue import WorkQueue
 from stackroles.runtime.resync import Resync
 from stackroles.runtime.router import Feed
@@ -29,7 +29,7 @@ async def world(
         queue = WorkQueue(lambda: 0.0, Random(1))
         feed = Feed(cluster, queue, {}, OWN_KINDS)
         feed.begin()
-        reach = Reach(namespaces)
+        reach = NamespaceScope(namespaces)
         made = Resync(
             client,
             feed,

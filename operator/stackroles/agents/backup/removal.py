@@ -56,13 +56,13 @@ def main() -> int:
             Restic(progress=progress), os.environ["BACKUP_POLICY"], os.environ["BACKUP_NAME"]
         )
     except StepFailed as error:
-        said, code = str(error), 1
+        message, code = str(error), 1
     else:
-        said, code = f"{count} snapshots removed", 0
+        message, code = f"{count} snapshots removed", 0
     progress.stop()
-    print(said, flush=True)
+    print(message, flush=True)
     path = Path(os.environ.get("BACKUP_RESULT", "/dev/termination-log"))
-    path.write_text(said[:2000], encoding="utf-8")
+    path.write_text(message[:2000], encoding="utf-8")
     return code
 
 

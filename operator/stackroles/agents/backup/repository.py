@@ -110,7 +110,7 @@ class Restic:
         host: of the snapshots it makes.
         stall: seconds without progress after which any command fails.
         answer: seconds within which the repository must have answered its first question.
-        progress: is told how far each part is.
+        progress: called with how far each part is.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Restic:
         self._progress = progress or Progress()
 
     def run(self, step: str, *arguments: str) -> str:
-        """Run restic and return its standard output; raises StepFailed with restic's own words."""
+        """Run restic and return its standard output; raises StepFailed with restic's message."""
         code, output, errors = self._run(step, arguments)
         if code:
             raise self._failure(step, code, errors)
@@ -246,19 +246,19 @@ class Restic:
 
     @staticmethod
     def _failure(step: str, code: int, errors: str) -> StepFailed:
-        words = errors[-600:]
-        if code == WRONG_PASSWORD or "wrong password" in words:
+        excerpt = errors[-600:]
+        if code == WRONG_PASSWORD or "wrong password" in excerpt:
             return StepFailed(
                 step,
                 "the encryption key does not open this repository: put the key it was made "
                 "with into the encryption Secret, or name another repository",
                 "WrongEncryptionKey",
             )
-        if "no space left" in words:
+        if "no space left" in excerpt:
             return StepFailed(
                 step,
                 "the repository's volume is full: raise repository.volume.size (or enlarge a "
-                f"claim of your own), or lower keepLast: the next run begins with that ({words})",
+                f"claim of your own), or lower keepLast: the next run begins with that ({excerpt})",
                 "RepositoryFull",
             )
         if code == -signal.SIGKILL:
@@ -268,16 +268,16 @@ class Restic:
                 "the limit of the run's container",
             )
         if code == LOCKED:
-            return StepFailed(step, f"the repository is locked: {words}", "RepositoryLocked")
-        return StepFailed(step, words or f"restic ended with {code}")
+            return StepFailed(step, f"the repository is locked: {excerpt}", "RepositoryLocked")
+        return StepFailed(step, excerpt or f"restic ended with {code}")
 
 
 def _stalled(step: str, error: Stalled, process: ResticProcess) -> StepFailed:
-    said = f" restic: {process.complaint[:600]}" if process.complaint else ""
+    detail = f" restic: {process.complaint[:600]}" if process.complaint else ""
     return StepFailed(
         step,
         f"the repository does not get on: {error}. See whether its server or volume answers, "
-        f"whether this cluster reaches it, and whether the keys are right.{said}",
+        f"whether this cluster reaches it, and whether the keys are right.{detail}",
         "RepositoryStalled",
     )
 

@@ -56,7 +56,7 @@ class ResticProcess:
         feed: whether its input is written by `write`; it has none otherwise.
         stall: seconds without progress after which it is given up.
         limit: seconds that it may take in all; None for any time.
-        trouble: is told what keeps it from getting on, and "" once it does again.
+        trouble: called with what keeps it from getting on, and "" once it does again.
     """
 
     def __init__(

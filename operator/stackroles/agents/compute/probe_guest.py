@@ -195,9 +195,9 @@ def run(
         hypervisor.remove(NAME)
     if not failure:
         return ""
-    said = [f"QEMU's log: {text}" for text in (log_message(_text(log)),) if text]
-    said += [f"its console: {text}" for text in (_last(_text(console)),) if text]
-    return shortened("; ".join((failure, *said)))
+    excerpts = [f"QEMU's log: {text}" for text in (log_message(_text(log)),) if text]
+    excerpts += [f"its console: {text}" for text in (_last(_text(console)),) if text]
+    return shortened("; ".join((failure, *excerpts)))
 
 
 def _follow(
@@ -261,7 +261,7 @@ def log_message(text: str) -> str:
 
 
 def _is_message(line: str) -> bool:
-    """Tell whether a line of QEMU's log is neither a register's dump nor said at every end."""
+    """Tell whether a line of QEMU's log is neither a register's dump nor printed at every end."""
     usual = ("extra data[", "char device redirected", "terminating on signal", "shutting down")
     return bool(line.strip()) and not _REGISTERS.match(line) and not any(w in line for w in usual)
 

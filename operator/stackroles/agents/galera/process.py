@@ -183,7 +183,7 @@ class Server:
                 line = raw.decode(errors="replace").rstrip("\n")
                 print(line, flush=True)
                 self.progress.add(line)
-                self.given_up |= any(words in line for words in _GIVEN_UP)
+                self.given_up |= any(phrase in line for phrase in _GIVEN_UP)
                 if "[ERROR]" in line:
                     self.last_words = [*self.last_words[-4:], line[:300]]
 

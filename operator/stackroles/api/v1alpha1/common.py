@@ -154,7 +154,7 @@ class Resources(Model):
     def over(self, base: "Resources") -> "Resources":
         """Return these requests and limits laid over others, value by value.
 
-        Where only one of request and limit is said here, the other gives way: a limit below the
+        Where only one of request and limit is declared here, the other gives way: a limit below the
         base's request is the request as well, a request above the base's limit the limit as well.
         """
         requests, limits = base.requests | self.requests, base.limits | self.limits

@@ -138,12 +138,12 @@ def build_pod(
         mounts: mounts of the last container.
         resources: what the policy says of each container's requests and limits.
     """
-    said = resources.over(cloud.spec.default_resources)
+    declared = resources.over(cloud.spec.default_resources)
     built = [
         build_container(cloud, container, _NO_RENDERING, None)
         | {
             "image": cloud.image(container.image or IMAGE),
-            "resources": build_resources(container.resources, said),
+            "resources": build_resources(container.resources, declared),
         }
         for container in containers
     ]

@@ -73,8 +73,8 @@ async def _remove(context: Context, resource: Object) -> None:
         await _wait(context, resource, _UNDER_WAY)
     if ending["type"] == "Failed":
         pods = context.cluster.owned(job or {}, "Pod")
-        words = next((words for pod in pods if (words := failed_words(pod))), "")
-        raise _Left(f"its removal failed {TRIES} times, or did not end in time. {words}")
+        failure = next((failure for pod in pods if (failure := failed_words(pod))), "")
+        raise _Left(f"its removal failed {TRIES} times, or did not end in time. {failure}")
 
 
 async def _end_run(context: Context, resource: Object) -> None:

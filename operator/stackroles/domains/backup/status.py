@@ -62,7 +62,7 @@ def conditions_of_run(
 
 
 def running(source: str, progress: BackupProgress | None, problem: Finding | None) -> Finding:
-    """Return what is said of a run that is at work.
+    """Return the condition of a run that is at work.
 
     Args:
         source: the database member it copies.
@@ -72,8 +72,8 @@ def running(source: str, progress: BackupProgress | None, problem: Finding | Non
     if problem:
         return Finding(Reason.BACKUP_RUNNING, problem.message)
     trouble = progress.message if progress else None
-    said = f" Its repository does not get on: {trouble}" if trouble else ""
-    return Finding(Reason.BACKUP_RUNNING, f"Copying from {source}.{said}")
+    detail = f" Its repository does not get on: {trouble}" if trouble else ""
+    return Finding(Reason.BACKUP_RUNNING, f"Copying from {source}.{detail}")
 
 
 def finding_of(outcome: Outcome | None, job_failure: str, words: str) -> Finding:

@@ -56,7 +56,7 @@ class Steps:
         self._logs: dict[str, str] = {}
 
     async def listen(self, now: datetime) -> None:
-        """Read the end of the logs of steps that run for long, or failed without last words."""
+        """Read the end of the logs of steps that run for long, or failed without a message."""
         wanted: dict[str, str] = {}
         for service in self._services:
             for step in service.steps:

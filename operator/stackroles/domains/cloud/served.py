@@ -21,7 +21,7 @@ class ApiFailure:
 
     Attributes:
         status: the HTTP status, 0 where there was no answer.
-        text: what the first such answer in a row said.
+        text: what the first such answer in a row reads.
         count: how many there were in a row, at most FAILURES_REPORTED.
     """
 
@@ -32,8 +32,8 @@ class ApiFailure:
     @property
     def message(self) -> str:
         """The failure as part of a sentence."""
-        said = f": {self.text}" if self.text else ""
-        return f"answers HTTP {self.status}{said}" if self.status else f"does not answer{said}"
+        detail = f": {self.text}" if self.text else ""
+        return f"answers HTTP {self.status}{detail}" if self.status else f"does not answer{detail}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

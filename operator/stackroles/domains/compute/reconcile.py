@@ -157,8 +157,8 @@ class PoolPass:
         reconciled = held if held and self._deleting else _reconciled(failure)
         trouble = step.problem or leaving or trouble or probing or await self._refusal()
         progressing = trouble or _waiting(missing, self._pool.cloud.name)
-        said = PassFindings(reconciled, progressing, rolling, agents.libvirt(), silence)
-        await self._report(enrolment, records, said)
+        findings = PassFindings(reconciled, progressing, rolling, agents.libvirt(), silence)
+        await self._report(enrolment, records, findings)
         if failure is not None:
             raise failure
 
@@ -255,7 +255,7 @@ class PoolPass:
         self._context.poller.refresh(f"{ref_of(self._resource)}/hosts")
 
     async def _report(
-        self, enrolment: Enrolment, records: tuple[ChildRecord, ...] | None, said: PassFindings
+        self, enrolment: Enrolment, records: tuple[ChildRecord, ...] | None, findings: PassFindings
     ) -> None:
         nodes = {
             name: previous_status(node)
@@ -271,13 +271,13 @@ class PoolPass:
         status = assess_pool(
             selection,
             nodes,
-            reconciled=said.reconciled,
-            progressing=said.progressing,
-            rolling=said.rolling,
-            libvirt=said.libvirt,
+            reconciled=findings.reconciled,
+            progressing=findings.progressing,
+            rolling=findings.rolling,
+            libvirt=findings.libvirt,
             previous=previous(self._resource),
             look=self._context.look(self._resource),
-            unknown=said.silence if nodes else "",
+            unknown=findings.silence if nodes else "",
         )
         written = dump(status.model_copy(update={"availability_zone": self._zone}))
         if records is not None:

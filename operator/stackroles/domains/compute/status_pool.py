@@ -82,14 +82,14 @@ def assess_pool(
 
 def _guests(nodes: Mapping[str, ComputeNodeStatus]) -> Finding:
     """Return on which nodes guests fail, with the first one's message."""
-    said = {
+    conditions = {
         name: condition
         for name, status in sorted(nodes.items())
         for condition in status.conditions
         if condition.type == ConditionType.GUESTS_FAILING
     }
     for wanted in ("True", "Unknown"):
-        found = {name: told for name, told in said.items() if told.status == wanted}
+        found = {name: finding for name, finding in conditions.items() if finding.status == wanted}
         if found:
             first = next(iter(found.values()))
             more = f" Also {_names(list(found)[1:])}." if len(found) > 1 else ""

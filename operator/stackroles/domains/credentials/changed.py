@@ -75,11 +75,11 @@ def assess_changed(changed: Iterable[ChangedValue]) -> Finding | None:
     found = tuple(changed)
     if not found:
         return None
-    said = " ".join(_sentence(value) for value in found[:_NAMED])
+    named = " ".join(_sentence(value) for value in found[:_NAMED])
     more = f" So are {len(found) - _NAMED} more values." if len(found) > _NAMED else ""
     return Finding(
         Reason.CREDENTIALS_CHANGED,
-        f"{said}{more} Nothing of it is applied: accounts and processes go on with the values in "
+        f"{named}{more} Nothing of it is applied: accounts and processes go on with the values in "
         "use, also those that start anew. Passwords cannot be rotated yet: write the value in use "
         f"back, which is in Secret {found[0].in_use} under the same key.",
     )

@@ -25,7 +25,7 @@ def assess_brokers(reports: Mapping[str, Status | None]) -> Finding | None:
     Args:
         reports: by pod name; None without an answer.
     """
-    said = [f"{r.message}." for _, r in sorted(reports.items()) if r and r.message]
-    if not said:
+    messages = [f"{r.message}." for _, r in sorted(reports.items()) if r and r.message]
+    if not messages:
         return None
-    return Finding(Reason.MESSAGING_BLOCKED, " ".join(said))
+    return Finding(Reason.MESSAGING_BLOCKED, " ".join(messages))

@@ -110,6 +110,6 @@ def build_security_context(security: Security) -> Manifest:
     return context
 
 
-def build_resources(amount: Amount, said: Resources) -> Manifest:
+def build_resources(amount: Amount, declared: Resources) -> Manifest:
     """Return requests and limits, the user's own values laid over the role's."""
-    return dump(amount.overlaid(said))
+    return dump(amount.overlaid(declared))
