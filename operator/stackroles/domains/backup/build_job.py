@@ -12,21 +12,18 @@ from stackroles.config.endpoint import OVSDB, Endpoint
 from stackroles.constants import LABEL_REPOSITORY
 from stackroles.domains.backup.build import SECURITY, BackupParent, build_pod, repository_id
 from stackroles.domains.backup.build_repository import (
-    MEMORY_LIMIT,
     Volumes,
+    agent_container,
     items,
     repository_environment,
 )
 from stackroles.roles.container import (
-    AGENT_COMMAND,
-    AGENT_PATH,
-    Amount,
     Container,
     Env,
     ScratchMount,
 )
 from stackroles.roles.topology import DEFAULT
-from stackroles.workloads.manifests.agents import PACKAGE, closure, config_map_data
+from stackroles.workloads.manifests.agents import closure, config_map_data
 from stackroles.workloads.manifests.container import secret_name
 from stackroles.workloads.manifests.metadata import Manifest, metadata
 
@@ -137,28 +134,22 @@ def _ovn_copy(cloud: Cloud, role: str, database: str, port: int) -> Container:
 
 
 def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
-    return Container(
-        name=MAIN,
-        command=(*AGENT_COMMAND, f"{PACKAGE}.{PROGRAM}"),
-        security=SECURITY,
-        no_liveness_because="it ends by itself or by its Job's deadline",
-        resources=Amount(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),
-        env=(
-            AGENT_PATH,
-            Env("BACKUP_NAME", parent.name),
-            Env("BACKUP_CLOUD", cloud.name),
-            Env("BACKUP_POLICY", run.policy_name),
-            Env("BACKUP_KEEP", str(run.policy.keep_last)),
-            Env("BACKUP_SOURCE", run.source),
-            Env("BACKUP_INPUTS", _INPUTS),
-            Env("BACKUP_COPIES", _COPIES),
-            Env("BACKUP_SECRETS", _SECRETS),
-            Env(
-                "BACKUP_TOKEN_FILE",
-                f"{_SECRETS}/{secret_name(cloud.name, DEFAULT.database.role)}/backup-token",
-            ),
+    return agent_container(
+        MAIN,
+        PROGRAM,
+        Env("BACKUP_NAME", parent.name),
+        Env("BACKUP_CLOUD", cloud.name),
+        Env("BACKUP_POLICY", run.policy_name),
+        Env("BACKUP_KEEP", str(run.policy.keep_last)),
+        Env("BACKUP_SOURCE", run.source),
+        Env("BACKUP_INPUTS", _INPUTS),
+        Env("BACKUP_COPIES", _COPIES),
+        Env("BACKUP_SECRETS", _SECRETS),
+        Env(
+            "BACKUP_TOKEN_FILE",
+            f"{_SECRETS}/{secret_name(cloud.name, DEFAULT.database.role)}/backup-token",
         ),
-        mounts=(ScratchMount("copies", _COPIES),),
+        scratch=(ScratchMount("copies", _COPIES),),
     )
 
 

@@ -6,14 +6,14 @@ from stackroles import naming
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_REPOSITORY
-from stackroles.domains.backup.build import SECURITY, BackupParent, build_pod, repository_id
+from stackroles.domains.backup.build import BackupParent, build_pod, repository_id
 from stackroles.domains.backup.build_repository import (
-    MEMORY_LIMIT,
     Volumes,
+    agent_container,
     repository_environment,
 )
-from stackroles.roles.container import AGENT_COMMAND, AGENT_PATH, Amount, Container, Env
-from stackroles.workloads.manifests.agents import PACKAGE, closure, config_map_data
+from stackroles.roles.container import Env
+from stackroles.workloads.manifests.agents import closure, config_map_data
 from stackroles.workloads.manifests.metadata import Manifest, metadata
 
 REMOVAL = "removal"
@@ -37,7 +37,8 @@ def build_removal(
     volumes = Volumes()
     volumes.add_agents(name, closure([PROGRAM], cloud.agents))
     volumes.add_repository(policy, policy_name)
-    main = _main(parent, policy_name)
+    env = Env("BACKUP_NAME", parent.name), Env("BACKUP_POLICY", policy_name)
+    main = agent_container(REMOVAL, PROGRAM, *env)
     pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, policy.resources)
     pod["containers"][0]["env"] += repository_environment(policy)
     repository = repository_id(parent.namespace, policy_name, policy)
@@ -65,18 +66,3 @@ def _build_program(parent: BackupParent, agents: Mapping[str, str]) -> Manifest:
         "immutable": True,
         "data": config_map_data(closure([PROGRAM], agents)),
     }
-
-
-def _main(parent: BackupParent, policy_name: str) -> Container:
-    return Container(
-        name=REMOVAL,
-        command=(*AGENT_COMMAND, f"{PACKAGE}.{PROGRAM}"),
-        security=SECURITY,
-        no_liveness_because="it ends by itself or by its Job's deadline",
-        resources=Amount(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),
-        env=(
-            AGENT_PATH,
-            Env("BACKUP_NAME", parent.name),
-            Env("BACKUP_POLICY", policy_name),
-        ),
-    )

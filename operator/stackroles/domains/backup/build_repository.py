@@ -4,8 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
-from stackroles.domains.backup.build import claim_name
-from stackroles.workloads.manifests.agents import config_map_items
+from stackroles.domains.backup.build import SECURITY, claim_name
+from stackroles.roles.container import (
+    AGENT_COMMAND,
+    AGENT_PATH,
+    Amount,
+    Container,
+    Env,
+    ScratchMount,
+)
+from stackroles.workloads.manifests.agents import PACKAGE, config_map_items
 from stackroles.workloads.manifests.metadata import Manifest
 
 # restic's collector works harder from here on (GOMEMLIMIT, Go's package runtime); the rest of the
@@ -13,6 +21,28 @@ from stackroles.workloads.manifests.metadata import Manifest
 MEMORY_LIMIT, RESTIC_MEMORY = "512Mi", "352MiB"
 _AGENTS = "/usr/local/lib/stackroles/agents"
 _REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
+
+
+def agent_container(
+    name: str, program: str, *env: Env, scratch: tuple[ScratchMount, ...] = ()
+) -> Container:
+    """Return the container of an agent that works with a repository.
+
+    Args:
+        name: the container's name.
+        program: the agent, below the package of agents.
+        env: its environment besides the repository's.
+        scratch: where it may write.
+    """
+    return Container(
+        name=name,
+        command=(*AGENT_COMMAND, f"{PACKAGE}.{program}"),
+        security=SECURITY,
+        no_liveness_because="it ends by itself or by its Job's deadline",
+        resources=Amount(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),
+        env=(AGENT_PATH, *env),
+        mounts=scratch,
+    )
 
 
 @dataclass
