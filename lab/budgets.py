@@ -108,7 +108,7 @@ def load(file: Path = FILE) -> Limits:
 
 
 def good(outcomes: Sequence[Outcome], limit: float) -> bool:
-    """Tell whether every slice was good and all of them together kept within the limit."""
+    """Return whether every slice was good and all of them together kept within the limit."""
     return all(item.good for item in outcomes) and _taken(outcomes) <= limit
 
 

@@ -175,7 +175,7 @@ def endpoints(found: Object) -> Table:
 
 
 def active_after(found: Object, launched: datetime | None, started: datetime) -> str:
-    """Return how long after the cloud's apply the guest ran, in words.
+    """Return how long after the cloud's apply the guest ran, as text.
 
     Empty where one of them is older than this run: that time would say nothing.
 

@@ -196,7 +196,7 @@ def _active(connection: Connection, server: str, say: Say) -> Any:
     """Return a server as soon as it is ACTIVE."""
     seen = ""
 
-    def look() -> Any:
+    def check() -> Any:
         nonlocal seen
         found = connection.compute.get_server(server)
         state = f"{found.status} {found.task_state or ''}".strip()
@@ -208,7 +208,7 @@ def _active(connection: Connection, server: str, say: Say) -> Any:
             raise LabError(f"nova gave up on the guest: {fault}")
         return found if found.status == "ACTIVE" else None
 
-    return _until(look, ACTIVE_SECONDS, lambda: f"the guest is not ACTIVE but {seen}")
+    return _until(check, ACTIVE_SECONDS, lambda: f"the guest is not ACTIVE but {seen}")
 
 
 def console(connection: Connection, guest: Guest) -> dict[str, str]:
@@ -218,28 +218,35 @@ def console(connection: Connection, guest: Guest) -> dict[str, str]:
 
 
 def wait_console(connection: Connection, guest: Guest, say: Say = silent) -> dict[str, str]:
-    """Return the console's words when address and instance id are the ones the APIs gave.
+    """Return the console's fields when address and instance id are the ones the APIs gave.
 
     Raises:
         LabError: They were not in time; the detail is what the guest said.
     """
     from openstack.exceptions import HttpException  # noqa: PLC0415 - see apis
 
-    words: dict[str, str] = {}
+    console_fields: dict[str, str] = {}
 
-    def look() -> dict[str, str]:
+    def check() -> dict[str, str]:
         try:
-            words.update(console(connection, guest))
+            console_fields.update(console(connection, guest))
         except HttpException as error:
             # nova asks the node for it; whatever is restarting on the way shows as a 5xx.
             if (error.status_code or 0) < 500:
                 raise
-        right = words.get("address") == guest.address and words.get("instance-id") == guest.id
-        return words if right else {}
+        right = (
+            console_fields.get("address") == guest.address
+            and console_fields.get("instance-id") == guest.id
+        )
+        return console_fields if right else {}
 
     say("reading the console")
-    _until(look, CONSOLE_SECONDS, lambda: f"the guest does not know who it is; it said {words}")
-    return words
+    _until(
+        check,
+        CONSOLE_SECONDS,
+        lambda: f"the guest does not know who it is; its console shows {console_fields}",
+    )
+    return console_fields
 
 
 def wait_ping(guest: Guest, say: Say = silent) -> float:
@@ -250,17 +257,17 @@ def wait_ping(guest: Guest, say: Say = silent) -> float:
     """
     say(f"ping {guest.floating}")
 
-    def look() -> float | None:
+    def check() -> float | None:
         return ping(guest.floating, 1, timeout=1.0)[0].milliseconds
 
     return float(
-        _until(look, PING_SECONDS, lambda: f"{guest.floating} does not answer from this machine")
+        _until(check, PING_SECONDS, lambda: f"{guest.floating} does not answer from this machine")
     )
 
 
-def _until(look: Callable[[], Any], seconds: float, failure: Callable[[], str]) -> Any:
+def _until(check: Callable[[], Any], seconds: float, failure: Callable[[], str]) -> Any:
     deadline = time.monotonic() + seconds
-    while not (found := look()):
+    while not (found := check()):
         if time.monotonic() > deadline:
             raise LabError(failure(), detail=f"waited {seconds:.0f} s")
         time.sleep(PERIOD)

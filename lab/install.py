@@ -87,7 +87,7 @@ def chart(target: Site, planned: Mapping[str, Image], say: Say) -> None:
 def wait_operator(target: Site, say: Say) -> None:
     """Wait until every replica of the operator is ready and of its newest specification."""
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         found = target.system.get("deployment", RELEASE) or {}
         status, wanted = found.get("status", {}), found.get("spec", {}).get("replicas")
         fresh = status.get("observedGeneration") == found.get("metadata", {}).get("generation")
@@ -95,7 +95,7 @@ def wait_operator(target: Site, say: Say) -> None:
         done = fresh and status.get("updatedReplicas") == ready == wanted == status.get("replicas")
         return done, f"{ready} of {wanted} replicas of the operator are ready"
 
-    target.system.wait("the operator", look, seconds=CHART_SECONDS, say=say)
+    target.system.wait("the operator", check, seconds=CHART_SECONDS, say=say)
 
 
 def encryption_key(target: Site) -> None:

@@ -31,7 +31,7 @@ class Kubectl:
     env: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
-        """Run kubectl and return what it printed; raises LabError with kubectl's own words."""
+        """Run kubectl and return what it printed; raises LabError with kubectl's own message."""
         flags = ("--kubeconfig", str(self.kubeconfig), "-n", self.namespace)
         command = [str(self.program), *flags, *arguments]
         return shell.output(command, env=self.env, stdin=stdin, timeout=timeout)
@@ -62,7 +62,7 @@ class Kubectl:
     def wait(
         self,
         what: str,
-        look: Callable[[], tuple[bool, str]],
+        check: Callable[[], tuple[bool, str]],
         *,
         seconds: float,
         say: Say = silent,
@@ -71,7 +71,7 @@ class Kubectl:
 
         Args:
             what: what is waited for, for the message.
-            look: returns whether it is so, and what is seen otherwise.
+            check: returns whether it is so, and what is seen otherwise.
             seconds: the deadline.
             say: told what is seen, each time it changes.
 
@@ -81,7 +81,7 @@ class Kubectl:
         deadline = time.monotonic() + seconds
         seen = ""
         while True:
-            done, now = look()
+            done, now = check()
             if done:
                 return
             if now != seen:
@@ -97,14 +97,14 @@ class Kubectl:
         """Wait until a condition is True of the newest generation and return the object."""
         last: list[Object] = []
 
-        def look() -> tuple[bool, str]:
+        def check() -> tuple[bool, str]:
             found = self.get(kind, name)
             if found is None:
                 return False, f"{kind}/{name} does not exist"
             last[:] = [found]
             return holds(found, condition)
 
-        self.wait(f"{condition} of {kind}/{name}", look, seconds=seconds, say=say)
+        self.wait(f"{condition} of {kind}/{name}", check, seconds=seconds, say=say)
         return last[0]
 
 
@@ -115,10 +115,10 @@ def condition_of(found: Object, condition: str) -> Object:
 
 
 def holds(found: Object, condition: str) -> tuple[bool, str]:
-    """Return whether a condition is True of the newest generation, and its words otherwise."""
+    """Return whether a condition is True of the newest generation, and its message otherwise."""
     now = condition_of(found, condition)
     if not now:
-        return False, "the operator has not looked at it yet"
+        return False, "the operator has not reconciled it yet"
     fresh = now.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
     said = f"{now['reason']}: {now.get('message', '')}"
     return now["status"] == "True" and fresh, said

@@ -37,7 +37,7 @@ def echo_request(identifier: int, sequence: int) -> bytes:
 
 
 def is_reply(packet: bytes, identifier: int, sequence: int) -> bool:
-    """Tell whether an IPv4 packet answers this echo request."""
+    """Return whether an IPv4 packet answers this echo request."""
     start = (packet[0] & 0x0F) * 4 if packet else 0
     if len(packet) < start + 8:
         return False

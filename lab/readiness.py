@@ -88,7 +88,7 @@ def unready_workloads(workloads: list[dict[str, Any]]) -> list[str]:
 
 
 def _observe(cluster: Cluster) -> str:
-    """Return what is still waited for, in words, or an empty string."""
+    """Return what is still waited for, as text, or an empty string."""
     try:
         nodes = _list(cluster, "nodes")
         leases = _list(cluster, "leases", "kube-node-lease")

@@ -2,7 +2,7 @@
 
 OperatorError
     SpecInvalid               the resource must change; nothing is retried until it does
-    NotReady                  something is not there yet; look again after a delay
+    NotReady                  something is not there yet; retry after a delay
     ClusterError              the Kubernetes API refused or failed
         Conflict              somebody else wrote first, or a precondition did not hold
         NotFound
@@ -44,7 +44,7 @@ class NotReady(OperatorError):  # noqa: N818
     """A dependency is not there yet.
 
     Attributes:
-        delay: seconds after which a new look is worthwhile.
+        delay: seconds after which a new pass is worthwhile.
     """
 
     def __init__(self, message: str, delay: float = 5.0) -> None:

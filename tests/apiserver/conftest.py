@@ -58,7 +58,7 @@ def plane(bare_plane: ControlPlane) -> ControlPlane:
 
 
 def is_served(plane: ControlPlane, crd: dict[str, Any]) -> bool:
-    """Tell whether the API server answers lists of a CRD's objects.
+    """Return whether the API server answers lists of a CRD's objects.
 
     An established CRD answers 429 until its watch cache is filled.
     """
@@ -67,7 +67,7 @@ def is_served(plane: ControlPlane, crd: dict[str, Any]) -> bool:
 
 
 def is_established(plane: ControlPlane, name: str) -> bool:
-    """Tell whether the API server serves a CRD."""
+    """Return whether the API server serves a CRD."""
     path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
     status = plane.admin.get(path).must().get("status", {})
     conditions = {c["type"]: c["status"] for c in status.get("conditions", [])}

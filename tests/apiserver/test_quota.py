@@ -67,6 +67,6 @@ def refused(admin: ApiClient, namespace: str, declared: Cloud) -> dict[str, str]
 def test_a_quota_on_limits_is_satisfied_by_one_field(admin: ApiClient, rationed: str) -> None:
     without = refused(admin, rationed, cloud())
     assert without.keys() == pods(cloud()).keys()
-    assert all("limits.cpu" in words for words in without.values()), without
+    assert all("limits.cpu" in message for message in without.values()), without
 
     assert refused(admin, rationed, cloud(defaultResources={"limits": {"cpu": "2"}})) == {}

@@ -139,7 +139,7 @@ def test_the_operator_changes_its_own_node_labels(
 
 
 @pytest.mark.parametrize(
-    ("patch", "words"),
+    ("patch", "expected"),
     [
         ({"metadata": {"labels": {"kubernetes.io/hostname": "x"}}}, "under compute.stackroles.io/"),
         (
@@ -161,12 +161,12 @@ def test_the_operator_changes_its_own_node_labels(
     ],
 )
 def test_the_operator_changes_nothing_else_of_a_node(
-    operator: ApiClient, node: str, patch: dict[str, Any], words: str
+    operator: ApiClient, node: str, patch: dict[str, Any], expected: str
 ) -> None:
     answer = operator.merge(node, patch)
 
     assert answer.status == 403
-    assert words in answer.message
+    assert expected in answer.message
 
 
 def test_others_change_nodes_as_before(admin: ApiClient, node: str) -> None:

@@ -1,4 +1,4 @@
-"""Each CEL rule: one object that it lets through, one that it refuses in its own words."""
+"""Each CEL rule: one object that it lets through, one that it refuses with its own message."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +16,13 @@ class Case:
     """One rule of one kind.
 
     Attributes:
-        words: what the refusal says; names the rule.
+        message: what the refusal says; names the rule.
         good: spec fields that are accepted.
         bad: spec fields that are refused; an update of the good object where `update` says so.
     """
 
     kind: str
-    words: str
+    message: str
     bad: dict[str, Any] = field(default_factory=dict)
     good: dict[str, Any] = field(default_factory=dict)
     update: bool = False
@@ -39,30 +39,30 @@ def role(name: str, **clustering: Any) -> dict[str, Any]:
 
 CASES = (
     *(
-        Case(kind=kind, words=f"the name of a {kind}", bad_name=bad)
+        Case(kind=kind, message=f"the name of a {kind}", bad_name=bad)
         for kind in ("CloudController", "ComputePool", "BackupPolicy", "Backup")
         for bad in ("1st", "dotted.name", "x" * 64)
     ),
     Case(
         kind="CloudController",
-        words="region cannot change",
+        message="region cannot change",
         good={"region": "here"},
         bad={"region": "there"},
         update=True,
     ),
     Case(
-        kind="CloudController", words="region cannot change", bad={"region": "there"}, update=True
+        kind="CloudController", message="region cannot change", bad={"region": "there"}, update=True
     ),
     Case(
         kind="CloudController",
-        words="unknown role;",
+        message="unknown role;",
         good=role("mariadb", replicas=3),
         bad=role("mariadbs", replicas=3),
     ),
     *(
         Case(
             kind="CloudController",
-            words="odd number of replicas",
+            message="odd number of replicas",
             good=role(name, replicas=5),
             bad=role(name, replicas=4),
         )
@@ -70,26 +70,26 @@ CASES = (
     ),
     Case(
         kind="CloudController",
-        words="these roles cannot be ActivePassive",
+        message="these roles cannot be ActivePassive",
         good=role("keystone", model="ActiveActive"),
         bad=role("keystone", model="ActivePassive"),
     ),
     Case(
         kind="CloudController",
-        words="unknown role or service with options;",
+        message="unknown role or service with options;",
         good={"config": {"nova": {"DEFAULT": {"debug": "true"}}}},
         bad={"config": {"nove": {"DEFAULT": {"debug": "true"}}}},
     ),
     Case(
         kind="CloudController",
-        words="unknown role or service with options;",
+        message="unknown role or service with options;",
         good={"config": {"haproxy": {"global": {"maxconn": 100}}}},
         bad={"config": {"ovn": {"global": {"maxconn": 100}}}},
     ),
     *(
         Case(
             kind="CloudController",
-            words=f"{name} takes only the section {', '.join(sections)}",
+            message=f"{name} takes only the section {', '.join(sections)}",
             good={"config": {name: {section: {"x": 1} for section in sections}}},
             bad={"config": {name: {"other": {"x": 1}}}},
         )
@@ -105,19 +105,19 @@ CASES = (
     ),
     Case(
         kind="CloudController",
-        words="takes no section uwsgi",
+        message="takes no section uwsgi",
         good={"config": {"nova": {"uwsgi": {"processes": 2}}}},
         bad={"config": {"nova-conductor": {"uwsgi": {"processes": 2}}}},
     ),
     Case(
         kind="ComputePool",
-        words="takes no section uwsgi",
+        message="takes no section uwsgi",
         bad={"config": {"nova-compute": {"uwsgi": {"processes": 2}}}},
     ),
     *(
         Case(
             kind=kind,
-            words="passwords and keys are no options",
+            message="passwords and keys are no options",
             good={"config": {name: {"libvirt": {"inject_password": "true"}}}},
             bad={"config": {name: {"DEFAULT": {option: "x"}}}},
         )
@@ -126,35 +126,35 @@ CASES = (
     ),
     Case(
         kind="CloudController",
-        words="unknown service with credentials;",
+        message="unknown service with credentials;",
         good={"credentials": {"nova": "mine", "mariadb": "mine", "admin": "mine"}},
         bad={"credentials": {"nova-api": "mine"}},
     ),
     Case(
         kind="CloudController",
-        words="unknown service with credentials;",
+        message="unknown service with credentials;",
         good={"credentials": {"rabbitmq": "mine"}},
         bad={"credentials": {"memcached": "mine"}},
     ),
     Case(
         kind="CloudController",
-        words="unknown key; known are: cpu, memory",
+        message="unknown key; known are: cpu, memory",
         good={"roles": {"glance": {"resources": {"requests": {"cpu": "1"}, "limits": {}}}}},
         bad={"roles": {"glance": {"resources": {"requests": {"gpu": "1"}, "limits": {}}}}},
     ),
     Case(
         kind="CloudController",
-        words="unknown key; known are: cpu, memory",
+        message="unknown key; known are: cpu, memory",
         good={"roles": {"glance": {"resources": {"limits": {"memory": "1Gi"}}}}},
         bad={"roles": {"glance": {"resources": {"limits": {"disk": "1Gi"}}}}},
     ),
     *(
-        Case(kind=kind, words=words, good=select(**good), bad=select(**bad))
+        Case(kind=kind, message=message, good=select(**good), bad=select(**bad))
         for kind, select in (
             ("CloudController", placed),
             ("ComputePool", lambda **selector: {"nodeSelector": selector}),
         )
-        for words, good, bad in (
+        for message, good, bad in (
             ("each key must match", {"example.org/A_b.c-d": "1"}, {"a b": "1"}),
             ("each key must match", {"x" * 63: "1"}, {"x" * 64: "1"}),
             (
@@ -166,38 +166,38 @@ CASES = (
     ),
     Case(
         kind="ComputePool",
-        words="controller cannot change",
+        message="controller cannot change",
         bad={"controller": "other"},
         update=True,
     ),
     Case(
         kind="ComputePool",
-        words="must not be called nova",
+        message="must not be called nova",
         good={"availabilityZone": "az1"},
         bad={"availabilityZone": "nova"},
     ),
     Case(
         kind="ComputePool",
-        words="unknown compute role;",
+        message="unknown compute role;",
         good={"roles": {COMPUTE: {"image": "mine"}}},
         bad={"roles": {"keystone": {"image": "mine"}}},
     ),
     Case(
         kind="ComputePool",
-        words="unknown compute role or service with options;",
+        message="unknown compute role or service with options;",
         good={"config": {COMPUTE: {"libvirt": {"cpu_mode": "none"}}}},
         bad={"config": {"keystone": {"DEFAULT": {"debug": "true"}}}},
     ),
     Case(
         kind="ComputePool",
-        words="unknown key; known are: cpu, memory",
+        message="unknown key; known are: cpu, memory",
         good={"roles": {COMPUTE: {"resources": {"requests": {"cpu": "1"}}}}},
         bad={"roles": {COMPUTE: {"resources": {"requests": {"gpu": "1"}}}}},
     ),
     *(
         Case(
             kind=kind,
-            words="at most 64 characters",
+            message="at most 64 characters",
             good={"config": {role_name: {"x" * 64: {"y" * 64: "1"}}}},
             bad={"config": {role_name: bad}},
         )
@@ -206,14 +206,14 @@ CASES = (
     ),
     Case(
         kind="ComputeNode",
-        words="membership cannot change",
+        message="membership cannot change",
         bad={"pool": "other"},
         update=True,
     ),
     *(
         Case(
             kind="CloudController",
-            words="unknown key; known are: cpu, memory",
+            message="unknown key; known are: cpu, memory",
             good={field: {"limits": {"cpu": "1"}}},
             bad={field: {"limits": {"gpu": "1"}}},
         )
@@ -221,20 +221,20 @@ CASES = (
     ),
     Case(
         kind="BackupPolicy",
-        words="unknown key; known are: cpu, memory",
+        message="unknown key; known are: cpu, memory",
         good={"resources": {"limits": {"cpu": "1"}}},
         bad={"resources": {"limits": {"gpu": "1"}}},
     ),
     Case(
         kind="BackupPolicy",
-        words="controller cannot change",
+        message="controller cannot change",
         bad={"controller": "other"},
         update=True,
     ),
     *(
         Case(
             kind="BackupPolicy",
-            words="exactly one of volume and s3",
+            message="exactly one of volume and s3",
             good={
                 "repository": {
                     "s3": {
@@ -258,11 +258,11 @@ CASES = (
             },
         )
     ),
-    Case(kind="Backup", words="a Backup cannot change", bad={"policy": "other"}, update=True),
+    Case(kind="Backup", message="a Backup cannot change", bad={"policy": "other"}, update=True),
 )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}: {case.words}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}: {case.message}")
 def test_a_rule_lets_good_objects_through_and_refuses_bad_ones(
     admin: ApiClient, namespace: str, case: Case
 ) -> None:
@@ -276,14 +276,14 @@ def test_a_rule_lets_good_objects_through_and_refuses_bad_ones(
         answer = admin.create(path, bad, dryRun="All")
 
     assert answer.status == 422, answer.body
-    assert case.words in answer.message
+    assert case.message in answer.message
 
 
 def test_each_rule_has_a_case() -> None:
     uncovered = {
         f"{kind}{path}: {message}"
         for kind, path, message in all_rules()
-        if not any(case.kind == kind and case.words in message for case in CASES)
+        if not any(case.kind == kind and case.message in message for case in CASES)
     }
 
     assert uncovered == set()

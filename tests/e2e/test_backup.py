@@ -163,14 +163,14 @@ def names(kubectl: Kubectl, cloud: Cloud) -> Iterator[list[str]]:
 def wait_copying(kubectl: Kubectl, backup: str) -> None:
     """Wait until a run is in the middle of its copy, with the repository locked."""
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         pods = kubectl.items("pods", f"app.kubernetes.io/instance={backup}")
         if not pods or pods[0]["status"]["phase"] != "Running":
             return False, f"{len(pods)} pods, none of which runs yet"
         said = kubectl.run("logs", pods[0]["metadata"]["name"], "-c", "backup")
         return '"part": "database"' in said, said
 
-    kubectl.wait(f"the copy of {backup}", look, seconds=TOLD_SECONDS)
+    kubectl.wait(f"the copy of {backup}", check, seconds=TOLD_SECONDS)
 
 
 def test_a_run_that_broke_off_stops_no_other_and_others_take_turns(
@@ -248,11 +248,11 @@ def made_by(kubectl: Kubectl, policy: str) -> list[Object]:
 
 
 def test_a_schedule_makes_a_backup_that_is_verified(kubectl: Kubectl, minutely: str) -> None:
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         said = condition_of(kubectl.get("backuppolicy", minutely) or {}, "Ready")
         return bool(made_by(kubectl, minutely)), json.dumps(said)
 
-    kubectl.wait("the schedule's first Backup", look, seconds=MARK_SECONDS)
+    kubectl.wait("the schedule's first Backup", check, seconds=MARK_SECONDS)
     kubectl.run(
         "patch", "backuppolicy", minutely, "--type=merge", "--patch", '{"spec":{"suspend":true}}'
     )

@@ -81,7 +81,7 @@ def test_a_value_the_service_refuses_stops_the_roll_and_the_old_pods_serve(
     said = cloud.wait_reason("Progressing", "Crashing", seconds=STOPPED_SECONDS, says="perhaps")
     told = time.monotonic() - started
     assert f"Role {ROLE}" in said["message"]
-    assert "perhaps" in said["message"], "the service's own words are missing"
+    assert "perhaps" in said["message"], "the service's own message is missing"
     assert "Traceback" not in said["message"]
     now = cloud.identities()
     assert before[ROLE].items() <= now[ROLE].items(), "an old pod is gone"

@@ -52,7 +52,7 @@ class Addresses:
         return pod["metadata"].get("labels", {}).get(NAME, "?") if pod else "a node"
 
     def in_cloud(self, address: str) -> bool:
-        """Tell whether an address is a pod's in the namespace of clouds."""
+        """Return whether an address is a pod's in the namespace of clouds."""
         pod = self.pods.get(address)
         return pod is not None and pod["metadata"]["namespace"] == NAMESPACE
 
@@ -61,7 +61,7 @@ class Addresses:
         return _seen(self.pods[flow.target])
 
     def is_own_node(self, flow: Flow) -> bool:
-        """Tell whether a flow comes from the server's own node, which policies never stop.
+        """Return whether a flow comes from the server's own node, which policies never stop.
 
         A node speaks to its pods from its address, or from the one it has in their range.
         """
@@ -91,12 +91,12 @@ def test_every_recorded_connection_is_let_through(
     policies = kubectl.items("networkpolicies")
     flows: set[Flow] = set()
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         flows.update(record(site.cluster))
         seen = {(known.name(flow.source), known.name(flow.target), flow.port) for flow in flows}
         return seen >= EXPECTED, f"not seen yet: {sorted(EXPECTED - seen)}"
 
-    kubectl.wait("the cloud's usual connections", look, seconds=SEEN_SECONDS)
+    kubectl.wait("the cloud's usual connections", check, seconds=SEEN_SECONDS)
     stopped = [
         f"{known.name(flow.source)} {flow.source} -> {known.name(flow.target)} port {flow.port}"
         for flow in flows

@@ -48,14 +48,14 @@ def replace_agent(kubectl: Kubectl, role: str, node: str) -> None:
     assert old is not None, f"no {role} on {node}"
     kubectl.run("delete", "pod", old["metadata"]["name"], "--wait=false")
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         new = agent_on(kubectl, role, node)
         if new is None or new["metadata"]["uid"] == old["metadata"]["uid"]:
             return False, f"{role} on {node} is not there again"
         ready = [c for c in new["status"].get("conditions", []) if c["type"] == "Ready"]
         return bool(ready) and ready[0]["status"] == "True", f"{role} on {node} is not ready"
 
-    kubectl.wait(f"a new {role} on {node}", look, seconds=AGENT_SECONDS)
+    kubectl.wait(f"a new {role} on {node}", check, seconds=AGENT_SECONDS)
 
 
 @pytest.mark.parametrize("role", ["nova-compute", "libvirt"])
@@ -70,10 +70,10 @@ def test_it_runs_on_while_an_agent_is_replaced(
     site.cloud.wait_condition("computepool", POOL, seconds=AGENT_SECONDS)
     later: dict[str, str] = {}
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         later.update(guest.console(connection, booted))
         grown = int(later.get("uptime", 0)) > int(before["uptime"])
         return grown, f"its uptime was {before['uptime']} and is {later.get('uptime')}"
 
-    site.cloud.wait("the guest's uptime to go on", look, seconds=60)
+    site.cloud.wait("the guest's uptime to go on", check, seconds=60)
     assert later["boots"] == before["boots"]

@@ -41,7 +41,7 @@ def test_memory_is_measured(
     expected = {pod["metadata"]["name"] for pod in watcher.operators()}
     used: dict[tuple[str, str], int] = {}
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         # a node measures its pods every few seconds: one that just started has no figure yet
         used.clear()
         for node in site.cluster.nodes:
@@ -49,7 +49,7 @@ def test_memory_is_measured(
         lacking = [name for name in expected if not used.get((SYSTEM, name))]
         return not lacking, f"no figure of {', '.join(lacking)}"
 
-    system.wait("the memory of the operator's pods", look, seconds=FIGURES_SECONDS)
+    system.wait("the memory of the operator's pods", check, seconds=FIGURES_SECONDS)
     clouds = [size for (namespace, _), size in used.items() if namespace == cloud.kubectl.namespace]
     measurements.record(
         "memory",

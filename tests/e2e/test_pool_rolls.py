@@ -28,18 +28,18 @@ ROLL_SECONDS = 300
 def settled(kubectl: Kubectl) -> None:
     """Wait until the pool is Ready of its newest generation and every pod of it is current."""
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         found = kubectl.get("computepool", POOL) or {}
         sets = kubectl.items("daemonsets", AGENTS)
         late = [item["metadata"]["name"] for item in sets if not rolled(item)]
         ready, said = holds(found, "Ready")
         return ready and not late, f"{said}; not rolled: {late}"
 
-    kubectl.wait(f"the end of rolls of pool {POOL}", look, seconds=ROLL_SECONDS)
+    kubectl.wait(f"the end of rolls of pool {POOL}", check, seconds=ROLL_SECONDS)
 
 
 def rolled(daemon_set: Object) -> bool:
-    """Tell whether all pods of a DaemonSet are ready and of its template, but for libvirt's."""
+    """Return whether all pods of a DaemonSet are ready and of its template, but for libvirt's."""
     status, wanted = daemon_set["status"], daemon_set["status"]["desiredNumberScheduled"]
     seen = status.get("observedGeneration", 0) >= daemon_set["metadata"]["generation"]
     updated = status.get("updatedNumberScheduled", 0) == wanted

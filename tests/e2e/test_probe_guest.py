@@ -77,12 +77,12 @@ def test_a_node_shows_it_again_on_request_and_restarts_nothing(
         "annotate", "computenode", booted.host, f"{ANNOTATION_PROBE}={request}", "--overwrite"
     )
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         status = status_of(kubectl, booted.host)
         answered = request in status.get("probeRequest", "").split("+")
         return answered, f"it answered {status.get('probeRequest')}"
 
-    kubectl.wait("the probe guest that was asked for", look, seconds=PROBE_SECONDS)
+    kubectl.wait("the probe guest that was asked for", check, seconds=PROBE_SECONDS)
     status = status_of(kubectl, booted.host)
     assert status["probedAt"] > before["probedAt"]
     assert status["virtProven"] is True
@@ -113,9 +113,9 @@ def test_kvm_is_used_or_the_node_says_why_it_cannot_be(
         )  # fmt: skip
         assert ANNOTATION_PROBE in said["message"]
 
-        def look(host: str = node) -> tuple[bool, str]:
+        def check(host: str = node) -> tuple[bool, str]:
             [found] = connection.compute.services(binary="nova-compute", host=host)
             reason = found.disabled_reason or ""
             return found.status == "disabled" and "KVM" in reason, f"{found.status}: {reason}"
 
-        kubectl.wait("the service to be disabled", look, seconds=120)
+        kubectl.wait("the service to be disabled", check, seconds=120)

@@ -124,12 +124,12 @@ def running_brokers(cloud: Cloud, member: str) -> list[str]:
 def wait_brokers(cloud: Cloud, members: Sequence[str]) -> None:
     """Wait until every broker counts all of them as running."""
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         seen = {member: running_brokers(cloud, member) for member in members}
         done = all(len(running) == len(members) for running in seen.values())
         return done, json.dumps(seen)
 
-    cloud.kubectl.wait("all brokers running", look, seconds=BROKER_SECONDS)
+    cloud.kubectl.wait("all brokers running", check, seconds=BROKER_SECONDS)
 
 
 def wait_reports(cloud: Cloud, client: Client, moment: float) -> None:
@@ -140,7 +140,7 @@ def wait_reports(cloud: Cloud, client: Client, moment: float) -> None:
     """
     after = datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat()
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         services = client.compute_services()
         states = {f"{s['binary']} {s['host']}": (s["state"], s["updated_at"]) for s in services}
         fresh = all(
@@ -149,7 +149,7 @@ def wait_reports(cloud: Cloud, client: Client, moment: float) -> None:
         )
         return bool(states) and fresh, json.dumps(states)
 
-    cloud.kubectl.wait("nova's services up", look, seconds=SERVE_SECONDS)
+    cloud.kubectl.wait("nova's services up", check, seconds=SERVE_SECONDS)
 
 
 def test_a_killed_broker_comes_back_and_the_services_stay_usable(

@@ -27,7 +27,7 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """The API server's own words, empty when it had none."""
+        """The API server's own message, empty when it had none."""
         return str(self.body.get("message", "")) if isinstance(self.body, dict) else ""
 
     def must(self) -> dict[str, Any]:

@@ -107,14 +107,14 @@ class Client:
         """Wait for a row that was begun after a moment and acknowledged; return it."""
         found: list[Row] = []
 
-        def look() -> tuple[bool, str]:
+        def check() -> tuple[bool, str]:
             rows = self.rows()
             row = first_after(rows, moment)
             found[:] = [row] if row else []
             last = rows[-1] if rows else None
             return row is not None, last.error or "only older rows" if last else "no row yet"
 
-        self.cloud.kubectl.wait("an acknowledged row", look, seconds=seconds)
+        self.cloud.kubectl.wait("an acknowledged row", check, seconds=seconds)
         return found[0]
 
     def stored(self, member: str) -> set[int]:

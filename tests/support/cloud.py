@@ -40,12 +40,12 @@ class Cloud:
         """Wait until the cloud is Ready of its newest generation and nothing is under way."""
         last: list[Object] = []
 
-        def look() -> tuple[bool, str]:
+        def check() -> tuple[bool, str]:
             last[:] = [self.resource()]
             ready, said = holds(last[0], "Ready")
             return ready and condition_of(last[0], "Reconciling").get("status") == "False", said
 
-        self.kubectl.wait(f"Ready of cloud {self.name}", look, seconds=seconds)
+        self.kubectl.wait(f"Ready of cloud {self.name}", check, seconds=seconds)
         return last[0]
 
     def wait_reason(
@@ -109,12 +109,12 @@ class Cloud:
     def wait_synced(self, members: list[str], seconds: float) -> None:
         """Wait until every database member says itself that it is synced with all others."""
 
-        def look() -> tuple[bool, str]:
+        def check() -> tuple[bool, str]:
             states = {member: self.database_state(member) for member in members}
             done = all(state == ("Synced", str(len(members))) for state in states.values())
             return done, ", ".join(f"{name}: {' of '.join(s)}" for name, s in states.items())
 
-        self.kubectl.wait(f"{len(members)} synced members", look, seconds=seconds)
+        self.kubectl.wait(f"{len(members)} synced members", check, seconds=seconds)
 
     def identities(self) -> dict[str, dict[str, str]]:
         """Return role -> pod name -> what changes when the pod is replaced or restarted."""
@@ -150,11 +150,11 @@ def wait_reason(
         reason: the reason it shall have.
         status: the status that belongs to the reason.
         seconds: the deadline.
-        says: words that the message must contain.
+        says: text that the message must contain.
     """
     last: list[Object] = []
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         found = kubectl.get(kind, name)
         if found is None:
             return False, f"{kind}/{name} does not exist"
@@ -165,7 +165,7 @@ def wait_reason(
         told = summary(found)
         return fresh and right and says in now.get("message", ""), told
 
-    kubectl.wait(f"{condition}={reason} of {kind}/{name}", look, seconds=seconds)
+    kubectl.wait(f"{condition}={reason} of {kind}/{name}", check, seconds=seconds)
     return last[0]
 
 
@@ -181,20 +181,20 @@ def summary(found: Mapping[str, Any]) -> str:
 def wait_gone(kubectl: Kubectl, kind: str, name: str, seconds: float) -> None:
     """Wait until an object no longer exists."""
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         found = kubectl.get(kind, name)
         return found is None, summary(found or {}) or "it still exists"
 
-    kubectl.wait(f"the end of {kind}/{name}", look, seconds=seconds)
+    kubectl.wait(f"the end of {kind}/{name}", check, seconds=seconds)
 
 
 def wait_until(
-    kubectl: Kubectl, what: str, look: Callable[[], Any], *, wanted: Any, seconds: float
+    kubectl: Kubectl, what: str, check: Callable[[], Any], *, wanted: Any, seconds: float
 ) -> None:
-    """Wait until a look returns what is wanted; the error says what was seen last."""
+    """Wait until a check returns what is wanted; the error says what was seen last."""
 
     def compare() -> tuple[bool, str]:
-        seen = look()
+        seen = check()
         return seen == wanted, json.dumps(seen, default=str)
 
     kubectl.wait(what, compare, seconds=seconds)

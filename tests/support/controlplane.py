@@ -32,7 +32,7 @@ AUDIT_POLICY = {
 
 
 class ControlPlaneError(Exception):
-    """A server did not start; the message holds its last words."""
+    """A server did not start; the message holds the end of its log."""
 
 
 @dataclass
@@ -219,11 +219,11 @@ def wait_for(plane: ControlPlane, holds: Callable[[], bool], otherwise: str) -> 
                 return
         for name, process in plane._processes.items():
             if process.poll() is not None:
-                raise ControlPlaneError(f"{name} ended: {_last_words(plane, name)}")
+                raise ControlPlaneError(f"{name} ended: {_log_tail(plane, name)}")
         time.sleep(0.05)
-    raise ControlPlaneError(f"{otherwise}: {_last_words(plane, 'kube-apiserver')}")
+    raise ControlPlaneError(f"{otherwise}: {_log_tail(plane, 'kube-apiserver')}")
 
 
-def _last_words(plane: ControlPlane, program: str) -> str:
+def _log_tail(plane: ControlPlane, program: str) -> str:
     lines = (plane.folder / f"{program}.log").read_text(errors="replace").splitlines()
     return "\n".join(lines[-15:])

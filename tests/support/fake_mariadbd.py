@@ -81,11 +81,11 @@ def mariadbd(control: Path) -> int:
     url = (control / "report-url").read_text()
     with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - the test's own agent
         report = json.load(response)
-    obeyed = control.parent / "volume/agent/obeyed"
+    applied = control.parent / "volume/agent/applied"
     found = {
         "arguments": sys.argv[1:],
         "report": report,
-        "obeyed": json.loads(obeyed.read_text()) if obeyed.exists() else None,
+        "applied": json.loads(applied.read_text()) if applied.exists() else None,
         "view": (control.parent / "volume/data/gvwstate.dat").exists(),
         "pid": os.getpid(),
     }
@@ -111,9 +111,9 @@ def main() -> int:
         case "mariadbd":
             return mariadbd(control)
         case "galera_recovery":
-            words = (control / "recovered").read_text()
-            print(words, file=sys.stdout if words.startswith("--") else sys.stderr)
-            return 0 if words.startswith("--") else 1
+            output = (control / "recovered").read_text()
+            print(output, file=sys.stdout if output.startswith("--") else sys.stderr)
+            return 0 if output.startswith("--") else 1
         case "mariadb-install-db":
             data = control.parent / "volume/data"
             (data / "mysql").mkdir()

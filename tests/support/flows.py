@@ -72,12 +72,12 @@ def parse(lines: Iterable[str]) -> set[Flow]:
 def _networks(lines: Iterable[str]) -> Iterator[list[Socket]]:
     sockets: list[Socket] = []
     for line in lines:
-        words = line.split()
-        if words[0] == "net":
+        fields = line.split()
+        if fields[0] == "net":
             yield sockets
             sockets = []
-        elif words[0] != "sl":
-            sockets.append(Socket(_address(words[1]), _address(words[2]), words[3]))
+        elif fields[0] != "sl":
+            sockets.append(Socket(_address(fields[1]), _address(fields[2]), fields[3]))
     yield sockets
 
 

@@ -14,9 +14,9 @@ from stackroles.agents.galera.volume import Position as AgentPosition
 from stackroles.domains.database.decide import decide
 from stackroles.domains.database.model import (
     Decision,
-    Facts,
     Member,
     Mode,
+    PersistedState,
     Phase,
     Position,
     Report,
@@ -42,7 +42,7 @@ class Volume:
     seqno: int = -1
     transfer: bool = False
     safe: bool = False
-    obeyed: dict[str, int | str] = field(default_factory=dict)
+    applied: dict[str, int | str] = field(default_factory=dict)
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Node:
 
 
 class World:
-    """Members, the component they form, and what clients were told is safe."""
+    """Members, the component they form, and what clients saw acknowledged."""
 
     def __init__(self, size: int = 3) -> None:
         self.counter = 0
@@ -92,7 +92,7 @@ class World:
         self.created = 0
         self.crowds = 0
         self.bootstraps: list[int] = []
-        self.facts = Facts()
+        self.persisted = PersistedState()
         self.paused: list[Operator] = []
 
     def new(self, kind: str) -> str:
@@ -190,7 +190,7 @@ class World:
         if node.phase is Phase.RECOVERING:
             node.phase = Phase.WAITING
         elif node.phase is Phase.WAITING:
-            self._obey(node)
+            self._apply_decision(node)
         elif node.joining:
             self._join(node)
         elif node.annotation and (node.annotation.mode, node.annotation.attempt) == (
@@ -201,32 +201,32 @@ class World:
         elif node.synced and node.volume.creating:
             node.volume.creating = False
 
-    def _obey(self, node: Node) -> None:
-        told, position = node.annotation, node.position
-        if told is None or position is None:
+    def _apply_decision(self, node: Node) -> None:
+        published, position = node.annotation, node.position
+        if published is None or position is None:
             return
         decision = agent.Decision(
-            attempt=told.attempt,
-            epoch=told.epoch,
-            mode=told.mode.value,
-            uuid=told.uuid,
-            seqno=told.seqno,
+            attempt=published.attempt,
+            epoch=published.epoch,
+            mode=published.mode.value,
+            uuid=published.uuid,
+            seqno=published.seqno,
         )
-        if agent.refusal(decision, node.attempt, position, node.volume.obeyed):
+        if agent.rejection(decision, node.attempt, position, node.volume.applied):
             return
-        if told.mode is Mode.RECOVER:
+        if published.mode is Mode.RECOVER:
             self._over(node)
             return
-        node.volume.obeyed = {"attempt": told.attempt, "epoch": told.epoch}
-        node.phase, node.mode = Phase.STARTING, told.mode.value
-        if told.mode is Mode.JOIN:
+        node.volume.applied = {"attempt": published.attempt, "epoch": published.epoch}
+        node.phase, node.mode = Phase.STARTING, published.mode.value
+        if published.mode is Mode.JOIN:
             if self.component and any(other.joining for other in self.nodes):
                 self.crowds += 1
             node.joining = True
             if node.name in self.ghosts and self.component:
                 raise Wrong(f"{node.name} joins while its former self is still counted")
         else:
-            self._found(node, told.mode)
+            self._found(node, published.mode)
 
     def _found(self, node: Node, mode: Mode) -> None:
         """Form a primary component; every rule that matters is checked here."""
@@ -235,7 +235,9 @@ class World:
         if mode is Mode.CREATE:
             if self.acknowledged:
                 raise Wrong(f"{node.name} makes a new database; {self.acknowledged} were written")
-            node.volume = Volume(node.volume.id, False, True, HISTORY, 0, obeyed=node.volume.obeyed)
+            node.volume = Volume(
+                node.volume.id, False, True, HISTORY, 0, applied=node.volume.applied
+            )
             self.created += 1
         elif node.volume.seqno < self.acknowledged:
             raise Wrong(f"{node.name} starts at {node.volume.seqno} of {self.acknowledged}")
@@ -310,7 +312,7 @@ class World:
             joining=node.joining,
             address=node.name,
             creating=node.volume.creating,
-            obeyed=int(node.volume.obeyed.get("epoch", 0)),
+            applied_epoch=int(node.volume.applied.get("epoch", 0)),
             non_primary_seconds=60 if view and not view.primary else 0,
         )
 
@@ -332,43 +334,45 @@ class Operator:
 
     def _begin(self) -> None:
         self.seen: dict[str, Member] = {}
-        self.told: Mapping[str, Decision] = {}
-        self.stage = "look"
+        self.unpublished: Mapping[str, Decision] = {}
+        self.stage = "observe"
         self.verdict: Verdict | None = None
 
     def step(self) -> None:
         """Do the next step of a pass."""
         world = self.world
-        if self.stage in ("look", "look again") and len(self.seen) < len(world.nodes):
+        if self.stage in ("observe", "observe again") and len(self.seen) < len(world.nodes):
             node = world.nodes[len(self.seen)]
             self.seen[node.name] = world.observe(node)
-        elif self.stage == "look":
-            self.read = world.facts
+        elif self.stage == "observe":
+            self.read = world.persisted
             outcome = decide(list(self.seen.values()), self.read, self.leader)
             self.verdict = outcome.verdict
-            self.told, self.facts = outcome.decisions, outcome.facts
+            self.unpublished, self.persisted = outcome.decisions, outcome.persisted
             self.stage = "record"
         elif self.stage == "record":
             self._record()
-        elif self.stage == "look again":
-            again = decide(list(self.seen.values()), self.facts, self.leader)
-            self.told = {n: d for n, d in self.told.items() if again.decisions.get(n) == d}
+        elif self.stage == "observe again":
+            again = decide(list(self.seen.values()), self.persisted, self.leader)
+            self.unpublished = {
+                n: d for n, d in self.unpublished.items() if again.decisions.get(n) == d
+            }
             self.stage = "publish"
-        elif self.stage == "publish" and self.told:
-            name, decision = next(iter(self.told.items()))
-            self.told = {n: d for n, d in self.told.items() if n != name}
+        elif self.stage == "publish" and self.unpublished:
+            name, decision = next(iter(self.unpublished.items()))
+            self.unpublished = {n: d for n, d in self.unpublished.items() if n != name}
             world.publish(name, decision)
         else:
             self._begin()
 
     def _record(self) -> None:
         """Write what was decided, unless somebody else wrote since it was read."""
-        if self.facts != self.read:
-            if self.world.facts != self.read:
+        if self.persisted != self.read:
+            if self.world.persisted != self.read:
                 self._begin()
                 return
-            self.world.facts = self.facts
-        self.seen, self.stage = {}, "look again" if self.told else "done"
+            self.world.persisted = self.persisted
+        self.seen, self.stage = {}, "observe again" if self.unpublished else "done"
 
     def replace(self) -> "Operator":
         """Pause here; another operator takes over.
@@ -381,6 +385,6 @@ class Operator:
     def whole_pass(self) -> None:
         """Run one pass with nothing in between."""
         self._begin()
-        while self.stage != "done" and (self.stage, bool(self.told)) != ("publish", False):
+        while self.stage != "done" and (self.stage, bool(self.unpublished)) != ("publish", False):
             self.step()
         self.stage = "done"

@@ -15,7 +15,7 @@ def boot(site: Site, connection: Connection) -> Guest:
 
 
 def hear(site: Site, booted: Guest) -> dict[str, str]:
-    """Return the guest's words when it is who it should be and answers a ping from outside.
+    """Return the fields of a guest's console, once it is who it should be and answers a ping.
 
     It asks by a connection of its own: one from before a restart is of no use after it.
 

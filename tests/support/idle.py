@@ -31,7 +31,7 @@ class Watcher:
         """Wait until nothing is under way: all is Ready and nothing was written for a while."""
         cloud.wait_ready()
 
-        def look() -> tuple[bool, str]:
+        def check() -> tuple[bool, str]:
             unready = [
                 f"{kind}/{item['metadata']['name']}: {holds(item, 'Ready')[1]}"
                 for kind in ("cloudcontrollers", "computepools")
@@ -42,7 +42,7 @@ class Watcher:
             recent = self.written(now - QUIET, now)
             return not unready and not recent, "\n".join([*unready, _told(recent)])
 
-        self.site.cloud.wait("a settled cloud", look, seconds=QUIET_SECONDS)
+        self.site.cloud.wait("a settled cloud", check, seconds=QUIET_SECONDS)
 
     def check_idle(self, window: float) -> None:
         """Assert that an operator with nothing to do writes its Lease and nothing else."""
@@ -85,17 +85,17 @@ class Watcher:
         """Watch for the window and return what was written from a moment to its end."""
         start = datetime.now(UTC)
 
-        def look() -> tuple[bool, str]:
+        def check() -> tuple[bool, str]:
             passed = (datetime.now(UTC) - start).total_seconds()
             return passed >= window, f"{passed:.0f} s"
 
-        self.site.cloud.wait("the end of the window", look, seconds=window + 30)
+        self.site.cloud.wait("the end of the window", check, seconds=window + 30)
         return self.written(since, datetime.now(UTC))
 
     def _wait_leader(self, before: set[str]) -> None:
         """Wait until a replica that was not there before leads, and all are ready."""
 
-        def look() -> tuple[bool, str]:
+        def check() -> tuple[bool, str]:
             found = self.operators()
             ready = [
                 pod["metadata"]["name"]
@@ -107,7 +107,7 @@ class Watcher:
             fresh = holder not in before and any(name in holder for name in ready)
             return len(ready) == len(before) and fresh, f"ready: {ready}, leader: {holder}"
 
-        self.site.system.wait("a new leader", look, seconds=START_SECONDS)
+        self.site.system.wait("a new leader", check, seconds=START_SECONDS)
 
 
 def _is_lease(call: Call) -> bool:

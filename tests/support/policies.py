@@ -26,7 +26,7 @@ NODE = None
 
 
 def selects(selector: Object, labels: Mapping[str, str]) -> bool:
-    """Tell whether a label selector takes these labels."""
+    """Return whether a label selector takes these labels."""
     if selector.keys() - {"matchLabels"}:
         raise NotImplementedError(f"selector {selector}")
     wanted: Mapping[str, str] = selector.get("matchLabels", {})
@@ -34,7 +34,7 @@ def selects(selector: Object, labels: Mapping[str, str]) -> bool:
 
 
 def may_reach(policies: Iterable[Object], source: Pod | None, target: Pod, port: int) -> bool:
-    """Tell whether policies let a source reach a TCP port of a pod; NODE is no pod at all."""
+    """Return whether policies let a source reach a TCP port of a pod; NODE is no pod at all."""
     chosen = [
         policy
         for policy in policies

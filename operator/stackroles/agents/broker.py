@@ -182,7 +182,7 @@ class Member:
     def has_data(self) -> bool:
         """Return whether the volume was in a cluster; remains of a first start are removed."""
         if self._marker.exists():
-            say("the first start on this volume was cut off: it begins anew")
+            log("the first start on this volume was cut off: it begins anew")
             shutil.rmtree(self._data, ignore_errors=True)
         return (self._data / self.node).exists()
 
@@ -213,11 +213,11 @@ class Member:
         text = f"{self.pod} has an empty volume and waits, since {because}"
         message = text if time.monotonic() - since > PATIENCE else ""
         if message != self.status.message:
-            say(text)
+            log(text)
         self.status = Status(State.EMPTY, message=message)
 
     def _forget(self, by: str) -> bool:
-        say(f"{by} is to forget {self.node}, whose volume is empty")
+        log(f"{by} is to forget {self.node}, whose volume is empty")
         command = ["rabbitmqctl", "--longnames", "-n", by, "forget_cluster_node", self.node]
         done = subprocess.run(command, check=False, timeout=120)
         return done.returncode == 0
@@ -282,7 +282,7 @@ class Watch:
         )
         member.status = Status(State.RUNNING, members, text)
         if self._split >= SPLIT_SEEN:
-            say(text)
+            log(text)
             member.status = Status(State.SPLIT, message=text)
             self._server.terminate()
 
@@ -357,7 +357,7 @@ def install_cookie(settings: Settings) -> None:
     path.chmod(0o400)
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Write a line to the log."""
     print(f"broker: {text}", file=sys.stderr, flush=True)
 

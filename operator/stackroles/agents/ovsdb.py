@@ -37,7 +37,7 @@ CONTROL_SECONDS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the operator says; addresses without scheme, members by ordinal."""
+    """What the operator configures; addresses without scheme, members by ordinal."""
 
     database: str
     schema: str
@@ -56,7 +56,7 @@ class Settings:
 
 
 class Peer(StrEnum):
-    """What another member says of itself."""
+    """What another member reports of itself."""
 
     SERVING = "serving"
     WAITING = "waiting"
@@ -104,7 +104,7 @@ def decide(ordinal: int, peers: Mapping[int, Peer], fault: str = "") -> Decision
         return Wait(f"members {sorted(waiting)} have the data but no majority")
     unknown = [peer for peer, state in peers.items() if state is Peer.UNKNOWN]
     if unknown:
-        return Wait(f"members {sorted(unknown)} have not said whether they have data")
+        return Wait(f"members {sorted(unknown)} have not reported whether they have data")
     if ordinal:
         return Wait("member 0 makes the cluster")
     return Create()
@@ -242,7 +242,7 @@ def prepare(settings: Settings, ordinal: int) -> None:
     elif fault := fault_of(path):
         decision = _settle(settings, ordinal, others, fault)
         aside = path.with_suffix(".broken")
-        say(f"{path} cannot be read and is kept as {aside}: {fault}")
+        log_line(f"{path} cannot be read and is kept as {aside}: {fault}")
         path.rename(aside)
     else:
         return
@@ -273,11 +273,11 @@ def _settle(
         peers = {n: ask(settings.members[n], settings.port, settings.database) for n in others}
         decision = decide(ordinal, peers, fault)
         if not isinstance(decision, Wait):
-            say(f"no data that can be used here: {decision}")
+            log_line(f"no data that can be used here: {decision}")
             return decision
         if decision.because != reported or time.monotonic() - reported_at > REMIND_AFTER:
             reported, reported_at = decision.because, time.monotonic()
-            say(f"no data that can be used here: waiting, because {reported}")
+            log_line(f"no data that can be used here: waiting, because {reported}")
         time.sleep(PAUSE)
 
 
@@ -311,14 +311,14 @@ def kick_former_self(settings: Settings, ordinal: int) -> None:
             if not stale:
                 return
             for sid in stale:
-                say(f"removing server {sid}, which had this address before")
+                log_line(f"removing server {sid}, which had this address before")
                 kick = [*control, "cluster/kick", settings.database, sid]
                 subprocess.run(kick, check=False)
         time.sleep(1)
-    say("this member's former self could not be removed: see cluster/status and cluster/kick")
+    log_line("this member's former self could not be removed: see cluster/status and cluster/kick")
 
 
-def say(text: str) -> None:
+def log_line(text: str) -> None:
     """Write a line to the log."""
     print(f"ovsdb: {text}", file=sys.stderr, flush=True)
 

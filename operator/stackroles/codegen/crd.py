@@ -71,7 +71,7 @@ def root_schema(resource: ResourceDefinition, key_sets: Mapping[str, KeySet]) ->
             "kind": {"description": f"Always {resource.kind}.", "type": "string"},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": structural_schema(resource.status, key_sets, tell_defaults=False),
+            "status": structural_schema(resource.status, key_sets, describe_defaults=False),
         },
     }
     if resource.spec_required:

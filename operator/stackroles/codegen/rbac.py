@@ -157,7 +157,7 @@ RULES: Final[tuple[Rule, ...]] = (
         group="events.k8s.io",
         resources=("events",),
         verbs=("create",),
-        why="transitions are told as Events",
+        why="transitions are recorded as Events",
     ),
     Rule(
         scope=Scope.WORKLOADS,

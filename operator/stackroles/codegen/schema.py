@@ -64,14 +64,14 @@ def structural_schema(
     model: type[BaseModel],
     key_sets: Mapping[str, KeySet] | None = None,
     *,
-    tell_defaults: bool = True,
+    describe_defaults: bool = True,
 ) -> Schema:
     """Return the structural schema of a model: no references, deterministic order.
 
     Args:
         model: the model; its wire names are the schema's.
         key_sets: what `x-stackroles-keys` may name.
-        tell_defaults: end descriptions with the default that the operator fills in; a status has
+        describe_defaults: end descriptions with the default the operator fills in; a status has
             none that a reader could leave out.
 
     Raises:
@@ -79,7 +79,7 @@ def structural_schema(
             description.
     """
     raw = model.model_json_schema(by_alias=True, mode="validation")
-    converter = _Converter(raw.pop("$defs", {}), key_sets or {}, tell_defaults)
+    converter = _Converter(raw.pop("$defs", {}), key_sets or {}, describe_defaults)
     return converter.convert(raw, model.__name__, ())
 
 
@@ -87,11 +87,14 @@ class _Converter:
     """Walks one model's JSON schema; holds its definitions and the key sets."""
 
     def __init__(
-        self, definitions: Mapping[str, Any], key_sets: Mapping[str, KeySet], tell_defaults: bool
+        self,
+        definitions: Mapping[str, Any],
+        key_sets: Mapping[str, KeySet],
+        describe_defaults: bool,
     ) -> None:
         self._definitions = definitions
         self._key_sets = key_sets
-        self._tell_defaults = tell_defaults
+        self._describe_defaults = describe_defaults
         self._by_kind: Mapping[str, Callable[[Schema, str, tuple[str, ...]], Schema]] = {
             "object": self._object,
             "map": self._map,
@@ -116,7 +119,7 @@ class _Converter:
             names, _ = self._resolve(node["propertyNames"], path, stack)
             node["propertyNames"] = check_names(names, path)
         return {
-            **_described(node, tell_default=self._tell_defaults),
+            **_described(node, describe_default=self._describe_defaults),
             **self._by_kind[kind](node, path, stack),
             **extensions(node, path, self._key_set(node, path)),
         }
@@ -168,7 +171,7 @@ class _Converter:
         values = node.get("additionalProperties")
         if patterns := node.get("patternProperties"):
             if len(patterns) > 1 or values not in (None, False):
-                raise SchemaError(path, "only one pattern of keys can be told apart")
+                raise SchemaError(path, "only one pattern of keys can be distinguished")
             values = next(iter(patterns.values()))
         if values is True:
             return open_object(node, path)
@@ -219,15 +222,15 @@ def _kind(node: Schema, path: str) -> str:
     return str(kind)
 
 
-def _described(node: Schema, *, tell_default: bool) -> Schema:
-    """Return description and default; a default that the operator fills in is only told."""
+def _described(node: Schema, *, describe_default: bool) -> Schema:
+    """Return description and default; a default that the operator fills in is only described."""
     text = " ".join(str(node.get("description", "")).split("\n\n", maxsplit=1)[0].split())
     default = node.get("default")
     result: Schema = {}
     if node.get(KEEP_DEFAULT):
         result["default"] = default
     elif (
-        tell_default
+        describe_default
         and isinstance(default, str | int | float)
         and default != ""
         and "efault" not in text

@@ -9,7 +9,7 @@ from stackroles.api.v1alpha1.common import Resources, Toleration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleSettings:
-    """What a user said of one role.
+    """What a user declared for one role.
 
     Attributes:
         node_selector: labels a node must have.
@@ -76,7 +76,7 @@ class Owner(Parent, Protocol):
         """Return the full reference of an image by its short name."""
 
     def settings(self, role: str) -> RoleSettings:
-        """Return what the user said of a role."""
+        """Return what the user declared for a role."""
 
     def members_of(self, role: str) -> int:
         """Return how many members a role shall have; meaningless for a DaemonSet."""

@@ -26,7 +26,7 @@ def pool_label(namespace: str, name: str) -> str:
 
 
 def is_label_of(value: str, namespace: str) -> bool:
-    """Tell whether a node label can be that of a pool in a namespace."""
+    """Return whether a node label can be that of a pool in a namespace."""
     prefix = f"{namespace}."
     if len(prefix) > LABEL_LIMIT - 9:  # cut by pool_label for every name
         prefix = prefix[: LABEL_LIMIT - 9].rstrip(".-")

@@ -18,7 +18,7 @@ from stackroles.kube.kinds import ObjectRef, kind_of, ref_of, uid_of
 
 Object = dict[str, Any]
 
-# Written anew at every look by whoever assesses; alone they are no reason to write a status.
+# Written anew at every assessment; alone they are no reason to write a status.
 _VOLATILE: Final = frozenset(
     {"lastTransitionTime", "lastHeartbeatTime", "lastProbeTime", "lastUpdateTime"}
 )
@@ -96,7 +96,7 @@ def manifest_hash(manifest: Object) -> str:
 def is_settled(
     manifest: Object, digest: str, record: ChildRecord | None, seen: Object | None
 ) -> bool:
-    """Tell whether applying `manifest` again would change nothing.
+    """Return whether applying `manifest` again would change nothing.
 
     Args:
         manifest: the desired object.
@@ -124,7 +124,7 @@ def _owned_metadata(manifest: Object) -> Object:
 
 
 def contains(actual: Any, desired: Any) -> bool:
-    """Tell whether `actual` holds all that `desired` says; more is fine.
+    """Return whether `actual` holds all that `desired` says; more is fine.
 
     Lists of references and finalizers may hold others' items between ours; other lists match item
     by item.
@@ -167,7 +167,7 @@ def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:
 
 
 def is_same_status(old: Any, new: Any) -> bool:
-    """Tell whether two statuses differ in nothing but volatile times."""
+    """Return whether two statuses differ in nothing but volatile times."""
     return bool(_stable(old) == _stable(new))
 
 

@@ -77,7 +77,7 @@ def _content(kind: str, obj: Object) -> Object:
 
 
 def _is_same(one: Object, other: Object) -> bool:
-    """Tell whether two trimmed objects differ in nothing but their version."""
+    """Return whether two trimmed objects differ in nothing but their version."""
     metadata = {**one["metadata"], "resourceVersion": version_of(other)}
     same = metadata == {**other["metadata"], "resourceVersion": version_of(other)}
     return same and {**one, "metadata": None} == {**other, "metadata": None}
@@ -112,7 +112,7 @@ class Cache:
         self._listener = listener
 
     def upsert(self, obj: Object, sent: Object | None = None) -> bool:
-        """Store an object unless something as new is known; tell whether it was news.
+        """Store an object unless something as new is known; return whether it was news.
 
         A version that differs in nothing we keep (a kubelet's heartbeat, a field manager's note) is
         stored but no news. An object whose uid was seen deleted never comes back, whatever order
@@ -141,7 +141,7 @@ class Cache:
         return news
 
     def remove(self, obj: Object) -> bool:
-        """Forget an object that was deleted; tell whether it was known."""
+        """Forget an object that was deleted; return whether it was known."""
         ref, uid = ref_of(obj), uid_of(obj)
         if uid:
             self._deleted[uid] = version_of(obj)

@@ -181,7 +181,7 @@ class Children(Reader):
         """Delete exactly this object, by uid and resourceVersion.
 
         Raises:
-            Conflict: it changed since it was read; look again.
+            Conflict: it changed since it was read; retry.
         """
         await self._writer.delete(obj, propagation)
         log.info("Deleted", child=str(ref_of(obj)))

@@ -20,7 +20,7 @@ from stackroles.kube.apply import is_same_status, merge_patch, prepare
 from stackroles.kube.cache import Cache
 from stackroles.kube.children import Children
 from stackroles.kube.client import KubeClient
-from stackroles.kube.events import EventRecord, Repeats, build_event, transitions
+from stackroles.kube.events import EventDeduplicator, EventRecord, build_event, transitions
 from stackroles.kube.kinds import ref_of, uid_of
 from stackroles.kube.ownership import OWNERLESS_KINDS, owned_by_label_alone
 from stackroles.kube.redact import redact_status
@@ -49,7 +49,7 @@ class Cluster(Children):
         super().__init__(client, cache, fence)
         self._now = now
         self._instance = instance
-        self._repeats = Repeats()
+        self._deduplicator = EventDeduplicator()
 
     async def create_once(self, manifest: Object, owner: Object | None = None) -> Object:
         """Create an object that is never changed afterwards, such as generated passwords.
@@ -99,7 +99,7 @@ class Cluster(Children):
         await self._writer.patch_status(current, merge_patch(old, status))
         before, after = old.get("conditions") or (), status.get("conditions") or ()
         for record in transitions(before, after):
-            await self._tell(current, record)
+            await self._record(current, record)
         return True
 
     async def patch_metadata(
@@ -160,7 +160,7 @@ class Cluster(Children):
         await self._writer.patch(current, {"metadata": metadata})
 
     async def event(self, obj: Object, kind: str, reason: str, message: str) -> None:
-        """Tell users of `obj` that something happened; the same thing twice in a row is told once.
+        """Record an Event about `obj`; the same one twice in a row is recorded once.
 
         Args:
             obj: what it is about.
@@ -168,19 +168,19 @@ class Cluster(Children):
             reason: a stable CamelCase word.
             message: a sentence.
         """
-        await self._tell(obj, EventRecord(kind, reason, message))
+        await self._record(obj, EventRecord(kind, reason, message))
 
-    async def _tell(self, obj: Object, record: EventRecord) -> None:
+    async def _record(self, obj: Object, record: EventRecord) -> None:
         redact = await self.read_redactor(obj["metadata"].get("namespace", ""))
         record = replace(record, message=redact(record.message))
-        if not self._repeats.is_new(uid_of(obj), record):
+        if not self._deduplicator.is_new(uid_of(obj), record):
             return
-        self._repeats.forget_others(uid_of(obj), record.reason)
+        self._deduplicator.forget_others(uid_of(obj), record.reason)
         try:
             event = build_event(obj, record, self._now(), self._instance)
             await self._writer.create(event)
         except ClusterError as error:
-            # An Event is a courtesy: the same words stand in the condition.
+            # An Event is a courtesy: the same message is in the condition.
             log.warning("Event was not recorded", reason=record.reason, error=str(error))
 
 

@@ -10,7 +10,7 @@ _VERSIONS: Final = frozenset({"resourceVersion", "generation", "managedFields"})
 
 
 def is_explained(before: Object | None, after: Object, sent: Object) -> bool:
-    """Tell whether an object differs from what it was in nothing but what was sent.
+    """Return whether an object differs from what it was in nothing but what was sent.
 
     An answer to a write holds whatever others wrote since we last saw the object: a kubelet's
     status, for one. Whoever wrote has not read that.

@@ -91,24 +91,24 @@ def build_event(regarding: Object, record: EventRecord, now: datetime, instance:
     }
 
 
-class Repeats:
-    """Remembers what was said last about each object and reason."""
+class EventDeduplicator:
+    """Remembers the last message of each object and reason."""
 
     def __init__(self) -> None:
-        self._said: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._last_messages: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def is_new(self, uid: str, record: EventRecord) -> bool:
-        """Tell whether this was not the last thing said of this object and reason; remember it."""
+        """Return whether this was not the last message of this object and reason; remember it."""
         key = (uid, record.reason)
-        if self._said.get(key) == record.message:
+        if self._last_messages.get(key) == record.message:
             return False
-        self._said[key] = record.message
-        self._said.move_to_end(key)
-        while len(self._said) > _REMEMBERED:
-            self._said.popitem(last=False)
+        self._last_messages[key] = record.message
+        self._last_messages.move_to_end(key)
+        while len(self._last_messages) > _REMEMBERED:
+            self._last_messages.popitem(last=False)
         return True
 
     def forget_others(self, uid: str, reason: str) -> None:
         """Forget other reasons of this object, so that their return is news again."""
-        for key in [key for key in self._said if key[0] == uid and key[1] != reason]:
-            del self._said[key]
+        for key in [key for key in self._last_messages if key[0] == uid and key[1] != reason]:
+            del self._last_messages[key]

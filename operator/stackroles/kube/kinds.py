@@ -88,7 +88,7 @@ class Kind:
 
     @property
     def own(self) -> bool:
-        """Tell whether this is one of our own custom resources."""
+        """Return whether this is one of our own custom resources."""
         return self.api_version == GROUP_VERSION
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
@@ -162,7 +162,7 @@ def uid_of(obj: dict[str, Any]) -> str:
 
 
 def is_owned(obj: dict[str, Any], owner: dict[str, Any]) -> bool:
-    """Tell whether an object has an owner reference to exactly this owner."""
+    """Return whether an object has an owner reference to exactly this owner."""
     references = obj["metadata"].get("ownerReferences") or ()
     return any(reference["uid"] == uid_of(owner) for reference in references)
 

@@ -19,7 +19,7 @@ _WRITE_SECONDS: Final = 30.0
 class Writer:
     """Writes objects and keeps the cache at what the API server answered.
 
-    The cache tells its listener, so that a write wakes all it concerns as a watch's event would:
+    The cache notifies its listener, so that a write wakes all it concerns as a watch's event would:
     that event comes with the same version later and is no news then.
 
     No request outlives the fence, so a write cannot land after another replica took over unless the

@@ -72,15 +72,15 @@ def wanted(
 def ensure_catalogue(
     connection: "Connection", wanted: Wanted, administrator: Credentials
 ) -> tuple[str, ...]:
-    """Bring keystone's content to what is wanted; return what was changed, in words.
+    """Bring keystone's content to what is wanted; return what was changed, as text.
 
-    Safe to repeat: everything is looked for first. What others added is left alone, except a second
+    Safe to repeat: everything is read first. What others added is left alone, except a second
     address of one interface, of which clients would take either.
 
     Args:
         connection: the administrator's.
         wanted: what keystone shall contain.
-        administrator: tells where users' passwords are tried.
+        administrator: names where users' passwords are tried.
     """
     identity = cast("Identity", connection.identity)
     changes: list[str] = []

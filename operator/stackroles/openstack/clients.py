@@ -39,7 +39,7 @@ class Clouds:
         self._known.pop((namespace, name), None)
 
     async def drain(self, seconds: float) -> bool:
-        """Wait for threads whose calls were cancelled; tell whether all have ended."""
+        """Wait for threads whose calls were cancelled; return whether all have ended."""
         if self._threads:
             await asyncio.wait(set(self._threads), timeout=seconds)
         return not self._threads

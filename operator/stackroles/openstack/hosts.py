@@ -146,15 +146,17 @@ class Occupancy:
         return self == Occupancy()
 
     @property
-    def words(self) -> str:
-        """What is there, as people say it."""
-        said = (
+    def description(self) -> str:
+        """What is there, in a sentence."""
+        counts = (
             (self.guests, "guest", "guests"),
             (self.migrations, "unfinished migration", "unfinished migrations"),
             (len(self.claims), "claim in placement", "claims in placement"),
         )
-        words = ", ".join(f"{n} {one if n == 1 else more}" for n, one, more in said if n)
-        return f"{words}, of {', '.join(self.claims[:_NAMED])}" if self.claims else words
+        description = ", ".join(f"{n} {one if n == 1 else more}" for n, one, more in counts if n)
+        return (
+            f"{description}, of {', '.join(self.claims[:_NAMED])}" if self.claims else description
+        )
 
 
 def close_hosts(

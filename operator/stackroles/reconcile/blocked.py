@@ -15,7 +15,7 @@ Object = dict[str, Any]
 
 
 async def refuse(context: Context, resource: Object, finding: Finding) -> None:
-    """Write why a resource is not acted upon; all else that its status said stays."""
+    """Write why a resource is not acted upon; all else in its status stays."""
     # The pass may have written a status before it came upon what it refuses.
     latest = context.cluster.get(*ref_of(resource)) or resource
     status = inactive(
@@ -29,7 +29,7 @@ async def refuse(context: Context, resource: Object, finding: Finding) -> None:
 
 
 def missing_controller(name: str, namespace: str) -> Finding:
-    """Return what is said while the CloudController that a resource names does not exist."""
+    """Return the finding while the CloudController that a resource names does not exist."""
     return Finding(
         Reason.CONTROLLER_MISSING,
         f"CloudController {name} does not exist in {namespace}: apply it, or correct "
@@ -38,11 +38,11 @@ def missing_controller(name: str, namespace: str) -> Finding:
 
 
 async def reconcile_or_refuse(context: Context, reconcile: Reconcile, resource: Object) -> None:
-    """Run one pass; a spec that cannot be followed is told in the resource's conditions.
+    """Run one pass; a spec that cannot be followed is reported in the resource's conditions.
 
     Raises:
-        SpecInvalid: as the pass did, after it was told.
-        OperatorError: as the pass did, or its words could not be written.
+        SpecInvalid: as the pass did, after it was reported.
+        OperatorError: as the pass did, or the status could not be written.
     """
     try:
         await context.cluster.relabel_ownerless(resource)

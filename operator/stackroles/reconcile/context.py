@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import Key, ObjectRef, PartRef
-from stackroles.workloads.conditions import Look
+from stackroles.workloads.conditions import ObservationTime
 
 
 class Clock(Protocol):
@@ -100,7 +100,7 @@ class Parts:
         return self._found.get(ref)
 
     def update(self, ref: PartRef, found: Any) -> bool:
-        """Keep what a part found; tell whether it differs from the last."""
+        """Keep what a part found; return whether it differs from the last."""
         before = self._found.get(ref)
         self._found[ref] = found
         return bool(before != found)
@@ -142,10 +142,10 @@ class Context:
     unread: Callable[[], Collection[str]] = tuple
     parts: Parts = field(default_factory=Parts)
 
-    def look(self, resource: Mapping[str, Any]) -> Look:
-        """Return when a resource is looked at, and at which generation of it."""
+    def observed_at(self, resource: Mapping[str, Any]) -> ObservationTime:
+        """Return when a resource is observed, and at which generation of it."""
         metadata = resource["metadata"]
-        return Look(
+        return ObservationTime(
             generation=metadata.get("generation", 0),
             created=datetime.fromisoformat(metadata["creationTimestamp"]),
             # Whole seconds, as the API writes times.

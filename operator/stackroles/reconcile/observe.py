@@ -20,7 +20,7 @@ from stackroles.roles.definition import RoleDefinition
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.manifests.metadata import ownerless, selector
 from stackroles.workloads.pod import default_class_missing, storage_class_missing
-from stackroles.workloads.rejected_pods import FAILED_CREATE, assess_refusals, lacks_pods
+from stackroles.workloads.rejected_pods import FAILED_CREATE, assess_rejections, lacks_pods
 from stackroles.workloads.role import RoleState, observe_role
 
 Object = dict[str, Any]
@@ -47,7 +47,7 @@ async def explain_roles(
     """Return the states with reasons that take a read of their own, made only where one lacks.
 
     The scheduler only says that a volume is missing, not that its storage class is; that pods are
-    refused is told by Events alone.
+    rejected is shown by Events alone.
     """
     return tuple([await _explain(cluster, owner, state, now) for state in states])
 
@@ -70,7 +70,7 @@ async def explain_pods(
 ) -> Finding | None:
     """Return why a controller that lacks pods may make none, None where nobody says so."""
     events = await cluster.read_events(controller, FAILED_CREATE)
-    return assess_refusals(controller, pods, events, now)
+    return assess_rejections(controller, pods, events, now)
 
 
 async def _explain_volume(cluster: Cluster, owner: Owner, state: RoleState) -> RoleState:

@@ -14,7 +14,7 @@ Object = dict[str, Any]
 
 
 def has_outdated(cluster: Cluster, cloud: Cloud, role: str) -> bool:
-    """Tell whether a role has members of an older template."""
+    """Return whether a role has members of an older template."""
     workload, pods = _members(cluster, cloud, role)
     return bool(outdated(workload, pods))
 
@@ -29,7 +29,7 @@ async def replace_outdated(
         cloud: the cloud.
         role: the role.
         checked: whether its new template has passed its check, as of this moment.
-        now: the time of this look.
+        now: the time of the observation.
     """
     workload, pods = _members(cluster, cloud, role)
     pod = next_to_replace(

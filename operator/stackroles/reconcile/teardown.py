@@ -45,7 +45,7 @@ async def reconcile_teardown(context: Context, resource: Object) -> Finding | No
 
 
 async def namespace_ends(context: Context, resource: Object) -> bool:
-    """Tell whether a resource's namespace is being deleted, and all that a teardown needs with it.
+    """Return whether a resource's namespace is being deleted, with all that a teardown needs.
 
     Passwords and the cloud's own APIs go in any order then; whoever waits for them waits for ever.
     """

@@ -15,7 +15,7 @@ class AllowedSections:
     others: bool = False
 
     def __contains__(self, section: str) -> bool:
-        """Tell whether a section is taken."""
+        """Return whether a section is taken."""
         return (section in self.names) != self.others
 
     @property
@@ -32,7 +32,7 @@ class AllowedSections:
             return AllowedSections(tuple(n for n in most.names if n not in few.names), others=True)
         return AllowedSections(tuple(dict.fromkeys((*self.names, *other.names))))
 
-    def words(self, name: str) -> str:
+    def describe_refusal(self, name: str) -> str:
         """Return what is wrong with a section that is not taken, for the user."""
         listed = ", ".join(self.names)
         if self.nothing:

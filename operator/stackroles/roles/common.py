@@ -182,7 +182,7 @@ def setup_options(cloud: Cloud, service: str, *databases: str) -> Layer:
 
     Of the user's they are those of its databases: set-up is done again when its files change, which
     a change of any other option is no reason for. A database that does not answer ends an attempt
-    with the driver's words; a role would wait for it without one. A change of a large table may
+    with the driver's error; a role would wait for it without one. A change of a large table may
     take longer than a role waits for an answer.
 
     Args:

@@ -1,4 +1,4 @@
-"""MariaDB with Galera: three members, each run by an agent that reports and obeys."""
+"""MariaDB with Galera: three members, each run by an agent that reports and applies decisions."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -78,7 +78,7 @@ NEUTRON_API = _SERVICE.api(
         "neutron-api",
         "neutron.wsgi.api:application",
         PORT,
-        # The workers of a pod tell each other's rows in OVN's hash ring from older ones by it.
+        # The workers of a pod tell their rows in OVN's hash ring from older ones by it.
         start_time="%t",
     ),
     port=PORT,

@@ -46,8 +46,8 @@ def resolve_cloud(
     _check_config(spec, known.values())
     names = [service.name for service in brought if service.has_credentials]
     _check_names("credentials", spec.credentials, names)
-    for name, said in spec.roles.items():
-        _check_clustering(known[name], said)
+    for name, declared in spec.roles.items():
+        _check_clustering(known[name], declared)
         _check_shared(known[name], spec)
     metadata = resource["metadata"]
     return Cloud(
@@ -68,13 +68,13 @@ def resolve_cloud(
 
 
 def model_of(role: RoleDefinition, cloud: Cloud) -> ClusteringModel:
-    """Return how a role is clustered: as the user said, else its first model."""
+    """Return how a role is clustered: as the user declared, else its first model."""
     return cloud.spec.roles.get(role.name, RoleSpec()).clustering.model or role.models[0]
 
 
-def _check_names(field: str, said: Iterable[str], known: Iterable[str]) -> None:
+def _check_names(field: str, declared: Iterable[str], known: Iterable[str]) -> None:
     known = set(known)
-    unknown = sorted(set(said) - known)
+    unknown = sorted(set(declared) - known)
     if unknown:
         raise SpecInvalid(
             Reason.SPEC_INVALID,
@@ -93,7 +93,7 @@ def _check_config(spec: CloudControllerSpec, roles: Iterable[RoleDefinition]) ->
             raise SpecInvalid(
                 Reason.SPEC_INVALID,
                 f"spec.config.{name} has the section {', '.join(bad)}: "
-                f"{accepted[name].words(name)}. Move or remove it.",
+                f"{accepted[name].describe_refusal(name)}. Move or remove it.",
             )
     for role in roles:
         for name in {role.service, role.name} & spec.config.keys():
@@ -124,8 +124,8 @@ def _check_shared(role: RoleDefinition, spec: CloudControllerSpec) -> None:
         )
 
 
-def _check_clustering(role: RoleDefinition, said: RoleSpec) -> None:
-    replicas, model = said.clustering.replicas, said.clustering.model
+def _check_clustering(role: RoleDefinition, declared: RoleSpec) -> None:
+    replicas, model = declared.clustering.replicas, declared.clustering.model
     path = f"spec.roles.{role.name}.clustering"
     if role.odd and replicas is not None and replicas % 2 == 0:
         raise SpecInvalid(

@@ -31,7 +31,7 @@ def _load(module: str) -> str:
 
     oslo.config ends the process when it refuses a value. The server takes that for the death of a
     worker and starts another one for ever; for a failure to load it ends, with `need-app`, and the
-    service's last words become the container's.
+    service's last lines become the container's message.
     """
     package, _, name = module.partition(":")
     lines = (

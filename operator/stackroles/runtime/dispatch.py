@@ -67,7 +67,7 @@ class Dispatcher:
                 self._queue.done(key)
 
     async def process(self, key: Key) -> None:
-        """Reconcile one key once and decide when it is looked at again."""
+        """Reconcile one key once and decide when it is reconciled again."""
         whole, controller = key.whole if isinstance(key, PartRef) else key, controller_of(key)
         resource = self._context.cluster.get(*whole)
         reconcile = self._reconcilers.get(controller)

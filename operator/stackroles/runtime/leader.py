@@ -1,7 +1,7 @@
 """Leader election by a coordination.k8s.io Lease, and the fence that every write passes.
 
 The durations are those of controller-runtime: a Lease holds for 15 s, its holder gives up when it
-could not renew for 10 s, and everybody looks every 2 s. What is between 10 and 15 covers writes
+could not renew for 10 s, and each tries every 2 s. What is between 10 and 15 covers writes
 under way; no request outlives the fence (kube/writer.py). Time is CLOCK_BOOTTIME, which also counts
 while a machine sleeps, so that a leader that was paused writes nothing when it wakes.
 """
@@ -100,7 +100,7 @@ class Leadership:
 
     @property
     def leading(self) -> bool:
-        """Tell whether this process may write now."""
+        """Return whether this process may write now."""
         return not self._lost and self._boottime() < self._until
 
     def fence(self) -> float:
@@ -166,7 +166,7 @@ class Elector:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def step(self) -> Move:
-        """Look at the Lease once and do what it takes.
+        """Read the Lease once and do what it takes.
 
         Raises:
             ClusterError: the API server did not do it; the next step may.

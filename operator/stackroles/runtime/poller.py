@@ -151,7 +151,7 @@ class Poller:
                     pass
 
     def _may_call(self, _: Poll) -> bool:
-        """Tell whether the call may be made now; one that only reads always may."""
+        """Return whether the call may be made now; one that only reads always may."""
         return True
 
     async def _observe(self, poll: Poll) -> None:

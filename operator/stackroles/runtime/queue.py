@@ -46,8 +46,8 @@ class WorkQueue:
         Args:
             clock: seconds that never go back.
             random: jitter of backoffs.
-            waited: told of each key for how long it waited for a worker.
-            worked: told of each key for how long it was worked on.
+            waited: called for each key with how long it waited for a worker.
+            worked: called for each key with how long it was worked on.
         """
         self._clock = clock
         self._random = random
@@ -135,7 +135,7 @@ class WorkQueue:
             self.add(key, low=self._again.pop(key))
 
     def is_idle(self) -> bool:
-        """Tell whether no key waits for a worker, for its time or for the end of its pass."""
+        """Return whether no key waits for a worker, for its time or for the end of its pass."""
         return not (self._high or self._low or self._due or self._active)
 
     def depth(self) -> int:

@@ -1,4 +1,4 @@
-"""From what was seen in the cluster to the cache and to the keys that must be looked at."""
+"""From what was seen in the cluster to the cache and to the keys that must be reconciled."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar
@@ -27,7 +27,7 @@ class Watcher:
     reads: Callable[[Object], Any] = lambda obj: obj
 
     def concerns(self, before: Object | None, after: Object | None) -> bool:
-        """Tell whether a change is one of what is read."""
+        """Return whether a change is one of what is read."""
         if before is None or after is None:
             return True
         return bool(self.reads(before) != self.reads(after))

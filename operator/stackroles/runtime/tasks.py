@@ -37,7 +37,7 @@ class Tasks(Poller):
         Args:
             enqueue: reconciles what an action belongs to, when its result differs from the last.
             monotonic: seconds that never go back.
-            is_active: tells whether a resource exists and is not suspended.
+            is_active: returns whether a resource exists and is not suspended.
             fence: seconds for which this process may write.
         """
         super().__init__(enqueue, monotonic)

@@ -115,8 +115,8 @@ async def run_watches(
         kinds: what to watch.
         feed: takes in what is seen.
         client: whose credentials to use.
-        ages: told of each sign of life.
-        reach: which namespaces; told of those that may not be watched.
+        ages: notified of each sign of life.
+        reach: which namespaces; notified of those that may not be watched.
         started: an asyncio.Event, set when kopf runs (and has put its own signal handlers).
 
     Raises:

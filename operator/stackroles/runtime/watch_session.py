@@ -35,9 +35,9 @@ def place_of(path: str) -> tuple[str, str]:
 
 
 def response_class(ages: WatchAges, reach: NamespaceScope) -> type[aiohttp.ClientResponse]:
-    """Return a response class that tells `ages` whenever a watch is heard of.
+    """Return a response class that notifies `ages` whenever a watch receives anything.
 
-    A refusal is told to `reach`: kopf would try again for a minute and then end the process.
+    A rejected watch is reported to `reach`: kopf would retry for a minute and then end the process.
     """
 
     class WatchedResponse(aiohttp.ClientResponse):

@@ -1,4 +1,4 @@
-"""What is said of a resource, of any kind, that is not acted upon."""
+"""The conditions of a resource, of any kind, that is not acted upon."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,19 +21,22 @@ def inactive(
     Args:
         status: the status so far, as the API serves it.
         finding: why it is not acted upon, a reason of `Reconciled`.
-        generation: the generation that was looked at.
-        now: the time of this look.
+        generation: the observed generation.
+        now: the time of the observation.
     """
     known = _conditions(status)
-    said = {ConditionType.RECONCILED: finding, ConditionType.RECONCILING: Finding(Reason.SETTLED)}
+    findings = {
+        ConditionType.RECONCILED: finding,
+        ConditionType.RECONCILING: Finding(Reason.SETTLED),
+    }
     if finding.reason is Reason.SUSPENDED:
-        said[ConditionType.STALLED] = Finding(Reason.HEALTHY)
+        findings[ConditionType.STALLED] = Finding(Reason.HEALTHY)
     else:
-        said[ConditionType.READY] = finding
-        said[ConditionType.STALLED] = Finding(Reason.NEEDS_ATTENTION, finding.message)
+        findings[ConditionType.READY] = finding
+        findings[ConditionType.STALLED] = Finding(Reason.NEEDS_ATTENTION, finding.message)
     conditions = known | {
         kind.value: build_condition(kind, found, known.get(kind.value), (generation, now))
-        for kind, found in said.items()
+        for kind, found in findings.items()
     }
     ordered = [dump(conditions[kind.value]) for kind in ConditionType if kind.value in conditions]
     return {**status, "observedGeneration": generation, "conditions": ordered}

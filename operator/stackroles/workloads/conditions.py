@@ -10,20 +10,20 @@ from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing said about a resource: a reason, which knows its condition, and a sentence."""
+    """One statement about a resource: a reason, which knows its condition, and a sentence."""
 
     reason: Reason
     message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """When a resource was looked at, and at which generation of it.
+class ObservationTime:
+    """When a resource was observed, and at which generation of it.
 
     Attributes:
         generation: the resource's generation.
         created: when the resource was created.
-        now: the time of this look.
+        now: the time of the observation.
     """
 
     generation: int
@@ -36,11 +36,11 @@ def all_conditions(
     available: Finding,
     progressing: Finding,
     previous: Sequence[Condition],
-    look: Look,
+    observed_at: ObservationTime,
 ) -> tuple[Condition, ...]:
     """Return all conditions of a resource that runs something, from the three that decide them."""
     known = {condition.type: condition for condition in previous}
-    at = (look.generation, look.now)
+    at = (observed_at.generation, observed_at.now)
     ready = summarise(reconciled, available, progressing, available.message)
     findings = (reconciled, available, progressing, *kstatus(reconciled, progressing))
     return (
@@ -57,8 +57,8 @@ def conditions_of(
     Args:
         findings: one for each condition type.
         previous: the conditions so far; a status that stays keeps its transition time.
-        generation: the generation that was looked at.
-        now: the time of this look.
+        generation: the observed generation.
+        now: the time of the observation.
     """
     known = {condition.type: condition for condition in previous}
     return tuple(
@@ -105,7 +105,7 @@ def summarise(
 
 
 def is_held_up(progressing: Finding) -> bool:
-    """Tell whether something a person must change stops the progress."""
+    """Return whether something a person must change stops the progress."""
     reason = progressing.reason
     return reason.status == "False" and reason is not Reason.ROLLOUT_COMPLETE
 

@@ -1,10 +1,10 @@
-"""What a program said last, shortened to what a person needs."""
+"""The end of a log, shortened to the lines that explain a failure."""
 
 import re
 
-from stackroles.api.v1alpha1.fit import last_words
+from stackroles.api.v1alpha1.fit import tail
 
-WORDS = 700
+EXCERPT_LENGTH = 700
 _LINES = 6
 # A termination message from a log holds that many bytes of its end, so that its first word may be
 # half of one (https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/).
@@ -24,13 +24,13 @@ _FAREWELL = re.compile(
 )
 
 
-def essence(text: str) -> str:
+def summarize(text: str) -> str:
     """Return the last lines of a log that say something, without prefixes and tracebacks.
 
     Where nothing is left by that, the end of the text as it is.
     """
     if len(text.encode()) >= _MESSAGE_BYTES:
-        text = last_words(text, len(text) - 1)
+        text = tail(text, len(text) - 1)
     lines: list[str] = []
     for raw in text.rstrip().splitlines():
         line = _OSLO.sub("", raw)
@@ -39,4 +39,4 @@ def essence(text: str) -> str:
         if line not in lines:
             lines.append(line.rstrip())
     kept = "\n".join(lines[-_LINES:]) or text.strip()
-    return kept if len(kept) <= WORDS else f"... {last_words(kept, WORDS)}"
+    return kept if len(kept) <= EXCERPT_LENGTH else f"... {tail(kept, EXCERPT_LENGTH)}"

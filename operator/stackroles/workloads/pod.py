@@ -1,4 +1,4 @@
-"""What keeps a pod from serving, in the words of whoever refused or ended it."""
+"""What keeps a pod from serving, as reported by whoever rejected or ended it."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.workloads.conditions import Finding
-from stackroles.workloads.log_excerpt import essence
+from stackroles.workloads.log_excerpt import summarize
 
 Object = Mapping[str, Any]
 
@@ -20,7 +20,7 @@ _CLASS_MISSING = re.compile(r'storageclass\S* "?(?P<name>[^" ]+)"? not found')
 # A pod is unschedulable for a moment whenever its volume is being made.
 SCHEDULING_GRACE = timedelta(seconds=10)
 READY_PATIENCE = timedelta(minutes=15)
-# A pod's deletionTimestamp is the end of its grace period; a kubelet that lives obeys in seconds.
+# A pod's deletionTimestamp is the end of its grace period; a kubelet that lives acts in seconds.
 GONE_PATIENCE = timedelta(minutes=3)
 
 
@@ -29,7 +29,7 @@ def assess_pod(pod: Object, now: datetime) -> Finding | None:
 
     Args:
         pod: the pod with its status.
-        now: the time of this look.
+        now: the time of the observation.
     """
     if leaves := pod["metadata"].get("deletionTimestamp"):
         return _assess_leaving(pod, now - datetime.fromisoformat(leaves))
@@ -58,37 +58,37 @@ def _assess_leaving(pod: Object, overdue: timedelta) -> Finding | None:
 
 
 def is_ready(pod: Object) -> bool:
-    """Tell whether a pod passes its readiness checks."""
+    """Return whether a pod passes its readiness checks."""
     condition = _condition(pod.get("status", {}), "Ready")
     return condition is not None and condition.get("status") == "True"
 
 
 def runs_container(pod: Object, name: str) -> bool:
-    """Tell whether a container of a pod runs, so that its log can be read."""
+    """Return whether a container of a pod runs, so that its log can be read."""
     return any(c["name"] == name and "running" in c.get("state", {}) for c in containers_of(pod))
 
 
-def last_words(container: Object) -> str:
-    """Return what a container said last before it ended, empty when it never did.
+def termination_message(container: Object) -> str:
+    """Return the last termination message of a container, empty when it never ended.
 
     With `terminationMessagePolicy: FallbackToLogsOnError` that is the end of its log.
     """
     for state in ("state", "lastState"):
         ended = container.get(state, {}).get("terminated")
         if ended:
-            return essence(ended.get("message") or "")
+            return summarize(ended.get("message") or "")
     return ""
 
 
-def failed_words(pod: Object) -> str:
-    """Return what the container of a one-shot pod that failed said last, with its exit code."""
+def failure_message(pod: Object) -> str:
+    """Return how the container of a one-shot pod failed: its exit code and termination message."""
     status = pod.get("status", {})
     for container in containers_of(pod):
         ended = container.get("state", {}).get("terminated")
         if ended and ended.get("exitCode"):
-            words = essence(ended.get("message") or "")
-            return f"{container['name']}: {_how_it_ended(ended)}{': ' if words else ''}{words}"
-    return essence(str(status.get("message") or status.get("reason") or ""))
+            message = summarize(ended.get("message") or "")
+            return f"{container['name']}: {_how_it_ended(ended)}{': ' if message else ''}{message}"
+    return summarize(str(status.get("message") or status.get("reason") or ""))
 
 
 def containers_of(pod: Object) -> list[Object]:
@@ -118,13 +118,13 @@ def _assess_container(pod: str, container: Object) -> Finding | None:
     looping = reason == "CrashLoopBackOff" or container.get("restartCount", 0) > 1
     if not looping or not ended or not (ended.get("exitCode") or ended.get("signal")):
         return None
-    words = essence(ended.get("message") or "")
+    message = summarize(ended.get("message") or "")
     advice = " Raise the role's memory limit." if ended.get("reason") == "OOMKilled" else ""
-    said = f" It said: {words}" if words else ""
+    output = f" Last output: {message}" if message else ""
     return Finding(
         Reason.CRASHING,
         f"{where} ended {container.get('restartCount', 0)} times, last with "
-        f"{_how_it_ended(ended)}.{advice}{said}",
+        f"{_how_it_ended(ended)}.{advice}{output}",
     )
 
 

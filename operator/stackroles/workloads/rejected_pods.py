@@ -1,4 +1,4 @@
-"""Pods that the API server refuses: their controller tells it by Events, and few by a condition."""
+"""Pods that the API server rejects: most controllers report it by Events, few by a condition."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -17,13 +17,13 @@ _RETRIED = timedelta(minutes=20)
 
 
 def lacks_pods(controller: Object, pods: Sequence[Object], wanted: int, now: datetime) -> bool:
-    """Tell whether a workload has fewer pods than it shall have, and none on the way out or in.
+    """Return whether a workload has fewer pods than it shall have, and none on the way out or in.
 
     Args:
         controller: the workload or Job.
         pods: its pods.
         wanted: how many it shall have.
-        now: the time of this look.
+        now: the time of the observation.
     """
     metadata = controller["metadata"]
     if any(pod["metadata"].get("deletionTimestamp") for pod in pods):
@@ -33,32 +33,34 @@ def lacks_pods(controller: Object, pods: Sequence[Object], wanted: int, now: dat
     return len(pods) < wanted
 
 
-def assess_refusals(
+def assess_rejections(
     controller: Object, pods: Iterable[Object], events: Iterable[Object], now: datetime
 ) -> Finding | None:
-    """Return why a controller's pods are refused, None where no event newer than its pods says so.
+    """Return why a controller's pods are rejected, None where no event newer than its pods says so.
 
     Args:
         controller: the workload or Job that lacks pods.
         pods: those it has.
         events: Events about it of reason FailedCreate.
-        now: the time of this look.
+        now: the time of the observation.
     """
     made = [datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) for pod in pods]
     since = max([*made, now - _RETRIED])
-    told = [(at, str(event.get("note", ""))) for event in events if (at := _time(event)) > since]
-    if not told:
+    reported = [
+        (at, str(event.get("note", ""))) for event in events if (at := _time(event)) > since
+    ]
+    if not reported:
         return None
     metadata = controller["metadata"]
-    return refused(f"{controller['kind']} {metadata['name']}", max(told)[1])
+    return rejected(f"{controller['kind']} {metadata['name']}", max(reported)[1])
 
 
-def refused(what: str, words: str) -> Finding:
-    """Return the finding that pods are refused, in the words of who refused them."""
+def rejected(what: str, message: str) -> Finding:
+    """Return the finding that pods are rejected, with the message of who rejected them."""
     return Finding(
         Reason.PODS_REFUSED,
-        f"Pods of {what} are refused: {words.rstrip('.')}. Change the quota or the policy that it "
-        "names.",
+        f"Pods of {what} are refused: {message.rstrip('.')}. Change the quota or the policy that "
+        "it names.",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from stackroles.roles.definition import RoleDefinition, Workload
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.pod import first_finding
-from stackroles.workloads.rejected_pods import refused
+from stackroles.workloads.rejected_pods import rejected
 
 Object = Mapping[str, Any]
 
@@ -77,7 +77,7 @@ def observe_role(
         desired: members it shall have; for a DaemonSet the workload's own count is taken.
         workload: its workload, None where it does not exist.
         pods: its pods.
-        now: the time of this look.
+        now: the time of the observation.
     """
     if workload is None:
         return RoleState(name=role.name, present=False, desired=desired)
@@ -101,15 +101,15 @@ def observe_role(
         updated=updated,
         surplus=surplus,
         current=current,
-        problem=first_finding(pods, now) or _refused(workload),
+        problem=first_finding(pods, now) or _rejected(workload),
         done=current and ready >= min(needed, desired) and desired > 0,
         available=ready >= majority,
     )
 
 
-def _refused(workload: Object) -> Finding | None:
+def _rejected(workload: Object) -> Finding | None:
     """Return why pods could not even be created, where the workload says so."""
     for condition in workload.get("status", {}).get("conditions") or ():
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return refused(workload["metadata"]["name"], str(condition.get("message", "")))
+            return rejected(workload["metadata"]["name"], str(condition.get("message", "")))
     return None

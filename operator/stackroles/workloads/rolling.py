@@ -37,8 +37,8 @@ def next_to_replace(
         pods: all members' pods.
         stale: those of an older template.
         checked: whether the new template has passed its check.
-        serves: tells whether a pod is ready.
-        is_stuck: tells whether a pod will not become ready by itself: it has nothing to lose.
+        serves: returns whether a pod is ready.
+        is_stuck: returns whether a pod will not become ready by itself: it has nothing to lose.
     """
     if any(pod["metadata"].get("deletionTimestamp") for pod in pods):
         return None

@@ -9,17 +9,17 @@ from typing import Any
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.api.v1alpha1.fit import shorten
 from stackroles.workloads.conditions import Finding
-from stackroles.workloads.log_excerpt import essence
-from stackroles.workloads.pod import containers_of, failed_words, first_finding
+from stackroles.workloads.log_excerpt import summarize
+from stackroles.workloads.pod import containers_of, failure_message, first_finding
 
 Object = Mapping[str, Any]
 
 # A failed Job is deleted, and so the step tried again, after the time it took, within these bounds.
 RETRY_SOONEST = timedelta(seconds=30)
 RETRY_LATEST = timedelta(minutes=5)
-# The first failure may be a moment's; from the second on a person is told.
+# The first failure may be a moment's; from the second on it is reported.
 FAILURES_TOLD = 2
-# A step that runs longer is worth a look into its log, of which one line is shown meanwhile.
+# A step that runs longer is worth reading its log, of which one line is shown meanwhile.
 LONG = timedelta(minutes=1)
 LINE = 200
 
@@ -44,19 +44,19 @@ class StepState:
 
 
 def is_complete(job: Object) -> bool:
-    """Tell whether a Job has ended well."""
+    """Return whether a Job has ended well."""
     return "Complete" in _ended(job)
 
 
 def log_wanted(pod: Object, now: datetime) -> str | None:
-    """Return the container whose log tells more of a step than its pod's status does.
+    """Return the container whose log says more of a step than its pod's status does.
 
     Args:
         pod: a pod of the step's Job.
-        now: the time of this look.
+        now: the time of the observation.
 
     Returns:
-        A container that runs for long, or that ended without last words; None where none does.
+        A container that runs for long, or ended without a termination message; None without one.
     """
     for container in containers_of(pod):
         state = container.get("state", {})
@@ -84,7 +84,7 @@ def assess_step(
         advice: what a person does when it fails.
         job: the Job of its present inputs, None where it does not exist.
         pods: that Job's pods.
-        now: the time of this look.
+        now: the time of the observation.
         logs: the end of the log of each pod of which `log_wanted` names a container.
     """
     if job is None:
@@ -92,10 +92,10 @@ def assess_step(
     status, ended = job.get("status", {}), _ended(job)
     if "Complete" in ended:
         return StepState(node=node, done=True)
-    words = _last_failure(pods, logs)
+    output = _last_failure(pods, logs)
     if "Failed" in ended:
         failed = ended["Failed"]
-        message = words or failed.get("message") or failed.get("reason", "")
+        message = output or failed.get("message") or failed.get("reason", "")
         return StepState(
             node=node,
             problem=_failed(node, advice, message),
@@ -103,7 +103,7 @@ def assess_step(
         )
     attempts = status.get("failed", 0)
     if attempts >= FAILURES_TOLD or any(_is_overdue(pod) for pod in pods):
-        return StepState(node=node, problem=_failed(node, advice, words))
+        return StepState(node=node, problem=_failed(node, advice, output))
     waiting = [pod for pod in pods if pod.get("status", {}).get("phase") in ("Pending", "Running")]
     note = _progress(waiting, logs, now) or (
         f"tried {attempts + 1} times" if attempts else "running"
@@ -121,11 +121,11 @@ def failed_step(node: str, advice: str, error: str) -> StepState:
     return StepState(node=node, problem=_failed(node, advice, error))
 
 
-def _failed(node: str, advice: str, words: str) -> Finding:
+def _failed(node: str, advice: str, output: str) -> Finding:
     hint = f" What to do: {advice.rstrip('.')}." if advice else ""
-    said = words.strip() or "it said nothing"
+    cause = output.strip() or "it left no message"
     return Finding(
-        Reason.STEP_FAILED, f"Step {node} failed: {said}.{hint} It is tried again by itself."
+        Reason.STEP_FAILED, f"Step {node} failed: {cause}.{hint} It is tried again by itself."
     )
 
 
@@ -137,8 +137,8 @@ def _last_failure(pods: Sequence[Object], logs: Mapping[str, str]) -> str:
     last = failed[-1]
     parts = (
         "it did not end in time" if _is_overdue(last) else "",
-        failed_words(last),
-        essence(logs.get(last["metadata"]["name"], "")),
+        failure_message(last),
+        summarize(logs.get(last["metadata"]["name"], "")),
     )
     return ": ".join(part for part in parts if part)
 
@@ -149,14 +149,14 @@ def _is_overdue(pod: Object) -> bool:
 
 
 def _progress(pods: Sequence[Object], logs: Mapping[str, str], now: datetime) -> str:
-    """Return since when a step runs and what it said last, once that is long."""
+    """Return since when a step runs and its last output, once that is long."""
     for pod in pods:
-        said = essence(logs.get(pod["metadata"]["name"], "")).splitlines()
+        lines = summarize(logs.get(pod["metadata"]["name"], "")).splitlines()
         for container in containers_of(pod):
             running = container.get("state", {}).get("running")
             if running and _age(running, now) >= LONG:
                 minutes = int(_age(running, now).total_seconds() // 60)
-                last = f", said last: {shorten(said[-1], LINE)}" if said else ""
+                last = f", last output: {shorten(lines[-1], LINE)}" if lines else ""
                 return f"{container['name']} has run for {minutes} min{last}"
     return ""
 

@@ -24,7 +24,7 @@ def tidy(kubectl: Kubectl) -> Iterator[None]:
     wait_gone(kubectl, "cloudcontroller", NAME, GONE_SECONDS)
 
 
-def test_the_databases_own_words_are_in_a_condition(kubectl: Kubectl) -> None:
+def test_the_databases_own_error_is_in_a_condition(kubectl: Kubectl) -> None:
     bad = {"mariadb": {"mysqld": {OPTION: 1}}}
     kubectl.apply(small_cloud(NAME, MEMBERS, config=bad, deletionPolicy="Delete"))
 

@@ -58,11 +58,11 @@ def build(kubectl: Kubectl, connection: Connection, like: Guest, host: str, name
     )
     last = ["BUILD"]
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         last[0] = compute.get_server(made.id).status
         return last[0] in ("ACTIVE", "ERROR"), last[0]
 
-    kubectl.wait(f"the end of the build of {name}", look, seconds=BUILD_SECONDS)
+    kubectl.wait(f"the end of the build of {name}", check, seconds=BUILD_SECONDS)
     compute.delete_server(made)
     compute.wait_for_delete(made, wait=60)
     return last[0]

@@ -27,7 +27,7 @@ GONE_SECONDS = 300
 SHARE = 0.8
 SLOW_RATE = 24e6
 MEMORY_MIB = 512
-WORDS_SECONDS = 120
+MESSAGE_SECONDS = 120
 STALLED_SECONDS = 420
 USER = "e2e_backup"
 PARTS = {"database", "ovn-nb", "ovn-sb", "secrets", "state", "resources", "manifest"}
@@ -151,11 +151,11 @@ def policies(kubectl: Kubectl, cloud: Cloud) -> Iterator[Policies]:
 def wait_copied(kubectl: Kubectl, backup: str, size: int, seconds: float = RUN_SECONDS) -> None:
     """Wait until a run's status shows so many bytes of the database."""
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         progress = (kubectl.get("backup", backup) or {}).get("status", {}).get("progress") or {}
         return progress.get("part") == "database" and progress["bytes"] > size, str(progress)
 
-    kubectl.wait(f"{size} bytes of {backup}", look, seconds=seconds)
+    kubectl.wait(f"{size} bytes of {backup}", check, seconds=seconds)
 
 
 def by_hand(large: Large, backup: Object, image: str, repository: dict[str, str]) -> float:
@@ -175,11 +175,11 @@ def by_hand(large: Large, backup: Object, image: str, repository: dict[str, str]
     kubectl.apply(_secret(name, values), _hand_pod(name, image, script, f"data-{source}"))
     try:
 
-        def look() -> tuple[bool, str]:
+        def check() -> tuple[bool, str]:
             phase = (kubectl.get("pod", name) or {}).get("status", {}).get("phase", "")
             return phase in {"Succeeded", "Failed"}, phase
 
-        kubectl.wait("the copy by hand", look, seconds=RUN_SECONDS)
+        kubectl.wait("the copy by hand", check, seconds=RUN_SECONDS)
         said = kubectl.run("logs", name)
         found = re.search(r"nanoseconds (\d+)", said)
         assert found, said
@@ -265,7 +265,7 @@ def test_the_whole_chain_is_nearly_as_fast_as_a_copy_by_hand(
     assert chain >= SHARE * hand, f"{chain / 1e6:.1f} MB/s, by hand {hand / 1e6:.1f} MB/s"
 
 
-def test_a_repository_that_stalls_holds_up_no_other_and_ends_its_run_with_its_words(
+def test_a_repository_that_stalls_holds_up_no_other_and_ends_its_run_with_its_message(
     large: Large, policies: Policies, s3: S3, measurements: Measurements
 ) -> None:
     kubectl = large.kubectl
@@ -276,18 +276,18 @@ def test_a_repository_that_stalls_holds_up_no_other_and_ends_its_run_with_its_wo
     began = time.time()
     other = policies.run(policies.volume("other"))
 
-    def words() -> tuple[bool, str]:
+    def message_says() -> tuple[bool, str]:
         said = condition_of(kubectl.get("backup", stalled) or {}, "Complete").get("message", "")
         return "repository does not get on" in said, said
 
-    kubectl.wait("the repository's words", words, seconds=WORDS_SECONDS)
+    kubectl.wait("the repository's message", message_says, seconds=MESSAGE_SECONDS)
     told = time.time() - began
     said = wait_reason(
         kubectl, "backup", stalled, "Complete", "RepositoryStalled", seconds=STALLED_SECONDS
     )
     failed = time.time() - began
     s3.thaw()
-    measurements.record("a repository that stalls", words_seconds=told, failed_seconds=failed)
+    measurements.record("a repository that stalls", message_seconds=told, failed_seconds=failed)
     assert "restic" in said["message"]
     ended = (kubectl.get("backup", stalled) or {})["status"]
     found = kubectl.wait_condition("backup", other, "Complete", seconds=RUN_SECONDS)
@@ -302,7 +302,7 @@ def test_a_repository_that_refuses_the_keys_is_reported_within_two_minutes(
 
     said = wait_reason(
         large.kubectl, "backup", refused, "Complete", "RepositoryStalled",
-        seconds=WORDS_SECONDS + STARTED_SECONDS,
+        seconds=MESSAGE_SECONDS + STARTED_SECONDS,
     )  # fmt: skip
 
     assert "signature" in said["message"]

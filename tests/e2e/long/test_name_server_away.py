@@ -45,7 +45,7 @@ def scale(kubectl: Kubectl, replicas: int) -> None:
     """Run so many name servers, and wait until they are there or gone."""
     kubectl.run("scale", "deployment", "coredns", f"--replicas={replicas}")
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         pods = kubectl.items("pods", "k8s-app=kube-dns")
         ready = [
             pod
@@ -55,7 +55,7 @@ def scale(kubectl: Kubectl, replicas: int) -> None:
         ]
         return len(ready) == len(pods) == replicas, f"{len(ready)} of {len(pods)} ready"
 
-    kubectl.wait(f"{replicas} name servers", look, seconds=90)
+    kubectl.wait(f"{replicas} name servers", check, seconds=90)
 
 
 def test_who_ran_goes_on_and_who_started_meanwhile_serves(
@@ -96,19 +96,19 @@ def test_who_ran_goes_on_and_who_started_meanwhile_serves(
 def wait_rounds(cloud: Cloud, client: Client) -> None:
     """Wait until every member of every API was called, so that each knows whom it asks itself."""
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         made = len(client.calls())
         return made >= ROUNDS * (1 + len(GETS)), f"{made} calls"
 
-    cloud.kubectl.wait("calls of every API", look, seconds=120)
+    cloud.kubectl.wait("calls of every API", check, seconds=120)
 
 
 def wait_calls(cloud: Cloud, client: Client, moment: float) -> None:
     """Wait until a round of calls was begun after a moment."""
 
-    def look() -> tuple[bool, str]:
+    def check() -> tuple[bool, str]:
         calls = client.calls()
         last = calls[-1]["at"] if calls else 0.0
         return last > moment, f"{moment - last:.0f} s to go"
 
-    cloud.kubectl.wait("the next calls", look, seconds=AWAY_SECONDS + 60)
+    cloud.kubectl.wait("the next calls", check, seconds=AWAY_SECONDS + 60)

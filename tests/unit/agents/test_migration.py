@@ -26,14 +26,14 @@ class Server:
 
     def query(self, sql: str) -> list[tuple[str]]:
         self.statements.append(sql)
-        words = sql.replace("`", "").split()
+        fields = sql.replace("`", "").split()
         if sql.startswith("SHOW TABLES FROM"):
-            return [(name,) for name in self.databases[words[3]]]
+            return [(name,) for name in self.databases[fields[3]]]
         if sql.startswith("CREATE TABLE"):
-            database, name = words[2].split(".")
+            database, name = fields[2].split(".")
             self.databases[database].add(name)
         if sql.startswith("DROP TABLE"):
-            database, name = words[-1].split(".")
+            database, name = fields[-1].split(".")
             self.databases[database].discard(name)
         return []
 

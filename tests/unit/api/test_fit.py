@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from stackroles.api.v1alpha1.common import StatusPart
-from stackroles.api.v1alpha1.fit import fit, last_words, shorten
+from stackroles.api.v1alpha1.fit import fit, shorten, tail
 from stackroles.api.v1alpha1.registry import RESOURCES
 from stackroles.codegen.schema import structural_schema
 
@@ -112,11 +112,11 @@ def test_a_text_is_shortened_in_its_middle_and_between_words() -> None:
         assert "456789ab" not in short.replace(secret, "")
 
 
-def test_last_words_do_not_begin_within_a_word() -> None:
-    assert last_words("one two three", 9) == "two three"
-    assert last_words("one two three", 8) == "three"
-    assert last_words("one two three", 99) == "one two three"
-    assert len(last_words("x" * 5000, 700)) < 700
+def test_a_tail_does_not_begin_within_a_word() -> None:
+    assert tail("one two three", 9) == "two three"
+    assert tail("one two three", 8) == "three"
+    assert tail("one two three", 99) == "one two three"
+    assert len(tail("x" * 5000, 700)) < 700
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -25,7 +25,7 @@ def test_status_becomes_our_error(status: int, expected: type[ClusterError]) -> 
     assert type(to_error("GET /x", status, {}, b"not json")) is expected
 
 
-def test_refused_fields_and_the_servers_words_are_kept() -> None:
+def test_refused_fields_and_the_servers_message_are_kept() -> None:
     causes = [{"field": "spec.replicas", "message": "must be positive"}]
     body = json.dumps({"message": "Deployment is invalid", "details": {"causes": causes}}).encode()
 

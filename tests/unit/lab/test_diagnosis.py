@@ -105,14 +105,14 @@ def explained(found: SimpleNamespace | None, broken: str = "") -> LabError:
 def test_a_guest_that_nova_gave_up_is_shown_with_the_faults_of_its_hosts() -> None:
     error = explained(server())
     assert error.what == "nova gave up on the guest"
-    for words in (
+    for expected in (
         "fault 500: Exhausted all hosts",
         "create: compute__do_build_and_run_instance on node-1: libvirt.libvirtError: Could not",
         "node-1: 2026-01-01 10:00:01.1 1 ERROR nova.compute.manager [instance: 7f3a] libvirtError",
         "GuestsFailing=True BuildsFail: no KVM",
         "node-1: Ready; kvm, a probe guest ran under KVM",
     ):
-        assert words in error.detail
+        assert expected in error.detail
     assert "another" not in error.detail
     assert "logs -l app.kubernetes.io/name=nova-compute -c nova-compute" in error.remedy
     assert error.remedy.endswith(f"grep {ID}")

@@ -48,9 +48,9 @@ def test_a_backup_of_the_demo_is_the_sample_under_another_name() -> None:
     assert install.named_backup("demo-1") == expected
 
 
-def commands_after(words: str) -> str:
+def commands_after(heading: str) -> str:
     text = (REPOSITORY / "docs" / "install.md").read_text()
-    return text.partition(words)[2].split("```")[1]
+    return text.partition(heading)[2].split("```")[1]
 
 
 def test_the_documented_removal_reaches_all_that_the_manifest_made_but_crds_and_clouds() -> None:

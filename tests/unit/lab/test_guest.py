@@ -13,10 +13,10 @@ GUEST uptime=17\r
 
 
 def test_the_console_tells_who_the_guest_is_and_the_last_uptime() -> None:
-    words = dict(SAID.findall(CONSOLE))
-    assert words["address"] == "192.168.77.132"
-    assert words["instance-id"] == "95e5a03b-af4f-4e9d-b133-baac33740311"
-    assert words["uptime"] == "17"
+    fields = dict(SAID.findall(CONSOLE))
+    assert fields["address"] == "192.168.77.132"
+    assert fields["instance-id"] == "95e5a03b-af4f-4e9d-b133-baac33740311"
+    assert fields["uptime"] == "17"
 
 
 def test_novas_time_is_utc() -> None:

@@ -36,9 +36,9 @@ def gone(pid: int) -> bool:
         return True
 
 
-def wait_for(what: str, look: Callable[[], object]) -> None:
+def wait_for(what: str, check: Callable[[], object]) -> None:
     deadline = time.monotonic() + SECONDS
-    while not look():
+    while not check():
         assert time.monotonic() < deadline, f"{what} did not come true in {SECONDS} s"
         time.sleep(0.05)
 

@@ -147,7 +147,7 @@ async def test_a_build_that_nova_has_not_handed_over_yet_is_seen_in_placement(
     cloud.providers["provider-n1"] = {"allocations": {"server-a": {}, "server-b": {}}}
     found = await access.call("closing", close_hosts, ("n1",), REASON)
     assert found["n1"] == Occupancy(guests=1, claims=("server-b",))
-    assert found["n1"].words == "1 guest, 1 claim in placement, of server-b"
+    assert found["n1"].description == "1 guest, 1 claim in placement, of server-b"
 
 
 async def test_what_evacuated_guests_left_in_placement_does_not_hold_a_dead_host(

@@ -33,7 +33,7 @@ def test_options_of_a_role_win_over_its_services() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "words"),
+    ("spec", "expected"),
     [
         ({"roles": {"mariadb": {"clustering": {"replicas": 2}}}}, "spec.roles.mariadb"),
         ({"roles": {"mariadb": {"clustering": {"replicas": 0}}}}, "replicas"),
@@ -45,8 +45,10 @@ def test_options_of_a_role_win_over_its_services() -> None:
         ({"release": "1999.1"}, "spec.release"),
     ],
 )
-def test_what_no_cloud_can_be_is_refused_with_its_place(spec: dict[str, Any], words: str) -> None:
+def test_what_no_cloud_can_be_is_refused_with_its_place(
+    spec: dict[str, Any], expected: str
+) -> None:
     with pytest.raises(SpecInvalid) as caught:
         cloud(**spec)
     assert caught.value.reason == "SpecInvalid"
-    assert words in caught.value.message
+    assert expected in caught.value.message

@@ -101,7 +101,7 @@ async def test_success_does_not_come_again() -> None:
 
 async def test_invalid_spec_is_told_and_waits_for_a_new_one() -> None:
     async with fake_api() as api, client_of(api) as client:
-        bench = Bench(SpecInvalid(Reason.CREDENTIALS_INVALID, "two words"), client)
+        bench = Bench(SpecInvalid(Reason.CREDENTIALS_INVALID, "a message"), client)
         bench.cache.remove(stored(custom(), 1))
         bench.cache.upsert(api.put(custom()))
         await bench.once()
@@ -109,14 +109,14 @@ async def test_invalid_spec_is_told_and_waits_for_a_new_one() -> None:
 
     assert written is not None
     said = {c["type"]: (c["reason"], c["message"]) for c in written["status"]["conditions"]}
-    assert said["Reconciled"] == ("CredentialsInvalid", "two words")
+    assert said["Reconciled"] == ("CredentialsInvalid", "a message")
     assert said["Ready"] == said["Reconciled"]
     assert bench.next_after() is None
 
 
-async def test_words_that_could_not_be_written_are_tried_again() -> None:
+async def test_a_status_that_could_not_be_written_is_tried_again() -> None:
     async with fake_api() as api, client_of(api) as client:
-        bench = Bench(SpecInvalid(Reason.CREDENTIALS_INVALID, "two words"), client)
+        bench = Bench(SpecInvalid(Reason.CREDENTIALS_INVALID, "a message"), client)
         bench.cache.remove(stored(custom(), 1))
         bench.cache.upsert(api.put(custom()))
         api.faults.append(Fault("PATCH", "/status", 409))

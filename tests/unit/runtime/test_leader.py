@@ -56,11 +56,11 @@ def test_clock_starts_again_with_each_renewal_seen() -> None:
 
 @given(
     pause=st.floats(0, 60),
-    looks=st.lists(st.floats(0.1, 3.0), min_size=1, max_size=40),
+    intervals=st.lists(st.floats(0.1, 3.0), min_size=1, max_size=40),
     in_flight=st.floats(0, RENEW_SECONDS),
 )
 def test_old_leader_may_not_write_once_another_may_take(
-    pause: float, looks: list[float], in_flight: float
+    pause: float, intervals: list[float], in_flight: float
 ) -> None:
     """Whatever the pause: a write passed by the fence ends before another replica may take over."""
     leader_clock = [100.0]
@@ -75,7 +75,7 @@ def test_old_leader_may_not_write_once_another_may_take(
         return
     ends = leader_clock[0] + min(left, in_flight)
     now = 100.0
-    for step in looks:
+    for step in intervals:
         now += step
         if decide(sighting, "me", leading=False, now=now) is Move.TAKE:
             assert ends < now

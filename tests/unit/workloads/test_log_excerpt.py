@@ -1,4 +1,4 @@
-from stackroles.workloads.log_excerpt import WORDS, essence
+from stackroles.workloads.log_excerpt import EXCERPT_LENGTH, summarize
 
 OSLO = "2026-11-22 17:05:12.766 6 ERROR neutron "
 LOG = f"""y", line 56, in publish
@@ -17,7 +17,7 @@ goodbye to uWSGI.
 
 
 def test_what_was_raised_is_left_of_a_traceback() -> None:
-    said = essence(LOG)
+    said = summarize(LOG)
     assert said.endswith("CallbackFailure: No such file: 'ovsdb-client'")
     assert "force_reraise" not in said
     assert "GAME OVER" not in said
@@ -26,18 +26,18 @@ def test_what_was_raised_is_left_of_a_traceback() -> None:
 
 def test_request_of_a_log_line_is_cut() -> None:
     line = "2026-11-22 17:05:12.766 6 CRITICAL nova [None req-9d6d - - - -] Unhandled error: boom"
-    assert essence(line) == "Unhandled error: boom"
+    assert summarize(line) == "Unhandled error: boom"
 
 
 def test_plain_lines_stay() -> None:
-    assert essence("ERROR 1045: Access denied\n") == "ERROR 1045: Access denied"
+    assert summarize("ERROR 1045: Access denied\n") == "ERROR 1045: Access denied"
 
 
 def test_only_frames_are_better_than_nothing() -> None:
-    assert essence("  File x, line 1\n    y()\n") == "File x, line 1\n    y()"
+    assert summarize("  File x, line 1\n    y()\n") == "File x, line 1\n    y()"
 
 
 def test_length_is_bounded_and_the_end_stays() -> None:
-    said = essence("x" * 5000 + " the reason")
+    said = summarize("x" * 5000 + " the reason")
     assert said.endswith("the reason")
-    assert len(said) <= WORDS + 4
+    assert len(said) <= EXCERPT_LENGTH + 4

@@ -7,7 +7,7 @@ from stackroles.workloads.conditions import Finding
 from stackroles.workloads.pod import (
     assess_pod,
     default_class_missing,
-    failed_words,
+    failure_message,
     storage_class_missing,
 )
 
@@ -54,7 +54,7 @@ def test_image_that_cannot_be_pulled_is_named(reason: str) -> None:
     assert "not found" in finding.message
 
 
-def test_missing_secret_is_said_in_the_kubelets_words() -> None:
+def test_missing_secret_is_reported_in_the_kubelets_message() -> None:
     found = waiting("CreateContainerConfigError", 'secret "demo-keystone-credentials" not found')
     finding = assess_pod(pod(found), NOW)
     assert finding is not None
@@ -72,7 +72,7 @@ def test_crashing_service_is_quoted() -> None:
     assert "exit code 1" in finding.message
 
 
-def test_long_last_words_keep_their_end() -> None:
+def test_a_long_termination_message_keeps_its_end() -> None:
     ended = {"exitCode": 1, "message": "start " + "x" * 5000 + " the reason"}
     found = waiting("CrashLoopBackOff", restartCount=4, lastState={"terminated": ended})
     finding = assess_pod(pod(found), NOW)
@@ -95,28 +95,28 @@ def test_first_end_of_a_container_is_not_yet_a_problem() -> None:
     assert assess_pod(pod(found), NOW) is None
 
 
-def test_selector_that_matches_no_node_is_said_in_the_schedulers_words() -> None:
-    words = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."
-    finding = assess_pod(pod(conditions=(unscheduled(words, ago(seconds=30)),)), NOW)
+def test_selector_that_matches_no_node_is_reported_in_the_schedulers_message() -> None:
+    expected = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."
+    finding = assess_pod(pod(conditions=(unscheduled(expected, ago(seconds=30)),)), NOW)
     assert finding is not None
     assert finding.reason == "Unschedulable"
-    assert words in finding.message
+    assert expected in finding.message
 
 
 def test_pod_that_waits_a_moment_for_its_volume_is_no_problem() -> None:
-    words = "pod has unbound immediate PersistentVolumeClaims"
-    assert assess_pod(pod(conditions=(unscheduled(words, ago(seconds=3)),)), NOW) is None
+    expected = "pod has unbound immediate PersistentVolumeClaims"
+    assert assess_pod(pod(conditions=(unscheduled(expected, ago(seconds=3)),)), NOW) is None
 
 
 @pytest.mark.parametrize(
-    ("words", "reason"),
+    ("expected", "reason"),
     [
         ('storageclass.storage.k8s.io "none" not found', "StorageClassMissing"),
         ("pod has unbound immediate PersistentVolumeClaims", "VolumePending"),
     ],
 )
-def test_volume_that_does_not_come_is_told_apart(words: str, reason: str) -> None:
-    finding = assess_pod(pod(conditions=(unscheduled(words, ago(minutes=1)),)), NOW)
+def test_volume_that_does_not_come_is_told_apart(expected: str, reason: str) -> None:
+    finding = assess_pod(pod(conditions=(unscheduled(expected, ago(minutes=1)),)), NOW)
     assert finding is not None
     assert finding.reason == reason
 
@@ -163,7 +163,7 @@ def test_failed_task_is_quoted_with_its_name() -> None:
             "containerStatuses": [{"name": "bootstrap", "state": {"waiting": {}}}],
         },
     }
-    assert failed_words(found) == "db-sync: exit code 2: Access denied"
+    assert failure_message(found) == "db-sync: exit code 2: Access denied"
 
 
 def test_a_pod_that_no_kubelet_ends_names_its_node_and_what_to_do() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.workloads.rejected_pods import assess_refusals, lacks_pods
+from stackroles.workloads.rejected_pods import assess_rejections, lacks_pods
 
 Object = dict[str, Any]
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -53,9 +53,9 @@ def test_fewer_pods_than_wanted_for_some_time(pods: list[Object], age: float, la
         {"eventTime": ago(40), "series": {"count": 9, "lastObservedTime": ago(2)}},
     ],
 )
-def test_the_newest_refusal_is_told_in_its_own_words(times: Object) -> None:
+def test_the_newest_refusal_is_reported_with_its_own_message(times: Object) -> None:
     older = event(10, "something else")
-    found = assess_refusals(workload(), [pod()], [older, event(2, **times)], NOW)
+    found = assess_rejections(workload(), [pod()], [older, event(2, **times)], NOW)
     assert found is not None
     assert found.reason is Reason.PODS_REFUSED
     assert QUOTA in found.message
@@ -74,4 +74,4 @@ def test_the_newest_refusal_is_told_in_its_own_words(times: Object) -> None:
     ],
 )
 def test_what_is_over_is_not_told(pods: list[Object], events: list[Object]) -> None:
-    assert assess_refusals(workload(), pods, events, NOW) is None
+    assert assess_rejections(workload(), pods, events, NOW) is None

@@ -34,12 +34,12 @@ def test_job_that_is_gone_leaves_the_step_undone() -> None:
     assert state.problem is None
 
 
-def test_failed_step_says_its_name_its_last_words_and_what_to_do() -> None:
+def test_failed_step_says_its_name_its_termination_message_and_what_to_do() -> None:
     state = assess_step("nova/setup", "check the database", job("Failed"), [POD], NOW)
     assert state.problem is not None
     assert state.problem.reason == "StepFailed"
-    for words in ("nova/setup", "boom", "check the database"):
-        assert words in state.problem.message
+    for expected in ("nova/setup", "boom", "check the database"):
+        assert expected in state.problem.message
 
 
 def test_failed_step_is_tried_again_after_about_the_time_it_took() -> None:
@@ -109,7 +109,7 @@ def overdue(message: str = "") -> Object:
 def test_a_step_that_runs_for_long_shows_its_last_line() -> None:
     assert log_wanted(hanging(), NOW) == "db-sync"
     state = assess_step("a/b", "", job(), [hanging()], NOW, logs={"p": "one\nwaiting for a lock\n"})
-    assert state.note == "db-sync has run for 5 min, said last: waiting for a lock"
+    assert state.note == "db-sync has run for 5 min, last output: waiting for a lock"
     assert state.problem is None
 
 
@@ -125,10 +125,10 @@ def test_a_step_that_hung_is_told_at_once_with_the_end_of_its_log() -> None:
         "a/b", "look", job(failed=1), [overdue()], NOW, logs={"p": "waiting for a lock"}
     )
     assert state.problem is not None
-    for words in ("did not end in time", "db-sync", "waiting for a lock", "look"):
-        assert words in state.problem.message
+    for expected in ("did not end in time", "db-sync", "waiting for a lock", "look"):
+        assert expected in state.problem.message
 
 
-def test_last_words_in_the_status_need_no_log() -> None:
+def test_a_termination_message_in_the_status_needs_no_log() -> None:
     assert log_wanted(POD, NOW) is None
     assert log_wanted(overdue("said it"), NOW) is None

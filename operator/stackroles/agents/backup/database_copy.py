@@ -75,8 +75,8 @@ def database(url: str, token: str, authority: str | None) -> Callable[[Sink], Ma
 
 def _copy(response: http.client.HTTPResponse, sink: Sink) -> str:
     if response.status != http.client.OK:
-        words = response.read(500).decode(errors="replace")
-        raise StepFailed("database", f"the database member answered {response.status}: {words}")
+        body = response.read(500).decode(errors="replace")
+        raise StepFailed("database", f"the database member answered {response.status}: {body}")
     finder = PositionFinder(sink)
     while chunk := response.read(CHUNK):
         finder.write(chunk)

@@ -216,7 +216,7 @@ class ResticProcess:
             raise Stalled(f"what it is asked has failed for {self._stall:.0f} s")
 
     def _report_idle(self, seconds: float) -> None:
-        """Tell that there is no progress, where restic itself tells nothing, and that there is."""
+        """Report that progress stopped, where restic itself does not, and that it goes on."""
         idle = seconds >= NOTICE_SECONDS
         if idle and not self._failing:
             self._trouble(f"no progress for {seconds:.0f} s")

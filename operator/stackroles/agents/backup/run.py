@@ -200,7 +200,7 @@ def run(work: Plan, restic: Restic) -> Result:
             restic.forget("retention", kept.surplus)
         result.oldest = kept.oldest
     except StepFailed as error:
-        # What was verified stays verified: a retention that fails is told, and the set is there.
+        # What was verified stays verified: a failed retention is reported, and the set is there.
         result.reason, result.message = error.reason, str(error)
         if not result.ok:
             result.steps.append(Step(error.step, message=str(error)))
@@ -211,7 +211,7 @@ def _stop(number: int, _: FrameType | None) -> NoReturn:
     """End the run in order: Python as the first process of a container would not end at all."""
     raise StepFailed(
         "stopped",
-        f"the run was told to end ({signal.Signals(number).name}): its Job was deleted or reached "
+        f"the run was asked to end ({signal.Signals(number).name}): its Job was deleted or reached "
         "its deadline, or its node was drained; apply a new Backup",
     )
 

@@ -67,7 +67,7 @@ def connection() -> str:
 
 
 def is_settled(flows: int, before: int) -> bool:
-    """Tell whether a switch has its flows: some, and about as many as a sample before."""
+    """Return whether a switch has its flows: some, and about as many as a sample before."""
     return flows > 0 and abs(flows - before) * 50 <= flows
 
 
@@ -131,7 +131,7 @@ def silent_networks(folder: Path) -> tuple[str, ...]:
 
 
 def answers_in(namespace: Path) -> bool:
-    """Tell whether the metadata proxy of a network namespace takes connections."""
+    """Return whether the metadata proxy of a network namespace takes connections."""
     found: list[bool] = []
     # A namespace is entered by a thread, which is not used for anything else afterwards.
     thread = threading.Thread(target=lambda: found.append(_connects(namespace)))

@@ -1,4 +1,4 @@
-"""What the agents of a compute node share: settings, running programs, last words."""
+"""What the agents of a compute node share: settings, running programs, termination messages."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 SETTINGS = Path("/etc/stackroles/compute.json")
 # Shown by the API as the container's termination message; the operator repeats it in a condition.
-LAST_WORDS = Path("/dev/termination-log")
-LAST_WORDS_LIMIT = 4000
+TERMINATION_LOG = Path("/dev/termination-log")
+TERMINATION_LOG_LIMIT = 4000
 # libvirt's name of the guest by which a node shows that it runs guests (probe_guest.py).
 PROBE_GUEST = "stackroles-probe"
 
@@ -40,20 +40,20 @@ def run(*command: str) -> str:
     """Return what a program printed.
 
     Raises:
-        AgentError: it failed or did not end; the message holds its own words.
+        AgentError: it failed or did not end; the message holds its output.
     """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AgentError(f"{command[0]} could not be run: {error}") from error
     if done.returncode != 0:
-        words = (done.stderr or done.stdout).strip()
-        raise AgentError(f"`{' '.join(command)}` failed: {words}")
+        output = (done.stderr or done.stdout).strip()
+        raise AgentError(f"`{' '.join(command)}` failed: {output}")
     return done.stdout
 
 
 def succeeds(*command: str) -> bool:
-    """Tell whether a program ends with 0."""
+    """Return whether a program ends with 0."""
     try:
         run(*command)
     except AgentError:
@@ -67,13 +67,13 @@ def become(*command: str) -> NoReturn:
 
 
 def vsctl(*arguments: str, wait: bool = False) -> str:
-    """Return what ovs-vsctl printed; `wait` for vswitchd to have obeyed."""
+    """Return what ovs-vsctl printed; `wait` for vswitchd to have applied it."""
     options = ("--timeout=10",) if wait else ("--timeout=10", "--no-wait")
     return run("ovs-vsctl", *options, *arguments)
 
 
 def wait_for(what: str, ready: Callable[[], Any], deadline: float = 120.0) -> Any:
-    """Return the first true value of `ready`, looked for every 0.2 seconds.
+    """Return the first true value of `ready`, tried every 0.2 seconds.
 
     Raises:
         AgentError: there was none within `deadline` seconds.
@@ -91,18 +91,18 @@ def log(message: str) -> None:
     print(message, flush=True)
 
 
-def last_words(message: str) -> None:
+def write_termination_message(message: str) -> None:
     """Leave a message for the pod's status."""
-    if LAST_WORDS.exists():
-        LAST_WORDS.write_text(message[:LAST_WORDS_LIMIT])
+    if TERMINATION_LOG.exists():
+        TERMINATION_LOG.write_text(message[:TERMINATION_LOG_LIMIT])
 
 
 def main(program: Callable[[Sequence[str]], None]) -> NoReturn:
-    """Run an agent: what it cannot do becomes its last words and exit code 1."""
+    """Run an agent: what it cannot do becomes its termination message and exit code 1."""
     try:
         program(sys.argv[1:])
     except (AgentError, OSError) as error:
-        last_words(str(error))
+        write_termination_message(str(error))
         print(error, file=sys.stderr, flush=True)
         sys.exit(1)
     sys.exit(0)

@@ -1,4 +1,4 @@
-"""What a node's agent tells the operator: GET /report on PORT, one JSON object.
+"""What a node's agent reports to the operator: GET /report on PORT, one JSON object.
 
 Both sides import this module, so that the form of a report is written once.
 """

@@ -60,7 +60,7 @@ def switch() -> None:
 
 
 def kernel_has_datapath() -> bool:
-    """Tell whether the kernel offers Open vSwitch's datapath, by asking generic netlink for it."""
+    """Return whether the kernel offers Open vSwitch's datapath, as generic netlink answers."""
     # nlmsghdr + genlmsghdr (CTRL_CMD_GETFAMILY) + attribute CTRL_ATTR_FAMILY_NAME
     attribute = struct.pack("=HH", 4 + len(DATAPATH_FAMILY), 2) + DATAPATH_FAMILY
     attribute += b"\0" * (-len(attribute) % 4)
@@ -81,14 +81,14 @@ class Keeper:
     Attributes:
         interface: the node's interface for tunnels and the provider network, or None.
         address: the node's.
-        down: taps that were down at the last look.
+        down: taps that were down at the last check.
     """
 
     interface: str | None
     address: str
     down: frozenset[str] = frozenset()
 
-    def look(self) -> str:
+    def check(self) -> str:
         """Put right what is not; return what is wrong nevertheless, empty when all is in place."""
         try:
             underlay.ensure(self.interface, self.address)
@@ -96,13 +96,13 @@ class Keeper:
                 self.down = taps.lift(self.down)
         except AgentError as error:
             underlay.READY.unlink(missing_ok=True)
-            node.last_words(str(error))
+            node.write_termination_message(str(error))
             return str(error)
         return ""
 
 
 def network() -> None:
-    """Keep the underlay as the pool wants it; a failure is said and tried again."""
+    """Keep the underlay as the pool wants it; a failure is logged and tried again."""
     # As the first process of a container it would otherwise not be ended by it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     underlay.READY.unlink(missing_ok=True)
@@ -113,7 +113,7 @@ def network() -> None:
     while True:
         seen = SWITCH_PID.stat().st_mtime if SWITCH_PID.exists() else 0.0
         if seen != started or time.monotonic() >= due:
-            message = keeper.look() if seen else "ovs-vswitchd does not run yet"
+            message = keeper.check() if seen else "ovs-vswitchd does not run yet"
             if message != trouble:
                 node.log(message or "underlay in place")
                 trouble = message

@@ -16,7 +16,7 @@ SWITCH_SECONDS = 600.0
 
 
 def answers(path: str) -> bool:
-    """Tell whether a program accepts connections at a Unix socket."""
+    """Return whether a program accepts connections at a Unix socket."""
     with socket.socket(socket.AF_UNIX) as asked:
         asked.settimeout(2)
         try:

@@ -175,7 +175,7 @@ def run(
         log: QEMU's log of the guest.
         deadline: how long it may take, the virtualisation type's own unless given.
         clock: seconds of a clock that never goes back.
-        wait: what lets time pass between two looks at the guest.
+        wait: what lets time pass between two checks of the guest.
 
     Returns:
         Why it failed, with the hypervisor's own message; empty when it ran.
@@ -261,7 +261,7 @@ def log_message(text: str) -> str:
 
 
 def _is_message(line: str) -> bool:
-    """Tell whether a line of QEMU's log is neither a register's dump nor printed at every end."""
+    """Return whether a line of QEMU's log is neither a register's dump nor printed at every end."""
     usual = ("extra data[", "char device redirected", "terminating on signal", "shutting down")
     return bool(line.strip()) and not _REGISTERS.match(line) and not any(w in line for w in usual)
 

@@ -38,7 +38,7 @@ def down(links: Mapping[str, Link], ports: Collection[str]) -> frozenset[str]:
 
 
 def lift(before: Collection[str]) -> frozenset[str]:
-    """Bring up taps that are down and were so at the last look; return those that were down now.
+    """Bring up taps that are down and were so at the last check; return those that were down now.
 
     One that has just been made is down for a moment, and libvirt's to bring up.
 

@@ -60,7 +60,7 @@ class Virsh:
         raise AgentError("libvirt does not name its hypervisor's version")
 
     def answers(self) -> bool:
-        """Tell whether libvirtd answers, also one that finds no emulator."""
+        """Return whether libvirtd answers, also one that finds no emulator."""
         try:
             self._virsh("list", "--name")
         except AgentError:

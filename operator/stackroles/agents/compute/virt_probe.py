@@ -171,7 +171,7 @@ def probe(hypervisor: Virsh, model: GuestModel) -> Outcome:
 
 
 def _version(hypervisor: Virsh) -> str:
-    """Return QEMU's version; "unknown" where libvirt finds none, as the guest's start tells."""
+    """Return QEMU's version; "unknown" where libvirt finds none, as the guest's start shows."""
     try:
         return hypervisor.version()
     except node.AgentError as error:
@@ -246,7 +246,7 @@ def program(arguments: Sequence[str]) -> None:
         compute_id=compute,
         host_uuid=host,
     ).to_json()
-    node.last_words(report)
+    node.write_termination_message(report)
     node.log(report)
 
 

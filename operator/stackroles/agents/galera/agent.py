@@ -21,12 +21,12 @@ import uuid
 from typing import Any
 
 from stackroles.agents.galera import http_server, mariadb, process
-from stackroles.agents.galera.decision import Decision, parse_decision, refusal
+from stackroles.agents.galera.decision import Decision, parse_decision, rejection
 from stackroles.agents.galera.peers import may_rejoin, pull
 from stackroles.agents.galera.process import Server, Wsrep
 from stackroles.agents.galera.settings import Settings, read_annotation
 from stackroles.agents.galera.volume import Position, Volume
-from stackroles.agents.galera.watch import STOP_SECONDS, Watch, say
+from stackroles.agents.galera.watch import STOP_SECONDS, Watch, log
 
 _TICK = 0.1
 _PEER_SECONDS = 2.0
@@ -51,7 +51,7 @@ class Agent:
         self._failed_starts = 0
         self._failure = ""
         self._rested = 0.0
-        self._said = ""
+        self._last_logged = ""
 
     # -- what others see -------------------------------------------------------------------------
 
@@ -74,8 +74,8 @@ class Agent:
             "creating": self.volume.creating,
             "failedStarts": self._failed_starts,
             "failure": self._failure,
-            "obeyedEpoch": self._obeyed_epoch(),
-            "resting": time.monotonic() < self._rested,
+            "appliedEpoch": self._applied_epoch(),
+            "backingOff": time.monotonic() < self._rested,
             "nonPrimarySeconds": round(alone) if wsrep and not wsrep.primary else 0,
             "wsrep": wsrep.as_json() if wsrep else None,
             **state,
@@ -95,7 +95,7 @@ class Agent:
     # -- the loop --------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Recover, wait, start and watch until told to stop."""
+        """Recover, wait, start and watch until asked to stop."""
         while not self.stopping.is_set():
             position = self._recover()
             decision = self._await_decision(position)
@@ -114,22 +114,22 @@ class Agent:
         self.volume.forget_view()
         began = time.monotonic()
         position = self.volume.position(self.settings.recovery_command())
-        say(f"Attempt {attempt}: position {position} after {time.monotonic() - began:.1f} s")
+        log(f"Attempt {attempt}: position {position} after {time.monotonic() - began:.1f} s")
         self._enter("Waiting", position=position.as_json())
         return position
 
     def _await_decision(self, position: Position) -> Decision | None:
-        """Return what to do with this attempt; None when told to stop."""
+        """Return what to do with this attempt; None when asked to stop."""
         attempt = self._state["attempt"]
         began = asked = time.monotonic()
         while not self.stopping.wait(_TICK):
             process.reap(set())
             decision = self._published()
             if decision is not None:
-                why_not = refusal(decision, attempt, position, self.volume.obeyed())
+                why_not = rejection(decision, attempt, position, self.volume.applied_decision())
                 if why_not is None:
                     return decision
-                self._say_once(f"Refused {decision.mode} for {decision.attempt}: {why_not}")
+                self._log_once(f"Rejected {decision.mode} for {decision.attempt}: {why_not}")
             now = time.monotonic()
             began = max(began, self._rested)
             if now - began > self.settings.alone_seconds and now - asked > _PEER_SECONDS:
@@ -137,12 +137,12 @@ class Agent:
                 reports = pull(self.settings.peers)
                 here = self.settings.member, self.settings.address
                 if may_rejoin(*here, position.as_json(), reports):
-                    say("No decision came; a peer is primary: joining it")
-                    return Decision(attempt=attempt, epoch=self._obeyed_epoch(), mode="join")
+                    log("No decision came; a peer is primary: joining it")
+                    return Decision(attempt=attempt, epoch=self._applied_epoch(), mode="join")
         return None
 
-    def _obeyed_epoch(self) -> int:
-        return int(self.volume.obeyed().get("epoch", 0))
+    def _applied_epoch(self) -> int:
+        return int(self.volume.applied_decision().get("epoch", 0))
 
     def _published(self) -> Decision | None:
         try:
@@ -157,7 +157,7 @@ class Agent:
         self._enter("Starting", position=None, mode=decision.mode)
         try:
             self._check_options()
-            self.volume.record_obeyed({"attempt": decision.attempt, "epoch": decision.epoch})
+            self.volume.record_applied({"attempt": decision.attempt, "epoch": decision.epoch})
             command = self._command(decision, position)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self._fail(f"The server was not started: {error}")
@@ -165,12 +165,12 @@ class Agent:
             self.stopping.wait(1)
             return False
         self.settings.socket.unlink(missing_ok=True)
-        say(f"Starting by decision {decision}")
+        log(f"Starting by decision {decision}")
         self._server = Server(command, str(self.settings.socket), self.settings.user)
         return True
 
     def _check_options(self) -> None:
-        """Raise ValueError with the server's words when it would refuse its options.
+        """Raise ValueError with the server's errors when it would reject its options.
 
         A server looks at most of them only after it has joined; to leave then stops all writes
         until the others have dropped it.
@@ -221,17 +221,17 @@ class Agent:
                 self._stop_gracefully()
                 return
             process.reap({self._server.pid})
-            why, patience = watch.look()
+            why, patience = watch.check()
             if why is not None:
                 self._enter("Stopping")
                 self._server.stop(patience)
                 break
         else:
-            words = "; ".join(self._server.last_words) or "it logged no error"
-            why = f"it ended by itself with {code}: {words}"
+            errors = "; ".join(self._server.last_errors) or "it logged no error"
+            why = f"it ended by itself with {code}: {errors}"
         # A stop that was asked for says nothing against the member.
         if watch.was_synced or watch.stop_wanted:
-            say(f"The server is gone: {why}")
+            log(f"The server is gone: {why}")
         else:
             self._fail(f"The server never was synced: {why}")
 
@@ -241,7 +241,7 @@ class Agent:
             self._failure = why[:1000]
             self._failed_starts += 1
             self._rested = time.monotonic() + min(2.0**self._failed_starts, _REST_SECONDS)
-        say(why)
+        log(why)
 
     def _stop_gracefully(self) -> None:
         """Let the proxies move the clients away, then stop the server."""
@@ -252,10 +252,10 @@ class Agent:
             while time.monotonic() < deadline and self._server.clients() > 0:
                 time.sleep(_TICK)
         code = self._server.stop(STOP_SECONDS)
-        say(f"The server was stopped: {code}")
+        log(f"The server was stopped: {code}")
 
     def _end(self) -> None:
-        """Withdraw what was said of the ended server."""
+        """Withdraw what was reported of the ended server."""
         server, self._server = self._server, None
         self._enter("Recovering", position=None)
         if server is not None:
@@ -283,10 +283,10 @@ class Agent:
         found = self._published()
         return bool(found and found.mode == "recover" and found.attempt == self._state["attempt"])
 
-    def _say_once(self, words: str) -> None:
-        if words != self._said:
-            self._said = words
-            say(words)
+    def _log_once(self, message: str) -> None:
+        if message != self._last_logged:
+            self._last_logged = message
+            log(message)
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """A physical backup of the running member as one HTTP response.
 
 The body is chunked. Its trailer `X-Backup-Status` is `complete` only when mariadb-backup ended with
-0 and said "completed OK!"; otherwise the response ends without its last chunk, so that a client
+0 and printed "completed OK!"; otherwise the response ends without its last chunk, so that a client
 that knows nothing of trailers fails too, and `GET /backup` says why. Nothing but a body that ended
 well and a trailer that says `complete` is a backup. One runs at a time.
 """
@@ -93,7 +93,7 @@ class Backups:
             code, last = process.wait(), _last_line(log)
         if code == 0 and last.endswith(_DONE):
             return ""
-        failure = f"mariadb-backup ended with {code}, last words: {last}"
+        failure = f"mariadb-backup ended with {code}, last output: {last}"
         print(f"Backup failed: {failure}", flush=True)
         return failure
 

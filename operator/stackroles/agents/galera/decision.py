@@ -1,4 +1,4 @@
-"""What the operator may tell a database member, and when the member must not listen."""
+"""What the operator may decide for a database member, and when the member must reject it."""
 
 import json
 from collections.abc import Mapping
@@ -52,15 +52,15 @@ def parse_decision(text: str) -> Decision | None:
     return decision if known and decision.transfer in _TRANSFERS else None
 
 
-def refusal(
-    decision: Decision, attempt: str, position: Position, obeyed: Mapping[str, Any]
+def rejection(
+    decision: Decision, attempt: str, position: Position, applied: Mapping[str, Any]
 ) -> str | None:
-    """Return why a waiting member must not obey a decision, or None when it must."""
+    """Return why a waiting member must not apply a decision, or None when it must."""
     if decision.attempt != attempt:
         return "it is for another attempt"
-    if obeyed.get("attempt") == attempt:
-        return "it was obeyed before"
-    if decision.epoch < int(obeyed.get("epoch", 0)):
+    if applied.get("attempt") == attempt:
+        return "it was applied before"
+    if decision.epoch < int(applied.get("epoch", 0)):
         return "a later operator has decided since"
     if decision.mode == "create" and not position.empty:
         return "the volume is not empty"

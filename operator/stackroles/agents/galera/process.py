@@ -163,7 +163,7 @@ class Server:
         self._lock = threading.Lock()
         self.progress = LogProgress()
         self.given_up = False
-        self.last_words: list[str] = []
+        self.last_errors: list[str] = []
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -175,7 +175,7 @@ class Server:
         self._reader.start()
 
     def _pass_on(self) -> None:
-        """Copy the server's log to our own, and note what tells of progress or of its end."""
+        """Copy the server's log to our own, and note what shows progress or of its end."""
         assert self._process.stdout is not None  # noqa: S101 - it was opened as a pipe
         with self._process.stdout as log:
             # A line without an end is passed on in pieces.
@@ -185,7 +185,7 @@ class Server:
                 self.progress.add(line)
                 self.given_up |= any(phrase in line for phrase in _GIVEN_UP)
                 if "[ERROR]" in line:
-                    self.last_words = [*self.last_words[-4:], line[:300]]
+                    self.last_errors = [*self.last_errors[-4:], line[:300]]
 
     @property
     def pid(self) -> int:

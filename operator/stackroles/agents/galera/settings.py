@@ -1,4 +1,4 @@
-"""What a database member's agent is told by its environment, and the options of its server."""
+"""What a database member's agent takes from its environment, and the options of its server."""
 
 import json
 import re

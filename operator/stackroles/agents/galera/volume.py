@@ -1,8 +1,8 @@
 """What a database member keeps on its volume, and what can be read from it while no server runs.
 
 <volume>/data/            the server's data directory
-<volume>/agent/id         random, made once: tells a volume from its replacement
-<volume>/agent/obeyed     the last decision that was obeyed, written before the server starts
+<volume>/agent/id         random, made once: distinguishes a volume from its replacement
+<volume>/agent/applied    the last decision that was applied, written before the server starts
 <volume>/agent/creating   a first start began here and has not been completed
 <volume>/agent/joining    a join began here, or it left the group for good; not synced since
 """
@@ -77,7 +77,7 @@ class Volume:
         self.root = root
         self.data = root / "data"
         self._agent = root / "agent"
-        self._obeyed = self._agent / "obeyed"
+        self._applied = self._agent / "applied"
         self._creating = self._agent / "creating"
         self._joining = self._agent / "joining"
 
@@ -90,17 +90,17 @@ class Volume:
             write_durably(path, uuid.uuid4().hex)
         return path.read_text().strip()
 
-    def obeyed(self) -> Mapping[str, Any]:
-        """Return the last decision that was obeyed; empty before the first."""
+    def applied_decision(self) -> Mapping[str, Any]:
+        """Return the last decision that was applied; empty before the first."""
         try:
-            found = json.loads(self._obeyed.read_text())
+            found = json.loads(self._applied.read_text())
         except (FileNotFoundError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
 
-    def record_obeyed(self, decision: Mapping[str, Any]) -> None:
+    def record_applied(self, decision: Mapping[str, Any]) -> None:
         """Put a decision on the volume for good; raises OSError when that cannot be done."""
-        write_durably(self._obeyed, json.dumps(dict(decision), sort_keys=True))
+        write_durably(self._applied, json.dumps(dict(decision), sort_keys=True))
 
     @property
     def creating(self) -> bool:
@@ -194,15 +194,15 @@ def _recover(command: Sequence[str], history: str) -> Position | None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Position(error=f"The recovery of the position did not run: {error}")
-    words = f"{done.stdout}\n{done.stderr}"
+    output = f"{done.stdout}\n{done.stderr}"
     found = _RECOVERED.search(done.stdout)
     if found is None:
-        last = next((line for line in reversed(words.splitlines()) if line.strip()), "no output")
+        last = next((line for line in reversed(output.splitlines()) if line.strip()), "no output")
         why = f"The recovery of the position failed (exit {done.returncode}): {last.strip()}"
-        return Position(prepared=_PREPARED in words, error=why[:500])
+        return Position(prepared=_PREPARED in output, error=why[:500])
     if found[1] != history:
         return None  # the state file speaks of another history: neither can be trusted
-    return Position(uuid=history, seqno=int(found[2]), prepared=_PREPARED in words)
+    return Position(uuid=history, seqno=int(found[2]), prepared=_PREPARED in output)
 
 
 def write_durably(path: Path, text: str) -> None:

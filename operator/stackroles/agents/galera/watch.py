@@ -15,7 +15,7 @@ _MEASURE_SECONDS = 2.0
 
 
 class Member(Protocol):
-    """What a watch tells and asks of the member it watches for."""
+    """What a watch reports to and asks of the member it watches for."""
 
     @property
     def settings(self) -> Settings:
@@ -48,7 +48,7 @@ class Watch:
         self.was_synced = False
         self.stop_wanted = False
 
-    def look(self) -> tuple[str | None, float]:
+    def check(self) -> tuple[str | None, float]:
         """Return why the server must be stopped now (None: it must not), and with what patience."""
         now = time.monotonic()
         if now - self._sampled < _SAMPLE_SECONDS:
@@ -90,9 +90,9 @@ class Watch:
                 self._account_made = True
             self._agent.volume.end_creation()
         except (OSError, mariadb.SqlError) as error:
-            say(f"The operator's account could not be made, trying again: {error}")
+            log(f"The operator's account could not be made, trying again: {error}")
         else:
-            say(f"Synced at {wsrep.uuid}:{wsrep.committed} with {wsrep.size} members")
+            log(f"Synced at {wsrep.uuid}:{wsrep.committed} with {wsrep.size} members")
 
     def _lost(self, wsrep: Wsrep | None) -> tuple[str | None, float]:
         """A member that was synced comes back by itself, unless it left the group for good."""
@@ -143,6 +143,6 @@ def ensure_operator(server: Server, settings: Settings) -> None:
     server.query(f"GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION")
 
 
-def say(words: str) -> None:
+def log(message: str) -> None:
     """Write one line to the container's log."""
-    print(f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime())}Z agent: {words}", flush=True)
+    print(f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime())}Z agent: {message}", flush=True)

@@ -33,7 +33,7 @@ class Clustering(Model):
 
 
 class RoleSpec(Model):
-    """What a user may say of one role."""
+    """What a user may declare for one role."""
 
     clustering: Clustering = Field(
         default_factory=Clustering, description="How the role is clustered."

@@ -39,7 +39,7 @@ ATOMIC: JsonDict = {"x-kubernetes-list-type": "atomic"}
 
 
 def list_map(*keys: str) -> JsonDict:
-    """Return the schema keywords of a list whose items are told apart by keys."""
+    """Return the schema keywords of a list whose items are distinguished by keys."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
@@ -184,7 +184,7 @@ class Condition(StatusPart):
         "", max_length=2048, description="A sentence for people: what, where, what to do."
     )
     last_transition_time: datetime = Field(description="When the status last changed.")
-    observed_generation: int = Field(0, ge=0, description="The generation this was said of.")
+    observed_generation: int = Field(0, ge=0, description="The generation that was observed.")
 
 
 class ChildRecord(StatusPart):

@@ -49,7 +49,7 @@ class PoolNetwork(Model):
 
 
 class PoolRoleSpec(Model):
-    """What a user may say of one compute role."""
+    """What a user may declare for one compute role."""
 
     resources: Resources = Field(
         default_factory=Resources, description="What its main container may use."
@@ -186,7 +186,7 @@ class ComputeNodeStatus(Status):
         None,
         max_length=1024,
         description="How the probe guest ran, and why something better did not, in the "
-        "hypervisor's own words.",
+        "hypervisor's own message.",
     )
     cpu_mode: str | None = Field(
         None, max_length=32, description="nova's cpu_mode that the probe guest ran with."

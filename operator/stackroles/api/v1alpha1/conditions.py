@@ -1,4 +1,4 @@
-"""Condition types and reasons, each reason bound to the one type and status it is said of."""
+"""Condition types and reasons, each reason bound to the one type and status it goes with."""
 
 from enum import StrEnum
 from typing import Literal, Self

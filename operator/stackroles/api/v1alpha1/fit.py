@@ -45,10 +45,10 @@ def shorten(text: str, limit: int) -> str:
     half = (limit - len(mark)) // 2
     if half <= 0:
         return text[:limit]
-    return f"{_whole_words(text, half)}{mark}{last_words(text, half)}"
+    return f"{_head(text, half)}{mark}{tail(text, half)}"
 
 
-def last_words(text: str, limit: int) -> str:
+def tail(text: str, limit: int) -> str:
     """Return the whole words at the end of a text, of at most `limit` characters."""
     if len(text) <= limit:
         return text
@@ -59,8 +59,8 @@ def last_words(text: str, limit: int) -> str:
     return text[gap + 1 :] if gap else text[start + min(limit, _LONGEST_WORD) :]
 
 
-def _whole_words(text: str, limit: int) -> str:
-    return last_words(text[::-1], limit)[::-1]
+def _head(text: str, limit: int) -> str:
+    return tail(text[::-1], limit)[::-1]
 
 
 @cache

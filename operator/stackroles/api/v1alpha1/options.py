@@ -38,7 +38,7 @@ _USER_INFO = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
 def is_secret_name(option: str) -> bool:
-    """Tell whether an option of this name holds a password or key."""
+    """Return whether an option of this name holds a password or key."""
     if option in NOT_SECRET:
         return False
     return option in SECRET_NAMES or option.endswith(SECRET_ENDINGS)

@@ -47,7 +47,7 @@ def step_label(step: str) -> str:
 
 
 def repository_id(namespace: str, policy_name: str, policy: BackupPolicySpec) -> str:
-    """Return what tells repositories apart, as a label's value."""
+    """Return what distinguishes repositories, as a label's value."""
     s3 = policy.repository.s3
     if s3 is not None:
         return naming.digest(["s3", s3.endpoint.rstrip("/"), s3.bucket, s3.prefix.strip("/")])

@@ -97,7 +97,7 @@ LOGS_KEPT = 3
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A run of a policy, as retention looks at it.
+    """A run of a policy, as retention sees it.
 
     Attributes:
         scheduled: whether the schedule made it; a person's own Backups are never deleted.
@@ -118,19 +118,19 @@ class Past:
 
 
 def has_expired(run: Past, runs: Iterable[Past]) -> bool:
-    """Tell whether a run's recovery set has left the repository.
+    """Return whether a run's recovery set has left the repository.
 
     What the newest run left behind decides: sets are removed oldest first. Nothing is concluded
     from a run that is not known any more.
     """
     known = {other.name: other for other in runs}
-    told = max((o for o in known.values() if o.oldest_kept), key=lambda o: o.age, default=None)
-    bound = known.get(told.oldest_kept) if told else None
+    newest = max((o for o in known.values() if o.oldest_kept), key=lambda o: o.age, default=None)
+    bound = known.get(newest.oldest_kept) if newest else None
     return run.verified and bound is not None and run.age < bound.age
 
 
 def leaves_set(run: Past, runs: Iterable[Past]) -> bool:
-    """Tell whether a run that was started has a recovery set, or parts of one, in the repository.
+    """Return whether a run that was started has a recovery set, or parts of one, in the repository.
 
     One that failed has none to speak of: the next run removes what is unfinished. One that did not
     end may have been verified at this very moment.
@@ -139,7 +139,7 @@ def leaves_set(run: Past, runs: Iterable[Past]) -> bool:
 
 
 def is_old_failure(run: Past, runs: Iterable[Past]) -> bool:
-    """Tell whether a scheduled run failed so long ago that newer failures say enough."""
+    """Return whether a scheduled run failed so long ago that newer failures say enough."""
     failed = sorted(
         (o for o in runs if o.scheduled and o.ended and not o.verified),
         key=lambda o: o.age,
@@ -149,6 +149,6 @@ def is_old_failure(run: Past, runs: Iterable[Past]) -> bool:
 
 
 def keeps_log(run: Past, runs: Iterable[Past]) -> bool:
-    """Tell whether the Job of a run that ended stays, for its log: those of the newest do."""
+    """Return whether the Job of a run that ended stays, for its log: those of the newest do."""
     newest = sorted((o for o in runs if o.ended), key=lambda o: o.age, reverse=True)
     return run in newest[:LOGS_KEPT]

@@ -53,7 +53,7 @@ from stackroles.reconcile.context import Context
 from stackroles.roles.mariadb import AGENT_PORT
 from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
-from stackroles.workloads.pod import failed_words, first_finding, runs_container
+from stackroles.workloads.pod import failure_message, first_finding, runs_container
 
 Object = dict[str, Any]
 _APPLIED = Finding(Reason.APPLIED)
@@ -203,14 +203,14 @@ async def _follow(context: Context, resource: Object, job: Object) -> None:
         await _write(context, resource, status, _APPLIED, finding)
         return
     failed = ending["type"] == "Failed"
-    if not _has_last_words(pods) and (pods or not failed):
+    if not _has_ended(pods) and (pods or not failed):
         since = datetime.fromisoformat(ending["lastTransitionTime"])
         if context.clock.now() - since < _POD_LAG:
             raise NotReady("The Job has ended; its pod is not seen to have yet", delay=_LAG_LOOK)
-    outcome = read_outcome(next((words for pod in pods if (words := _message(pod))), ""))
+    outcome = read_outcome(next((message for pod in pods if (message := _message(pod))), ""))
     why = f"{ending.get('reason', '')} {ending.get('message', '')}".strip() if failed else ""
-    words = next((words for pod in pods if (words := failed_words(pod))), "")
-    await _end(context, resource, finding_of(outcome, why, words), outcome)
+    message = next((message for pod in pods if (message := failure_message(pod))), "")
+    await _end(context, resource, finding_of(outcome, why, message), outcome)
 
 
 def _progress(context: Context, resource: Object, pods: list[Object]) -> BackupProgress | None:
@@ -232,8 +232,8 @@ def _progress(context: Context, resource: Object, pods: list[Object]) -> BackupP
     return seen.value if seen else None
 
 
-def _has_last_words(pods: list[Object]) -> bool:
-    """Tell whether a pod is seen to have ended, so that nothing is left to wait for."""
+def _has_ended(pods: list[Object]) -> bool:
+    """Return whether a pod is seen to have ended, so that nothing is left to wait for."""
     return any(pod.get("status", {}).get("phase") in ("Succeeded", "Failed") for pod in pods)
 
 
@@ -263,7 +263,7 @@ async def _wait(
     complete: Finding | None = None,
     delay: float = _LOOK_AGAIN,
 ) -> NoReturn:
-    """Say what is waited for; raises NotReady so that another look follows."""
+    """Say what is waited for; raises NotReady so that another pass follows."""
     status = BackupStatus.model_validate(resource.get("status", {}))
     finding = complete or Finding(Reason.BACKUP_WAITING, reconciled.message)
     await _write(context, resource, status, reconciled, finding)

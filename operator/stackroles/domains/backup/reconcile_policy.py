@@ -127,7 +127,7 @@ async def _run_due(
 
 
 def _has_waiting(context: Context, parent: BackupParent) -> bool:
-    """Tell whether a Backup of the schedule has not begun yet: it does what is due."""
+    """Return whether a Backup of the schedule has not begun yet: it does what is due."""
     scheduled = {LABEL_STEP: step_label(MARK), LABEL_OWNER_NAME: parent.name}
     return any(
         not backup.get("status", {}).get("startedAt") and not is_finished(backup.get("status", {}))
@@ -188,7 +188,7 @@ async def _write(
 
 
 def _last_runs(backups: list[Object]) -> tuple[Finding, dict[str, Any]]:
-    """Return what is said of the newest finished run, and the fields that name the newest ones."""
+    """Return the finding about the newest finished run, and the fields with the newest names."""
     by_age = sorted(backups, key=lambda backup: backup["metadata"]["creationTimestamp"])
     finished = [backup for backup in by_age if is_finished(backup.get("status", {}))]
     verified = [backup for backup in finished if is_verified(backup.get("status", {}))]
@@ -206,9 +206,9 @@ def _last_runs(backups: list[Object]) -> tuple[Finding, dict[str, Any]]:
         return Finding(
             Reason.LAST_BACKUP_VERIFIED, f"{newest['metadata']['name']} is verified."
         ), fields
-    said = next(
+    message = next(
         (c["message"] for c in newest["status"]["conditions"] if c["type"] == "Complete"), ""
     )
     return Finding(
-        Reason.LAST_BACKUP_FAILED, f"{newest['metadata']['name']} failed: {said}"
+        Reason.LAST_BACKUP_FAILED, f"{newest['metadata']['name']} failed: {message}"
     ), fields

@@ -29,7 +29,7 @@ def start_lock(context: Context) -> asyncio.Lock:
 def writer_of(context: Context, resource: Object, policy: BackupPolicySpec) -> str:
     """Return the Backup whose run or removal writes a Backup's repository, empty when it is free.
 
-    Pods are looked at too: one may still write when its Job, or even its Backup, is gone.
+    Pods count too: one may still write when its Job, or even its Backup, is gone.
     """
     metadata, policy_name = resource["metadata"], resource["spec"]["policy"]
     found = []
@@ -65,7 +65,7 @@ def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> 
 
 
 def runs_of_policy(context: Context, namespace: str, policy: str) -> tuple[Past, ...]:
-    """Return all runs of a policy as retention looks at them."""
+    """Return all runs of a policy as retention sees them."""
     return tuple(
         past_run(backup) for backup in context.cluster.naming("Backup", namespace, "policy", policy)
     )
@@ -93,7 +93,7 @@ def copied_members(context: Context, namespace: str) -> dict[str, str]:
 
 
 def past_run(backup: Object) -> Past:
-    """Return a Backup as retention looks at it."""
+    """Return a Backup as retention sees it."""
     metadata, status = backup["metadata"], backup.get("status", {})
     return Past(
         name=metadata["name"],

@@ -27,7 +27,7 @@ from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.teardown import namespace_ends
 from stackroles.workloads.conditions import Finding, build_condition
-from stackroles.workloads.pod import failed_words
+from stackroles.workloads.pod import failure_message
 
 Object = dict[str, Any]
 # A removal that has not begun by then does not hold up the deletion any more.
@@ -73,7 +73,7 @@ async def _remove(context: Context, resource: Object) -> None:
         await _wait(context, resource, _UNDER_WAY)
     if ending["type"] == "Failed":
         pods = context.cluster.owned(job or {}, "Pod")
-        failure = next((failure for pod in pods if (failure := failed_words(pod))), "")
+        failure = next((failure for pod in pods if (failure := failure_message(pod))), "")
         raise _Left(f"its removal failed {TRIES} times, or did not end in time. {failure}")
 
 

@@ -1,4 +1,4 @@
-"""When a schedule's runs are due, to tell that one did not come.
+"""When a schedule's runs are due, to find that one did not come.
 
 The cluster's CronJob controller makes the runs; this only looks whether it did. It reads a line as
 that controller does: github.com/robfig/cron v3, which CRON in api/v1alpha1/backup.py describes.
@@ -105,10 +105,10 @@ def missed(
 
     Args:
         line: the cron line.
-        local: whether it is in a time zone of its own; a missed run is then told a day later.
+        local: whether it is in a time zone of its own; a missed run is then reported a day later.
         since: when the line came into force.
         last: the newest run that came.
-        now: the time of this look.
+        now: the time of the observation.
     """
     slack = _ZONES if local else timedelta()
     due = Schedule.of(line).latest(now - _GRACE - slack)

@@ -1,4 +1,4 @@
-"""What is said of a Backup and of a BackupPolicy."""
+"""The findings about a Backup and a BackupPolicy."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -76,13 +76,13 @@ def running(source: str, progress: BackupProgress | None, problem: Finding | Non
     return Finding(Reason.BACKUP_RUNNING, f"Copying from {source}.{detail}")
 
 
-def finding_of(outcome: Outcome | None, job_failure: str, words: str) -> Finding:
+def finding_of(outcome: Outcome | None, job_failure: str, message: str) -> Finding:
     """Return how a run ended.
 
     Args:
         outcome: what its program left, None where it left nothing.
         job_failure: why the Job failed, empty where it completed.
-        words: the last words of the container that failed.
+        message: the termination message of the container that failed.
     """
     if outcome is not None and outcome.ok:
         note = f" Retention failed: {outcome.message}" if outcome.message else ""
@@ -96,9 +96,9 @@ def finding_of(outcome: Outcome | None, job_failure: str, words: str) -> Finding
         reason = _OF_PROGRAM.get(outcome.reason, Reason.BACKUP_FAILED)
         where = f"Step {step} failed: " if step else ""
         return Finding(reason, f"{where}{outcome.message}")
-    said = f" Its last words: {words}" if words else ""
-    why = job_failure or "it ended without saying what it stored"
-    return Finding(Reason.BACKUP_FAILED, f"The backup's Job did not succeed: {why}.{said}")
+    output = f" Last output: {message}" if message else ""
+    why = job_failure or "it ended without a report of what it stored"
+    return Finding(Reason.BACKUP_FAILED, f"The backup's Job did not succeed: {why}.{output}")
 
 
 def with_outcome(status: BackupStatus, outcome: Outcome | None, ended: datetime) -> BackupStatus:
@@ -123,7 +123,7 @@ def with_outcome(status: BackupStatus, outcome: Outcome | None, ended: datetime)
 
 
 def expired(policy: str) -> Finding:
-    """Return what is said of a Backup whose recovery set gave way to newer ones."""
+    """Return the finding about a Backup whose recovery set gave way to newer ones."""
     return Finding(
         Reason.BACKUP_EXPIRED,
         f"Newer recovery sets of BackupPolicy {policy} were verified since, and keepLast left no "
@@ -132,7 +132,7 @@ def expired(policy: str) -> Finding:
 
 
 def overdue(due: datetime) -> Finding:
-    """Return what is said of a policy whose schedule does not run."""
+    """Return the finding about a policy whose schedule does not run."""
     return Finding(
         Reason.BACKUP_OVERDUE,
         f"The run that was due at {due:%Y-%m-%d %H:%M} did not begin. See the events of the "
@@ -148,7 +148,7 @@ def find_volume_problem(
     Args:
         claim: the claim.
         storage_class: the class it names, None when there is none of that name.
-        now: the time of this look.
+        now: the time of the observation.
     """
     name, phase = claim["metadata"]["name"], claim.get("status", {}).get("phase")
     wanted = claim["spec"].get("storageClassName")

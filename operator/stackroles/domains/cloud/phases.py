@@ -22,7 +22,7 @@ def update_phases(
         previous: the phases so far.
         started: roles and steps that have begun.
         done: those that are done.
-        now: the time of this look.
+        now: the time of the observation.
     """
     known = {phase.name: phase for phase in previous}
     phases: list[Phase] = []

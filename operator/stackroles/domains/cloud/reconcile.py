@@ -50,7 +50,7 @@ from stackroles.reconcile.observe import (
 from stackroles.reconcile.teardown import reconcile_teardown
 from stackroles.roles import registry
 from stackroles.roles.keystone import CATALOGUE
-from stackroles.workloads.conditions import Finding, Look
+from stackroles.workloads.conditions import Finding, ObservationTime
 from stackroles.workloads.config_maps import kept_config_maps
 from stackroles.workloads.manifests.children import build_roles, unique
 from stackroles.workloads.role import RoleState
@@ -58,10 +58,10 @@ from stackroles.workloads.role import RoleState
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
-# Some findings depend on how long something lasts, which no event tells.
+# Some findings depend on how long something lasts, which no event shows.
 _UNSETTLED_SECONDS = 15.0
 _CREDENTIALS_SECONDS = 10.0
-# How the API server says that a field cannot change (StatefulSets have words of their own).
+# How the API server says that a field cannot change (StatefulSets have a message of their own).
 _REFUSED = re.compile(r'\w+(?:\.\w+)* "[^"]+"(?= is invalid)')
 _IMMUTABLE = ("field is immutable", "updates to statefulset spec for fields other than")
 
@@ -81,13 +81,13 @@ async def reconcile_cloud_controller(context: Context, resource: Object) -> None
     cloud = cloud_of(context, resource)
     if cloud.spec.suspend:
         context.rest(ref_of(resource))
-        words = "Nothing is changed while spec.suspend is true; what runs keeps running."
-        await refuse(context, resource, blocked or Finding(Reason.SUSPENDED, words))
+        message = "Nothing is changed while spec.suspend is true; what runs keeps running."
+        await refuse(context, resource, blocked or Finding(Reason.SUSPENDED, message))
         return
     await context.cluster.set_finalizer(resource, present=True)
-    previous, look = _previous(resource), context.look(resource)
+    previous, observed_at = _previous(resource), context.observed_at(resource)
     refuse_shrinking(context.cluster, cloud, registry.CONTROLLER_ROLES, previous.phases)
-    await CloudPass(context, resource, cloud, previous, look).run(blocked)
+    await CloudPass(context, resource, cloud, previous, observed_at).run(blocked)
 
 
 class CloudPass:
@@ -99,13 +99,13 @@ class CloudPass:
         resource: Object,
         cloud: Cloud,
         previous: CloudControllerStatus,
-        look: Look,
+        observed_at: ObservationTime,
     ) -> None:
         self._context = context
         self._resource = resource
         self._cloud = cloud
         self._previous = previous
-        self._look = look
+        self._observed_at = observed_at
         self._roles = registry.CONTROLLER_ROLES
         self._services = registry.SERVICES
         self._steps = Steps(context, resource, cloud, self._services)
@@ -125,14 +125,16 @@ class CloudPass:
             self._services,
             accepted_password(self._context, ref),
         )
-        await self._steps.listen(self._look.now)
+        await self._steps.listen(self._observed_at.now)
         before = self._observe()
         plan = self._plan(before, credentials)
         records, failure, held = await self._apply(plan.run, credentials)
         await self._steps.run(plan.run, before.steps, credentials, held)
-        await self._steps.replace_members(self._look.now, held)
+        await self._steps.replace_members(self._observed_at.now, held)
         after = self._observe()
-        roles = await explain_roles(self._context.cluster, self._cloud, after.roles, self._look.now)
+        roles = await explain_roles(
+            self._context.cluster, self._cloud, after.roles, self._observed_at.now
+        )
         steps = await self._steps.explain(after.steps)
         roles = self._with_brokers(roles)
         apis, refused = self._apis(roles, credentials)
@@ -148,10 +150,10 @@ class CloudPass:
         await self._report(after, reconciled, records)
         if failure is not None:
             raise failure
-        self._look_again(after, credentials)
+        self._requeue(after, credentials)
 
     def _observe(self) -> ObservedCloud:
-        now = self._look.now
+        now = self._observed_at.now
         return ObservedCloud(
             roles=observe_roles(self._context.cluster, self._cloud, self._roles, now),
             steps=self._steps.observe(self._previous.phases, now),
@@ -264,15 +266,15 @@ class CloudPass:
             services=self._services,
             roles=self._roles,
             previous=self._previous,
-            look=self._look,
+            observed_at=self._observed_at,
         )
         written = dump(status)
         if records is not None:
             written["children"] = [record.to_dict() for record in records]
         await self._context.cluster.patch_status(self._resource, written)
 
-    def _look_again(self, after: ObservedCloud, credentials: Credentials) -> None:
-        """Ask for another pass where time alone changes what is to be said or done."""
+    def _requeue(self, after: ObservedCloud, credentials: Credentials) -> None:
+        """Enqueue another pass where time alone changes what is to be reported or done."""
         if credentials.finding is not None:
             self._context.enqueue(ref_of(self._resource), _CREDENTIALS_SECONDS)
         elif not after.settled:
@@ -300,8 +302,8 @@ def _reconciled(
             or credentials.changed
             or Finding(Reason.APPLIED, "All that can run yet is applied.")
         )
-    said = [str(failure), *getattr(failure, "__notes__", ())]
-    immutable = [text for text in said if any(words in text for words in _IMMUTABLE)]
+    texts = [str(failure), *getattr(failure, "__notes__", ())]
+    immutable = [text for text in texts if any(phrase in text for phrase in _IMMUTABLE)]
     if isinstance(failure, Rejected) and immutable:
         names = sorted({name for text in immutable for name in _REFUSED.findall(text)})
         return Finding(
@@ -311,7 +313,7 @@ def _reconciled(
             "delete it with kubectl delete --cascade=orphan, so that it is made again around its "
             "pods: volumes that exist stay as they are.",
         )
-    return Finding(Reason.APPLY_FAILED, " Also: ".join(said))
+    return Finding(Reason.APPLY_FAILED, " Also: ".join(texts))
 
 
 def _previous(resource: Object) -> CloudControllerStatus:

@@ -75,7 +75,7 @@ class Steps:
         try:
             return await self._context.cluster.read_log(self._cloud.namespace, pod, container)
         except ClusterError as error:
-            # What the step did stays as it is; a look that fails must not hold up the pass.
+            # What the step did stays as it is; a check that fails must not hold up the pass.
             log.warning("The log of a step could not be read", pod=pod, error=str(error))
             return f"its log could not be read: {error}"
 
@@ -85,7 +85,7 @@ class Steps:
         Args:
             phases: phases so far; a step of the operator's own that was done before a restart
                 counts as done while it is being verified.
-            now: the time of this look.
+            now: the time of the observation.
         """
         before = completed(phases)
         return tuple(
@@ -220,7 +220,7 @@ class Steps:
         return replace(failed_step(node, step.advice, latest.error), done=done)
 
     def _goes_on_to_fail(self, seen: Observation) -> bool:
-        """Tell whether a check has failed for long; a pass is asked for when that may be so."""
+        """Return whether a check has failed for long; a pass is asked for when that may be so."""
         now = self._context.clock.monotonic()
         left = _FAILING - (now - (now if seen.failing_since is None else seen.failing_since))
         if left > 0:
@@ -228,7 +228,7 @@ class Steps:
         return left <= 0
 
     def _is_idle(self, step: Step) -> bool:
-        """Tell whether a step guards a role none of whose members is to be replaced."""
+        """Return whether a step guards a role none of whose members is to be replaced."""
         guarded = step.guards
         return bool(guarded) and not has_outdated(self._context.cluster, self._cloud, guarded)
 

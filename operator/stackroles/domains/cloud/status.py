@@ -14,7 +14,7 @@ from stackroles.domains.cloud.phases import update_phases
 from stackroles.domains.database.status import DATABASE, DatabaseState
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition
 from stackroles.roles.resolve import model_of
-from stackroles.workloads.conditions import Finding, Look, all_conditions
+from stackroles.workloads.conditions import Finding, ObservationTime, all_conditions
 from stackroles.workloads.role import RoleState
 from stackroles.workloads.step import StepState
 
@@ -64,7 +64,7 @@ def assess_cloud(
     services: tuple[ServiceDefinition, ...],
     roles: tuple[RoleDefinition, ...],
     previous: CloudControllerStatus,
-    look: Look,
+    observed_at: ObservationTime,
 ) -> CloudControllerStatus:
     """Return the status of a cloud, without its children.
 
@@ -75,25 +75,27 @@ def assess_cloud(
         services: the services there are.
         roles: the roles there are.
         previous: the status so far.
-        look: when this was.
+        observed_at: when this was.
     """
     available = assess_available(observed)
     progressing = assess_progressing(observed, new=previous.time_to_ready_seconds is None)
-    conditions = all_conditions(reconciled, available, progressing, previous.conditions, look)
+    conditions = all_conditions(
+        reconciled, available, progressing, previous.conditions, observed_at
+    )
     ready = next(c for c in conditions if c.type == ConditionType.READY)
     order = [*(role.name for role in roles), *(step.node for step in observed.steps)]
     started = (observed.present | {s.node for s in observed.steps}) - observed.waiting.keys()
     seconds = previous.time_to_ready_seconds
     if seconds is None and ready.status == "True":
-        seconds = max(0, round((look.now - look.created).total_seconds()))
+        seconds = max(0, round((observed_at.now - observed_at.created).total_seconds()))
     settled = progressing.reason is Reason.ROLLOUT_COMPLETE
     return CloudControllerStatus(
-        observed_generation=look.generation,
+        observed_generation=observed_at.generation,
         conditions=conditions,
         release=cloud.spec.release if settled else previous.release,
         roles=tuple(_role_status(cloud, role, observed) for role in roles),
         endpoints=_endpoints(cloud, services, observed),
-        phases=update_phases(order, previous.phases, started, observed.done, look.now),
+        phases=update_phases(order, previous.phases, started, observed.done, observed_at.now),
         time_to_ready_seconds=seconds,
         writer=observed.database.writer,
         children=previous.children,
@@ -151,19 +153,19 @@ def assess_progressing(observed: ObservedCloud, *, new: bool) -> Finding:
 def _first_problem(observed: ObservedCloud) -> Finding | None:
     """Return the first problem in the order of roles and steps, and where there are others.
 
-    The database's own words come first. What else is named may be why the first does not end.
+    The database's own finding comes first. What else is named may be why the first does not end.
     """
-    told = {DATABASE: observed.database.problem} if observed.database.problem else {}
+    problems = {DATABASE: observed.database.problem} if observed.database.problem else {}
     for role in observed.roles:
         if role.problem and not role.complete:
-            words = f"Role {role.name}: {role.problem.message}"
-            told.setdefault(role.name, Finding(role.problem.reason, words))
-    told.update({step.node: step.problem for step in observed.steps if step.problem})
-    if not told:
+            message = f"Role {role.name}: {role.problem.message}"
+            problems.setdefault(role.name, Finding(role.problem.reason, message))
+    problems.update({step.node: step.problem for step in observed.steps if step.problem})
+    if not problems:
         return None
-    first, *others = told
+    first, *others = problems
     also = f" Wrong too: {', '.join(others[:_NAMED])}." if others else ""
-    return Finding(told[first].reason, told[first].message + also)
+    return Finding(problems[first].reason, problems[first].message + also)
 
 
 def _bring_up_message(observed: ObservedCloud) -> str:

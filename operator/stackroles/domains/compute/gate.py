@@ -111,7 +111,7 @@ def decide(hosts: Mapping[str, HostGate], threshold: int, now: datetime) -> dict
 
 
 def _lacks_request(host: HostGate, now: datetime) -> bool:
-    """Tell whether nobody has asked for the probe that opens a host.
+    """Return whether nobody has asked for the probe that opens a host.
 
     What nova was last seen to say of a host that was just opened may be older than that.
     """

@@ -27,7 +27,7 @@ class Claim:
     deleting: bool = False
 
     def selects(self, node: "Candidate") -> bool:
-        """Tell whether the user's labels choose a node."""
+        """Return whether the user's labels choose a node."""
         return self.selector.items() <= node.labels.items()
 
 

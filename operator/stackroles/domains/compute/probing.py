@@ -32,7 +32,7 @@ def _short(request: str) -> str:
 
 
 def is_answered(request: str, report: ProbeReport) -> bool:
-    """Tell whether a report is of a probe guest that ran for a request, among others."""
+    """Return whether a report is of a probe guest that ran for a request, among others."""
     return _short(request) in report.request.split(_JOINT)
 
 
@@ -48,7 +48,7 @@ def unanswered(node: Object, report: ProbeReport | None) -> str:
 
 
 def differs(used: ProbeReport | None, newest: ProbeReport | None) -> bool:
-    """Tell whether nova-compute runs with something else than what was proven last.
+    """Return whether nova-compute runs with something else than what was proven last.
 
     Args:
         used: the report of the probe before nova-compute was started.

@@ -68,14 +68,14 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
     namespace, name = resource["metadata"]["namespace"], resource["spec"].get("controller", "")
     controller = context.cluster.get("CloudController", namespace, name)
     if deleting and (controller is None or await namespace_ends(context, resource)):
-        log.warning("The cloud is gone or goes with its namespace: no guest is looked for")
+        log.warning("The cloud is gone or goes with its namespace: no guest is searched for")
         await reconcile_removal.abandon(context, resource)
         return
     spec = parse_spec(ComputePoolSpec, resource)
     if controller is None or (spec.suspend and not deleting):
         context.rest(ref_of(resource))
-        words = "Nothing is changed while spec.suspend is true; what runs keeps running."
-        suspended = Finding(Reason.SUSPENDED, words) if spec.suspend else None
+        message = "Nothing is changed while spec.suspend is true; what runs keeps running."
+        suspended = Finding(Reason.SUSPENDED, message) if spec.suspend else None
         await refuse(context, resource, suspended or missing_controller(name, namespace))
         return
     pool = pool_of(context, resource, spec, controller)
@@ -96,7 +96,7 @@ class PassFindings:
 
     Attributes:
         reconciled: whether all was applied, or why not.
-        progressing: what is under way or in the way; None to say it of the nodes.
+        progressing: what is under way or in the way; None to derive it from the nodes.
         rolling: how the roll of the data plane stands, None when there is none.
         libvirt: whether all nodes run the libvirt that is declared.
         silence: why the cloud could not be asked, empty when it could.
@@ -166,9 +166,11 @@ class PoolPass:
         """Return why pods of an agent are refused, where they are."""
         cluster, now = self._context.cluster, self._context.clock.now()
         states = observe_roles(cluster, self._pool, registry.COMPUTE_ROLES, now)
-        told = [state.problem for state in await explain_roles(cluster, self._pool, states, now)]
+        problems = [
+            state.problem for state in await explain_roles(cluster, self._pool, states, now)
+        ]
         return next(
-            (found for found in told if found and found.reason is Reason.PODS_REFUSED), None
+            (found for found in problems if found and found.reason is Reason.PODS_REFUSED), None
         )
 
     async def _record(self, enrolment: Enrolment, hosts: Mapping[str, Host]) -> None:
@@ -276,7 +278,7 @@ class PoolPass:
             rolling=findings.rolling,
             libvirt=findings.libvirt,
             previous=previous(self._resource),
-            look=self._context.look(self._resource),
+            observed_at=self._context.observed_at(self._resource),
             unknown=findings.silence if nodes else "",
         )
         written = dump(status.model_copy(update={"availability_zone": self._zone}))
@@ -297,5 +299,5 @@ def _reconciled(failure: ClusterError | None) -> Finding:
 def _waiting(missing: set[str], cloud: str) -> Finding | None:
     if not missing:
         return None
-    words = f"Waits for {', '.join(sorted(missing))} of CloudController {cloud}."
-    return Finding(Reason.WAITING_FOR_CONTROLLER, words)
+    message = f"Waits for {', '.join(sorted(missing))} of CloudController {cloud}."
+    return Finding(Reason.WAITING_FOR_CONTROLLER, message)

@@ -104,7 +104,7 @@ class PoolCloud:
         age = self._context.clock.monotonic() - seen.at
         silent = bool(seen.error) and (seen.value is None or age > _BELIEVED)
         if seen.error and not silent:
-            # A poll that goes on to fail is no news: nobody would look when belief ends.
+            # A poll that goes on to fail enqueues nothing: no pass would run when belief ends.
             self._context.enqueue(self._ref, _BELIEVED - age + 1.0)
         return known, seen.error if silent else "", True
 

@@ -80,7 +80,7 @@ async def report_node(
     context: Context, resource: Object, observed: ObservedNode, probe: ProbeReport | None
 ) -> None:
     """Write the status of one ComputeNode, if it differs."""
-    status = assess_node(observed, probe, previous_status(resource), context.look(resource))
+    status = assess_node(observed, probe, previous_status(resource), context.observed_at(resource))
     await context.cluster.patch_status(resource, dump(status))
 
 

@@ -30,12 +30,12 @@ _LEAVES = "leaves ComputePool "
 
 
 def disabled_reason(pool: Pool) -> str:
-    """Return the words under which a pool disables a service."""
+    """Return the reason for which a pool disables a service."""
     return f"{_LEAVES}{pool.namespace}/{pool.name}"
 
 
 def is_disabled_for_leaving(host: Host) -> bool:
-    """Tell whether a pool disabled a host's service; only that is taken back."""
+    """Return whether a pool disabled a host's service; only that is taken back."""
     return not host.enabled and host.reason.startswith(_LEAVES)
 
 
@@ -169,7 +169,7 @@ def _watch(
         again = before is not None and before.value is not None and not before.error
         empty = frozenset(name for name, occupancy in found.items() if occupancy.empty)
         return Occupation(
-            occupied={n: o.words for n, o in found.items() if not o.empty},
+            occupied={n: o.description for n, o in found.items() if not o.empty},
             empty=empty,
             free=empty & before.value.empty if before is not None and again else frozenset(),
         )
@@ -216,7 +216,7 @@ async def _remove(
 
 
 def _still_stopping(context: Context, names: Collection[str]) -> str:
-    """Return what is said of agents that were told to go; on a machine that is off none will."""
+    """Return that agents are being removed; on a machine that is off none goes."""
     nodes = {name: context.cluster.get("Node", "", name) for name in names}
     off = [name for name, node in nodes.items() if node is not None and not is_ready_node(node)]
     advice = (

@@ -1,4 +1,4 @@
-"""Replaces the pods of a pool's data plane, node by node, and tells of other former pods."""
+"""Replaces the pods of a pool's data plane, node by node, and reports other former pods."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 _SOON = 3.0
 # Both are kept by Kubernetes' own controllers: the API server counts a DaemonSet's templates, and
-# its controller writes the number on each pod. They are how it tells itself which pod is updated.
+# its controller writes the number on each pod. By them it knows itself which pod is updated.
 _GENERATION = "deprecated.daemonset.template.generation"
 _POD_GENERATION = "pod-template-generation"
 DATA_PLANE = tuple(role.name for role in registry.COMPUTE_ROLES if role.data_plane)

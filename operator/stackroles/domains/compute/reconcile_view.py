@@ -69,7 +69,7 @@ def candidates(context: Context) -> list[Candidate]:
 
 
 def is_ready_node(node: Object) -> bool:
-    """Tell whether a node's kubelet reports it as ready."""
+    """Return whether a node's kubelet reports it as ready."""
     return any(
         condition["type"] == "Ready" and condition["status"] == "True"
         for condition in node.get("status", {}).get("conditions") or ()

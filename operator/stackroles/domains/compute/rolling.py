@@ -1,8 +1,8 @@
 """Which node's data plane is replaced next: one node at a time, and none while another is cut off.
 
 A pod that is Ready is no proof: ovs-vswitchd answers before ovn-controller has given it its flows.
-The node's agent, which no such roll touches, tells when ports, flows, tunnels and metadata proxies
-are back.
+The node's agent, which no such roll touches, reports when ports, flows, tunnels and metadata
+proxies are back.
 """
 
 from collections.abc import Mapping

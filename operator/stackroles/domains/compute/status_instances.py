@@ -82,7 +82,7 @@ def differences(
     Args:
         instances: those nova has on the node.
         domains: those libvirt has there.
-        now: the time of this look.
+        now: the time of the observation.
     """
     known = {domain.uuid: domain for domain in domains}
     found = [

@@ -17,7 +17,7 @@ from stackroles.domains.compute.status_instances import (
     count_nova,
     differences,
 )
-from stackroles.workloads.conditions import Finding, Look, all_conditions, conditions_of
+from stackroles.workloads.conditions import Finding, ObservationTime, all_conditions, conditions_of
 from stackroles.workloads.pod import containers_of, first_finding, is_ready
 
 Object = Mapping[str, Any]
@@ -42,8 +42,8 @@ class HostFacts:
     zone: str = ""
 
     @property
-    def words(self) -> str:
-        """The service's state as people say it: "up, enabled"."""
+    def message(self) -> str:
+        """The service's state in a sentence: "up, enabled"."""
         state = f"{'up' if self.up else 'down'}, {'enabled' if self.enabled else 'disabled'}"
         return state if self.enabled or not self.reason else f"{state}: {self.reason}"[:32]
 
@@ -119,7 +119,10 @@ def _report_of(pod: Object, probe: str) -> ProbeReport | None:
 
 
 def assess_node(
-    observed: ObservedNode, report: ProbeReport | None, previous: ComputeNodeStatus, look: Look
+    observed: ObservedNode,
+    report: ProbeReport | None,
+    previous: ComputeNodeStatus,
+    observed_at: ObservationTime,
 ) -> ComputeNodeStatus:
     """Return the status of a ComputeNode.
 
@@ -127,24 +130,24 @@ def assess_node(
         observed: the node.
         report: what its probe guest showed, None when that is not known now.
         previous: the status so far.
-        look: when this was.
+        observed_at: when this was.
     """
     new = previous.state not in (READY, UNAVAILABLE)
     probed = report or _probed_before(previous)
     available = _unproven(probed) or _node_available(observed)
-    progressing = _node_progressing(observed, look.now, new)
+    progressing = _node_progressing(observed, observed_at.now, new)
     state = _state(observed, available, previous.state, new=new)
-    differing = _differences(observed, previous, look.now)
+    differing = _differences(observed, previous, observed_at.now)
     guests = assess_guests(
         observed.name, observed.builds.failures, observed.builds.closed, observed.report, differing
     )
     return ComputeNodeStatus(
-        observed_generation=look.generation,
+        observed_generation=observed_at.generation,
         conditions=(
             *all_conditions(
-                Finding(Reason.APPLIED), available, progressing, previous.conditions, look
+                Finding(Reason.APPLIED), available, progressing, previous.conditions, observed_at
             ),
-            *conditions_of((guests,), previous.conditions, look.generation, look.now),
+            *conditions_of((guests,), previous.conditions, observed_at.generation, observed_at.now),
         ),
         state=state,
         service_state=_service_state(observed, previous),
@@ -229,7 +232,7 @@ def _differences(
 
 def _service_state(observed: ObservedNode, previous: ComputeNodeStatus) -> str | None:
     if observed.host is not None:
-        return observed.host.words
+        return observed.host.message
     return previous.service_state if observed.silence else None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason, reason_of
 from stackroles.domains.compute.status_node import READY
-from stackroles.workloads.conditions import Finding, Look, all_conditions, conditions_of
+from stackroles.workloads.conditions import Finding, ObservationTime, all_conditions, conditions_of
 
 _NAMED = 5
 
@@ -39,7 +39,7 @@ def assess_pool(
     rolling: Finding | None,
     libvirt: Finding,
     previous: ComputePoolStatus,
-    look: Look,
+    observed_at: ObservationTime,
     unknown: str = "",
 ) -> ComputePoolStatus:
     """Return the status of a pool, without its children.
@@ -48,11 +48,11 @@ def assess_pool(
         selection: which nodes it has, wants and may not have.
         nodes: status of each of its nodes, by node.
         reconciled: whether all was applied, or why not.
-        progressing: what is said of the pool as a whole; None to say it of its nodes.
+        progressing: the finding about the pool as a whole; None to derive it from its nodes.
         rolling: how the roll of the data plane stands, None when there is none.
         libvirt: whether all nodes run the libvirt that is declared.
         previous: the status so far.
-        look: when this was.
+        observed_at: when this was.
         unknown: why it is not known whether nodes serve; empty where it is.
     """
     ready = sorted(name for name, status in nodes.items() if status.state == READY)
@@ -63,11 +63,14 @@ def assess_pool(
         reconciled = _claimed(selection.refused)
     progressing = progressing or _held_up(nodes) or rolling or _pool_progressing(selection, nodes)
     return ComputePoolStatus(
-        observed_generation=look.generation,
+        observed_generation=observed_at.generation,
         conditions=(
-            *all_conditions(reconciled, available, progressing, previous.conditions, look),
+            *all_conditions(reconciled, available, progressing, previous.conditions, observed_at),
             *conditions_of(
-                (_guests(nodes), libvirt), previous.conditions, look.generation, look.now
+                (_guests(nodes), libvirt),
+                previous.conditions,
+                observed_at.generation,
+                observed_at.now,
             ),
         ),
         nodes=selection.selected,
@@ -168,12 +171,12 @@ def _releasing(releasing: Mapping[str, str]) -> str:
 
 def _claimed(refused: Mapping[str, str]) -> Finding:
     named = sorted(refused.items())[:_NAMED]
-    words = ", ".join(f"{node} belongs to ComputePool {pool}" for node, pool in named)
+    message = ", ".join(f"{node} belongs to ComputePool {pool}" for node, pool in named)
     more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
     return Finding(
         Reason.NODE_CLAIMED,
-        f"A node has one pool: {words}{more}. Change spec.nodeSelector of one of the pools, or the "
-        "labels of the node.",
+        f"A node has one pool: {message}{more}. Change spec.nodeSelector of one of the pools, or "
+        "the labels of the node.",
     )
 
 

@@ -66,20 +66,20 @@ async def observe_credentials(
         services: the services there are.
         accepted: a password that keystone takes from the administrator, other than the one in use.
     """
-    look = _Look(context, resource, cloud, accepted)
+    secrets = _SecretsPass(context, resource, cloud, accepted)
     for service in services:
         if service.has_credentials:
-            await look.service(service)
-    await look.administrator()
-    if look.finding is None and any(service.broker for service in services):
-        data = credentials.broker_secret(services, look.values)
-        look.add(naming.child(cloud.name, rabbitmq.DEFINITIONS), DEFAULT.broker.role, data)
+            await secrets.service(service)
+    await secrets.administrator()
+    if secrets.finding is None and any(service.broker for service in services):
+        data = credentials.broker_secret(services, secrets.values)
+        secrets.add(naming.child(cloud.name, rabbitmq.DEFINITIONS), DEFAULT.broker.role, data)
     return Credentials(
-        manifests=tuple(look.manifests),
-        values=look.values,
-        finding=look.finding,
-        changed=assess_changed(look.changed),
-        offered=look.offered,
+        manifests=tuple(secrets.manifests),
+        values=secrets.values,
+        finding=secrets.finding,
+        changed=assess_changed(secrets.changed),
+        offered=secrets.offered,
     )
 
 
@@ -99,8 +99,8 @@ def watch_user_secrets(context: Context, ref: ObjectRef, cloud: Cloud) -> None:
     )
 
 
-class _Look:
-    """One look at the Secrets of a cloud; the first thing that is wrong is told."""
+class _SecretsPass:
+    """One pass over the Secrets of a cloud; the first finding is reported."""
 
     def __init__(self, context: Context, resource: Object, cloud: Cloud, accepted: str) -> None:
         self._context = context
@@ -118,7 +118,7 @@ class _Look:
         self.offered = ""
 
     async def service(self, service: ServiceDefinition) -> None:
-        """Look at the Secrets of one service."""
+        """Check the Secrets of one service."""
         name = naming.credentials(self._cloud.name, service.name)
         rings = {
             ring: naming.child(self._cloud.name, service.name, ring) for ring in service.keyrings
@@ -135,7 +135,7 @@ class _Look:
                 self._check_ring(service, secret, keys[ring])
             held = await self._hold(service, name, values)
         except SpecInvalid as error:
-            self._tell(error)
+            self._report(error)
             return
         data = credentials.service_secret(self._cloud, service, held, self._random)
         self._add_both(service, name, values, data)
@@ -144,7 +144,7 @@ class _Look:
             self.add(secret, service.name, made, made)
 
     async def administrator(self) -> None:
-        """Look at the administrator's Secret."""
+        """Check the administrator's Secret."""
         service = keystone.ADMINISTRATOR
         name = naming.child(self._cloud.name, credentials.ADMIN)
         try:
@@ -154,7 +154,7 @@ class _Look:
             self._check_kept(service, name, service.secrets, values)
             held = await self._hold(service, name, values)
         except SpecInvalid as error:
-            self._tell(error)
+            self._report(error)
             return
         data = credentials.admin_secret(self._cloud, held, self._random)
         self._add_both(service, name, values, data)
@@ -199,7 +199,7 @@ class _Look:
         if data:
             self.manifests.append(build_secret(self._cloud, name, service, data, kept))
 
-    def _tell(self, error: SpecInvalid) -> None:
+    def _report(self, error: SpecInvalid) -> None:
         self.finding = self.finding or Finding(error.reason, error.message)
 
     async def _known(self, name: str) -> dict[str, str]:
@@ -258,7 +258,7 @@ class _Look:
     ) -> dict[str, str]:
         """Return what the user brings for a service.
 
-        Not looked at once all was made, but for what is somebody else's and may change there.
+        Not read once all was made, but for what is somebody else's and may change there.
         """
         spec = self._cloud.spec
         secret = spec.credentials.get(service.name)

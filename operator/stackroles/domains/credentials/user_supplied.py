@@ -92,14 +92,14 @@ def _is_usable(service: ServiceDefinition, key: str, value: str) -> bool:
 
 
 def _wanted(service: ServiceDefinition, required: tuple[str, ...]) -> str:
-    """Return what a Secret for a service holds, in words."""
+    """Return what a Secret for a service holds, as text."""
     accounts = account_keys(service)
     must = tuple(dict.fromkeys((*required, *(accounts if not required else ()))))
     rings = tuple(f"{ring}.0" for ring in service.keyrings)
     others = tuple(
         key for key in (*accounts, *service.secrets, *rings, *service.external) if key not in must
     )
-    said = f"the keys {', '.join(must)}" if must else ""
+    keys = f"the keys {', '.join(must)}" if must else ""
     if not others:
-        return said
-    return f"{said}; it may hold {', '.join(others)}" if said else f"the keys {', '.join(others)}"
+        return keys
+    return f"{keys}; it may hold {', '.join(others)}" if keys else f"the keys {', '.join(others)}"

@@ -1,4 +1,4 @@
-"""What to tell the members of a Galera cluster while nobody is primary; pure."""
+"""Decide for the members of a Galera cluster while nobody is primary; pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,10 +8,10 @@ from stackroles.domains.database.members import STARTS_THAT_TELL, find
 from stackroles.domains.database.model import (
     Bootstrap,
     Decision,
-    Facts,
     Member,
     Mode,
     Outcome,
+    PersistedState,
     Phase,
     Verdict,
 )
@@ -28,23 +28,23 @@ _GIVE_UP: Final = (
 )
 
 
-def form(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
-    """Return what to tell the members; `galera.decide` says what the arguments are."""
+def form(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Outcome:
+    """Return what to publish to the members; `galera.decide` says what the arguments are."""
     names = {member.name for member in members}
-    absent = sorted(set(facts.volumes) - names)
+    absent = sorted(set(persisted.volumes) - names)
     unknown = [member.name for member in members if member.known is None] + absent
     if unknown:
-        words = f"No report from {', '.join(unknown)}; the newest data may be there."
-        return Outcome(verdict=Verdict.WAITING, message=words, facts=facts)
+        message = f"No report from {', '.join(unknown)}; the newest data may be there."
+        return Outcome(verdict=Verdict.WAITING, message=message, persisted=persisted)
     if any(member.position is None for member in members):
-        return _settle(members, facts, epoch)
-    blocked = _unsure(members, facts)
+        return _settle(members, persisted, epoch)
+    blocked = _ambiguous(members, persisted)
     if blocked is not None:
         return blocked
-    return _bootstrap(members, facts, epoch)
+    return _bootstrap(members, persisted, epoch)
 
 
-def _settle(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
+def _settle(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Outcome:
     """Some members are neither primary nor stopped: wait, or ask them for their position."""
     running = [member for member in members if member.position is None]
     stuck: list[Member] = []
@@ -52,53 +52,59 @@ def _settle(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
         report = member.known
         assert report is not None  # noqa: S101 - unknown members were handled before
         lost = report.view is not None and not report.view.primary
-        vain = report.mode == Mode.JOIN and report.phase is Phase.STARTING
+        stalled = report.mode == Mode.JOIN and report.phase is Phase.STARTING
         patience = MERGE_SECONDS if len(running) > 1 else 1
-        if not (vain or (lost and report.non_primary_seconds >= patience)):
+        if not (stalled or (lost and report.non_primary_seconds >= patience)):
             state = f"{member.name} is {report.phase.lower()}"
             return Outcome(
-                verdict=Verdict.STARTING, message=f"Nobody is primary; {state}.", facts=facts
+                verdict=Verdict.STARTING,
+                message=f"Nobody is primary; {state}.",
+                persisted=persisted,
             )
         stuck.append(member)
     decisions = {m.name: _recover(m, epoch) for m in stuck}
-    words = f"Nobody is primary; {', '.join(decisions)} must stop to report what they hold."
-    return Outcome(verdict=Verdict.WAITING, message=words, facts=facts, decisions=decisions)
+    message = f"Nobody is primary; {', '.join(decisions)} must stop to report what they hold."
+    return Outcome(
+        verdict=Verdict.WAITING, message=message, persisted=persisted, decisions=decisions
+    )
 
 
 def _recover(member: Member, epoch: int) -> Decision:
     report = member.known
-    assert report is not None  # noqa: S101 - only known members are told anything
+    assert report is not None  # noqa: S101 - decisions are for known members only
     return Decision(attempt=report.attempt, epoch=epoch, mode=Mode.RECOVER)
 
 
-def _unsure(members: Sequence[Member], facts: Facts) -> Outcome | None:
+def _ambiguous(members: Sequence[Member], persisted: PersistedState) -> Outcome | None:
     """Return the verdict when the reports do not allow a choice."""
 
-    def verdict(kind: Verdict, words: str) -> Outcome:
-        return Outcome(verdict=kind, message=words, facts=facts)
+    def verdict(kind: Verdict, message: str) -> Outcome:
+        return Outcome(verdict=kind, message=message, persisted=persisted)
 
     failed = [m for m in members if m.position and m.position.error]
     if failed:
         why = "; ".join(f"{m.name}: {m.position.error}" for m in failed if m.position)
         return verdict(Verdict.UNUSABLE, f"The position is not known. {why} {_CORRECT}")
     histories = {m.position.uuid for m in members if m.position and m.position.uuid}
-    if len(histories | ({facts.uuid} if facts.uuid else set())) > 1:
+    if len(histories | ({persisted.uuid} if persisted.uuid else set())) > 1:
         found = ", ".join(sorted(histories))
-        words = f"Members hold different histories ({found}; on record: {facts.uuid or 'none'})."
-        return verdict(Verdict.HISTORIES_DIFFER, f"{words} Nothing is started.")
+        message = (
+            f"Members hold different histories ({found}; on record: {persisted.uuid or 'none'})."
+        )
+        return verdict(Verdict.HISTORIES_DIFFER, f"{message} Nothing is started.")
     lost = [
         name
-        for name, volume in facts.volumes.items()
+        for name, volume in persisted.volumes.items()
         if (m := find(members, name)) and m.position and m.position.empty
         and m.known and m.known.volume_id != volume
     ]  # fmt: skip
-    record = facts.bootstrap
+    record = persisted.bootstrap
     founded = record is not None and record.decision.mode is Mode.CREATE
     if founded and not histories and record is not None:
         founder = find(members, record.member)
         if not (founder and founder.known and founder.known.volume_id == record.volume_id):
             lost.append(record.member)
-    if lost or (facts.uuid and not histories):
+    if lost or (persisted.uuid and not histories):
         whom = ", ".join(lost) or "all members"
         give_up = _GIVE_UP if histories else "."
         return verdict(
@@ -109,29 +115,31 @@ def _unsure(members: Sequence[Member], facts: Facts) -> Outcome | None:
     return None
 
 
-def _bootstrap(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
+def _bootstrap(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Outcome:
     chosen, decision = _choose(members, epoch)
-    record = facts.bootstrap
+    record = persisted.bootstrap
     if record is not None:
         addressee = find(members, record.member)
         pending = addressee and addressee.known and (
             addressee.known.attempt == record.decision.attempt
         )  # fmt: skip
         if addressee is not None and pending and addressee.name != chosen.name:
-            words = f"{addressee.name} was told to start; it must report anew first."
+            message = f"{addressee.name} has a decision to start; it must report anew first."
             decisions = {addressee.name: _recover(addressee, epoch)}
-            return Outcome(verdict=Verdict.WAITING, message=words, facts=facts, decisions=decisions)
+            return Outcome(
+                verdict=Verdict.WAITING, message=message, persisted=persisted, decisions=decisions
+            )
         if record.decision.uuid == decision.uuid and decision.seqno < record.decision.seqno:
-            words = (
+            message = (
                 f"The highest position is {decision.seqno}, but {record.member} was started from "
                 f"{record.decision.seqno} before: transactions are missing. Nothing is started."
             )
-            return Outcome(verdict=Verdict.BEHIND, message=words, facts=facts)
+            return Outcome(verdict=Verdict.BEHIND, message=message, persisted=persisted)
     report = chosen.known
     assert report is not None  # noqa: S101 - it reported
-    if report.resting and report.failed_starts >= STARTS_THAT_TELL:
-        words = f"{chosen.name} rests before its next start."
-        return Outcome(verdict=Verdict.STARTING, message=words, facts=facts)
+    if report.backing_off and report.failed_starts >= STARTS_THAT_TELL:
+        message = f"{chosen.name} backs off before its next start."
+        return Outcome(verdict=Verdict.STARTING, message=message, persisted=persisted)
     noted = Bootstrap(
         member=chosen.name,
         pod_uid=report.pod_uid,
@@ -142,7 +150,7 @@ def _bootstrap(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
     return Outcome(
         verdict=Verdict.STARTING,
         message=f"{chosen.name} {verb}; the others join it.",
-        facts=replace(facts, uuid=facts.uuid or decision.uuid, bootstrap=noted),
+        persisted=replace(persisted, uuid=persisted.uuid or decision.uuid, bootstrap=noted),
         decisions={chosen.name: decision},
     )
 

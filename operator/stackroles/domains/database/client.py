@@ -63,8 +63,8 @@ def parse_report(answer: Any) -> Report | None:
             non_primary_seconds=int(answer.get("nonPrimarySeconds", 0)),
             address=str(answer.get("address", "")),
             failure=str(answer.get("failure", "")),
-            resting=bool(answer.get("resting")),
-            obeyed=int(answer.get("obeyedEpoch", 0)),
+            backing_off=bool(answer.get("backingOff")),
+            applied_epoch=int(answer.get("appliedEpoch", 0)),
         )
     except (KeyError, TypeError, ValueError):
         return None

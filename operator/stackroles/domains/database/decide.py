@@ -1,9 +1,9 @@
-"""What to tell the members of a Galera cluster, from what they report; pure.
+"""Decide for the members of a Galera cluster, from what they report; pure.
 
 The rules, in the order in which they hold:
 
 1. A member that is synced in a primary component is the truth: the others join it, one at a time.
-   A member with another history, or ahead of the component, is left alone: a person must look.
+   A member with another history, or ahead of the component, is left alone: a person must decide.
 2. Nobody primary: wait for every member's report of its recovered position. No answer means
    unknown, never down. A report exists only while no server runs, so all that are compared are
    true at once.
@@ -11,8 +11,8 @@ The rules, in the order in which they hold:
    volumes are empty is lost, never new.
 4. Otherwise the highest position of the one history bootstraps; never below a position that an
    earlier bootstrap was made on.
-5. A recorded bootstrap stands until its addressee reports a newer attempt: it may have been obeyed.
-6. A leader decides in a term of its own, above all that were recorded or obeyed: a member refuses
+5. A recorded bootstrap stands until its addressee reports a newer attempt: it may be applied.
+6. A leader decides in a term of its own, above all that were recorded or applied: a member rejects
    what comes late from a former one. The term outlives the operator and its Lease.
 """
 
@@ -22,33 +22,35 @@ from dataclasses import replace
 from stackroles.domains.database.bootstrap import form
 from stackroles.domains.database.join import join
 from stackroles.domains.database.members import failures
-from stackroles.domains.database.model import Facts, Member, Outcome, Verdict
+from stackroles.domains.database.model import Member, Outcome, PersistedState, Verdict
 
 
-def decide(members: Sequence[Member], facts: Facts, leader: str) -> Outcome:
-    """Return what to record and to tell the members.
+def decide(members: Sequence[Member], persisted: PersistedState, leader: str) -> Outcome:
+    """Return what to record and to publish to the members.
 
     Args:
         members: every member that should exist, and every further one whose pod still does, by
             ordinal.
-        facts: what is recorded.
+        persisted: what is recorded.
         leader: who decides; no two leaderships have the same name.
     """
-    claimed = _claimed(members, facts, leader)
+    claimed = _claimed(members, persisted, leader)
     serving = any(member.view for member in members)
     outcome = (join if serving else form)(members, claimed, claimed.epoch)
     if not outcome.decisions:
-        # Nobody is told anything: a new leader has nothing to record.
-        unclaimed = replace(outcome.facts, epoch=facts.epoch, leader=facts.leader)
-        outcome = replace(outcome, facts=unclaimed)
+        # No decision is published: a new leader has nothing to record.
+        unclaimed = replace(outcome.persisted, epoch=persisted.epoch, leader=persisted.leader)
+        outcome = replace(outcome, persisted=unclaimed)
     if outcome.verdict is Verdict.SYNCED:
         return outcome
     return replace(outcome, message=outcome.message + failures(members))
 
 
-def _claimed(members: Sequence[Member], facts: Facts, leader: str) -> Facts:
-    """Return the facts with the leader's own term."""
-    obeyed = max((member.known.obeyed for member in members if member.known), default=0)
-    if facts.leader == leader and facts.epoch >= obeyed:
-        return facts
-    return replace(facts, leader=leader, epoch=max(facts.epoch, obeyed) + 1)
+def _claimed(members: Sequence[Member], persisted: PersistedState, leader: str) -> PersistedState:
+    """Return the state with the leader's own term."""
+    applied_epoch = max(
+        (member.known.applied_epoch for member in members if member.known), default=0
+    )
+    if persisted.leader == leader and persisted.epoch >= applied_epoch:
+        return persisted
+    return replace(persisted, leader=leader, epoch=max(persisted.epoch, applied_epoch) + 1)

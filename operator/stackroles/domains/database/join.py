@@ -1,4 +1,4 @@
-"""What to tell the members of a Galera cluster while a primary component is there; pure."""
+"""Decide for the members of a Galera cluster while a primary component is there; pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,10 +7,10 @@ from typing import Final
 from stackroles.domains.database.members import ALIVE, find, names
 from stackroles.domains.database.model import (
     Decision,
-    Facts,
     Member,
     Mode,
     Outcome,
+    PersistedState,
     Phase,
     Verdict,
     View,
@@ -20,48 +20,56 @@ from stackroles.domains.database.model import (
 STARTS_BEFORE_FULL: Final = 3
 
 
-def join(members: Sequence[Member], facts: Facts, epoch: int) -> Outcome:
-    """Return what to tell the members; `galera.decide` says what the arguments are."""
+def join(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Outcome:
+    """Return what to publish to the members; `galera.decide` says what the arguments are."""
     views = {member.name: member.view for member in members if member.view}
-    histories = {view.uuid for view in views.values()} | ({facts.uuid} if facts.uuid else set())
+    histories = {view.uuid for view in views.values()} | (
+        {persisted.uuid} if persisted.uuid else set()
+    )
     if len(histories) > 1:
         message = (
             f"Members serve different histories ({', '.join(sorted(histories))}). Nothing is "
             "started; compare their data, and empty the volume of those to discard."
         )
-        return Outcome(verdict=Verdict.HISTORIES_DIFFER, message=message, facts=facts)
-    facts = _noted(members, views, facts)
+        return Outcome(verdict=Verdict.HISTORIES_DIFFER, message=message, persisted=persisted)
+    persisted = _noted(members, views, persisted)
     if len(views) == len(members):
         return Outcome(
-            verdict=Verdict.SYNCED, message=f"All {len(members)} members are synced.", facts=facts
+            verdict=Verdict.SYNCED,
+            message=f"All {len(members)} members are synced.",
+            persisted=persisted,
         )
     waiting = [member for member in members if member.position is not None]
-    refused = [words for member in waiting if (words := _unfit(member, views, facts))]
-    rested = [member for member in waiting if not (member.known and member.known.resting)]
-    fit = [member for member in rested if not _unfit(member, views, facts)]
+    unfit = [why for member in waiting if (why := _unfit(member, views, persisted))]
+    rested = [member for member in waiting if not (member.known and member.known.backing_off)]
+    fit = [member for member in rested if not _unfit(member, views, persisted)]
     busy = _busy(members, epoch)
     if fit and busy is None:
         joiner = fit[0]
-        words = f"{joiner.name} joins {names(views)}."
-        facts = _may_hold(joiner, facts)
-        decisions = {joiner.name: _joining(joiner, facts, epoch)}
-        return Outcome(verdict=Verdict.JOINING, message=words, facts=facts, decisions=decisions)
-    if refused and busy is None:
-        return Outcome(verdict=Verdict.MEMBER_AHEAD, message=" ".join(refused), facts=facts)
+        message = f"{joiner.name} joins {names(views)}."
+        persisted = _may_hold(joiner, persisted)
+        decisions = {joiner.name: _joining(joiner, persisted, epoch)}
+        return Outcome(
+            verdict=Verdict.JOINING, message=message, persisted=persisted, decisions=decisions
+        )
+    if unfit and busy is None:
+        return Outcome(verdict=Verdict.MEMBER_AHEAD, message=" ".join(unfit), persisted=persisted)
     missing = [member.name for member in members if member.name not in views]
-    words = busy or f"{', '.join(missing)}: not yet synced; {names(views)} serve."
-    return Outcome(verdict=Verdict.JOINING, message=words, facts=facts)
+    message = busy or f"{', '.join(missing)}: not yet synced; {names(views)} serve."
+    return Outcome(verdict=Verdict.JOINING, message=message, persisted=persisted)
 
 
-def _noted(members: Sequence[Member], views: Mapping[str, View], facts: Facts) -> Facts:
-    """Return the facts with what a primary component adds to them."""
+def _noted(
+    members: Sequence[Member], views: Mapping[str, View], persisted: PersistedState
+) -> PersistedState:
+    """Return the state with what a primary component adds to them."""
     synced = {
         member.name: member.known.volume_id
         for member in members
         if member.known and member.name in views
     }
     complete = len(synced) == len(members)
-    record = facts.bootstrap
+    record = persisted.bootstrap
     if record is not None:
         addressee = find(members, record.member)
         report = addressee.known if addressee else None
@@ -70,31 +78,31 @@ def _noted(members: Sequence[Member], views: Mapping[str, View], facts: Facts) -
             # stays as the floor below which nothing may be bootstrapped.
             record = replace(record, decision=replace(record.decision, attempt=""))
     return replace(
-        facts,
+        persisted,
         uuid=next(iter(views.values())).uuid,
-        volumes=synced if complete else {**facts.volumes, **synced},
-        complete=facts.complete or complete,
+        volumes=synced if complete else {**persisted.volumes, **synced},
+        complete=persisted.complete or complete,
         bootstrap=record,
     )
 
 
-def _may_hold(joiner: Member, facts: Facts) -> Facts:
-    """Return the facts with a joiner's volume: it may be synced and written to before it is seen.
+def _may_hold(joiner: Member, persisted: PersistedState) -> PersistedState:
+    """Return the state with a joiner's volume: it may be synced and written to before it is seen.
 
     A volume on record stays there until its successor was seen synced: what it held may not have
     reached the disks of others.
     """
     report = joiner.known
     assert report is not None  # noqa: S101 - a waiting member
-    return replace(facts, volumes={joiner.name: report.volume_id, **facts.volumes})
+    return replace(persisted, volumes={joiner.name: report.volume_id, **persisted.volumes})
 
 
-def _unfit(member: Member, views: Mapping[str, View], facts: Facts) -> str | None:
+def _unfit(member: Member, views: Mapping[str, View], persisted: PersistedState) -> str | None:
     """Return why a waiting member must not join, or None when it may."""
     position = member.position
     if position is None or position.uuid is None:
         return None
-    if position.uuid != facts.uuid:
+    if position.uuid != persisted.uuid:
         return (
             f"{member.name} holds another history ({position.uuid}); empty its volume to let it "
             "join with a full transfer."
@@ -110,7 +118,7 @@ def _unfit(member: Member, views: Mapping[str, View], facts: Facts) -> str | Non
 
 def _busy(members: Sequence[Member], epoch: int) -> str | None:
     """Return why nobody may be started now, or None."""
-    if any(_haunted(member, members) for member in members):
+    if any(_stale_member_in_view(member, members) for member in members):
         # A member that comes back while the others still try to reach its former self makes them
         # lose the component: seen with a join 0.3 s after a kill, 23 s without a writer.
         return "The component still counts a member that has ended."
@@ -122,17 +130,18 @@ def _busy(members: Sequence[Member], epoch: int) -> str | None:
             return f"{member.name} is joining."
         if report.view and report.view.donor:
             return f"{member.name} is sending its state to a member that joins."
-        told = member.published
+        published = member.published
         if (
             member.position is not None
-            and told is not None
-            and (told.attempt, told.mode, told.epoch) == (report.attempt, Mode.JOIN, epoch)
+            and published is not None
+            and (published.attempt, published.mode, published.epoch)
+            == (report.attempt, Mode.JOIN, epoch)
         ):
-            return f"{member.name} was told to join."
+            return f"{member.name} has a decision to join."
     return None
 
 
-def _haunted(member: Member, members: Sequence[Member]) -> bool:
+def _stale_member_in_view(member: Member, members: Sequence[Member]) -> bool:
     """Return whether the component counts the former self of a member whose server has ended."""
     report = member.known
     if report is None or report.phase in ALIVE:
@@ -142,7 +151,7 @@ def _haunted(member: Member, members: Sequence[Member]) -> bool:
     return any(report.address in view.addresses or view.size > len(alive) for view in views)
 
 
-def _joining(member: Member, facts: Facts, epoch: int) -> Decision:
+def _joining(member: Member, persisted: PersistedState, epoch: int) -> Decision:
     report, position = member.known, member.position
     assert report is not None and position is not None  # noqa: S101, PT018 - a waiting member
     return Decision(
@@ -153,6 +162,6 @@ def _joining(member: Member, facts: Facts, epoch: int) -> Decision:
         seqno=position.seqno,
         # rsync stops writes on the donor, but of a new and small database it is done in a second or
         # two. mariabackup blocks nobody; its script sleeps ten seconds, without an option.
-        transfer="mariabackup" if facts.complete else "rsync",
+        transfer="mariabackup" if persisted.complete else "rsync",
         full=bool(position.error) or report.failed_starts >= STARTS_BEFORE_FULL,
     )

@@ -22,7 +22,7 @@ def names(members: Iterable[str]) -> str:
 
 
 def failures(members: Sequence[Member], least: int = 1) -> str:
-    """Return the words of members whose last starts came to nothing, to be added to a sentence.
+    """Return the errors of members whose last starts failed, to be added to a sentence.
 
     Args:
         members: all members.

@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Mode(StrEnum):
-    """What a member is told to do."""
+    """What a member is to do."""
 
     CREATE = "create"
     BOOTSTRAP = "bootstrap"
@@ -95,7 +95,7 @@ class View:
     primary: bool
     synced: bool
     uuid: str
-    # Grows with every transaction: no difference that anybody must be told of.
+    # Grows with every transaction: no difference that anything must be reconciled for.
     committed: int = field(compare=False)
     size: int = 1
     donor: bool = False
@@ -104,7 +104,7 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One member's own words.
+    """What one member reports.
 
     Attributes:
         pod_uid: its pod.
@@ -120,8 +120,8 @@ class Report:
         non_primary_seconds: for how long its server has been without a component.
         address: where it is.
         failure: why its last start came to nothing; empty once it is synced.
-        resting: it has just failed and is not to join yet.
-        obeyed: the term of the last decision that it obeyed; it refuses those of earlier ones.
+        backing_off: it has just failed and is not to join yet.
+        applied_epoch: the term of the last decision it applied; it rejects those of earlier ones.
     """
 
     pod_uid: str
@@ -137,13 +137,13 @@ class Report:
     non_primary_seconds: int = field(default=0, compare=False)
     address: str = ""
     failure: str = ""
-    resting: bool = False
-    obeyed: int = 0
+    backing_off: bool = False
+    applied_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What one member is told, for exactly one attempt."""
+    """What is decided for one member, for exactly one attempt."""
 
     attempt: str
     epoch: int
@@ -206,12 +206,12 @@ class Bootstrap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class PersistedState:
     """What must never be forgotten of a cluster; kept in the cloud's state.
 
     Attributes:
         uuid: the history, once a member was seen serving it.
-        volumes: volume id of every member that was ever synced or told to join, by member.
+        volumes: volume id of every member that was ever synced or decided to join, by member.
         complete: all members were synced at once; from then on clients may write.
         bootstrap: the last decision to form a primary component.
         epoch: the term of the last decisions.
@@ -233,11 +233,11 @@ class Outcome:
     Attributes:
         verdict: how the cluster stands.
         message: the same as a sentence, with what to do when a person is needed.
-        facts: the facts as they now are; recorded before any decision is published.
-        decisions: what to tell whom, by member.
+        persisted: the state to record; recorded before any decision is published.
+        decisions: what to publish, by member.
     """
 
     verdict: Verdict
     message: str
-    facts: Facts
+    persisted: PersistedState
     decisions: Mapping[str, Decision] = field(default_factory=dict)

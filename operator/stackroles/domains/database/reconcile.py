@@ -1,4 +1,4 @@
-"""Database cluster: observe the members, decide, record, look again, and only then tell them."""
+"""Database cluster: observe the members, decide, record, observe again, and only then publish."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,10 +16,10 @@ from stackroles.domains.database.decide import decide
 from stackroles.domains.database.members import STARTS_THAT_TELL, failures
 from stackroles.domains.database.model import (
     Decision,
-    Facts,
     Member,
     Mode,
     Outcome,
+    PersistedState,
     Report,
     Verdict,
 )
@@ -27,8 +27,8 @@ from stackroles.domains.database.reconcile_state import (
     StateUnreadable,
     dump_decision,
     parse_decision,
-    read_facts,
-    record_facts,
+    read_state,
+    record_state,
 )
 from stackroles.domains.database.rolling import RollMember, next_to_restart
 from stackroles.errors import Conflict, NotReady
@@ -46,7 +46,7 @@ _CALM_SECONDS: Final = 2.0
 _BUSY_SECONDS: Final = 1.0
 _DEADLINE_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 0.5
-# Some decisions depend on how long something lasts, which no difference of reports tells.
+# Some decisions depend on how long something lasts, which no difference of reports shows.
 _WATCH_SECONDS: Final = 2.0
 # How old answers may be that nothing follows from: a poll's interval, its deadline left aside.
 _FRESH_SECONDS: Final = 3.0
@@ -65,7 +65,7 @@ class GaleraResult:
         verdict: one word, the reason of a condition; `verdict.needs_person` for one that stops.
         message: the same as a sentence, with what to do.
         members: phase of each member, by pod name ("Unknown" without an answer).
-        failing: what members said whose servers did not start again and again; empty without any.
+        failing: errors of members whose servers did not start again and again; empty without any.
     """
 
     ready: bool
@@ -108,10 +108,10 @@ async def reconcile_galera(
         ClusterError: the Kubernetes API refused or did not answer.
     """
     galera = _Galera(context, owner, cloud, network or Network(), topology)
-    outcome, members, writer = await galera.look()
+    outcome, members, writer = await galera.decide_and_record()
     restart = galera.next_to_restart(outcome, members, writer)
-    await galera.tell(outcome, leaving=restart["metadata"]["name"] if restart else None)
-    galera.keep_looking(outcome)
+    await galera.publish(outcome, leaving=restart["metadata"]["name"] if restart else None)
+    galera.keep_polling(outcome)
     if restart is not None:
         await galera.restart(restart)
     return GaleraResult(
@@ -144,27 +144,27 @@ class _Galera:
         self._database, self._proxy = topology.database.name, topology.proxy.name
         self._workload = cloud.workload(self._database)
 
-    async def look(self) -> tuple[Outcome, Sequence[Member], str | None]:
+    async def decide_and_record(self) -> tuple[Outcome, Sequence[Member], str | None]:
         """Decide, and record what follows; return also the members and the writer.
 
         What was polled a moment ago is enough to find that nothing is to be done. Where something
         is, all members are asked again first.
         """
         try:
-            facts = await read_facts(self._cluster, self._cloud)
+            persisted = await read_state(self._cluster, self._cloud)
             polled = self._polled()
             if polled is not None:
                 members, writer = self._members(polled[0]), self._agreed(polled[1])
-                outcome = decide(members, facts, self._context.leader)
-                if not self._acts(outcome, facts, members, writer):
+                outcome = decide(members, persisted, self._context.leader)
+                if not self._acts(outcome, persisted, members, writer):
                     return outcome, members, writer
             members, writer = await asyncio.gather(self._observe(), self.writer())
-            outcome = decide(members, facts, self._context.leader)
-            if outcome.facts != facts:
-                await record_facts(self._cluster, self._cloud, facts, outcome.facts)
+            outcome = decide(members, persisted, self._context.leader)
+            if outcome.persisted != persisted:
+                await record_state(self._cluster, self._cloud, persisted, outcome.persisted)
         except StateUnreadable as error:
             unreadable = Outcome(
-                verdict=Verdict.STATE_UNREADABLE, message=str(error), facts=Facts()
+                verdict=Verdict.STATE_UNREADABLE, message=str(error), persisted=PersistedState()
             )
             members, writer = await asyncio.gather(self._observe(), self.writer())
             return unreadable, members, writer
@@ -179,12 +179,16 @@ class _Galera:
         return answers
 
     def _acts(
-        self, outcome: Outcome, facts: Facts, members: Sequence[Member], writer: str | None
+        self,
+        outcome: Outcome,
+        persisted: PersistedState,
+        members: Sequence[Member],
+        writer: str | None,
     ) -> bool:
-        """Tell whether an outcome changes anything: the record, a member's orders, or a pod."""
+        """Return whether an outcome changes anything: the record, a member's decision, or a pod."""
         pods = self._pods(self._database)
         return (
-            outcome.facts != facts
+            outcome.persisted != persisted
             or any(
                 name not in pods or _published(pods[name]) != decision
                 for name, decision in outcome.decisions.items()
@@ -192,8 +196,8 @@ class _Galera:
             or self.next_to_restart(outcome, members, writer) is not None
         )
 
-    async def tell(self, outcome: Outcome, leaving: str | None) -> None:
-        """Publish what still follows from a second look at all members.
+    async def publish(self, outcome: Outcome, leaving: str | None) -> None:
+        """Publish what still follows from a second observation of all members.
 
         Args:
             outcome: what was decided and recorded.
@@ -201,7 +205,7 @@ class _Galera:
         """
         if not outcome.decisions.keys() - {leaving}:
             return
-        again = decide(await self._observe(), outcome.facts, self._context.leader)
+        again = decide(await self._observe(), outcome.persisted, self._context.leader)
         pods = self._pods(self._database)
         for name, decision in outcome.decisions.items():
             if name == leaving:
@@ -214,7 +218,7 @@ class _Galera:
                 continue
             annotations = {ANNOTATION_GALERA_DECISION: dump_decision(decision)}
             await self._cluster.annotate_pod(pods[name], annotations)
-            log.info("Told a database member", member=name, **_words(decision))
+            log.info("Published a decision", member=name, **_log_fields(decision))
             if decision.mode in (Mode.CREATE, Mode.BOOTSTRAP):
                 await self._cluster.event(self._owner, "Normal", "GaleraBootstrap", outcome.message)
 
@@ -268,14 +272,14 @@ class _Galera:
         except Conflict as error:
             raise NotReady(f"Pod {name} changed before its restart", _RETRY_SECONDS) from error
         log.info("Restarting a database member for its new template", member=name)
-        words = f"Restarting {name} for its new template."
-        await self._cluster.event(self._owner, "Normal", "GaleraRoll", words)
+        message = f"Restarting {name} for its new template."
+        await self._cluster.event(self._owner, "Normal", "GaleraRoll", message)
 
-    def keep_looking(self, outcome: Outcome) -> None:
+    def keep_polling(self, outcome: Outcome) -> None:
         """Poll the members, more often while not all are synced."""
         calm = outcome.verdict is Verdict.SYNCED
 
-        async def look() -> tuple[Mapping[str, Report | None], Mapping[str, int | None]]:
+        async def poll() -> tuple[Mapping[str, Report | None], Mapping[str, int | None]]:
             members, proxies = self._pods(self._database), self._pods(self._proxy)
             reports = await self._network.reports(_addresses(members))
             return reports, await self._network.writers(_addresses(proxies))
@@ -283,7 +287,7 @@ class _Galera:
         part = PartRef(*ref_of(self._owner), PART)
         self._context.poller.ensure(
             poll_name(part.whole),
-            look,
+            poll,
             interval=_CALM_SECONDS if calm else _BUSY_SECONDS,
             deadline=_DEADLINE_SECONDS,
             notify=part,
@@ -348,5 +352,5 @@ def _phase(member: Member) -> str:
     return report.phase.value
 
 
-def _words(decision: Decision) -> dict[str, Any]:
+def _log_fields(decision: Decision) -> dict[str, Any]:
     return {"mode": decision.mode.value, "seqno": decision.seqno, "attempt": decision.attempt}

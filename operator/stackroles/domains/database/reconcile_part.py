@@ -42,7 +42,7 @@ async def reconcile_database(context: Context, resource: Object) -> None:
 
 
 def _is_kept_up(context: Context, resource: Object) -> bool:
-    """Tell whether a cloud is kept up: one that is to go is, as long as pools use it.
+    """Return whether a cloud is kept up: one that is to go is, as long as pools use it.
 
     What goes on for it must not write down again what its end has removed.
     """

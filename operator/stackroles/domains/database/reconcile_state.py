@@ -1,4 +1,4 @@
-"""The facts of a database cluster, kept in the cloud's state ConfigMap."""
+"""The persisted state of a database cluster, kept in the cloud's state ConfigMap."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from stackroles import naming
 from stackroles.config.cloud import Cloud
-from stackroles.domains.database.model import Bootstrap, Decision, Facts, Mode
+from stackroles.domains.database.model import Bootstrap, Decision, Mode, PersistedState
 from stackroles.errors import NotReady, OperatorError
 from stackroles.kube.cluster import Cluster
 from stackroles.workloads.manifests.metadata import labels, metadata
@@ -17,7 +17,7 @@ STATE: Final = "state"
 
 
 class StateUnreadable(OperatorError):  # noqa: N818 - named for what it says
-    """The recorded facts are not what this operator writes; nothing may be started on them."""
+    """The recorded state is not what this operator writes; nothing may be started on them."""
 
 
 def dump_decision(decision: Decision) -> str:
@@ -33,23 +33,23 @@ def parse_decision(text: str | None) -> Decision | None:
         return None
 
 
-def dump_facts(facts: Facts) -> str:
-    """Return facts as they are recorded."""
-    return json.dumps(asdict(facts), sort_keys=True)
+def dump_state(persisted: PersistedState) -> str:
+    """Return the state as it is recorded."""
+    return json.dumps(asdict(persisted), sort_keys=True)
 
 
-def parse_facts(text: str | None) -> Facts:
-    """Return recorded facts; those of a cluster that was never formed when there are none.
+def parse_state(text: str | None) -> PersistedState:
+    """Return the recorded state; that of a cluster that was never formed when there are none.
 
     Raises:
         StateUnreadable: they are there and cannot be read.
     """
     if text is None:
-        return Facts()
+        return PersistedState()
     try:
         found = json.loads(text)
         record = found["bootstrap"]
-        return Facts(
+        return PersistedState(
             uuid=found["uuid"],
             volumes={str(name): str(volume) for name, volume in found["volumes"].items()},
             complete=bool(found["complete"]),
@@ -85,19 +85,21 @@ def _decision(found: Mapping[str, Any]) -> Decision:
     )
 
 
-async def read_facts(cluster: Cluster, cloud: Cloud) -> Facts:
-    """Return the recorded facts. Raises StateUnreadable."""
+async def read_state(cluster: Cluster, cloud: Cloud) -> PersistedState:
+    """Return the recorded state. Raises StateUnreadable."""
     data = await cluster.read_config_map(cloud.namespace, naming.state(cloud.name))
-    return parse_facts((data or {}).get(KEY))
+    return parse_state((data or {}).get(KEY))
 
 
-async def record_facts(cluster: Cluster, cloud: Cloud, before: Facts, after: Facts) -> None:
-    """Replace the recorded facts, if they still are what the decision was made on.
+async def record_state(
+    cluster: Cluster, cloud: Cloud, before: PersistedState, after: PersistedState
+) -> None:
+    """Replace the recorded state, if it still is what the decision was made on.
 
     Other keys of the ConfigMap stay as they are.
 
     Raises:
-        NotReady: somebody else wrote meanwhile; look again.
+        NotReady: somebody else wrote meanwhile; retry.
         ClusterError: the write failed; nothing may be published.
     """
     name = naming.state(cloud.name)
@@ -105,13 +107,13 @@ async def record_facts(cluster: Cluster, cloud: Cloud, before: Facts, after: Fac
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
     live = await cluster.read("ConfigMap", cloud.namespace, name)
     if live is None:
-        if before != Facts():
+        if before != PersistedState():
             raise StateUnreadable(f"ConfigMap {name} is gone; put it back from a backup.")
-        await cluster.create_once({**manifest, "data": {KEY: dump_facts(after)}})
+        await cluster.create_once({**manifest, "data": {KEY: dump_state(after)}})
         return
     data = live.get("data") or {}
-    if parse_facts(data.get(KEY)) != before:
+    if parse_state(data.get(KEY)) != before:
         raise NotReady(f"ConfigMap {name} has changed meanwhile", delay=1.0)
     # With the version of what was read, a write by anybody else in between is refused.
     meta["resourceVersion"] = live["metadata"]["resourceVersion"]
-    await cluster.apply({**manifest, "data": {**data, KEY: dump_facts(after)}})
+    await cluster.apply({**manifest, "data": {**data, KEY: dump_state(after)}})

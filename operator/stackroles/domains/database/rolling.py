@@ -71,11 +71,13 @@ def _transfers(member: Member) -> bool:
 
 
 def _stopped(member: Member) -> bool:
-    """Return whether no server runs, and none may be starting by what was told."""
-    report, told = member.known, member.published
+    """Return whether no server runs, and none may be starting by a published decision."""
+    report, published = member.known, member.published
     if report is None or report.phase not in (Phase.WAITING, Phase.RECOVERING):
         return False
-    return told is None or told.mode is Mode.RECOVER or told.attempt != report.attempt
+    return (
+        published is None or published.mode is Mode.RECOVER or published.attempt != report.attempt
+    )
 
 
 def _failing(member: Member) -> bool:

@@ -17,7 +17,7 @@ class DatabaseState:
         writer: the member that clients write to.
         message: how the cluster stands, empty when all members are synced.
         blocked: why it waits for a person, empty when it does not.
-        failing: what members said whose servers did not start again and again.
+        failing: the errors of members whose servers did not start again and again.
     """
 
     writer: str | None = None

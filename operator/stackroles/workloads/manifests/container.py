@@ -39,7 +39,7 @@ def build_container(
         ],
         "volumeMounts": build_volume_mounts(container, rendering, claim),
         "securityContext": build_security_context(container.security),
-        # What a program said last is what a condition quotes.
+        # The termination message is what a condition quotes.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     for name, probe in (

@@ -67,7 +67,7 @@ def build_daemon_set(owner: Owner, role: RoleDefinition, rendering: Rendering) -
 
 
 def build_claim_template(owner: Owner, role: RoleDefinition) -> Manifest:
-    """Return the claim of each member's volume, from what the user said or the role's default."""
+    """Return the claim of each member's volume, as the user declared it or the role's default."""
     if role.volume is None:
         raise ValueError(f"{role.name} has no volume")
     settings = owner.settings(role.name)

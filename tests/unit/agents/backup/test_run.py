@@ -35,8 +35,8 @@ args = [a for a in sys.argv[1:] if not a.startswith(options)]
 store = pathlib.Path({store!r})
 fail = store / ("fail-" + args[0])
 if fail.exists():
-    code, words = fail.read_text().split(" ", 1)
-    sys.stderr.write(words)
+    code, message = fail.read_text().split(" ", 1)
+    sys.stderr.write(message)
     sys.exit(int(code))
 hang = store / ("hang-" + args[0])
 if hang.exists():
@@ -207,7 +207,7 @@ def test_a_restic_that_writes_more_than_its_pipes_hold_is_read_meanwhile(store: 
     assert restic(store).read(step, "mariadb.mbstream") == step.sha256
 
 
-def test_a_repository_that_takes_no_more_fails_the_part_with_restics_words(store: Path) -> None:
+def test_a_repository_that_takes_no_more_fails_the_part_with_restics_message(store: Path) -> None:
     put(store)
     (store / "deaf").touch()
 

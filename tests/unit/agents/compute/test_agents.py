@@ -105,12 +105,12 @@ def test_the_hook_leaves_other_steps_of_a_guests_life_alone(tmp_path: Path) -> N
     assert run_hook(tmp_path, "stopped", [tmp_path / "missing" / "cgroup.procs"]) == 0
 
 
-def test_last_words_and_exit_code_tell_what_an_agent_could_not_do(
+def test_termination_message_and_exit_code_say_what_an_agent_could_not_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    words = tmp_path / "termination-log"
-    words.touch()
-    monkeypatch.setattr(node, "LAST_WORDS", words)
+    log = tmp_path / "termination-log"
+    log.touch()
+    monkeypatch.setattr(node, "TERMINATION_LOG", log)
 
     def program(_: object) -> None:
         raise node.AgentError("the node has no interface eth7")
@@ -118,7 +118,7 @@ def test_last_words_and_exit_code_tell_what_an_agent_could_not_do(
     with pytest.raises(SystemExit) as ended:
         node.main(program)
     assert ended.value.code == 1
-    assert words.read_text() == "the node has no interface eth7"
+    assert log.read_text() == "the node has no interface eth7"
 
 
 def test_a_program_that_fails_is_quoted() -> None:

@@ -120,7 +120,7 @@ def test_a_guest_that_prints_its_line_and_powers_off_has_run(tmp_path: Path) -> 
     assert machine.calls == ["remove", "define", "start", "remove"]
 
 
-def test_a_paused_guest_is_a_failure_in_qemus_own_words(tmp_path: Path) -> None:
+def test_a_paused_guest_is_a_failure_with_qemus_own_message(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "running (booted)", "paused (unknown)", log=QEMU_LOG)
     assert machine.run() == (
         "the probe guest became paused (unknown); QEMU's log: KVM internal error. Suberror: 1; "
@@ -129,9 +129,9 @@ def test_a_paused_guest_is_a_failure_in_qemus_own_words(tmp_path: Path) -> None:
     assert machine.calls[-1] == "remove"
 
 
-def test_a_guest_that_libvirt_cannot_start_is_a_failure_in_its_words(tmp_path: Path) -> None:
-    words = "2026-11-26T16:00:38.213602Z qemu-system-x86_64: -accel kvm: Could not access KVM"
-    machine = Machine(tmp_path, "shut off (failed)", refuses=words)
+def test_a_guest_that_libvirt_cannot_start_is_a_failure_with_its_message(tmp_path: Path) -> None:
+    message = "2026-11-26T16:00:38.213602Z qemu-system-x86_64: -accel kvm: Could not access KVM"
+    machine = Machine(tmp_path, "shut off (failed)", refuses=message)
     assert machine.run() == "qemu-system-x86_64: -accel kvm: Could not access KVM"
     assert machine.calls[-1] == "remove"
 
@@ -241,12 +241,12 @@ def test_a_node_on_which_neither_runs_is_not_proven() -> None:
 
 
 @pytest.mark.parametrize(
-    ("has_kvm", "words"), [(True, "KVM: emulation failure"), (False, "the node has no /dev/kvm")]
+    ("has_kvm", "expected"), [(True, "KVM: emulation failure"), (False, "the node has no /dev/kvm")]
 )
-def test_kvm_that_the_pool_asks_for_is_not_replaced_by_qemu(has_kvm: bool, words: str) -> None:
+def test_kvm_that_the_pool_asks_for_is_not_replaced_by_qemu(has_kvm: bool, expected: str) -> None:
     attempt = outcomes(kvm="emulation failure")
     verdict = virt_probe.judge("kvm", {}, has_kvm=has_kvm, attempt=attempt)
-    assert (verdict.model, verdict.proven, verdict.reason) == (KVM, False, words)
+    assert (verdict.model, verdict.proven, verdict.reason) == (KVM, False, expected)
 
 
 def test_qemu_that_the_pool_asks_for_is_tried_alone() -> None:
@@ -371,9 +371,9 @@ def test_what_is_no_report_is_none(text: str) -> None:
 
 
 def test_the_longest_report_fits_into_a_termination_message() -> None:
-    words = "\N{SLIGHTLY SMILING FACE}" * 5000
-    text = ProbeReport(virt_type="kvm", reason=words, request="r" * 253).to_json()
-    assert len(text.encode()) <= node.LAST_WORDS_LIMIT
+    reason = "\N{SLIGHTLY SMILING FACE}" * 5000
+    text = ProbeReport(virt_type="kvm", reason=reason, request="r" * 253).to_json()
+    assert len(text.encode()) <= node.TERMINATION_LOG_LIMIT
     found = ProbeReport.from_json(text)
     assert found is not None
     assert 0 < len(found.reason) <= REASON_LIMIT
@@ -511,9 +511,12 @@ def test_the_program_reports_and_a_restart_costs_no_guest(
         return Outcome(failure=failure, seconds=1.0, at="2026-01-01T00:00:00+00:00")
 
     fake_virsh(monkeypatch, tmp_path, "echo 'Running hypervisor: QEMU 10.0.13'")
-    files = {name: tmp_path / name for name in ("nova.conf", "node.conf", "words", "kvm", "uuid")}
+    files = {
+        name: tmp_path / name
+        for name in ("nova.conf", "node.conf", "termination-log", "kvm", "uuid")
+    }
     files["nova.conf"].write_text("[libvirt]\n")
-    files["words"].touch()
+    files["termination-log"].touch()
     files["kvm"].touch()
     (tmp_path / "compute.json").write_text(json.dumps({"cloud": "ns/demo", "virtType": "Auto"}))
     monkeypatch.setattr(virt_probe, "probe", probe)
@@ -524,12 +527,12 @@ def test_the_program_reports_and_a_restart_costs_no_guest(
     monkeypatch.setattr(host_identity, "HOST_UUID", files["uuid"])
     monkeypatch.setattr(kvm, "DEVICE", files["kvm"])
     monkeypatch.setattr(node, "SETTINGS", tmp_path / "compute.json")
-    monkeypatch.setattr(node, "LAST_WORDS", files["words"])
+    monkeypatch.setattr(node, "TERMINATION_LOG", files["termination-log"])
     monkeypatch.setenv("NODE_NAME", "n1")
     virt_probe.program(())
     virt_probe.program(())
     assert [model.virt_type for model in guests] == ["kvm", "qemu"]
-    report = ProbeReport.from_json(files["words"].read_text())
+    report = ProbeReport.from_json(files["termination-log"].read_text())
     assert report is not None
     assert (report.virt_type, report.proven, report.request) == ("qemu", True, "")
     assert "virt_type = qemu" in files["node.conf"].read_text()
@@ -539,6 +542,6 @@ def test_the_program_reports_and_a_restart_costs_no_guest(
     virt_probe.program(("again",))
     assert len(guests) == 4
     assert not files["node.conf"].exists()
-    report = ProbeReport.from_json(files["words"].read_text())
+    report = ProbeReport.from_json(files["termination-log"].read_text())
     assert report is not None
     assert report.request == "r1"

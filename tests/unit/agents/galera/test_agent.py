@@ -36,14 +36,14 @@ def grastate(seqno: int, uuid: str = HISTORY, safe: int = 0) -> str:
     return f"version: 2.1\nuuid:    {uuid}\nseqno:   {seqno}\nsafe_to_bootstrap: {safe}\n"
 
 
-def until(look: Callable[[], Any], seconds: float = 10) -> Any:
+def until(check: Callable[[], Any], seconds: float = 10) -> Any:
     """Return the first true answer."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if found := look():
+        if found := check():
             return found
         time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {look()!r}")
+    raise AssertionError(f"not within {seconds} s: {check()!r}")
 
 
 class Member:
@@ -123,7 +123,7 @@ class Member:
     def waiting(self) -> Any:
         return until(lambda: r if (r := self.report()).get("position") else None)
 
-    def tell(self, **decision: Any) -> None:
+    def publish(self, **decision: Any) -> None:
         value = json.dumps({"epoch": 1, **decision})
         fresh = self.root / "podinfo/fresh"
         fresh.write_text(f'other="x"\nstackroles.io/galera-decision={json.dumps(value)}\n')
@@ -168,7 +168,7 @@ def test_an_empty_member_waits_and_makes_a_database_only_when_told(member: Membe
     assert member.starts() == []
 
     member.status()
-    member.tell(attempt=report["attempt"], mode="create")
+    member.publish(attempt=report["attempt"], mode="create")
     until(lambda: member.get("/wsrep")[0] == 200)
 
     (start,) = member.starts()
@@ -188,12 +188,12 @@ def test_the_position_is_withdrawn_and_the_decision_is_on_the_volume_before_the_
     report = member.waiting()
     assert (report["position"]["uuid"], report["position"]["seqno"]) == (HISTORY, 12)
 
-    member.tell(attempt=report["attempt"], mode="bootstrap", uuid=HISTORY, seqno=12)
+    member.publish(attempt=report["attempt"], mode="bootstrap", uuid=HISTORY, seqno=12)
     (start,) = until(member.starts)
 
     assert start["report"]["position"] is None
     assert start["report"]["phase"] == "Starting"
-    assert start["obeyed"] == {"attempt": report["attempt"], "epoch": 1}
+    assert start["applied"] == {"attempt": report["attempt"], "epoch": 1}
     assert start["view"] is False
     assert f"--wsrep-start-position={HISTORY}:12" in start["arguments"]
     assert "safe_to_bootstrap: 1" in (member.data / "grastate.dat").read_text()
@@ -206,7 +206,7 @@ def test_a_kill_makes_a_new_attempt_and_the_old_decision_is_never_obeyed_again(
     member.start()
     first = member.waiting()
     member.status()
-    member.tell(attempt=first["attempt"], mode="bootstrap", uuid=HISTORY, seqno=12)
+    member.publish(attempt=first["attempt"], mode="bootstrap", uuid=HISTORY, seqno=12)
     until(lambda: member.get("/wsrep")[0] == 200)
 
     (member.control / "recovered").write_text(f"--wsrep_start_position={HISTORY}:99")
@@ -238,17 +238,17 @@ def test_a_kill_makes_a_new_attempt_and_the_old_decision_is_never_obeyed_again(
 def test_other_decisions_are_refused(member: Member, decision: dict[str, Any]) -> None:
     with_data(member)
     (member.root / "volume/agent").mkdir()
-    (member.root / "volume/agent/obeyed").write_text('{"attempt": "old", "epoch": 1}')
+    (member.root / "volume/agent/applied").write_text('{"attempt": "old", "epoch": 1}')
     member.start()
     report = member.waiting()
 
-    member.tell(**{"attempt": report["attempt"], **decision})
+    member.publish(**{"attempt": report["attempt"], **decision})
     time.sleep(0.5)
 
     assert member.starts() == []
     assert member.report()["attempt"] == report["attempt"]
 
-    member.tell(attempt=report["attempt"], mode="join")
+    member.publish(attempt=report["attempt"], mode="join")
     until(member.starts)
 
 
@@ -258,7 +258,7 @@ def test_a_volume_keeps_its_id_and_what_it_obeyed_when_the_agent_is_started_agai
     with_data(member)
     member.start()
     report = member.waiting()
-    member.tell(attempt=report["attempt"], mode="join")
+    member.publish(attempt=report["attempt"], mode="join")
     until(member.starts)
     assert member.stop() == 0
     member.start()
@@ -277,7 +277,7 @@ def test_a_joiner_without_progress_is_started_over(tmp_path: Path) -> None:
     try:
         member.start()
         report = member.waiting()
-        member.tell(attempt=report["attempt"], mode="join")
+        member.publish(attempt=report["attempt"], mode="join")
         until(member.starts)
         until(lambda: member.report().get("activity") == "Joining")
 
@@ -300,14 +300,14 @@ def test_a_server_that_refuses_to_start_is_quoted(member: Member) -> None:
     member.start()
     report = member.waiting()
     assert report["failure"] == ""
-    member.tell(attempt=report["attempt"], mode="join")
+    member.publish(attempt=report["attempt"], mode="join")
 
     again = until(lambda: r if (r := member.report()).get("failure") else None)
 
     assert "disk on fire" in again["failure"]
     assert again["failedStarts"] == 1
-    assert again["resting"]
-    until(lambda: not member.report()["resting"])
+    assert again["backingOff"]
+    until(lambda: not member.report()["backingOff"])
 
 
 def test_options_are_refused_before_a_member_joins(member: Member) -> None:
@@ -315,14 +315,14 @@ def test_options_are_refused_before_a_member_joins(member: Member) -> None:
     (member.control / "refuse-options").write_text("[ERROR] mariadbd: unknown variable 'x=1'")
     member.start()
     report = member.waiting()
-    member.tell(attempt=report["attempt"], mode="join")
+    member.publish(attempt=report["attempt"], mode="join")
 
     again = until(lambda: r if (r := member.report()).get("failure") else None)
 
     assert "unknown variable 'x=1'" in again["failure"]
     assert member.starts() == []
     assert member.waiting()["position"]["seqno"] == 12
-    assert not (member.root / "volume/agent/obeyed").exists()
+    assert not (member.root / "volume/agent/applied").exists()
 
 
 def test_a_running_member_reports_anew_when_asked(member: Member) -> None:
@@ -330,10 +330,10 @@ def test_a_running_member_reports_anew_when_asked(member: Member) -> None:
     member.start()
     report = member.waiting()
     member.status(wsrep_cluster_status="non-Primary", wsrep_ready="OFF")
-    member.tell(attempt=report["attempt"], mode="join")
+    member.publish(attempt=report["attempt"], mode="join")
     until(lambda: (member.report().get("wsrep") or {}).get("comment"))
 
-    member.tell(attempt=report["attempt"], mode="recover")
+    member.publish(attempt=report["attempt"], mode="recover")
 
     again = member.waiting()
     assert again["attempt"] != report["attempt"]
@@ -344,7 +344,7 @@ def test_a_server_that_hangs_is_unknown_not_serving(member: Member) -> None:
     with_data(member)
     member.start()
     member.status()
-    member.tell(attempt=member.waiting()["attempt"], mode="join")
+    member.publish(attempt=member.waiting()["attempt"], mode="join")
     until(lambda: member.get("/wsrep")[0] == 200)
 
     os.kill(member.starts()[0]["pid"], signal.SIGSTOP)
@@ -362,7 +362,7 @@ def test_a_donor_serves(member: Member) -> None:
     with_data(member)
     member.start()
     member.status()
-    member.tell(attempt=member.waiting()["attempt"], mode="join")
+    member.publish(attempt=member.waiting()["attempt"], mode="join")
     until(lambda: member.get("/wsrep")[0] == 200)
     member.status(wsrep_local_state="2", wsrep_local_state_comment="Donor/Desynced")
 
@@ -375,7 +375,7 @@ def test_termination_stops_the_server_in_good_order(member: Member) -> None:
     with_data(member)
     member.start()
     member.status()
-    member.tell(attempt=member.waiting()["attempt"], mode="join")
+    member.publish(attempt=member.waiting()["attempt"], mode="join")
     until(lambda: member.get("/wsrep")[0] == 200)
 
     assert member.stop() == 0
@@ -423,7 +423,7 @@ def test_a_member_without_a_history_holds_nothing_only_if_it_was_not_whole(
     assert not report["position"]["transfer"]
     assert "grastate.dat" in report["position"]["error"]
 
-    member.tell(attempt=report["attempt"], mode="join", full=True)
+    member.publish(attempt=report["attempt"], mode="join", full=True)
     (start,) = until(member.starts)
     os.kill(start["pid"], signal.SIGKILL)
     again = until(lambda: r if (r := member.waiting())["attempt"] != report["attempt"] else None)
@@ -431,7 +431,7 @@ def test_a_member_without_a_history_holds_nothing_only_if_it_was_not_whole(
     assert again["position"]["error"] == ""
 
     member.status()
-    member.tell(attempt=again["attempt"], mode="join", full=True)
+    member.publish(attempt=again["attempt"], mode="join", full=True)
     until(lambda: member.get("/wsrep")[0] == 200)
     os.kill(member.starts()[-1]["pid"], signal.SIGKILL)
     assert "grastate.dat" in member.waiting()["position"]["error"]
@@ -441,7 +441,7 @@ def test_a_member_that_was_found_inconsistent_holds_nothing_of_its_own(member: M
     (member.data / "grastate.dat").write_text(grastate(12))
     member.start()
     member.status()
-    member.tell(attempt=member.waiting()["attempt"], mode="bootstrap", uuid=HISTORY, seqno=12)
+    member.publish(attempt=member.waiting()["attempt"], mode="bootstrap", uuid=HISTORY, seqno=12)
     until(lambda: member.get("/wsrep")[0] == 200)
 
     (member.data / "grastate.dat").write_text(grastate(-1, "00000000-0000-0000-0000-000000000000"))
@@ -456,7 +456,7 @@ def test_a_member_that_was_found_inconsistent_holds_nothing_of_its_own(member: M
     ]
 
 
-def test_a_recovery_that_fails_is_reported_with_its_words(member: Member) -> None:
+def test_a_recovery_that_fails_is_reported_with_its_output(member: Member) -> None:
     with_data(member)
     (member.control / "recovered").write_text("Found 2 prepared transactions!")
     member.start()

@@ -152,14 +152,14 @@ def test_a_database_that_was_never_finished_counts_for_empty(tmp_path: Path) -> 
 def test_what_was_obeyed_survives_a_file_that_was_cut_off(tmp_path: Path) -> None:
     volume = Volume(tmp_path)
     volume.prepare()
-    assert volume.obeyed() == {}
+    assert volume.applied_decision() == {}
 
-    volume.record_obeyed({"attempt": "a", "epoch": 3})
-    assert Volume(tmp_path).obeyed() == {"attempt": "a", "epoch": 3}
+    volume.record_applied({"attempt": "a", "epoch": 3})
+    assert Volume(tmp_path).applied_decision() == {"attempt": "a", "epoch": 3}
 
 
-def stamped(number: int, words: str) -> str:
-    return f"2026-01-01 {number // 3600}:{number // 60 % 60:02}:{number % 60:02} 7 [Note] {words}"
+def stamped(number: int, message: str) -> str:
+    return f"2026-01-01 {number // 3600}:{number // 60 % 60:02}:{number % 60:02} 7 [Note] {message}"
 
 
 def test_a_line_that_repeats_another_is_no_progress() -> None:
@@ -205,5 +205,5 @@ def test_once_whole_a_member_remembers_no_line_of_its_log() -> None:
         {"wsrep_cluster_status": "Primary", "wsrep_ready": "ON", "wsrep_local_state": "4"}
     )
     server.progress.add("a line")
-    Watch(agent, server).look()
+    Watch(agent, server).check()
     assert server.progress._recent == {}

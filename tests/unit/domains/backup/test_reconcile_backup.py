@@ -110,19 +110,19 @@ class TestTurns:
     ) -> None:
         world.apply("one")
         await world.run("one")
-        words = "Save(<data/1>) returned error, retrying after 1s: request timeout"
+        trouble = "Save(<data/1>) returned error, retrying after 1s: request timeout"
 
-        await world.log("one", "database", bytes=5 << 20, bytesPerSecond=7, trouble=words)
+        await world.log("one", "database", bytes=5 << 20, bytesPerSecond=7, trouble=trouble)
 
         assert (
             world.said("one")[1]
-            == f"Copying from demo-mariadb-2. Its repository does not get on: {words}"
+            == f"Copying from demo-mariadb-2. Its repository does not get on: {trouble}"
         )
         assert world.status("one")["progress"] == {
             "part": "database",
             "bytes": 5 << 20,
             "bytesPerSecond": 7,
-            "message": words,
+            "message": trouble,
         }
         await world.verify("one")
         assert "progress" not in world.status("one")
@@ -288,7 +288,7 @@ class TestWhatIsLeft:
 
 
 @pytest.mark.parametrize(
-    ("secrets", "reason", "words"),
+    ("secrets", "reason", "expected"),
     [
         ({}, "RepositorySecretMissing", "Secret s3, which spec.repository.s3 names"),
         ({"s3": {"accessKeyId": "a"}}, "RepositorySecretInvalid", "has no secretAccessKey"),
@@ -300,7 +300,7 @@ class TestWhatIsLeft:
     ],
 )
 async def test_a_run_waits_for_the_secrets_of_its_bucket(
-    world: World, secrets: dict[str, dict[str, str]], reason: str, words: str
+    world: World, secrets: dict[str, dict[str, str]], reason: str, expected: str
 ) -> None:
     world.declare(repository=BUCKET)
     for name, data in secrets.items():
@@ -311,7 +311,7 @@ async def test_a_run_waits_for_the_secrets_of_its_bucket(
 
     told, message = world.said("one", "Reconciled")
     assert told == reason
-    assert words in message
+    assert expected in message
     assert world.names("Job") == []
 
 

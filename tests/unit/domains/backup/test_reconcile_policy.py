@@ -127,8 +127,8 @@ class TestVolume:
     async def test_a_class_that_refuses_to_grow_is_told_and_the_schedule_is_applied(
         self, world: World
     ) -> None:
-        words = "only dynamically provisioned pvc can be resized"
-        world.api.faults.append(Fault("PATCH", "persistentvolumeclaims", 403, message=words))
+        expected = "only dynamically provisioned pvc can be resized"
+        world.api.faults.append(Fault("PATCH", "persistentvolumeclaims", 403, message=expected))
         repository = {"volume": {"size": "20Gi", "storageClassName": "fast"}}
         world.declare(schedule="0 4 * * *", repository=repository)
 
@@ -136,7 +136,7 @@ class TestVolume:
 
         reason, message = world.policy("Reconciled")
         assert reason == "RepositoryNotResized"
-        assert words in message
+        assert expected in message
         assert (world.api.get("cronjobs", "ns", "nightly") or {})["spec"]["schedule"] == "0 4 * * *"
 
     async def test_a_smaller_size_leaves_the_claim_as_it_is(self, world: World) -> None:

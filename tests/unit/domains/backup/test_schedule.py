@@ -60,7 +60,7 @@ def test_nothing_due_lies_between_the_answer_and_the_question(
 
 
 def told(line: str, last: timedelta | None, *, since: int = 90, local: bool = False) -> bool:
-    """Tell whether a run was missed, times being as long ago."""
+    """Return whether a run was missed, times being as long ago."""
     at = None if last is None else NOW - last
     begun = NOW - timedelta(days=since)
     return missed(line, local=local, since=begun, last=at, now=NOW) is not None

@@ -601,7 +601,7 @@ async def test_volume_that_waits_for_a_missing_class_names_it(world: World) -> N
     assert "nowhere" in condition["message"]
 
 
-def refuse(world: World, controller: Object, words: str) -> None:
+def refuse(world: World, controller: Object, note: str) -> None:
     """Tell of refused pods as a controller does."""
     regarding = {"kind": controller["kind"], "uid": controller["metadata"]["uid"]}
     event = {
@@ -609,13 +609,13 @@ def refuse(world: World, controller: Object, words: str) -> None:
         "metadata": {"name": "refused", "namespace": "ns"},
         "regarding": regarding,
         "reason": "FailedCreate",
-        "note": words,
+        "note": note,
         "deprecatedLastTimestamp": world.clock.at.isoformat(),
     }
     world.api.put(event)
 
 
-async def test_pods_that_are_refused_are_told_in_the_servers_words(world: World) -> None:
+async def test_pods_that_are_refused_are_reported_with_the_servers_message(world: World) -> None:
     world.declare()
     await world.reconcile()
     world.clock.at += timedelta(minutes=1)

@@ -55,7 +55,7 @@ async def test_a_step_that_runs_for_long_shows_what_it_said_last(world: World) -
     await world.reconcile()
     message = world.condition("Progressing")["message"]
     assert "mariadb/accounts" in message
-    assert "run for 3 min, said last: last line" in message
+    assert "run for 3 min, last output: last line" in message
 
 
 async def test_no_password_is_shown_that_a_program_logs(world: World) -> None:
@@ -86,8 +86,8 @@ async def test_a_step_that_hung_says_where(world: World) -> None:
     await world.reconcile()
     condition = world.condition("Progressing")
     assert condition["reason"] == "StepFailed"
-    for words in ("mariadb/accounts", "did not end in time", "last line", "What to do"):
-        assert words in condition["message"]
+    for expected in ("mariadb/accounts", "did not end in time", "last line", "What to do"):
+        assert expected in condition["message"]
 
 
 def glance_pod(world: World, revision: str) -> None:

@@ -13,13 +13,13 @@ from stackroles.domains.cloud.status import (
 )
 from stackroles.domains.database.status import DatabaseState
 from stackroles.roles import registry
-from stackroles.workloads.conditions import Finding, Look
+from stackroles.workloads.conditions import Finding, ObservationTime
 from stackroles.workloads.role import RoleState
 from stackroles.workloads.step import StepState
 from tests.support.clouds import cloud
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
-LOOK = Look(generation=3, created=CREATED, now=CREATED + timedelta(seconds=200))
+OBSERVED_AT = ObservationTime(generation=3, created=CREATED, now=CREATED + timedelta(seconds=200))
 APPLIED = Finding(Reason.APPLIED)
 ROLES = registry.CONTROLLER_ROLES
 STEPS = [f"{s.name}/{step.name}" for s in registry.SERVICES for step in s.steps]
@@ -54,7 +54,7 @@ def assess(
     found: ObservedCloud,
     reconciled: Finding = APPLIED,
     previous: CloudControllerStatus | None = None,
-    look: Look = LOOK,
+    observed_at: ObservationTime = OBSERVED_AT,
 ) -> CloudControllerStatus:
     return assess_cloud(
         cloud(),
@@ -63,7 +63,7 @@ def assess(
         services=registry.SERVICES,
         roles=ROLES,
         previous=previous or CloudControllerStatus(),
-        look=look,
+        observed_at=observed_at,
     )
 
 
@@ -85,8 +85,8 @@ def test_cloud_as_desired_is_ready_and_says_how_long_that_took() -> None:
 
 def test_time_to_ready_is_of_the_first_time() -> None:
     first = assess(observed())
-    later = replace(LOOK, now=LOOK.now + timedelta(hours=1))
-    assert assess(observed(), previous=first, look=later).time_to_ready_seconds == 200
+    later = replace(OBSERVED_AT, now=OBSERVED_AT.now + timedelta(hours=1))
+    assert assess(observed(), previous=first, observed_at=later).time_to_ready_seconds == 200
 
 
 def test_every_reason_stands_for_one_type_and_status() -> None:
@@ -178,11 +178,11 @@ def test_refused_child_is_what_ready_repeats() -> None:
 
 def test_transition_time_stays_while_the_status_stays() -> None:
     first = assess(observed())
-    later = replace(LOOK, now=LOOK.now + timedelta(hours=1))
-    second = assess(observed(), previous=first, look=later)
-    assert of(second, "Ready").last_transition_time == LOOK.now
+    later = replace(OBSERVED_AT, now=OBSERVED_AT.now + timedelta(hours=1))
+    second = assess(observed(), previous=first, observed_at=later)
+    assert of(second, "Ready").last_transition_time == OBSERVED_AT.now
     third = assess(
-        observed(rabbitmq=replace(well("rabbitmq"), ready=2)), previous=second, look=later
+        observed(rabbitmq=replace(well("rabbitmq"), ready=2)), previous=second, observed_at=later
     )
     assert of(third, "Ready").last_transition_time == later.now
 
@@ -195,8 +195,8 @@ def test_role_with_one_member_says_what_its_loss_costs(role) -> None:  # type: i
 
 def test_phases_keep_their_first_times() -> None:
     first = assess(observed())
-    later = replace(LOOK, now=LOOK.now + timedelta(hours=1))
-    second = assess(observed(), previous=first, look=later)
+    later = replace(OBSERVED_AT, now=OBSERVED_AT.now + timedelta(hours=1))
+    second = assess(observed(), previous=first, observed_at=later)
     assert second.phases == first.phases
     assert {phase.name for phase in first.phases} == {r.name for r in ROLES} | set(STEPS)
 

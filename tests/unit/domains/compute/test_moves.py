@@ -57,7 +57,7 @@ async def test_agents_stay_until_two_looks_found_nothing_on_their_host(world: Wo
     await world.polls.tick()
     await world.reconcile()
     assert world.nova.hosts["n1"].enabled is False
-    assert world.labelled() == ["n1"], "a build may have been on its way at the first look"
+    assert world.labelled() == ["n1"], "a build may have been on its way at the first pass"
     world.nova.claims["n1"] = ("server",)
     await world.settle()
     assert "n1: 1 claim in placement, of server" in world.condition("Progressing")[2]

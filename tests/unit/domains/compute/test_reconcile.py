@@ -200,7 +200,7 @@ async def test_a_silent_cloud_is_believed_for_a_while(world: World) -> None:
     await world.settle()
     assert world.condition("Ready")[0] == "True"
     # A poll that goes on to fail wakes nobody.
-    assert world.enqueued, "nothing looks again when the answer is too old to be believed"
+    assert world.enqueued, "no pass follows when the answer is too old to be believed"
     world.clock.at += timedelta(minutes=5)
     await world.settle()
     assert world.condition("Ready")[0] == "False"

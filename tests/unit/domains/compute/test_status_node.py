@@ -16,10 +16,10 @@ from stackroles.domains.compute.status_node import (
     read_report,
 )
 from stackroles.domains.compute.status_pool import Selection, assess_pool
-from stackroles.workloads.conditions import Finding, Look
+from stackroles.workloads.conditions import Finding, ObservationTime
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-LOOK = Look(generation=1, created=NOW, now=NOW)
+OBSERVED_AT = ObservationTime(generation=1, created=NOW, now=NOW)
 ONE = (Instance(uuid="u1", name="one", status="ACTIVE"),)
 SERVING = HostFacts(up=True, enabled=True, vcpus=2, memory_mib=512, instances=ONE)
 READY_POD = {
@@ -35,7 +35,7 @@ def node(
     **changes: Any,
 ) -> ComputeNodeStatus:
     observed = ObservedNode(host=host, pods=[READY_POD], roles=1, mapped=mapped, **changes)
-    return assess_node(observed, None, previous or ComputeNodeStatus(), LOOK)
+    return assess_node(observed, None, previous or ComputeNodeStatus(), OBSERVED_AT)
 
 
 def said(status: ComputeNodeStatus | ComputePoolStatus, kind: str) -> tuple[str, str, str]:
@@ -50,7 +50,7 @@ def test_a_node_serves_when_nova_and_placement_know_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "mapped", "words"),
+    ("host", "mapped", "expected"),
     [
         (None, True, "nova does not know the host"),
         (HostFacts(up=False, enabled=True, vcpus=2), True, "service down"),
@@ -60,11 +60,11 @@ def test_a_node_serves_when_nova_and_placement_know_it() -> None:
     ],
 )
 def test_a_node_that_does_not_serve_says_why(
-    host: HostFacts | None, mapped: bool, words: str
+    host: HostFacts | None, mapped: bool, expected: str
 ) -> None:
     status = node(host, mapped)
     assert status.state == "Enrolling"
-    assert words in said(status, "Available")[2]
+    assert expected in said(status, "Available")[2]
     assert said(status, "Ready")[0] == "False"
 
 
@@ -84,7 +84,7 @@ def test_a_node_whose_agent_crashes_quotes_it() -> None:
         },
     }
     observed = ObservedNode(host=None, pods=[pod], roles=5, mapped=False)
-    status = assess_node(observed, None, ComputeNodeStatus(), LOOK)
+    status = assess_node(observed, None, ComputeNodeStatus(), OBSERVED_AT)
     assert said(status, "Progressing")[1] == "Crashing"
     assert "no interface eth7" in said(status, "Progressing")[2]
 
@@ -94,26 +94,26 @@ def test_the_probes_report_is_read_and_outlives_its_pod() -> None:
     pod = {"status": {"initContainerStatuses": [{"name": "virt-probe", "state": ended}]}}
     report = read_report([pod], "virt-probe")
     observed = ObservedNode(host=SERVING, pods=[], roles=0, mapped=True)
-    status = assess_node(observed, report, ComputeNodeStatus(), LOOK)
+    status = assess_node(observed, report, ComputeNodeStatus(), OBSERVED_AT)
     assert (status.virt_type, status.compute_id) == ("kvm", "c")
     assert (status.virt_proven, status.state) == (True, "Ready")
-    assert assess_node(observed, None, status, LOOK).virt_type == "kvm"
+    assert assess_node(observed, None, status, OBSERVED_AT).virt_type == "kvm"
 
 
-def test_a_node_on_which_no_probe_guest_ran_is_not_ready_in_the_hypervisors_words() -> None:
+def test_a_node_on_which_no_probe_guest_ran_is_not_ready_with_the_hypervisors_message() -> None:
     failed = ProbeReport(virt_type="kvm", proven=False, reason="KVM: emulation failure")
     observed = ObservedNode(host=SERVING, pods=[READY_POD], roles=1, mapped=True)
-    status = assess_node(observed, failed, ComputeNodeStatus(), LOOK)
+    status = assess_node(observed, failed, ComputeNodeStatus(), OBSERVED_AT)
     assert (status.state, status.virt_proven) == ("Enrolling", False)
     assert said(status, "Available")[:2] == ("False", "ProbeGuestFailed")
     assert "KVM: emulation failure" in said(status, "Available")[2]
     assert "stackroles.io/probe" in said(status, "Available")[2]
     assert said(status, "Ready")[0] == "False"
     # Neither a pod that restarts nor a silent cloud makes up for it.
-    later = assess_node(observed, None, status, LOOK)
+    later = assess_node(observed, None, status, OBSERVED_AT)
     assert (later.state, later.virt_reason) == ("Enrolling", "KVM: emulation failure")
     proven = ProbeReport(virt_type="kvm", reason="a probe guest ran under KVM")
-    assert assess_node(observed, proven, later, LOOK).state == "Ready"
+    assert assess_node(observed, proven, later, OBSERVED_AT).state == "Ready"
 
 
 def probe_pod(report: ProbeReport, kind: str = "initContainerStatuses") -> dict[str, Any]:
@@ -146,7 +146,7 @@ def pool(selection: Selection, **nodes: ComputeNodeStatus) -> ComputePoolStatus:
         rolling=None,
         libvirt=Finding(Reason.LIBVIRT_UPDATED),
         previous=ComputePoolStatus(),
-        look=LOOK,
+        observed_at=OBSERVED_AT,
     )
 
 
@@ -178,7 +178,10 @@ def test_a_pool_repeats_what_holds_a_node_up() -> None:
         "status": {"containerStatuses": [{"name": "libvirt", "image": "i", "state": waiting}]},
     }
     held = assess_node(
-        ObservedNode(host=None, pods=[pod], roles=5, mapped=False), None, ComputeNodeStatus(), LOOK
+        ObservedNode(host=None, pods=[pod], roles=5, mapped=False),
+        None,
+        ComputeNodeStatus(),
+        OBSERVED_AT,
     )
     status = pool(Selection(selected=1), n1=held)
     _, reason, message = said(status, "Ready")
@@ -206,7 +209,7 @@ def test_a_reason_of_another_version_of_the_operator_is_no_error() -> None:
 def test_a_node_that_lost_an_agent_is_recovering_and_so_is_its_pool() -> None:
     whole = node()
     observed = ObservedNode(host=SERVING, pods=[READY_POD], roles=2, mapped=True)
-    lost = assess_node(observed, None, whole, LOOK)
+    lost = assess_node(observed, None, whole, OBSERVED_AT)
     assert lost.state == "Ready", "guests are served, and nova still takes more"
     assert said(lost, "Progressing")[1:] == ("Recovering", "1 of 2 agents are ready.")
     status = pool(Selection(selected=2), n1=lost, n2=whole)

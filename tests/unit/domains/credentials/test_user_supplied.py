@@ -30,18 +30,20 @@ def test_brought_passwords_win_over_drawn_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("brought", "words"),
+    ("brought", "expected"),
     [
         (None, "does not exist"),
         ({"database-password": "x" * 12}, "broker-password, service-password"),
     ],
 )
-def test_missing_secret_is_named_with_its_keys(brought: dict[str, str] | None, words: str) -> None:
+def test_missing_secret_is_named_with_its_keys(
+    brought: dict[str, str] | None, expected: str
+) -> None:
     with pytest.raises(SpecInvalid) as caught:
         check_brought(SERVICE, "mine", brought)
     assert caught.value.reason == "CredentialsMissing"
     assert "mine" in caught.value.message
-    assert words in caught.value.message
+    assert expected in caught.value.message
 
 
 @pytest.mark.parametrize(

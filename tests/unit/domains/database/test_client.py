@@ -22,7 +22,7 @@ def test_what_an_agent_says_is_understood(tmp_path: Any) -> None:
         member="m-0", pod_uid="uid", address="10.0.0.1", ordinal=0, peers=(), volume=tmp_path
     )
     agent = Agent(settings)
-    agent.volume.record_obeyed({"attempt": "a", "epoch": 40})
+    agent.volume.record_applied({"attempt": "a", "epoch": 40})
 
     report = parse_report(agent.report())
 
@@ -34,7 +34,7 @@ def test_what_an_agent_says_is_understood(tmp_path: Any) -> None:
     )
     assert report.phase is Phase.RECOVERING
     assert report.position is None
-    assert report.obeyed == 40
+    assert report.applied_epoch == 40
 
 
 @pytest.mark.parametrize(
@@ -46,17 +46,17 @@ def test_what_is_no_report_is_unknown(answer: Any) -> None:
 
 
 def test_a_position_is_taken_whole_or_not_at_all() -> None:
-    said = {"podUid": "u", "volumeId": "v", "attempt": "a", "phase": "Waiting"}
+    answer = {"podUid": "u", "volumeId": "v", "attempt": "a", "phase": "Waiting"}
     position = {
         "empty": False, "uuid": "x", "seqno": 4, "safe": True, "prepared": False,
         "transfer": False, "error": "",
     }  # fmt: skip
 
-    report = parse_report({**said, "position": position})
+    report = parse_report({**answer, "position": position})
     assert report is not None
     assert report.position == Position(uuid="x", seqno=4, safe=True)
     del position["seqno"]
-    assert parse_report({**said, "position": position}) is None
+    assert parse_report({**answer, "position": position}) is None
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from stackroles.domains.database.members import STARTS_THAT_TELL, failures
 from stackroles.domains.database.model import (
     Bootstrap,
     Decision,
-    Facts,
     Member,
     Mode,
+    PersistedState,
     Phase,
     Position,
     Report,
@@ -25,11 +25,11 @@ from stackroles.domains.database.model import (
 U1 = "11111111-1111-1111-1111-111111111111"
 U2 = "22222222-2222-2222-2222-222222222222"
 VOLUMES = {"m-0": "vol-0", "m-1": "vol-1", "m-2": "vol-2"}
-FORMED = Facts(uuid=U1, volumes=VOLUMES, complete=True)
+FORMED = PersistedState(uuid=U1, volumes=VOLUMES, complete=True)
 
 
 def member(n: int, **report: Any) -> Member:
-    said = Report(
+    observed = Report(
         **{
             "pod_uid": f"pod-{n}",
             "volume_id": f"vol-{n}",
@@ -39,7 +39,7 @@ def member(n: int, **report: Any) -> Member:
             **report,
         }
     )
-    return Member(name=f"m-{n}", ordinal=n, pod_uid=f"pod-{n}", report=said)
+    return Member(name=f"m-{n}", ordinal=n, pod_uid=f"pod-{n}", report=observed)
 
 
 def empty(n: int, **report: Any) -> Member:
@@ -63,7 +63,7 @@ def absent(n: int) -> Member:
     return Member(name=f"m-{n}", ordinal=n)
 
 
-def told(outcome: Any) -> dict[str, tuple[Mode, int]]:
+def decisions(outcome: Any) -> dict[str, tuple[Mode, int]]:
     return {name: (d.mode, d.seqno) for name, d in outcome.decisions.items()}
 
 
@@ -71,21 +71,21 @@ def told(outcome: Any) -> dict[str, tuple[Mode, int]]:
 
 
 def test_the_first_of_all_empty_members_makes_the_database_once() -> None:
-    outcome = decide([empty(0), empty(1), empty(2)], Facts(), "four")
+    outcome = decide([empty(0), empty(1), empty(2)], PersistedState(), "four")
 
-    assert told(outcome) == {"m-0": (Mode.CREATE, -1)}
+    assert decisions(outcome) == {"m-0": (Mode.CREATE, -1)}
     assert outcome.decisions["m-0"].epoch == 1
     assert outcome.decisions["m-0"].attempt == "attempt-0"
-    assert outcome.facts.bootstrap is not None
-    assert outcome.facts.bootstrap.volume_id == "vol-0"
-    again = decide([empty(0), empty(1), empty(2)], outcome.facts, "five")
-    assert told(again) == told(outcome)
+    assert outcome.persisted.bootstrap is not None
+    assert outcome.persisted.bootstrap.volume_id == "vol-0"
+    again = decide([empty(0), empty(1), empty(2)], outcome.persisted, "five")
+    assert decisions(again) == decisions(outcome)
 
 
 @pytest.mark.parametrize("missing", [unknown(2), absent(2)])
 def test_nothing_is_formed_while_a_member_has_not_reported(missing: Member) -> None:
     for known in ([empty(0), empty(1)], [at(0, 5), at(1, 9)]):
-        outcome = decide([*known, missing], Facts(), "one")
+        outcome = decide([*known, missing], PersistedState(), "one")
 
         assert outcome.verdict is Verdict.WAITING
         assert not outcome.decisions
@@ -99,19 +99,19 @@ def test_a_report_of_an_earlier_pod_is_no_report() -> None:
 
 
 def test_the_highest_position_starts_and_ties_go_to_the_lowest_ordinal() -> None:
-    assert told(decide([at(0, 5), at(1, 9), at(2, 7)], FORMED, "one")) == {
+    assert decisions(decide([at(0, 5), at(1, 9), at(2, 7)], FORMED, "one")) == {
         "m-1": (Mode.BOOTSTRAP, 9)
     }
-    assert told(decide([at(0, 9), at(1, 9), at(2, 7)], FORMED, "one")) == {
+    assert decisions(decide([at(0, 9), at(1, 9), at(2, 7)], FORMED, "one")) == {
         "m-0": (Mode.BOOTSTRAP, 9)
     }
 
 
 def test_the_member_that_stopped_last_wins_a_tie_but_never_against_a_higher_position() -> None:
-    assert told(decide([at(0, 9), at(1, 9, safe=True), at(2, 9)], FORMED, "one")) == {
+    assert decisions(decide([at(0, 9), at(1, 9, safe=True), at(2, 9)], FORMED, "one")) == {
         "m-1": (Mode.BOOTSTRAP, 9)
     }
-    assert told(decide([at(0, 9), at(1, 8, safe=True), at(2, 9)], FORMED, "one")) == {
+    assert decisions(decide([at(0, 9), at(1, 8, safe=True), at(2, 9)], FORMED, "one")) == {
         "m-0": (Mode.BOOTSTRAP, 9)
     }
 
@@ -126,16 +126,18 @@ def test_the_failure_of_398_lost_transactions_cannot_happen() -> None:
     assert not decide(recovering, FORMED, "one").decisions
 
     reported = [at(0, 7929), at(1, 7531), at(2, 7929)]
-    assert told(decide(reported, FORMED, "one")) == {"m-0": (Mode.BOOTSTRAP, 7929)}
+    assert decisions(decide(reported, FORMED, "one")) == {"m-0": (Mode.BOOTSTRAP, 7929)}
 
 
 def test_a_cut_off_transfer_counts_as_reported_but_is_never_chosen() -> None:
     broken = member(0, position=Position(transfer=True))
 
-    assert told(decide([broken, at(1, 3), at(2, 4)], FORMED, "one")) == {"m-2": (Mode.BOOTSTRAP, 4)}
+    assert decisions(decide([broken, at(1, 3), at(2, 4)], FORMED, "one")) == {
+        "m-2": (Mode.BOOTSTRAP, 4)
+    }
 
 
-def test_a_position_that_could_not_be_recovered_stops_the_choice_with_its_words() -> None:
+def test_a_position_that_could_not_be_recovered_stops_the_choice_with_its_error() -> None:
     failed = member(0, position=Position(error="disk full"))
 
     outcome = decide([failed, at(1, 3), at(2, 4)], FORMED, "one")
@@ -147,11 +149,11 @@ def test_a_position_that_could_not_be_recovered_stops_the_choice_with_its_words(
 
 
 def test_different_histories_stop_the_choice() -> None:
-    for members, facts in (
-        ([at(0, 5), at(1, 9, U2), at(2, 5)], Facts()),
+    for members, persisted in (
+        ([at(0, 5), at(1, 9, U2), at(2, 5)], PersistedState()),
         ([at(0, 5, U2), at(1, 9, U2), at(2, 5, U2)], FORMED),
     ):
-        outcome = decide(members, facts, "one")
+        outcome = decide(members, persisted, "one")
 
         assert outcome.verdict is Verdict.HISTORIES_DIFFER
         assert not outcome.decisions
@@ -180,19 +182,19 @@ def test_a_person_gives_up_a_lost_volume_by_taking_it_out_of_the_record() -> Non
 
     outcome = decide([at(0, 5), at(1, 7), empty(2, volume_id="vol-new")], kept, "one")
 
-    assert told(outcome) == {"m-1": (Mode.BOOTSTRAP, 7)}
+    assert decisions(outcome) == {"m-1": (Mode.BOOTSTRAP, 7)}
 
 
 def test_a_member_that_never_was_synced_may_be_empty() -> None:
-    facts = replace(FORMED, volumes={"m-0": "vol-0"})
+    persisted = replace(FORMED, volumes={"m-0": "vol-0"})
 
-    assert told(decide([at(0, 5), empty(1), empty(2)], facts, "one")) == {
+    assert decisions(decide([at(0, 5), empty(1), empty(2)], persisted, "one")) == {
         "m-0": (Mode.BOOTSTRAP, 5)
     }
 
 
 def test_the_founder_s_volume_cannot_be_replaced_unseen() -> None:
-    created = decide([empty(0), empty(1), empty(2)], Facts(), "one").facts
+    created = decide([empty(0), empty(1), empty(2)], PersistedState(), "one").persisted
 
     outcome = decide([empty(0, volume_id="new", attempt="b"), empty(1), empty(2)], created, "one")
 
@@ -200,7 +202,7 @@ def test_the_founder_s_volume_cannot_be_replaced_unseen() -> None:
 
 
 def test_a_bootstrap_makes_its_history_a_fact() -> None:
-    begun = decide([at(0, 5), empty(1), empty(2)], Facts(), "one").facts
+    begun = decide([at(0, 5), empty(1), empty(2)], PersistedState(), "one").persisted
 
     lost = [empty(n, volume_id="new", attempt="b") for n in range(3)]
 
@@ -208,16 +210,16 @@ def test_a_bootstrap_makes_its_history_a_fact() -> None:
 
 
 def test_a_former_member_beyond_the_present_size_is_waited_for() -> None:
-    facts = replace(FORMED, volumes={**VOLUMES, "m-3": "vol-3"})
+    persisted = replace(FORMED, volumes={**VOLUMES, "m-3": "vol-3"})
 
-    outcome = decide([at(0, 5), at(1, 5), at(2, 5)], facts, "one")
+    outcome = decide([at(0, 5), at(1, 5), at(2, 5)], persisted, "one")
 
     assert outcome.verdict is Verdict.WAITING
     assert "m-3" in outcome.message
 
 
 def test_nothing_starts_below_the_position_of_an_earlier_start() -> None:
-    first = decide([at(0, 9), at(1, 5), at(2, 5)], FORMED, "one").facts
+    first = decide([at(0, 9), at(1, 5), at(2, 5)], FORMED, "one").persisted
 
     outcome = decide([at(0, 8, attempt="b"), at(1, 5), at(2, 5)], first, "one")
 
@@ -228,14 +230,14 @@ def test_nothing_starts_below_the_position_of_an_earlier_start() -> None:
 def test_a_recorded_start_stands_until_its_addressee_reports_anew() -> None:
     decision = Decision(attempt="attempt-0", epoch=1, mode=Mode.BOOTSTRAP, uuid=U1, seqno=5)
     record = Bootstrap(member="m-0", pod_uid="pod-0", volume_id="vol-0", decision=decision)
-    facts = replace(FORMED, bootstrap=record)
+    persisted = replace(FORMED, bootstrap=record)
 
-    pending = decide([at(0, 5), at(1, 9), at(2, 5)], facts, "two")
-    assert told(pending) == {"m-0": (Mode.RECOVER, -1)}
-    assert pending.facts == replace(facts, epoch=1, leader="two")
+    pending = decide([at(0, 5), at(1, 9), at(2, 5)], persisted, "two")
+    assert decisions(pending) == {"m-0": (Mode.RECOVER, -1)}
+    assert pending.persisted == replace(persisted, epoch=1, leader="two")
 
-    free = decide([at(0, 5, attempt="b"), at(1, 9), at(2, 5)], facts, "two")
-    assert told(free) == {"m-1": (Mode.BOOTSTRAP, 9)}
+    free = decide([at(0, 5, attempt="b"), at(1, 9), at(2, 5)], persisted, "two")
+    assert decisions(free) == {"m-1": (Mode.BOOTSTRAP, 9)}
 
 
 def test_a_member_that_is_starting_the_component_is_waited_for() -> None:
@@ -253,18 +255,18 @@ def outside(n: int, seconds: int) -> Member:
 
 
 def test_a_joiner_in_vain_and_a_member_left_alone_must_report_what_they_hold() -> None:
-    vain = member(1, phase=Phase.STARTING, mode="join", joining=True)
+    stalled = member(1, phase=Phase.STARTING, mode="join", joining=True)
 
-    outcome = decide([at(0, 5), vain, outside(2, 1)], FORMED, "one")
-    assert told(outcome) == {}
+    outcome = decide([at(0, 5), stalled, outside(2, 1)], FORMED, "one")
+    assert decisions(outcome) == {}
 
-    outcome = decide([at(0, 5), vain, outside(2, MERGE_SECONDS)], FORMED, "one")
-    assert told(outcome) == {"m-1": (Mode.RECOVER, -1), "m-2": (Mode.RECOVER, -1)}
+    outcome = decide([at(0, 5), stalled, outside(2, MERGE_SECONDS)], FORMED, "one")
+    assert decisions(outcome) == {"m-1": (Mode.RECOVER, -1), "m-2": (Mode.RECOVER, -1)}
 
 
 def test_partitions_get_time_to_merge_by_themselves() -> None:
     assert not decide([at(0, 5), outside(1, 2), outside(2, 2)], FORMED, "one").decisions
-    assert told(decide([at(0, 5), at(1, 5), outside(2, 2)], FORMED, "one")) == {
+    assert decisions(decide([at(0, 5), at(1, 5), outside(2, 2)], FORMED, "one")) == {
         "m-2": (Mode.RECOVER, -1)
     }
 
@@ -278,43 +280,45 @@ def test_a_hanging_server_is_not_taken_for_a_stopped_one() -> None:
 def test_a_first_start_that_fails_is_quoted() -> None:
     failing = empty(0, failed_starts=1, failure="unknown variable 'x=1'")
 
-    outcome = decide([failing, empty(1), empty(2)], Facts(), "one")
+    outcome = decide([failing, empty(1), empty(2)], PersistedState(), "one")
 
-    assert told(outcome) == {"m-0": (Mode.CREATE, -1)}
+    assert decisions(outcome) == {"m-0": (Mode.CREATE, -1)}
     assert outcome.message.endswith("m-0, start 1: unknown variable 'x=1'")
     assert failures([failing, empty(1)], STARTS_THAT_TELL) == ""
 
 
 def test_a_member_that_fails_to_form_the_cluster_again_and_again_rests_between_its_starts() -> None:
-    resting = empty(0, failed_starts=2, failure="why", resting=True)
+    backing_off = empty(0, failed_starts=2, failure="why", backing_off=True)
 
-    outcome = decide([resting, empty(1), empty(2)], Facts(), "one")
+    outcome = decide([backing_off, empty(1), empty(2)], PersistedState(), "one")
     assert not outcome.decisions
-    assert outcome.facts == Facts()
+    assert outcome.persisted == PersistedState()
     assert "m-0, start 2: why" in outcome.message
 
     rested = empty(0, failed_starts=2, failure="why")
-    assert told(decide([rested, empty(1), empty(2)], Facts(), "one")) == {"m-0": (Mode.CREATE, -1)}
+    assert decisions(decide([rested, empty(1), empty(2)], PersistedState(), "one")) == {
+        "m-0": (Mode.CREATE, -1)
+    }
 
 
 def test_a_leader_decides_above_what_was_recorded_and_what_members_obeyed() -> None:
-    """The Lease of a reinstalled operator begins anew; what members obeyed is on their volumes."""
-    for facts, obeyed in ((FORMED, 40), (replace(FORMED, epoch=40, leader="gone"), 3)):
-        stopped = [at(0, 9, obeyed=obeyed), at(1, 5), at(2, 5)]
+    """The Lease of a reinstalled operator begins anew; what members applied is on their volumes."""
+    for persisted, applied_epoch in ((FORMED, 40), (replace(FORMED, epoch=40, leader="gone"), 3)):
+        stopped = [at(0, 9, applied_epoch=applied_epoch), at(1, 5), at(2, 5)]
 
-        first = decide(stopped, facts, "new")
+        first = decide(stopped, persisted, "new")
         assert first.decisions["m-0"].epoch == 41
-        assert (first.facts.epoch, first.facts.leader) == (41, "new")
-        again = decide(stopped, first.facts, "new")
+        assert (first.persisted.epoch, first.persisted.leader) == (41, "new")
+        again = decide(stopped, first.persisted, "new")
         assert again.decisions == first.decisions
-        assert decide(stopped, first.facts, "newer").decisions["m-0"].epoch == 42
+        assert decide(stopped, first.persisted, "newer").decisions["m-0"].epoch == 42
 
 
 def test_a_new_leader_has_nothing_to_record_before_it_tells_something() -> None:
-    facts = replace(FORMED, epoch=40, leader="gone")
+    persisted = replace(FORMED, epoch=40, leader="gone")
 
-    assert decide([synced(0), synced(1), synced(2)], facts, "new").facts == facts
-    assert decide([at(0, 9), unknown(1), at(2, 5)], facts, "new").facts == facts
+    assert decide([synced(0), synced(1), synced(2)], persisted, "new").persisted == persisted
+    assert decide([at(0, 9), unknown(1), at(2, 5)], persisted, "new").persisted == persisted
 
 
 # -- joining ---------------------------------------------------------------------------------------
@@ -324,13 +328,13 @@ def test_waiting_members_join_one_at_a_time_lowest_first() -> None:
     cluster = [synced(0, size=1), at(1, 5), at(2, 5)]
 
     first = decide(cluster, FORMED, "one")
-    assert told(first) == {"m-1": (Mode.JOIN, 5)}
+    assert decisions(first) == {"m-1": (Mode.JOIN, 5)}
     first_report = cluster[1].known
     assert first_report is not None
 
     informed = [cluster[0], replace(cluster[1], published=first.decisions["m-1"]), cluster[2]]
-    assert not decide(informed, first.facts, "one").decisions
-    assert told(decide(informed, first.facts, "two")) == {"m-1": (Mode.JOIN, 5)}
+    assert not decide(informed, first.persisted, "one").decisions
+    assert decisions(decide(informed, first.persisted, "two")) == {"m-1": (Mode.JOIN, 5)}
 
     joining = [cluster[0], member(1, phase=Phase.STARTING, mode="join", joining=True), cluster[2]]
     assert not decide(joining, FORMED, "one").decisions
@@ -339,10 +343,10 @@ def test_waiting_members_join_one_at_a_time_lowest_first() -> None:
         replace(cluster[1], report=replace(first_report, joining=True)),
         cluster[2],
     ]
-    assert told(decide(ended, FORMED, "one")) == {"m-1": (Mode.JOIN, 5)}
+    assert decisions(decide(ended, FORMED, "one")) == {"m-1": (Mode.JOIN, 5)}
     donor = [synced(0, size=1, donor=True), unknown(1), cluster[2]]
     assert not decide(donor, FORMED, "one").decisions
-    assert told(decide([cluster[0], unknown(1), cluster[2]], FORMED, "one")) == {
+    assert decisions(decide([cluster[0], unknown(1), cluster[2]], FORMED, "one")) == {
         "m-2": (Mode.JOIN, 5)
     }
 
@@ -355,7 +359,7 @@ def test_nobody_joins_while_a_former_self_is_still_counted() -> None:
         at(2, 5),
     ]
     assert not decide(by_address, FORMED, "one").decisions
-    assert told(decide([synced(0, size=2), synced(1, size=2), at(2, 5)], FORMED, "one")) == {
+    assert decisions(decide([synced(0, size=2), synced(1, size=2), at(2, 5)], FORMED, "one")) == {
         "m-2": (Mode.JOIN, 5)
     }
 
@@ -374,26 +378,26 @@ def test_a_lost_volume_with_a_primary_present_is_a_plain_transfer() -> None:
         [synced(0, size=2), synced(1, size=2), empty(2, volume_id="vol-new")], FORMED, "one"
     )
 
-    assert told(outcome) == {"m-2": (Mode.JOIN, -1)}
+    assert decisions(outcome) == {"m-2": (Mode.JOIN, -1)}
     assert outcome.decisions["m-2"].transfer == "mariabackup"
 
 
 def test_the_first_members_are_filled_while_nobody_writes() -> None:
-    outcome = decide([synced(0, size=1), empty(1), empty(2)], Facts(), "one")
+    outcome = decide([synced(0, size=1), empty(1), empty(2)], PersistedState(), "one")
 
     assert outcome.decisions["m-1"].transfer == "rsync"
 
 
 def test_the_volume_of_a_joiner_is_on_record_before_it_can_be_written_to() -> None:
-    facts = Facts(uuid=U1, volumes={"m-0": "vol-0"})
+    persisted = PersistedState(uuid=U1, volumes={"m-0": "vol-0"})
 
-    joining = decide([synced(0, size=1), empty(1), unknown(2)], facts, "one").facts
+    joining = decide([synced(0, size=1), empty(1), unknown(2)], persisted, "one").persisted
     assert joining.volumes == {"m-0": "vol-0", "m-1": "vol-1"}
     lost = [at(0, 5), empty(1, volume_id="new"), empty(2)]
     assert decide(lost, joining, "one").verdict is Verdict.VOLUME_LOST
 
     replaced = [synced(0, size=2), synced(1, size=2), empty(2, volume_id="new")]
-    assert decide(replaced, FORMED, "one").facts.volumes == VOLUMES
+    assert decide(replaced, FORMED, "one").persisted.volumes == VOLUMES
 
 
 def test_a_joiner_that_fails_again_and_again_gets_the_data_as_a_whole() -> None:
@@ -414,24 +418,26 @@ def test_a_member_whose_server_refuses_to_start_is_quoted() -> None:
 
 
 def test_a_member_that_has_just_failed_does_not_keep_others_from_joining() -> None:
-    resting = at(1, 5, failed_starts=3, failure="why", resting=True)
+    backing_off = at(1, 5, failed_starts=3, failure="why", backing_off=True)
 
-    outcome = decide([synced(0, size=1), resting, at(2, 5)], FORMED, "one")
+    outcome = decide([synced(0, size=1), backing_off, at(2, 5)], FORMED, "one")
 
-    assert told(outcome) == {"m-2": (Mode.JOIN, 5)}
+    assert decisions(outcome) == {"m-2": (Mode.JOIN, 5)}
 
 
 def test_facts_follow_what_is_synced() -> None:
     new = [synced(0), synced(1), replace(synced(2), report=None)]
-    grown = decide(new, Facts(), "one").facts
-    assert grown == Facts(uuid=U1, volumes={"m-0": "vol-0", "m-1": "vol-1"}, complete=False)
+    grown = decide(new, PersistedState(), "one").persisted
+    assert grown == PersistedState(
+        uuid=U1, volumes={"m-0": "vol-0", "m-1": "vol-1"}, complete=False
+    )
 
     whole = decide([synced(0), synced(1), synced(2)], grown, "one")
     assert whole.verdict is Verdict.SYNCED
-    assert whole.facts == FORMED
+    assert whole.persisted == FORMED
 
     larger = replace(FORMED, volumes={**VOLUMES, "m-3": "vol-3"})
-    assert decide([synced(0), synced(1), synced(2)], larger, "one").facts == FORMED
+    assert decide([synced(0), synced(1), synced(2)], larger, "one").persisted == FORMED
 
 
 def test_a_database_that_has_never_served_is_no_fact_yet() -> None:
@@ -439,9 +445,9 @@ def test_a_database_that_has_never_served_is_no_fact_yet() -> None:
         0, phase=Phase.RUNNING, view=synced(0, size=1).view, mode="create", creating=True
     )
 
-    outcome = decide([making, empty(1), empty(2)], Facts(), "one")
+    outcome = decide([making, empty(1), empty(2)], PersistedState(), "one")
 
-    assert outcome.facts.uuid is None
+    assert outcome.persisted.uuid is None
     assert not outcome.decisions
 
 
@@ -453,11 +459,11 @@ def test_two_histories_that_serve_stop_everything() -> None:
 
 
 def test_an_obeyed_start_no_longer_stands_but_its_position_stays_the_floor() -> None:
-    started = decide([at(0, 9), at(1, 5), at(2, 5)], FORMED, "one").facts
-    serving = decide([synced(0, size=1), at(1, 5), at(2, 5)], started, "one").facts
+    started = decide([at(0, 9), at(1, 5), at(2, 5)], FORMED, "one").persisted
+    serving = decide([synced(0, size=1), at(1, 5), at(2, 5)], started, "one").persisted
 
     assert serving.bootstrap is not None
     assert serving.bootstrap.decision.attempt == ""
     assert serving.bootstrap.decision.seqno == 9
     again = decide([at(0, 12, attempt="b"), at(1, 5), at(2, 5)], serving, "one")
-    assert told(again) == {"m-0": (Mode.BOOTSTRAP, 12)}
+    assert decisions(again) == {"m-0": (Mode.BOOTSTRAP, 12)}

@@ -97,8 +97,8 @@ def test_every_history_without_a_lost_volume_ends_with_all_synced_and_nothing_lo
 
     assert world.component == {"m-0", "m-1", "m-2"}
     assert world.committed >= world.acknowledged
-    assert world.facts.uuid == HISTORY
-    assert world.facts.complete
+    assert world.persisted.uuid == HISTORY
+    assert world.persisted.complete
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -130,12 +130,12 @@ def test_a_member_that_lost_its_state_file_is_never_taken_for_one_that_holds_not
 def test_a_settled_cluster_is_left_alone(seed: int) -> None:
     played = history_of(seed)
     before = [(node.attempt, node.annotation) for node in played.world.nodes]
-    facts = played.world.facts
+    persisted = played.world.persisted
 
     played.settle()
 
     assert [(node.attempt, node.annotation) for node in played.world.nodes] == before
-    assert played.world.facts == facts
+    assert played.world.persisted == persisted
 
 
 def test_the_simulation_reaches_its_interesting_states() -> None:
@@ -167,13 +167,13 @@ def test_a_new_operator_is_obeyed_whatever_was_obeyed_before_and_its_predecessor
     world.evict()
     while old.stage != "publish":
         old.step()
-    (delayed,) = old.told.items()
+    (delayed,) = old.unpublished.items()
 
     played.play("replace", 0)
     played.settle()
     assert world.component == {"m-0", "m-1", "m-2"}
-    assert world.facts.leader == played.operator.leader
-    assert world.facts.epoch > delayed[1].epoch
+    assert world.persisted.leader == played.operator.leader
+    assert world.persisted.epoch > delayed[1].epoch
 
     node = world.node(delayed[0])
     attempt, annotation = node.attempt, node.annotation
@@ -191,13 +191,13 @@ def test_a_state_put_back_from_a_backup_does_not_make_members_deaf() -> None:
     played = History()
     played.settle()
     world = played.world
-    early = world.facts
+    early = world.persisted
     for _ in range(3):
         played.play("replace", 0)
         for node in world.nodes:
             world.kill(node)
         played.settle()
-    world.facts = replace(early, leader=played.operator.leader)
+    world.persisted = replace(early, leader=played.operator.leader)
     for node in world.nodes:
         world.kill(node)
     played.settle()

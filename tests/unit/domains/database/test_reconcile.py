@@ -1,4 +1,4 @@
-"""Decisions about the database on their way: recorded, looked at again, then told."""
+"""Decisions about the database on their way: recorded, observed again, then published."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,8 +13,8 @@ from stackroles.constants import ANNOTATION_GALERA_DECISION
 from stackroles.domains.database.model import (
     Bootstrap,
     Decision,
-    Facts,
     Mode,
+    PersistedState,
     Phase,
     Position,
     Report,
@@ -26,9 +26,9 @@ from stackroles.domains.database.reconcile_state import (
     KEY,
     StateUnreadable,
     dump_decision,
-    dump_facts,
+    dump_state,
     parse_decision,
-    parse_facts,
+    parse_state,
 )
 from stackroles.errors import ClusterError, NotReady
 from stackroles.kube.cache import Cache
@@ -71,8 +71,8 @@ class World:
     enqueued: list[tuple[Key, float]]
     reports: dict[str, Report | None] = field(default_factory=dict)
     writer: dict[str, int | None] = field(default_factory=dict)
-    looks: int = 0
-    before_look: Callable[[int], None] = lambda _: None
+    observations: int = 0
+    before_observation: Callable[[int], None] = lambda _: None
 
     def pod(self, role: str, n: int, **changes: Any) -> None:
         name = f"demo-{role}-{n}"
@@ -107,28 +107,28 @@ class World:
         found = self.cluster.get("Pod", "ns", f"demo-mariadb-{n}")
         return found["metadata"]["uid"] if found else ""
 
-    def say(self, n: int, **said: Any) -> None:
+    def report(self, n: int, **changes: Any) -> None:
         report = Report(
             **{
                 "pod_uid": self.uid(n),
                 "volume_id": f"vol-{n}",
                 "attempt": f"attempt-{n}",
                 "phase": Phase.WAITING,
-                **said,
+                **changes,
             }
         )
         self.reports[f"demo-mariadb-{n}"] = report
 
-    def wait_at(self, n: int, seqno: int, **said: Any) -> None:
-        self.say(n, position=Position(uuid=U1, seqno=seqno), **said)
+    def wait_at(self, n: int, seqno: int, **changes: Any) -> None:
+        self.report(n, position=Position(uuid=U1, seqno=seqno), **changes)
 
     def sync(self, n: int, size: int = 3) -> None:
         view = View(primary=True, synced=True, uuid=U1, committed=50, size=size)
-        self.say(n, phase=Phase.RUNNING, view=view)
+        self.report(n, phase=Phase.RUNNING, view=view)
 
     async def pull(self, addresses: Mapping[str, str]) -> Mapping[str, Report | None]:
-        self.looks += 1
-        self.before_look(self.looks)
+        self.observations += 1
+        self.before_observation(self.observations)
         return {name: self.reports.get(name) for name in addresses}
 
     async def ask(self, addresses: Mapping[str, str]) -> Mapping[str, int | None]:
@@ -141,18 +141,18 @@ class World:
             self.context, owner, cloud(), Network(reports=self.pull, writers=self.ask)
         )
 
-    def told(self, n: int) -> Decision | None:
+    def published_to(self, n: int) -> Decision | None:
         pod = self.api.get("pods", "ns", f"demo-mariadb-{n}")
         assert pod is not None
         return parse_decision(
             pod["metadata"].get("annotations", {}).get(ANNOTATION_GALERA_DECISION)
         )
 
-    def facts(self) -> Facts:
+    def persisted(self) -> PersistedState:
         state = self.api.get("configmaps", "ns", "demo-state")
-        return parse_facts(state["data"][KEY]) if state else Facts()
+        return parse_state(state["data"][KEY]) if state else PersistedState()
 
-    def record(self, facts: Facts, **data: str) -> None:
+    def record(self, persisted: PersistedState, **data: str) -> None:
         stored = self.api.put(
             {
                 "apiVersion": "v1",
@@ -162,7 +162,7 @@ class World:
                     "namespace": "ns",
                     "labels": {"app.kubernetes.io/managed-by": "stackroles"},
                 },
-                "data": {KEY: dump_facts(facts), **data},
+                "data": {KEY: dump_state(persisted), **data},
             }
         )
         self.cluster.cache.upsert(stored)
@@ -199,19 +199,21 @@ async def world() -> AsyncIterator[World]:
         yield made
 
 
-async def test_a_start_is_recorded_and_told_to_exactly_one_member(world: World) -> None:
+async def test_a_start_is_recorded_and_published_to_exactly_one_member(world: World) -> None:
     for n, seqno in enumerate((5, 9, 7)):
         world.wait_at(n, seqno)
 
     result = await world.reconcile()
 
     assert result.verdict is Verdict.STARTING
-    told = world.told(1)
-    assert told == Decision(attempt="attempt-1", epoch=1, mode=Mode.BOOTSTRAP, uuid=U1, seqno=9)
-    assert world.told(0) is world.told(2) is None
-    recorded = world.facts().bootstrap
+    published = world.published_to(1)
+    assert published == Decision(
+        attempt="attempt-1", epoch=1, mode=Mode.BOOTSTRAP, uuid=U1, seqno=9
+    )
+    assert world.published_to(0) is world.published_to(2) is None
+    recorded = world.persisted().bootstrap
     assert recorded is not None
-    assert recorded.decision == told
+    assert recorded.decision == published
     assert world.polls.intervals == {"CloudController/ns/demo/galera": 1.0}
 
 
@@ -223,12 +225,12 @@ async def test_it_is_recorded_before_it_is_told(world: World) -> None:
     with pytest.raises(ClusterError):
         await world.reconcile()
 
-    assert world.facts().bootstrap is not None
-    assert world.told(0) is None
+    assert world.persisted().bootstrap is not None
+    assert world.published_to(0) is None
 
     result = await world.reconcile()
     assert result.verdict is Verdict.STARTING
-    assert world.told(0) is not None
+    assert world.published_to(0) is not None
 
 
 async def test_nothing_is_told_when_it_cannot_be_recorded(world: World) -> None:
@@ -239,21 +241,21 @@ async def test_nothing_is_told_when_it_cannot_be_recorded(world: World) -> None:
     with pytest.raises(ClusterError):
         await world.reconcile()
 
-    assert world.told(0) is None
+    assert world.published_to(0) is None
 
 
 async def test_nothing_is_told_when_the_members_changed_since(world: World) -> None:
     for n in range(3):
         world.wait_at(n, 5)
 
-    def kill(look: int) -> None:
-        if look == 2:
-            world.say(2, attempt="fresh", phase=Phase.RECOVERING)
+    def kill(nth: int) -> None:
+        if nth == 2:
+            world.report(2, attempt="fresh", phase=Phase.RECOVERING)
 
-    world.before_look = kill
+    world.before_observation = kill
     await world.reconcile()
 
-    assert all(world.told(n) is None for n in range(3))
+    assert all(world.published_to(n) is None for n in range(3))
     assert world.enqueued
 
 
@@ -271,24 +273,24 @@ async def test_a_pass_that_tells_nothing_new_writes_nothing(world: World) -> Non
 async def test_another_s_record_is_never_overwritten(world: World) -> None:
     for n in range(3):
         world.wait_at(n, 5)
-    world.record(Facts())
+    world.record(PersistedState())
     known = world.cluster.get("ConfigMap", "ns", "demo-state")
     await world.cluster.read_config_map("ns", "demo-state")
-    other = replace(Facts(), uuid=U1, complete=True)
+    other = replace(PersistedState(), uuid=U1, complete=True)
     stored = world.api.get("configmaps", "ns", "demo-state")
     assert stored is not None
     assert known is not None
-    world.api.put({**stored, "data": {KEY: dump_facts(other)}}, silent=True)
+    world.api.put({**stored, "data": {KEY: dump_state(other)}}, silent=True)
 
     with pytest.raises(NotReady):
         await world.reconcile()
 
-    assert world.facts() == other
-    assert all(world.told(n) is None for n in range(3))
+    assert world.persisted() == other
+    assert all(world.published_to(n) is None for n in range(3))
 
 
 async def test_other_keys_of_the_state_are_kept(world: World) -> None:
-    world.record(Facts(), restore="step 3")
+    world.record(PersistedState(), restore="step 3")
     for n in range(3):
         world.sync(n)
 
@@ -297,22 +299,22 @@ async def test_other_keys_of_the_state_are_kept(world: World) -> None:
     state = world.api.get("configmaps", "ns", "demo-state")
     assert state is not None
     assert state["data"]["restore"] == "step 3"
-    assert world.facts().complete
+    assert world.persisted().complete
 
 
-async def test_a_state_that_cannot_be_read_stops_everything_with_words(world: World) -> None:
-    world.record(Facts())
+async def test_a_state_that_cannot_be_read_stops_everything_with_a_message(world: World) -> None:
+    world.record(PersistedState())
     stored = world.api.get("configmaps", "ns", "demo-state")
     assert stored is not None
     world.cluster.cache.upsert(world.api.put({**stored, "data": {KEY: "{"}}))
     for n in range(3):
-        world.say(n, position=Position(empty=True))
+        world.report(n, position=Position(empty=True))
 
     result = await world.reconcile()
 
     assert result.verdict.needs_person
     assert "state" in result.message
-    assert all(world.told(n) is None for n in range(3))
+    assert all(world.published_to(n) is None for n in range(3))
 
 
 async def test_a_synced_cluster_names_its_writer_only_when_the_proxies_agree(
@@ -380,14 +382,16 @@ async def test_a_member_that_cannot_start_is_made_anew_instead_of_told_to_start(
     stateful_set(world)
     for n in range(3):
         world.pod("mariadb", n, labels={"controller-revision-hash": "old"})
-        world.say(n, position=Position(empty=True))
-    world.say(0, position=Position(empty=True), failed_starts=2, failure="unknown variable 'x=1'")
+        world.report(n, position=Position(empty=True))
+    world.report(
+        0, position=Position(empty=True), failed_starts=2, failure="unknown variable 'x=1'"
+    )
 
     result = await world.reconcile()
 
     assert result.failing == " demo-mariadb-0, start 2: unknown variable 'x=1'"
     assert world.api.get("pods", "ns", "demo-mariadb-0") is None
-    assert world.told(1) is world.told(2) is None
+    assert world.published_to(1) is world.published_to(2) is None
 
 
 async def test_a_correction_reaches_a_member_whose_position_cannot_be_recovered(
@@ -396,7 +400,7 @@ async def test_a_correction_reaches_a_member_whose_position_cannot_be_recovered(
     stateful_set(world)
     for n in range(3):
         world.pod("mariadb", n, labels={"controller-revision-hash": "old"})
-        world.say(n, position=Position(error="unknown variable 'x=1'"))
+        world.report(n, position=Position(error="unknown variable 'x=1'"))
 
     result = await world.reconcile()
 
@@ -406,7 +410,7 @@ async def test_a_correction_reaches_a_member_whose_position_cannot_be_recovered(
 
 async def test_nobody_is_restarted_while_the_state_cannot_be_read(world: World) -> None:
     stateful_set(world)
-    world.record(Facts())
+    world.record(PersistedState())
     stored = world.api.get("configmaps", "ns", "demo-state")
     assert stored is not None
     world.cluster.cache.upsert(world.api.put({**stored, "data": {KEY: "{"}}))
@@ -423,14 +427,14 @@ async def test_nobody_is_restarted_while_the_state_cannot_be_read(world: World) 
 def test_what_is_recorded_is_read_back() -> None:
     decision = Decision(attempt="a", epoch=3, mode=Mode.CREATE, full=True)
     record = Bootstrap(member="m", pod_uid="p", volume_id="v", decision=decision)
-    facts = Facts(
+    persisted = PersistedState(
         uuid=U1, volumes={"m": "v"}, complete=True, bootstrap=record, epoch=3, leader="one"
     )
 
-    assert parse_facts(dump_facts(facts)) == facts
+    assert parse_state(dump_state(persisted)) == persisted
     assert parse_decision(dump_decision(decision)) == decision
-    assert parse_facts(None) == Facts()
+    assert parse_state(None) == PersistedState()
     assert parse_decision("{}") is parse_decision(None) is None
     for text in ("[]", "{", json.dumps({"uuid": None})):
         with pytest.raises(StateUnreadable):
-            parse_facts(text)
+            parse_state(text)

@@ -85,7 +85,7 @@ async def test_what_is_under_way_brings_back_the_database_alone(world: World) ->
 async def test_a_suspended_cloud_is_left_alone(world: World) -> None:
     change(world, {}, suspend=True)
     await reconcile_database(world.context, owner(world))
-    assert world.looks == 0
+    assert world.observations == 0
     assert world.context.parts.latest(part_of(owner(world))) is None
 
 
@@ -97,7 +97,7 @@ async def test_a_cloud_that_goes_is_kept_up_only_for_its_pools(world: World, poo
             world.api.put(custom("pool", kind="ComputePool", controller="demo"))
         )
     await reconcile_database(world.context, owner(world))
-    assert bool(world.looks) is pools
+    assert bool(world.observations) is pools
 
 
 async def test_answers_that_were_polled_a_moment_ago_are_not_asked_for_again(world: World) -> None:
@@ -106,11 +106,11 @@ async def test_answers_that_were_polled_a_moment_ago_are_not_asked_for_again(wor
     )
     recorded = await world.reconcile()  # the first pass records what a whole cluster is
     assert recorded.verdict is Verdict.SYNCED
-    before = world.looks
+    before = world.observations
 
     again = await world.reconcile()
 
-    assert world.looks == before
+    assert world.observations == before
     assert again == recorded
 
 
@@ -119,9 +119,9 @@ async def test_old_answers_are_asked_for_again(world: World) -> None:
     world.polls.observed = Observation(
         (dict(world.reports), dict(world.writer)), "", world.context.clock.monotonic() - 10
     )
-    before = world.looks
+    before = world.observations
     await world.reconcile()
-    assert world.looks == before + 1
+    assert world.observations == before + 1
 
 
 async def test_what_follows_from_polled_answers_is_decided_anew(world: World) -> None:
@@ -134,5 +134,5 @@ async def test_what_follows_from_polled_answers_is_decided_anew(world: World) ->
 
     await world.reconcile()
 
-    assert world.told(0) is not None
-    assert world.looks == 2, "asked before it is recorded, and before it is published"
+    assert world.published_to(0) is not None
+    assert world.observations == 2, "asked before it is recorded, and before it is published"

@@ -151,10 +151,10 @@ def test_an_outage_of_sound_members_is_not_made_longer_by_restarts() -> None:
 
 def test_a_member_that_was_told_to_start_may_be_starting_now() -> None:
     failing = with_report(0, Phase.WAITING, failed=1)
-    told = replace(failing.member, published=Decision(attempt="a", epoch=1, mode=Mode.JOIN))
-    before = replace(told, published=Decision(attempt="before", epoch=1, mode=Mode.JOIN))
+    decided = replace(failing.member, published=Decision(attempt="a", epoch=1, mode=Mode.JOIN))
+    before = replace(decided, published=Decision(attempt="before", epoch=1, mode=Mode.JOIN))
 
-    assert next_to_restart([replace(failing, member=told)], None) is None
+    assert next_to_restart([replace(failing, member=decided)], None) is None
     assert next_to_restart([replace(failing, member=before)], None) == "m-0"
 
 

@@ -54,8 +54,8 @@ RUNNING = [
 
 
 def named(role: RoleDefinition) -> list[str]:
-    words = {word for c in (*role.init, *role.containers) for word in c.command}
-    return sorted(word for word in words if word.startswith(f"{PACKAGE}."))
+    arguments = {word for c in (*role.init, *role.containers) for word in c.command}
+    return sorted(word for word in arguments if word.startswith(f"{PACKAGE}."))
 
 
 def container(*command: str, mounted: bool = True) -> Container:

@@ -33,7 +33,7 @@ NODE = None
 
 
 def may_reach(source: Labels | None, namespace: str, role: str, port: int) -> bool:
-    """Tell whether the policies let a source reach a port of a role's pods."""
+    """Return whether the policies let a source reach a port of a role's pods."""
     client = policies.NODE if source is None else policies.Pod(namespace, source)
     return policies.may_reach(POLICIES, client, policies.Pod(CLOUD.namespace, PODS[role]), port)
 

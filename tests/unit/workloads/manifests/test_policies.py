@@ -132,7 +132,7 @@ def test_control_plane_pods_are_restricted(workload: Object) -> None:
 
 
 @pytest.mark.parametrize("workload", of_kind(*WORKLOADS, "Job"))
-def test_a_container_that_ends_leaves_its_last_words(workload: Object) -> None:
+def test_a_container_that_ends_leaves_a_termination_message(workload: Object) -> None:
     for container in containers(workload):
         assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
