@@ -163,7 +163,7 @@ class Restic:
         except BaseException as error:
             process.end()
             if isinstance(error, Stalled):
-                raise _stalled(step, error, process) from error
+                raise _stalled(step, error) from error
             raise
         return code, output.decode(errors="replace"), process.errors
 
@@ -213,7 +213,7 @@ class Restic:
             # A snapshot exists only once restic saw the end of its input: it must not see it.
             process.end()
             if isinstance(error, Stalled):
-                raise _stalled(part.name, error, process) from error
+                raise _stalled(part.name, error) from error
             if isinstance(error, BrokenPipeError):
                 raise self._failure(part.name, 1, process.errors) from error
             if isinstance(error, OSError | http.client.HTTPException | tarfile.TarError):
@@ -238,7 +238,7 @@ class Restic:
         except BaseException as error:
             process.end()
             if isinstance(error, Stalled):
-                raise _stalled("verify", error, process) from error
+                raise _stalled("verify", error) from error
             raise
         if code:
             raise self._failure("verify", code, process.errors)
@@ -272,8 +272,8 @@ class Restic:
         return StepFailed(step, excerpt or f"restic ended with {code}")
 
 
-def _stalled(step: str, error: Stalled, process: ResticProcess) -> StepFailed:
-    detail = f" restic: {process.complaint[:600]}" if process.complaint else ""
+def _stalled(step: str, error: Stalled) -> StepFailed:
+    detail = f" restic: {error.complaint[:600]}" if error.complaint else ""
     return StepFailed(
         step,
         f"the repository does not get on: {error}. See whether its server or volume answers, "

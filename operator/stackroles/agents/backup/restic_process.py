@@ -45,7 +45,15 @@ _RECOVERED = re.compile(r"^(?P<operation>.+?) operation successful after \d+ ret
 
 
 class Stalled(Exception):  # noqa: N818 - what happened, as in a condition
-    """Nothing moved for too long; says what was waited for."""
+    """Nothing moved for too long; says what was waited for.
+
+    Attributes:
+        complaint: what restic said of it by then; what it writes when it is ended is no cause.
+    """
+
+    def __init__(self, message: str, complaint: str = "") -> None:
+        super().__init__(message)
+        self.complaint = complaint
 
 
 class ResticProcess:
@@ -92,11 +100,6 @@ class ResticProcess:
         """What restic wrote to its standard error last, as one line."""
         return " ".join(" ".join(self._lines).split())
 
-    @property
-    def complaint(self) -> str:
-        """What the repository failed with last, else what restic wrote last."""
-        return self._retried or self.errors
-
     def write(self, data: bytes) -> int:
         """Hand over all of `data`.
 
@@ -135,7 +138,7 @@ class ResticProcess:
         while self._open:
             self._serve()
             if len(self._output) > _OUTPUT_LIMIT:
-                raise Stalled(f"restic wrote more than {_OUTPUT_LIMIT} bytes")
+                raise self._stalled(f"restic wrote more than {_OUTPUT_LIMIT} bytes")
         self._report_idle(0)
         code = self._process.wait()
         self._close()
@@ -209,11 +212,15 @@ class ResticProcess:
                 self._read, self._moved_at = read or 0, now
         self._report_idle(now - self._moved_at)
         if self._limit is not None and now > self._started + self._limit:
-            raise Stalled(f"no answer within {self._limit:.0f} s")
+            raise self._stalled(f"no answer within {self._limit:.0f} s")
         if now > self._moved_at + self._stall:
-            raise Stalled(f"no progress for {self._stall:.0f} s")
+            raise self._stalled(f"no progress for {self._stall:.0f} s")
         if now > min(self._failing.values(), default=now) + self._stall:
-            raise Stalled(f"what it is asked has failed for {self._stall:.0f} s")
+            raise self._stalled(f"what it is asked has failed for {self._stall:.0f} s")
+
+    def _stalled(self, what: str) -> Stalled:
+        """Return the error with what the repository failed with last, else restic's last words."""
+        return Stalled(what, self._retried or self.errors)
 
     def _report_idle(self, seconds: float) -> None:
         """Report that progress stopped, where restic itself does not, and that it goes on."""

@@ -50,6 +50,22 @@ def test_what_keeps_failing_is_given_up_though_bytes_move() -> None:
     assert child.errors == RETRY
 
 
+def test_a_stall_is_told_without_the_words_of_its_end() -> None:
+    program = (
+        "import signal, sys, time\n"
+        "signal.signal(15, lambda *_: sys.exit('signal terminated received, cleaning up'))\n"
+        "print('unable to open repository', file=sys.stderr); time.sleep(600)"
+    )
+    child = process(program, stall=2)
+
+    with pytest.raises(Stalled) as stalled:
+        child.finish()
+    child.end()
+
+    assert "signal terminated" in child.errors
+    assert stalled.value.complaint == "unable to open repository"
+
+
 def test_what_is_sent_again_and_again_is_no_progress() -> None:
     child = process(
         "import time\n"
