@@ -10,16 +10,23 @@ from stackroles.agents import known_addresses
 from stackroles.domains.backup.reconcile_backup import reconcile_backup
 from stackroles.domains.backup.reconcile_policy import reconcile_backup_policy
 from stackroles.domains.cloud.reconcile import reconcile_cloud_controller
+from stackroles.domains.cloud.reconcile_credentials import reconcile_credentials
+from stackroles.domains.cloud.reconcile_parts import CREDENTIALS, SERVICE_PARTS
+from stackroles.domains.cloud.reconcile_service import reconciler_of
 from stackroles.domains.compute.reconcile import reconcile_compute_pool
+from stackroles.domains.database.reconcile import PART as DATABASE
 from stackroles.domains.database.reconcile_part import reconcile_database
+from stackroles.domains.messaging.reconcile import PART as MESSAGING
+from stackroles.domains.messaging.reconcile import reconcile_messaging
 from stackroles.errors import OperatorError
 from stackroles.kube.client import KubeClient, load_credentials, own_namespace
 from stackroles.reconcile.context import Reconcilers
+from stackroles.roles import registry
 from stackroles.runtime import logs
 from stackroles.runtime.metrics import Metrics
 from stackroles.runtime.replica import Operator, handle_signals
 from stackroles.runtime.router import Watchers
-from stackroles.runtime.wakeups import WATCHERS
+from stackroles.runtime.wakeups import WATCHERS, owners_of_child
 from stackroles.settings import Settings, from_environment
 
 log = structlog.get_logger(__name__)
@@ -49,6 +56,7 @@ async def operate(settings: Settings, reconcilers: Reconcilers, watchers: Watche
             metrics,
             reconcilers=reconcilers,
             watchers=watchers,
+            owners=owners_of_child,
         )
         await operator.run(stop)
     finally:
@@ -79,7 +87,13 @@ def parts() -> tuple[Reconcilers, Watchers]:
     """Return what reconciles each kind, and what else each kind's changes concern."""
     reconcilers: Reconcilers = {
         "CloudController": reconcile_cloud_controller,
-        "CloudController/database": reconcile_database,
+        f"CloudController/{CREDENTIALS}": reconcile_credentials,
+        f"CloudController/{DATABASE}": reconcile_database,
+        f"CloudController/{MESSAGING}": reconcile_messaging,
+        **{
+            f"CloudController/{SERVICE_PARTS[service.name]}": reconciler_of(service)
+            for service in registry.SERVICES
+        },
         "ComputePool": reconcile_compute_pool,
         "BackupPolicy": reconcile_backup_policy,
         "Backup": reconcile_backup,

@@ -42,7 +42,7 @@ class Settings:
     pod_namespace: str = "default"
     lease: str = "stackroles-leader"
     resync_seconds: tuple[float, float] = field(default=(600.0, 1800.0))
-    workers: int = 8
+    workers: int = 32
     log_level: str = "info"
     health_port: int = 8080
     kubeconfig: str = ""
@@ -74,7 +74,7 @@ def from_environment(environment: Mapping[str, str], *, pod_namespace: str = "de
         pod_ip=get("STACKROLES_POD_IP", ""),
         pod_namespace=get("STACKROLES_NAMESPACE", "") or pod_namespace,
         resync_seconds=(shortest, shortest * 3),
-        workers=int(_number(environment, "STACKROLES_WORKERS", 8, least=1)),
+        workers=int(_number(environment, "STACKROLES_WORKERS", 32, least=1)),
         log_level=level,
         health_port=int(_number(environment, "STACKROLES_HEALTH_PORT", 8080, least=0)),
         kubeconfig=get("KUBECONFIG", ""),

@@ -1,7 +1,7 @@
 """Bringing an owner's children to their manifests, and removing those no longer wanted."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -143,7 +143,11 @@ class Children(Reader):
         return ChildRecord.of(applied, digest, owner["metadata"].get("namespace", ""))
 
     async def prune(
-        self, owner: Object, keep: Iterable[ChildRecord | ObjectRef | Object]
+        self,
+        owner: Object,
+        keep: Iterable[ChildRecord | ObjectRef | Object],
+        *,
+        among: Callable[[Object], bool] = lambda _: True,
     ) -> tuple[ObjectRef, ...]:
         """Delete the owner's children that are no longer wanted.
 
@@ -153,6 +157,7 @@ class Children(Reader):
         Args:
             owner: the custom resource.
             keep: all wanted children: records, references or manifests.
+            among: which children the caller answers for; all others stay.
 
         Returns:
             What was deleted.
@@ -169,12 +174,11 @@ class Children(Reader):
             if obj is not None and uid_of(obj) == record.uid:
                 candidates[ref] = obj
         gone = [r for r, obj in candidates.items()
-                if r not in kept and not obj["metadata"].get("deletionTimestamp")]  # fmt: skip
+                if r not in kept and among(obj)
+                and not obj["metadata"].get("deletionTimestamp")]  # fmt: skip
         for ref in gone:
             await self.delete(candidates[ref])
-        for ref in recorded:
-            if ref not in kept:
-                records.pop(ref, None)
+            records.pop(ref, None)
         return tuple(sorted(gone))
 
     async def delete(self, obj: Object, propagation: str = "Background") -> None:

@@ -1,16 +1,38 @@
 """The cloud that a resource belongs to, resolved the same way everywhere."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from stackroles.addresses import is_ipv6
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.errors import SpecInvalid
+from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.reconcile.context import Context
 from stackroles.roles import registry
 from stackroles.roles.resolve import resolve_cloud
 from stackroles.workloads.manifests.agents import agent_sources
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A cloud as resolved from a spec, and what was rendered of it: functions of the spec alone.
+
+    Attributes:
+        uid: identity of the CloudController.
+        spec: what was resolved.
+        cloud: the result.
+        manifests: what was rendered of it so far, by role or step.
+    """
+
+    uid: str
+    spec: Mapping[str, Any]
+    cloud: Cloud
+    manifests: dict[str, list[Object]] = field(default_factory=dict)
 
 
 def cloud_of(context: Context, controller: Mapping[str, Any]) -> Cloud:
@@ -28,7 +50,12 @@ def cloud_of(context: Context, controller: Mapping[str, Any]) -> Cloud:
             "listen on IPv4: use a cluster with IPv4 alone, or a dual-stack one that puts IPv4 "
             "first.",
         )
-    return resolve_cloud(
+    ref, uid = ref_of(dict(controller)), controller["metadata"].get("uid", "")
+    known: Resolved | None = context.resolved.get(ref)
+    spec = controller.get("spec") or {}
+    if known is not None and (known.uid, known.spec) == (uid, spec):
+        return known.cloud
+    cloud = resolve_cloud(
         controller,
         registry.CONTROLLER_ROLES,
         registry.SERVICES,
@@ -37,3 +64,25 @@ def cloud_of(context: Context, controller: Mapping[str, Any]) -> Cloud:
         agents=agent_sources(),
         cluster_domain=settings.cluster_domain,
     )
+    context.resolved[ref] = Resolved(uid, copy.deepcopy(dict(spec)), cloud)
+    return cloud
+
+
+def render(
+    context: Context, cloud: Cloud, name: str, build: Callable[[], list[Object]]
+) -> list[Object]:
+    """Return the manifests of one role or step of a cloud, built once for each spec.
+
+    Args:
+        context: where they are kept.
+        cloud: as `cloud_of` returned it.
+        name: the role or step.
+        build: makes them.
+    """
+    ref = ObjectRef(cloud.owner_kind, cloud.namespace, cloud.name)
+    known: Resolved | None = context.resolved.get(ref)
+    if known is None or known.cloud is not cloud:
+        return build()
+    if name not in known.manifests:
+        known.manifests[name] = build()
+    return known.manifests[name]

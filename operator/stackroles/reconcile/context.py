@@ -1,6 +1,6 @@
 """What a reconcile function is given, and what it looks like."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -127,6 +127,7 @@ class Context:
         enqueue: reconcile another resource.
         leader: name of this process's leadership; a process leads at most once.
         parts: what the parts of resources found.
+        resolved: clouds as resolved from their specs; see `reconcile/clouds.py`.
         unread: the watched namespaces that may not be read now: what is in them is not known.
     """
 
@@ -141,6 +142,7 @@ class Context:
     leader: str
     unread: Callable[[], Collection[str]] = tuple
     parts: Parts = field(default_factory=Parts)
+    resolved: dict[ObjectRef, Any] = field(default_factory=dict)
 
     def observed_at(self, resource: Mapping[str, Any]) -> ObservationTime:
         """Return when a resource is observed, and at which generation of it."""
@@ -152,10 +154,17 @@ class Context:
             now=self.clock.now().replace(microsecond=0),
         )
 
-    def publish(self, ref: PartRef, found: Any) -> None:
-        """Keep what a part found, and have the whole reconciled when that differs."""
+    def publish(self, ref: PartRef, found: Any, readers: Iterable[Key] = ()) -> None:
+        """Keep what a part found, and have its readers reconciled when that differs.
+
+        Args:
+            ref: the part.
+            found: what it found; comparable.
+            readers: who reads it besides the whole.
+        """
         if self.parts.update(ref, found):
-            self.enqueue(ref.whole)
+            for key in (ref.whole, *readers):
+                self.enqueue(key)
 
     def rest(self, ref: ObjectRef) -> None:
         """Stop the polls and tasks of a resource that is not acted upon."""
@@ -166,6 +175,7 @@ class Context:
         """Drop what goes on for a resource that is gone: its polls, its connection."""
         self.rest(ref)
         self.parts.forget(ref)
+        self.resolved.pop(ref, None)
         if ref.kind == "CloudController":
             self.openstack.forget(ref.namespace, ref.name)
 

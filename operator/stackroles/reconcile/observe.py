@@ -1,15 +1,15 @@
 """What of a cloud is there: reads from the cache only."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from stackroles import naming
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.owner import Owner
 from stackroles.constants import (
     ANNOTATION_CONFIG_MAPS,
+    LABEL_COMPONENT,
     LABEL_INSTANCE,
     LABEL_NAME,
     LABEL_OWNER_KIND,
@@ -94,18 +94,22 @@ async def _explain_claim(cluster: Cluster, claim: Object) -> Finding | None:
     return None
 
 
-def existing_config_maps(cluster: Cluster, owner: Owner, resource: Object) -> dict[str, str]:
-    """Return the ConfigMaps that a resource owns, with the role or step each belongs to."""
+def existing_config_maps(
+    cluster: Cluster, resource: Object, among: Callable[[Object], bool] = lambda _: True
+) -> dict[str, str]:
+    """Return ConfigMaps that a resource owns, with the role or step each belongs to."""
     return {
         found["metadata"]["name"]: found["metadata"].get("labels", {}).get(LABEL_NAME, "")
         for found in cluster.owned(resource, "ConfigMap")
-        if found["metadata"]["name"] != naming.state(owner.name)
+        if among(found)
     }
 
 
-def config_maps_in_use(cluster: Cluster, owner: Owner) -> frozenset[str]:
-    """Return the ConfigMaps that live pods of an owner name."""
+def config_maps_in_use(cluster: Cluster, owner: Owner, service: str = "") -> frozenset[str]:
+    """Return the ConfigMaps that live pods of an owner, or of one of its services, name."""
     labels = {LABEL_INSTANCE: owner.name, LABEL_OWNER_KIND: owner.owner_kind}
+    if service:
+        labels[LABEL_COMPONENT] = service
     used: set[str] = set()
     for pod in cluster.list("Pod", owner.namespace, labels):
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
-from stackroles.kube.kinds import is_owned, ref_of
+from stackroles.kube.kinds import Key, is_owned, ref_of
 from stackroles.reconcile.context import Context
 from stackroles.workloads.step import StepState
 
@@ -19,12 +19,16 @@ class StepJob:
         context: the operator's context.
         resource: the resource whose step it is.
         manifest: the Job of the step's present inputs, whose name holds their hash.
+        key: whose pass it is, the resource's by default: what is reconciled again.
     """
 
-    def __init__(self, context: Context, resource: Object, manifest: Object) -> None:
+    def __init__(
+        self, context: Context, resource: Object, manifest: Object, key: Key | None = None
+    ) -> None:
         self._context = context
         self._resource = resource
         self._manifest = manifest
+        self._key = key or ref_of(resource)
         self._ref = ref_of(manifest)
         self._labels = {key: manifest["metadata"]["labels"][key] for key in _IDENTITY}
 
@@ -48,7 +52,7 @@ class StepJob:
         if not present:
             await cluster.create_once(self._manifest, self._resource)
         elif due is not None:
-            self._context.enqueue(ref_of(self._resource), max(1.0, (due - now).total_seconds()))
+            self._context.enqueue(self._key, max(1.0, (due - now).total_seconds()))
 
     async def remove(self, *, but_present: bool = False) -> None:
         """Delete the step's Jobs, or those of other inputs than the present ones."""

@@ -44,6 +44,18 @@ async def reconcile_teardown(context: Context, resource: Object) -> Finding | No
     return None
 
 
+def is_kept_up(context: Context, resource: Object) -> bool:
+    """Tell whether a CloudController is kept up: one that is to go is, as long as pools use it.
+
+    What goes on for it must not write down again what its end has removed, and begins nothing
+    before its finalizer says that there will be an end.
+    """
+    metadata = resource["metadata"]
+    if FINALIZER not in (metadata.get("finalizers") or ()):
+        return False
+    return not metadata.get("deletionTimestamp") or bool(users_of(context, resource))
+
+
 async def namespace_ends(context: Context, resource: Object) -> bool:
     """Return whether a resource's namespace is being deleted, with all that a teardown needs.
 

@@ -29,7 +29,7 @@ from stackroles.runtime.namespaces import NamespaceScope
 from stackroles.runtime.poller import Poller
 from stackroles.runtime.queue import WorkQueue
 from stackroles.runtime.resync import Resync
-from stackroles.runtime.router import Feed, Watchers
+from stackroles.runtime.router import Feed, Owners, Watchers, belongs_to_parent
 from stackroles.runtime.tasks import Tasks
 from stackroles.runtime.watch import run_watches
 from stackroles.settings import Settings
@@ -67,6 +67,7 @@ class Operator:
         client: the Kubernetes API.
         reconcilers: which function reconciles which kind.
         watchers: further keys by the kind that changed.
+        owners: which keys a child belongs to.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Operator:
         *,
         reconcilers: Reconcilers,
         watchers: Watchers,
+        owners: Owners = belongs_to_parent,
     ) -> None:
         self.settings = settings
         self.client = client
@@ -100,7 +102,7 @@ class Operator:
         self.cluster = Cluster(
             client, Cache(), self.leadership.fence, now=self.clock.now, instance=identity
         )
-        self.feed = Feed(self.cluster, self.queue, watchers, reconcilers)
+        self.feed = Feed(self.cluster, self.queue, watchers, reconcilers, owners)
         self.poller = Poller(self.queue.add, time.monotonic)
         self.tasks = Tasks(
             self.queue.add, time.monotonic, is_active=self._is_active, fence=self.leadership.fence

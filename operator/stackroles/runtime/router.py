@@ -34,18 +34,29 @@ class Watcher:
 
 
 Watchers = Mapping[str, tuple[Watcher, ...]]
-"""Watchers by the kind they watch, besides the parent that labels name."""
+"""Watchers by the kind they watch, besides whom a child belongs to."""
+
+Owners = Callable[[Object, ObjectRef], Iterable[Key]]
+"""Returns which keys a child belongs to, from the child and the parent that its labels name."""
 
 PASS: Final[ContextVar[Key | None]] = ContextVar("PASS", default=None)
 """The key whose pass the present task is part of."""
 
 
-def keys_of(obj: Object, cache: Cache, watchers: Iterable[Watcher]) -> set[Key]:
+def belongs_to_parent(_: Object, parent: ObjectRef) -> Iterable[Key]:
+    """Return the parent: of a resource without parts, all children are its own."""
+    return (parent,)
+
+
+def keys_of(
+    obj: Object, cache: Cache, watchers: Iterable[Watcher], owners: Owners = belongs_to_parent
+) -> set[Key]:
     """Return all keys to reconcile when `obj` changed in what these watchers read."""
     keys: set[Key] = {ref_of(obj)}
     parent = parent_of(obj["metadata"].get("labels", {}))
     if parent is not None:
-        keys.add(ObjectRef(parent.kind, obj["metadata"].get("namespace", ""), parent.name))
+        namespace = obj["metadata"].get("namespace", "")
+        keys.update(owners(obj, ObjectRef(parent.kind, namespace, parent.name)))
     for watcher in watchers:
         keys.update(watcher.keys(obj, cache))
     return keys
@@ -60,10 +71,16 @@ class Feed:
     """
 
     def __init__(
-        self, cluster: Cluster, queue: WorkQueue, watchers: Watchers, controllers: Collection[str]
+        self,
+        cluster: Cluster,
+        queue: WorkQueue,
+        watchers: Watchers,
+        controllers: Collection[str],
+        owners: Owners = belongs_to_parent,
     ) -> None:
         """Wire the parts; `controllers` are the names of what is reconciled (`Kind/part`)."""
         self._controllers = frozenset(controllers)
+        self._owners = owners
         self._cluster = cluster
         self._cache = cluster.cache
         self._queue = queue
@@ -106,7 +123,7 @@ class Feed:
         keys: set[Key] = set()
         for obj in (before, after):
             if obj is not None:
-                keys |= keys_of(obj, self._cache, watchers)
+                keys |= keys_of(obj, self._cache, watchers, self._owners)
         writer = PASS.get() if own else None
         for key in sorted(keys):
             if controller_of(key) in self._controllers and key != writer:

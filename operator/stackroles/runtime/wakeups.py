@@ -1,16 +1,18 @@
 """Which other resources a change concerns, besides the parent that labels name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stackroles.constants import LABEL_NAME
+from stackroles.constants import LABEL_COMPONENT, LABEL_NAME
 from stackroles.domains.backup.status import is_finished
+from stackroles.domains.cloud.reconcile_parts import CREDENTIALS, SERVICE_PARTS
 from stackroles.domains.database.reconcile import PART as DATABASE_PART
+from stackroles.domains.messaging.reconcile import PART as MESSAGING_PART
 from stackroles.kube.cache import Cache
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of
-from stackroles.kube.ownership import parent_of
-from stackroles.roles import haproxy, mariadb
+from stackroles.roles import haproxy, mariadb, rabbitmq
 from stackroles.runtime.router import Watcher, Watchers
+from stackroles.workloads.config_maps import AGENTS
 
 Object = dict[str, Any]
 
@@ -75,33 +77,46 @@ def read_of_controller(obj: Object) -> Any:
     )
 
 
-def database_of(obj: Object, _: Cache) -> Iterable[Key]:
-    """Return the database of the cloud that a member or a proxy belongs to."""
-    labels = obj["metadata"].get("labels", {})
-    parent = parent_of(labels)
-    if parent is None or labels.get(LABEL_NAME) not in (mariadb.NAME, haproxy.NAME):
-        return []
-    return [PartRef(parent.kind, obj["metadata"].get("namespace", ""), parent.name, DATABASE_PART)]
+def owners_of_child(child: Object, parent: ObjectRef) -> Iterable[Key]:
+    """Return which key a child belongs to: of a CloudController, the part that made it."""
+    if parent.kind != "CloudController":
+        return (parent,)
+    labels = child["metadata"].get("labels", {})
+    if child["kind"] == "Secret":
+        return (PartRef(*parent, CREDENTIALS),)
+    service = labels.get(LABEL_COMPONENT, "")
+    if service in SERVICE_PARTS:
+        parts = [SERVICE_PARTS[service], *_CLUSTERS.get(labels.get(LABEL_NAME, ""), ())]
+        return tuple(PartRef(*parent, part) for part in parts)
+    # Services share their agents; what is left belongs to no part.
+    shared = tuple(PartRef(*parent, part) for part in SERVICE_PARTS.values())
+    return (parent, *(shared if service == AGENTS else ()))
 
 
-def database_of_controller(obj: Object, _: Cache) -> Iterable[Key]:
-    """Return the database of a cloud."""
-    return [PartRef(*ref_of(obj), DATABASE_PART)]
+def parts_of_controller(obj: Object, _: Cache) -> Iterable[Key]:
+    """Return all parts of a cloud."""
+    parts = (CREDENTIALS, DATABASE_PART, MESSAGING_PART, *SERVICE_PARTS.values())
+    return [PartRef(*ref_of(obj), part) for part in parts]
 
 
 def _declared(obj: Object) -> Any:
-    return obj.get("spec"), obj["metadata"].get("deletionTimestamp")
+    metadata = obj["metadata"]
+    return obj.get("spec"), metadata.get("deletionTimestamp"), metadata.get("finalizers")
 
 
+# Whose members are asked besides; a proxy knows which member of the database clients are sent to.
+_CLUSTERS: Mapping[str, tuple[str, ...]] = {
+    mariadb.NAME: (DATABASE_PART,),
+    haproxy.NAME: (DATABASE_PART,),
+    rabbitmq.NAME: (MESSAGING_PART,),
+}
 WATCHERS: Watchers = {
     "CloudController": (
         Watcher(users_of_controller, read_of_controller),
-        Watcher(database_of_controller, _declared),
+        Watcher(parts_of_controller, _declared),
     ),
     "ComputePool": (Watcher(controller_of_pool), Watcher(rivals_of_pool)),
     "BackupPolicy": (Watcher(runs_of_policy),),
     "Backup": (Watcher(policy_of_run),),
     "Node": (Watcher(pools_of_node),),
-    "Pod": (Watcher(database_of),),
-    "StatefulSet": (Watcher(database_of),),
 }

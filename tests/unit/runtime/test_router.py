@@ -4,21 +4,23 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from stackroles.constants import LABEL_NAME
+from stackroles.constants import LABEL_COMPONENT, LABEL_NAME
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import Key, ObjectRef, PartRef
 from stackroles.main import parts
 from stackroles.runtime.queue import WorkQueue
-from stackroles.runtime.router import PASS, Feed, Watcher
-from stackroles.runtime.wakeups import WATCHERS
+from stackroles.runtime.router import PASS, Feed, Owners, Watcher, belongs_to_parent
+from stackroles.runtime.wakeups import WATCHERS, owners_of_child, parts_of_controller
 from tests.support.objects import child_labels, config_map, custom, stored
 
 RECONCILERS = parts()[0]
 DEMO = ObjectRef("CloudController", "ns", "demo")
 
 
-def feed(**watchers: tuple[Watcher, ...]) -> tuple[Feed, WorkQueue]:
+def feed(
+    owners: Owners = belongs_to_parent, **watchers: tuple[Watcher, ...]
+) -> tuple[Feed, WorkQueue]:
     queue = WorkQueue(lambda: 0.0, Random(1))
     cluster = Cluster(
         None,  # type: ignore[arg-type]
@@ -26,7 +28,7 @@ def feed(**watchers: tuple[Watcher, ...]) -> tuple[Feed, WorkQueue]:
         lambda: 1.0,
         now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
     )
-    made = Feed(cluster, queue, watchers, RECONCILERS)
+    made = Feed(cluster, queue, watchers, RECONCILERS, owners)
     made.begin()
     return made, queue
 
@@ -193,36 +195,38 @@ def test_a_controller_wakes_no_backup_that_has_ended() -> None:
     assert set(drain(queue)) == {DEMO, ObjectRef("BackupPolicy", "ns", "daily")}
 
 
-def test_a_member_of_the_database_wakes_its_part_and_the_cloud() -> None:
-    made, queue = feed(**WATCHERS)
-    labels = {**child_labels(), LABEL_NAME: "mariadb"}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "demo-mariadb-0"}}
-    made.changed(stored(pod, 1, uid="1", labels=labels))
-    assert set(drain_all(queue)) == {DEMO, PartRef(*DEMO, "database")}
+def labels_of(role: str) -> dict[str, str]:
+    return {**child_labels(), LABEL_NAME: role, LABEL_COMPONENT: role}
 
-    labels = {**child_labels(), LABEL_NAME: "nova-api"}
-    made.changed(stored(pod, 2, uid="1", labels=labels))
-    drain_all(queue)
-    made.changed(stored(pod, 3, uid="1", labels={**labels, "more": ""}))
-    assert drain_all(queue) == [DEMO]
+
+def test_a_member_of_the_database_wakes_its_service_and_the_database_alone() -> None:
+    made, queue = feed(owners_of_child, **WATCHERS)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "demo-mariadb-0"}}
+    made.changed(stored(pod, 1, uid="1", labels=labels_of("mariadb")))
+    assert set(drain_all(queue)) == {PartRef(*DEMO, "services/mariadb"), PartRef(*DEMO, "database")}
+
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "demo-keystone-0"}}
+    made.changed(stored(pod, 2, uid="2", labels=labels_of("keystone")))
+    assert drain_all(queue) == [PartRef(*DEMO, "services/keystone")]
 
 
 def test_a_change_of_others_within_an_answer_wakes_the_pass_that_wrote() -> None:
-    made, queue = feed(**WATCHERS)
+    made, queue = feed(owners_of_child, **WATCHERS)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "demo-mariadb-0"}}
-    labels = {**child_labels(), LABEL_NAME: "mariadb"}
+    labels = labels_of("mariadb")
     made.changed(stored(pod, 1, uid="1", labels=labels))
     drain_all(queue)
     database, sent = PartRef(*DEMO, "database"), {"metadata": {"annotations": {"a": "b"}}}
+    service = PartRef(*DEMO, "services/mariadb")
 
     noted = stored(pod, 2, uid="1", labels=labels, annotations={"a": "b"})
     write(made, database, noted, sent)
-    assert drain_all(queue) == [DEMO]
+    assert drain_all(queue) == [service]
 
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
     noted = stored({**pod, "status": ready}, 3, uid="1", labels=labels, annotations={"a": "c"})
     write(made, database, noted, {"metadata": {"annotations": {"a": "c"}}})
-    assert set(drain_all(queue)) == {DEMO, database}
+    assert set(drain_all(queue)) == {service, database}
 
 
 def test_everything_begins_with_the_parts_too() -> None:
@@ -230,7 +234,19 @@ def test_everything_begins_with_the_parts_too() -> None:
     made.changed(stored(custom(), 1))
     drain_all(queue)
     made.everything()
-    assert set(drain_all(queue)) == {DEMO, PartRef(*DEMO, "database")}
+    assert set(drain_all(queue)) == {DEMO, *parts_of_controller(custom(), made._cache)}
+
+
+def test_a_spec_or_a_finalizer_wakes_all_parts_and_a_status_none() -> None:
+    made, queue = feed(owners_of_child, **WATCHERS)
+    made.changed(stored(custom(), 1))
+    parts = set(parts_of_controller(custom(), made._cache))
+    assert set(drain_all(queue)) == {DEMO, *parts}
+    made.changed(stored(custom(), 2, finalizers=["stackroles.io/teardown"]))
+    assert set(drain_all(queue)) == {DEMO, *parts}
+    written = {**custom(), "status": {"writer": "demo-mariadb-0"}}
+    made.changed(stored(written, 3, finalizers=["stackroles.io/teardown"]))
+    assert drain_all(queue) == [DEMO]
 
 
 def test_end_of_a_pool_wakes_rivals_in_all_namespaces() -> None:

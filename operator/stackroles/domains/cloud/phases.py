@@ -1,7 +1,10 @@
 """When each role and step began and was done."""
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
 
 from stackroles.api.v1alpha1.cloud_controller import Phase
 
@@ -41,3 +44,14 @@ def update_phases(
 def completed(phases: Iterable[Phase]) -> frozenset[str]:
     """Return the roles and steps that were done at some time."""
     return frozenset(phase.name for phase in phases if phase.completed_at is not None)
+
+
+_PHASES: Final = TypeAdapter(tuple[Phase, ...])
+
+
+def recorded_phases(resource: Mapping[str, Any]) -> tuple[Phase, ...]:
+    """Return the phases in a CloudController's status; none where they cannot be read."""
+    try:
+        return _PHASES.validate_python(resource.get("status", {}).get("phases") or ())
+    except ValidationError:
+        return ()

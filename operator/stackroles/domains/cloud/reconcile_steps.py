@@ -1,7 +1,7 @@
 """Bootstrap steps: their Jobs, and those the operator does itself through the clouds' APIs."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,13 +15,15 @@ from stackroles.domains.cloud.phases import completed
 from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD, SERVICE_PASSWORD
 from stackroles.domains.credentials.reconcile import Credentials
 from stackroles.errors import ClusterError
-from stackroles.kube.kinds import ref_of
+from stackroles.kube.kinds import Key, ref_of
 from stackroles.openstack.access import administrator
 from stackroles.openstack.catalogue import ensure_catalogue, wanted
+from stackroles.reconcile.clouds import render
 from stackroles.reconcile.context import Context, Observation
 from stackroles.reconcile.observe import explain_pods
 from stackroles.reconcile.rollout import has_outdated, replace_outdated
 from stackroles.reconcile.step_job import StepJob
+from stackroles.roles import registry
 from stackroles.roles.definition import ServiceDefinition, Step
 from stackroles.workloads.manifests.children import build_step
 from stackroles.workloads.rejected_pods import lacks_pods
@@ -39,34 +41,35 @@ _FAILING = 60.0
 
 
 class Steps:
-    """The steps of one cloud in one pass."""
+    """The steps of one service in one pass."""
 
     def __init__(
         self,
         context: Context,
         resource: Object,
         cloud: Cloud,
-        services: tuple[ServiceDefinition, ...],
+        service: ServiceDefinition,
+        key: Key,
     ) -> None:
+        """Take what the pass works on; `key` is whose pass it is."""
         self._context = context
         self._resource = resource
         self._cloud = cloud
-        self._services = services
-        self._built: dict[str, list[Object]] = {}
+        self._service = service
+        self._key = key
         self._logs: dict[str, str] = {}
 
-    async def listen(self, now: datetime) -> None:
+    async def read_logs(self, now: datetime) -> None:
         """Read the end of the logs of steps that run for long, or failed without a message."""
         wanted: dict[str, str] = {}
-        for service in self._services:
-            for step in service.steps:
-                job, pods = self._job(service, step).seen() if step.tasks else (None, [])
-                if job is None or is_complete(job):
-                    continue
-                for pod in pods:
-                    container = log_wanted(pod, now)
-                    if container is not None:
-                        wanted[pod["metadata"]["name"]] = container
+        for step in self._service.steps:
+            job, pods = self._job(step).seen() if step.tasks else (None, [])
+            if job is None or is_complete(job):
+                continue
+            for pod in pods:
+                container = log_wanted(pod, now)
+                if container is not None:
+                    wanted[pod["metadata"]["name"]] = container
         # Side by side: a kubelet that is gone lets each of its pods wait for the whole time-out.
         texts = await asyncio.gather(*(self._read_log(*pod) for pod in wanted.items()))
         self._logs.update(zip(wanted, texts, strict=True))
@@ -89,36 +92,30 @@ class Steps:
         """
         before = completed(phases)
         return tuple(
-            self._observe_job(service, step, now)
-            if step.tasks
-            else self._observe_own(service, step, before)
-            for service in self._services
-            for step in service.steps
+            self._observe_job(step, now) if step.tasks else self._observe_own(step, before)
+            for step in self._service.steps
         )
 
-    def children(self, service: ServiceDefinition, step: Step) -> list[Object]:
+    def children(self, step: Step) -> list[Object]:
         """Return the step's manifests: configuration, and the Job last."""
-        node = _node(service, step)
-        if node not in self._built:
-            self._built[node] = build_step(self._cloud, service, step)
-        return self._built[node]
+        return render(
+            self._context,
+            self._cloud,
+            self._node(step),
+            lambda: build_step(self._cloud, self._service, step),
+        )
 
     def config_maps(self, run: frozenset[str]) -> list[Object]:
         """Return the configuration of the steps that run."""
         return [
             child
-            for service in self._services
-            for step in service.steps
-            if step.tasks and _node(service, step) in run and not self._is_idle(step)
-            for child in self.children(service, step)[:-1]
+            for step in self._service.steps
+            if step.tasks and self._node(step) in run and not self._is_idle(step)
+            for child in self.children(step)[:-1]
         ]
 
     async def run(
-        self,
-        run: frozenset[str],
-        states: Iterable[StepState],
-        credentials: Credentials,
-        held: Collection[str] = (),
+        self, run: frozenset[str], states: Iterable[StepState], credentials: Credentials
     ) -> None:
         """Start the steps that may run and are not done, and try failed ones again.
 
@@ -126,41 +123,35 @@ class Steps:
             run: nodes that may run.
             states: how the steps stand.
             credentials: what the operator's own steps need.
-            held: services of which a child was refused: their steps are not begun.
         """
         known = {state.node: state for state in states}
-        for service in self._services:
-            for step in service.steps:
-                node = _node(service, step)
-                if node not in run or service.name in held:
-                    continue
-                if self._is_idle(step):
-                    await self._job(service, step).remove()
-                elif step.tasks:
-                    await self._job(service, step).run(known[node])
-                else:
-                    self._run_own(service, step, credentials)
+        for step in self._service.steps:
+            node = self._node(step)
+            if node not in run:
+                continue
+            if self._is_idle(step):
+                await self._job(step).remove()
+            elif step.tasks:
+                await self._job(step).run(known[node])
+            else:
+                self._run_own(step, credentials)
 
-    async def replace_members(self, now: datetime, held: Collection[str] = ()) -> None:
-        """Go on with the rolls that steps guard, but for services of which a child was refused.
+    async def replace_members(self, now: datetime) -> None:
+        """Go on with the rolls that steps guard: a step is observed anew, as are the members."""
+        for step in self._service.steps:
+            if step.guards:
+                checked = self._observe_job(step, now).done
+                await replace_outdated(
+                    self._context.cluster, self._cloud, step.guards, checked=checked, now=now
+                )
 
-        A step is observed anew, as are the members.
-        """
-        for service in self._services:
-            for step in service.steps:
-                if step.guards and service.name not in held:
-                    checked = self._observe_job(service, step, now).done
-                    await replace_outdated(
-                        self._context.cluster, self._cloud, step.guards, checked=checked, now=now
-                    )
-
-    def _run_own(self, service: ServiceDefinition, step: Step, credentials: Credentials) -> None:
-        """Do the operator's own step again and again: users and the catalogue."""
-        name, values = self._poll_name(service, step), credentials.values
+    def _run_own(self, step: Step, credentials: Credentials) -> None:
+        """Do the operator's own step again and again: users and the catalogue of all services."""
+        name, values, services = self._poll_name(step), credentials.values, registry.SERVICES
         admin = administrator(self._cloud, values[ADMIN][ADMIN_PASSWORD])
-        passwords = {s.name: values[s.name][SERVICE_PASSWORD] for s in self._services if s.identity}
+        passwords = {s.name: values[s.name][SERVICE_PASSWORD] for s in services if s.identity}
         verifies = (self._inputs(), passwords)  # stays in this process's memory
-        contents = wanted(self._cloud, self._services, passwords)
+        contents = wanted(self._cloud, services, passwords)
         access = self._context.openstack.access(self._cloud, admin.password)
 
         async def ensure() -> tuple[str, dict[str, str]]:
@@ -178,40 +169,37 @@ class Steps:
             ensure,
             interval=_AFTERWARDS if verified else _UNTIL_DONE,
             deadline=_DEADLINE,
-            notify=ref_of(self._resource),
+            notify=self._key,
             target=f"{ref_of(self._resource)}/identity",
         )
 
-    def _observe_job(self, service: ServiceDefinition, step: Step, now: datetime) -> StepState:
+    def _observe_job(self, step: Step, now: datetime) -> StepState:
         if self._is_idle(step):
-            return StepState(node=_node(service, step), done=True)
-        seen, pods = self._job(service, step).seen()
-        return assess_step(_node(service, step), step.advice, seen, pods, now, logs=self._logs)
+            return StepState(node=self._node(step), done=True)
+        seen, pods = self._job(step).seen()
+        return assess_step(self._node(step), step.advice, seen, pods, now, logs=self._logs)
 
-    def _job(self, service: ServiceDefinition, step: Step) -> StepJob:
-        return StepJob(self._context, self._resource, self.children(service, step)[-1])
+    def _job(self, step: Step) -> StepJob:
+        return StepJob(self._context, self._resource, self.children(step)[-1], self._key)
 
     async def explain(self, states: Iterable[StepState]) -> tuple[StepState, ...]:
         """Return the states with the reason why a Job makes no pod, which takes a read."""
         known = {state.node: state for state in states}
-        for service in self._services:
-            for step in service.steps:
-                state = known[_node(service, step)]
-                if step.tasks and not state.done and state.problem is None:
-                    known[state.node] = await self._explain(service, step, state)
+        for step in self._service.steps:
+            state = known[self._node(step)]
+            if step.tasks and not state.done and state.problem is None:
+                known[state.node] = await self._explain(step, state)
         return tuple(known.values())
 
-    async def _explain(self, service: ServiceDefinition, step: Step, state: StepState) -> StepState:
-        (job, pods), now = self._job(service, step).seen(), self._context.clock.now()
+    async def _explain(self, step: Step, state: StepState) -> StepState:
+        (job, pods), now = self._job(step).seen(), self._context.clock.now()
         if job is None or not lacks_pods(job, pods, 1, now):
             return state
         return replace(state, problem=await explain_pods(self._context.cluster, job, pods, now))
 
-    def _observe_own(
-        self, service: ServiceDefinition, step: Step, before: frozenset[str]
-    ) -> StepState:
-        node = _node(service, step)
-        latest = self._context.tasks.latest(self._poll_name(service, step))
+    def _observe_own(self, step: Step, before: frozenset[str]) -> StepState:
+        node = self._node(step)
+        latest = self._context.tasks.latest(self._poll_name(step))
         if latest is None:
             return StepState(node=node, done=node in before)
         done = latest.value is not None and latest.value[0] == self._inputs()
@@ -224,7 +212,7 @@ class Steps:
         now = self._context.clock.monotonic()
         left = _FAILING - (now - (now if seen.failing_since is None else seen.failing_since))
         if left > 0:
-            self._context.enqueue(ref_of(self._resource), left + 1.0)
+            self._context.enqueue(self._key, left + 1.0)
         return left <= 0
 
     def _is_idle(self, step: Step) -> bool:
@@ -234,12 +222,11 @@ class Steps:
 
     def _inputs(self) -> str:
         """Return the hash of what the operator's own steps work from, without the passwords."""
-        entries = [[s.name, s.identity, s.catalogue] for s in self._services]
+        entries = [[s.name, s.identity, s.catalogue] for s in registry.SERVICES]
         return naming.digest([entries, self._cloud.uid, self._cloud.spec.region])
 
-    def _poll_name(self, service: ServiceDefinition, step: Step) -> str:
-        return f"{ref_of(self._resource)}/{_node(service, step)}"
+    def _poll_name(self, step: Step) -> str:
+        return f"{ref_of(self._resource)}/{self._node(step)}"
 
-
-def _node(service: ServiceDefinition, step: Step) -> str:
-    return f"{service.name}/{step.name}"
+    def _node(self, step: Step) -> str:
+        return f"{self._service.name}/{step.name}"

@@ -62,7 +62,7 @@ def _kept(
     """Return the configuration that stays because pods still read it."""
     states = observe_roles(context.cluster, pool, registry.COMPUTE_ROLES, context.clock.now())
     names = kept_config_maps(
-        existing_config_maps(context.cluster, pool, resource),
+        existing_config_maps(context.cluster, resource),
         (m["metadata"]["name"] for m in manifests if m["kind"] == "ConfigMap"),
         config_maps_in_use(context.cluster, pool),
         {state.name for state in states if state.present and not state.complete},

@@ -18,7 +18,7 @@ from stackroles.domains.credentials.changed import (
 from stackroles.domains.credentials.user_supplied import check_brought, ring_of
 from stackroles.errors import SpecInvalid
 from stackroles.kube.apply import records_of
-from stackroles.kube.kinds import ObjectRef
+from stackroles.kube.kinds import Key, ObjectRef
 from stackroles.reconcile.context import Context
 from stackroles.roles import keystone, rabbitmq
 from stackroles.roles.definition import ServiceDefinition
@@ -83,8 +83,15 @@ async def observe_credentials(
     )
 
 
-def watch_user_secrets(context: Context, ref: ObjectRef, cloud: Cloud) -> None:
-    """Have the Secrets that the user supplies read again and again: they are not watched."""
+def watch_user_secrets(context: Context, ref: ObjectRef, cloud: Cloud, key: Key) -> None:
+    """Have the Secrets that the user supplies read again and again: they are not watched.
+
+    Args:
+        context: the cluster and the poller.
+        ref: the CloudController.
+        cloud: the same, resolved.
+        key: what is reconciled when one of them differs from the last.
+    """
     names = sorted(set(cloud.spec.credentials.values()))
     name = f"{ref}/user-secrets"
     if not names:
@@ -95,7 +102,7 @@ def watch_user_secrets(context: Context, ref: ObjectRef, cloud: Cloud) -> None:
         return [await context.cluster.read_secret(cloud.namespace, secret) for secret in names]
 
     context.poller.ensure(
-        name, read, interval=_USER_SECRETS_SECONDS, deadline=_USER_SECRETS_SECONDS, notify=ref
+        name, read, interval=_USER_SECRETS_SECONDS, deadline=_USER_SECRETS_SECONDS, notify=key
     )
 
 

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from stackroles.constants import FINALIZER
 from stackroles.domains.database.reconcile import PART, reconcile_galera
 from stackroles.domains.database.status import DATABASE, DatabaseState
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.teardown import users_of
+from stackroles.reconcile.teardown import is_kept_up
 
 Object = dict[str, Any]
 
@@ -25,7 +24,7 @@ async def reconcile_database(context: Context, resource: Object) -> None:
         SpecInvalid: the spec asks for what cannot be; the pass over the cloud says so.
         ClusterError: the Kubernetes API refused or did not answer.
     """
-    if not _is_kept_up(context, resource):
+    if not is_kept_up(context, resource):
         return
     cloud = cloud_of(context, resource)
     workload = context.cluster.get("StatefulSet", cloud.namespace, cloud.workload(DATABASE))
@@ -39,15 +38,3 @@ async def reconcile_database(context: Context, resource: Object) -> None:
         failing=found.failing,
     )
     context.publish(part_of(resource), state)
-
-
-def _is_kept_up(context: Context, resource: Object) -> bool:
-    """Return whether a cloud is kept up: one that is to go is, as long as pools use it.
-
-    What goes on for it must not write down again what its end has removed.
-    """
-    metadata = resource["metadata"]
-    if not metadata.get("deletionTimestamp"):
-        return True
-    held = FINALIZER in (metadata.get("finalizers") or ())
-    return held and bool(users_of(context, resource))

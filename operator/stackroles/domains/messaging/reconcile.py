@@ -1,18 +1,22 @@
-"""Asks the brokers' agents again and again which cluster they are in."""
+"""The messaging cluster of a cloud, reconciled by itself: which cluster its brokers are in."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from typing import Any, Final
 
 from stackroles.addresses import pod_address
 from stackroles.agents.broker_protocol import Status
-from stackroles.config.cloud import Cloud
 from stackroles.domains.messaging.status import MESSAGING, assess_brokers, parse_report
-from stackroles.kube.kinds import ObjectRef
+from stackroles.kube.kinds import PartRef, ref_of
+from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.pod_http import get_all, url_of
+from stackroles.reconcile.teardown import is_kept_up
 from stackroles.roles.rabbitmq import AGENT_PORT
-from stackroles.workloads.conditions import Finding
 from stackroles.workloads.manifests.metadata import selector
 
+Object = dict[str, Any]
+
+PART: Final = "messaging"
 _INTERVAL = 10.0
 _DEADLINE = 5.0
 Reports = Mapping[str, Status | None]
@@ -28,27 +32,31 @@ async def pull_reports(addresses: Mapping[str, str]) -> Reports:
     return {name: parse_report(answer) for name, answer in (await get_all(urls)).items()}
 
 
-def watch_brokers(
-    context: Context,
-    ref: ObjectRef,
-    cloud: Cloud,
-    pull: Callable[[Mapping[str, str]], Awaitable[Reports]] = pull_reports,
-) -> Finding | None:
-    """Have the brokers' agents asked from now on; return what needs a person.
+def messaging_of(resource: Object) -> PartRef:
+    """Return the key of a CloudController's messaging cluster."""
+    return PartRef(*ref_of(resource), PART)
 
-    Args:
-        context: the cluster and the poller.
-        ref: the CloudController, which is reconciled when an answer differs from the last.
-        cloud: the same, resolved.
-        pull: how pods are asked; over HTTP by default.
+
+async def reconcile_messaging(context: Context, resource: Object) -> None:
+    """Have the brokers' agents asked from now on, and publish what needs a person.
+
+    Raises:
+        SpecInvalid: the spec asks for what cannot be; the pass over the cloud says so.
     """
+    if not is_kept_up(context, resource):
+        return
+    cloud = cloud_of(context, resource)
+    workload = context.cluster.get("StatefulSet", cloud.namespace, cloud.workload(MESSAGING))
+    if cloud.spec.suspend or workload is None:
+        return
+    part = messaging_of(resource)
 
     async def ask() -> Reports:
         pods = context.cluster.list("Pod", cloud.namespace, selector(cloud, MESSAGING))
         found = {p["metadata"]["name"]: pod_address(p) for p in pods}
-        return await pull({name: ip for name, ip in found.items() if ip})
+        return await pull_reports({name: ip for name, ip in found.items() if ip})
 
-    name = f"{ref}/brokers"
-    context.poller.ensure(name, ask, interval=_INTERVAL, deadline=_DEADLINE, notify=ref)
+    name = f"{part.whole}/brokers"
+    context.poller.ensure(name, ask, interval=_INTERVAL, deadline=_DEADLINE, notify=part)
     seen = context.poller.latest(name)
-    return assess_brokers(seen.value) if seen and seen.value else None
+    context.publish(part, assess_brokers(seen.value) if seen and seen.value else None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stackroles.constants import ANNOTATION_GALERA_DECISION
+from stackroles.constants import ANNOTATION_GALERA_DECISION, FINALIZER
 from stackroles.domains.database.model import (
     Bootstrap,
     Decision,
@@ -185,7 +185,9 @@ async def running() -> AsyncIterator[World]:
             leader="one",
         )
         world = World(api, cluster, context, polls, enqueued)
-        cluster.cache.upsert(api.put(custom()))
+        owner = custom()
+        owner["metadata"]["finalizers"] = [FINALIZER]
+        cluster.cache.upsert(api.put(owner))
         for n in range(3):
             world.pod("mariadb", n)
         for n in range(2):

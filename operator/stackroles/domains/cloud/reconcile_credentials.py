@@ -1,0 +1,90 @@
+"""The credentials of a cloud, reconciled by themselves: its Secrets, before all that reads them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stackroles.domains.cloud.reconcile_parts import (
+    credentials_of,
+    refusal_of,
+    services_of,
+    to_children,
+)
+from stackroles.domains.cloud.reconcile_served import accepted_password
+from stackroles.domains.credentials.reconcile import (
+    Credentials,
+    observe_credentials,
+    watch_user_secrets,
+)
+from stackroles.errors import ClusterError
+from stackroles.kube.kinds import ref_of
+from stackroles.reconcile.clouds import cloud_of
+from stackroles.reconcile.context import Context
+from stackroles.reconcile.teardown import is_kept_up
+from stackroles.roles import registry
+from stackroles.workloads.conditions import Finding
+
+Object = dict[str, Any]
+
+_MISSING_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialsState:
+    """The credentials as their last pass left them.
+
+    Attributes:
+        generation: generation of the CloudController that they were brought to.
+        credentials: what they are; its passwords stay in this process's memory.
+        children: records of the Secrets, as `status.children` has them.
+        failure: why not all Secrets were applied; None when all were.
+    """
+
+    generation: int
+    credentials: Credentials
+    children: tuple[Object, ...]
+    failure: Finding | None = None
+
+
+async def reconcile_credentials(context: Context, resource: Object) -> None:
+    """Bring a cloud's Secrets to what its services need, and publish what they hold.
+
+    Raises:
+        SpecInvalid: the spec asks for what cannot be; the pass over the cloud says so.
+        ClusterError: a Secret was refused, after what was found was published.
+        NotReady: a Secret still belongs to an earlier owner of this name.
+    """
+    if not is_kept_up(context, resource):
+        return
+    cloud, part = cloud_of(context, resource), credentials_of(resource)
+    if cloud.spec.suspend:
+        return
+    ref = ref_of(resource)
+    watch_user_secrets(context, ref, cloud, part)
+    accepted = accepted_password(context, ref)
+    found = await observe_credentials(context, resource, cloud, registry.SERVICES, accepted)
+    applied = await context.cluster.apply_each(resource, found.manifests)
+    failure = applied.failure
+    if failure is not None and not isinstance(failure, ClusterError):
+        raise failure
+    # What could not be derived is not unwanted: nothing is removed, and it stays on record.
+    whole = found.finding is None and failure is None
+    if whole:
+        await context.cluster.prune(resource, found.manifests, among=_is_secret)
+    children = to_children(
+        resource, applied.records, lambda ref: not whole and ref.kind == "Secret"
+    )
+    state = CredentialsState(
+        generation=resource["metadata"].get("generation", 0),
+        credentials=found,
+        children=children,
+        failure=refusal_of(failure),
+    )
+    context.publish(part, state, services_of(resource))
+    if failure is not None:
+        raise failure
+    if found.finding is not None:
+        context.enqueue(part, _MISSING_SECONDS)
+
+
+def _is_secret(child: Object) -> bool:
+    return bool(child["kind"] == "Secret")

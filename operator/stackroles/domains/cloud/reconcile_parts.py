@@ -1,0 +1,65 @@
+"""The parts of a cloud: their keys, and what each found last."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from stackroles.domains.cloud.service import ServiceState, assess_refusal
+from stackroles.errors import ClusterError, Rejected
+from stackroles.kube.apply import ChildRecord, records_of, to_ref
+from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of
+from stackroles.reconcile.context import Context
+from stackroles.roles import registry
+from stackroles.workloads.conditions import Finding
+
+Object = dict[str, Any]
+
+CREDENTIALS: Final = "credentials"
+_SERVICES: Final = "services/"
+SERVICE_PARTS: Final = {service.name: _SERVICES + service.name for service in registry.SERVICES}
+"""The part of each service, by the service's name."""
+
+
+def credentials_of(resource: Object) -> PartRef:
+    """Return the key of a CloudController's credentials."""
+    return PartRef(*ref_of(resource), CREDENTIALS)
+
+
+def service_of(resource: Object, service: str) -> PartRef:
+    """Return the key of one service of a CloudController."""
+    return PartRef(*ref_of(resource), SERVICE_PARTS[service])
+
+
+def services_of(resource: Object) -> tuple[Key, ...]:
+    """Return the keys of all services of a CloudController."""
+    return tuple(PartRef(*ref_of(resource), part) for part in SERVICE_PARTS.values())
+
+
+def service_states(context: Context, resource: Object) -> dict[str, ServiceState]:
+    """Return how each service stands, by name; one without an ended pass is left out."""
+    found = {name: context.parts.latest(service_of(resource, name)) for name in SERVICE_PARTS}
+    return {name: state for name, state in found.items() if state is not None}
+
+
+def refusal_of(failure: ClusterError | None) -> Finding | None:
+    """Return why children were not applied; None when nothing was refused."""
+    if failure is None:
+        return None
+    notes = getattr(failure, "__notes__", ())
+    return assess_refusal(str(failure), notes, rejected=isinstance(failure, Rejected))
+
+
+def to_children(
+    resource: Object, records: Iterable[ChildRecord], stays: Callable[[ObjectRef], bool]
+) -> tuple[Object, ...]:
+    """Return children as `status.children` has them: what was applied, and what stays besides.
+
+    Args:
+        resource: the CloudController, whose status has the former records.
+        records: of what was applied.
+        stays: whether a former child that was not applied is still one.
+    """
+    former = records_of(resource)
+    known = {ref: record for ref, record in former.items() if stays(ref)}
+    namespace = resource["metadata"]["namespace"]
+    known |= {to_ref(record, namespace): record for record in records}
+    return tuple(known[ref].to_dict() for ref in sorted(known))

@@ -1,0 +1,211 @@
+"""One service of a cloud, reconciled by itself: its roles and steps in the order of their needs."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import structlog
+
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.config.cloud import Cloud
+from stackroles.constants import LABEL_COMPONENT
+from stackroles.domains.cloud.bringup import build_graph, plan_bring_up
+from stackroles.domains.cloud.phases import recorded_phases
+from stackroles.domains.cloud.reconcile_credentials import CredentialsState
+from stackroles.domains.cloud.reconcile_parts import (
+    credentials_of,
+    refusal_of,
+    service_of,
+    service_states,
+    to_children,
+)
+from stackroles.domains.cloud.reconcile_scale import refuse_shrinking
+from stackroles.domains.cloud.reconcile_steps import Steps
+from stackroles.domains.cloud.service import ServiceState, dependents_of, nodes_of
+from stackroles.domains.credentials.reconcile import Credentials
+from stackroles.errors import ClusterError, LeadershipLost, NotReady, SpecInvalid
+from stackroles.kube.kinds import ObjectRef
+from stackroles.reconcile.clouds import cloud_of, render
+from stackroles.reconcile.context import Context, Reconcile
+from stackroles.reconcile.observe import (
+    config_maps_in_use,
+    existing_config_maps,
+    explain_roles,
+    observe_roles,
+)
+from stackroles.reconcile.teardown import is_kept_up
+from stackroles.roles import registry
+from stackroles.roles.definition import RoleDefinition, ServiceDefinition
+from stackroles.workloads.conditions import Finding
+from stackroles.workloads.config_maps import kept_config_maps
+from stackroles.workloads.manifests.children import build_role, unique
+
+Object = dict[str, Any]
+log = structlog.get_logger(__name__)
+
+# Some findings depend on how long something lasts, which no event tells.
+_UNSETTLED_SECONDS = 15.0
+_GRAPH = build_graph(registry.CONTROLLER_ROLES, registry.SERVICES)
+
+
+def reconciler_of(service: ServiceDefinition) -> Reconcile:
+    """Return what reconciles one service of any cloud."""
+    return partial(reconcile_service, service)
+
+
+async def reconcile_service(service: ServiceDefinition, context: Context, resource: Object) -> None:
+    """Bring one service of a cloud to what the resource declares, and publish how it stands.
+
+    Raises:
+        SpecInvalid: the spec asks for what cannot be; the pass over the cloud says so.
+        ClusterError: a child was refused; all others were applied, and it was published.
+        NotReady: a child still belongs to an earlier owner of this name.
+    """
+    if not is_kept_up(context, resource):
+        return
+    cloud = cloud_of(context, resource)
+    credentials = context.parts.latest(credentials_of(resource))
+    if cloud.spec.suspend or credentials is None:
+        return
+    phases = recorded_phases(resource)
+    refuse_shrinking(context.cluster, cloud, registry.CONTROLLER_ROLES, phases)
+    await ServicePass(context, resource, cloud, service, credentials).run()
+
+
+class ServicePass:
+    """One pass over one service of one cloud."""
+
+    def __init__(
+        self,
+        context: Context,
+        resource: Object,
+        cloud: Cloud,
+        service: ServiceDefinition,
+        credentials: CredentialsState,
+    ) -> None:
+        self._context = context
+        self._resource = resource
+        self._cloud = cloud
+        self._service = service
+        self._credentials: Credentials = credentials.credentials
+        self._part = service_of(resource, service.name)
+        self._now = context.look(resource).now
+        self._roles = [r for r in registry.CONTROLLER_ROLES if r.service == service.name]
+        self._steps = Steps(context, resource, cloud, service, self._part)
+
+    async def run(self) -> None:
+        """Observe, plan, build, apply, observe again, and publish how it stands."""
+        try:
+            state, failure = await self._bring()
+        except (LeadershipLost, NotReady, SpecInvalid):
+            raise
+        except Exception as error:
+            # Whatever it is, the cloud's status must not go on as if nothing was.
+            what = f"Service {self._service.name}: its pass failed: {error or repr(error)}"
+            self._publish(self._observe(failure=Finding(Reason.APPLY_FAILED, what)))
+            raise
+        self._publish(state)
+        if failure is not None:
+            raise failure
+        if not state.settled:
+            self._context.enqueue(self._part, _UNSETTLED_SECONDS)
+
+    async def _bring(self) -> tuple[ServiceState, ClusterError | None]:
+        await self._steps.read_logs(self._now)
+        before = self._observe()
+        run = self._plan(before)
+        records, failure = await self._apply(run)
+        if failure is None:
+            await self._steps.run(run, before.steps, self._credentials)
+            await self._steps.replace_members(self._now)
+        after = self._observe(children=records, failure=refusal_of(failure))
+        cluster = self._context.cluster
+        return ServiceState(
+            generation=after.generation,
+            roles=await explain_roles(cluster, self._cloud, after.roles, self._now),
+            steps=await self._steps.explain(after.steps),
+            children=after.children,
+            failure=after.failure,
+        ), failure
+
+    def _observe(
+        self, *, children: tuple[Object, ...] | None = None, failure: Finding | None = None
+    ) -> ServiceState:
+        """Return how the service stands by the cache; its children as before unless given."""
+        before: ServiceState | None = self._context.parts.latest(self._part)
+        known = before.children if before is not None else ()
+        return ServiceState(
+            generation=self._resource["metadata"].get("generation", 0),
+            roles=observe_roles(self._context.cluster, self._cloud, self._roles, self._now),
+            steps=self._steps.observe(recorded_phases(self._resource), self._now),
+            children=known if children is None else children,
+            failure=failure,
+        )
+
+    def _plan(self, own: ServiceState) -> frozenset[str]:
+        """Return the service's roles and steps that may run; nothing new while credentials lack."""
+        if self._credentials.finding is not None:
+            return own.present
+        states = service_states(self._context, self._resource) | {self._service.name: own}
+        done = frozenset[str]().union(*(state.done for state in states.values()))
+        plan = plan_bring_up(_GRAPH, done, own.present)
+        return plan.run & nodes_of(self._service, registry.CONTROLLER_ROLES)
+
+    async def _apply(self, run: frozenset[str]) -> tuple[tuple[Object, ...], ClusterError | None]:
+        """Apply what runs, then remove what is no longer wanted.
+
+        Returns:
+            The children, and the gravest refusal, when all else was applied.
+
+        Raises:
+            NotReady: a child still belongs to an earlier owner of this name.
+        """
+        roles = [role for role in self._roles if role.name in run]
+        rendered = [child for role in roles for child in self._render(role)]
+        manifests = unique([*rendered, *self._steps.config_maps(run)])
+        applied = await self._context.cluster.apply_each(self._resource, manifests)
+        failure = applied.failure
+        if failure is not None:
+            if not isinstance(failure, ClusterError):
+                raise failure
+            log.warning("A child was refused", error=str(failure))
+        if failure is not None or self._credentials.finding is not None:
+            # What could not be derived is not unwanted: nothing is removed, and it stays on record.
+            return to_children(self._resource, applied.records, self._is_own), failure
+        kept = self._kept(manifests)
+        await self._context.cluster.prune(self._resource, [*manifests, *kept], among=self._owns)
+        return to_children(self._resource, applied.records, kept.__contains__), None
+
+    def _render(self, role: RoleDefinition) -> list[Object]:
+        return render(self._context, self._cloud, role.name, lambda: build_role(self._cloud, role))
+
+    def _kept(self, manifests: Iterable[Object]) -> frozenset[ObjectRef]:
+        """Return the configuration that stays besides the present manifests."""
+        # Again: what was just applied has begun to roll.
+        roles = observe_roles(self._context.cluster, self._cloud, self._roles, self._now)
+        names = kept_config_maps(
+            existing_config_maps(self._context.cluster, self._resource, self._owns),
+            (m["metadata"]["name"] for m in manifests if m["kind"] == "ConfigMap"),
+            config_maps_in_use(self._context.cluster, self._cloud, self._service.name),
+            {role.name for role in roles if role.present and not role.complete},
+        )
+        return frozenset(ObjectRef("ConfigMap", self._cloud.namespace, name) for name in names)
+
+    def _owns(self, child: Object) -> bool:
+        component = child["metadata"].get("labels", {}).get(LABEL_COMPONENT)
+        return bool(child["kind"] != "Secret" and component == self._service.name)
+
+    def _is_own(self, ref: ObjectRef) -> bool:
+        child = self._context.cluster.get(*ref)
+        return child is not None and self._owns(child)
+
+    def _publish(self, state: ServiceState) -> None:
+        before: ServiceState | None = self._context.parts.latest(self._part)
+        readers: tuple[str, ...] = ()
+        if before is None or before.done != state.done:
+            readers = dependents_of(
+                self._service, registry.SERVICES, registry.CONTROLLER_ROLES, _GRAPH
+            )
+        self._context.publish(
+            self._part, state, [service_of(self._resource, name) for name in readers]
+        )

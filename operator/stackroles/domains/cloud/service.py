@@ -1,0 +1,104 @@
+"""One service of a cloud as its own pass found it, and what services are to one another."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.domains.cloud.bringup import Graph
+from stackroles.roles.definition import RoleDefinition, ServiceDefinition
+from stackroles.workloads.conditions import Finding
+from stackroles.workloads.role import RoleState
+from stackroles.workloads.step import StepState
+
+# How the API server says that a field cannot change (StatefulSets have a sentence of their own).
+_REFUSED = re.compile(r'\w+(?:\.\w+)* "[^"]+"(?= is invalid)')
+_IMMUTABLE = ("field is immutable", "updates to statefulset spec for fields other than")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceState:
+    """A service as its last pass left it.
+
+    Attributes:
+        generation: generation of the CloudController that it was brought to.
+        roles: state of each of its roles.
+        steps: state of each of its steps.
+        children: records of its children, as `status.children` has them.
+        failure: why not all of it was applied; None when all was.
+    """
+
+    generation: int
+    roles: tuple[RoleState, ...]
+    steps: tuple[StepState, ...]
+    children: tuple[Mapping[str, Any], ...] = ()
+    failure: Finding | None = None
+
+    @property
+    def done(self) -> frozenset[str]:
+        """Its roles and steps that are done."""
+        roles = {role.name for role in self.roles if role.done}
+        return frozenset(roles | {step.node for step in self.steps if step.done})
+
+    @property
+    def present(self) -> frozenset[str]:
+        """Its roles that exist."""
+        return frozenset(role.name for role in self.roles if role.present)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of it is under way."""
+        return all(role.complete for role in self.roles) and all(step.done for step in self.steps)
+
+
+def nodes_of(service: ServiceDefinition, roles: Iterable[RoleDefinition]) -> frozenset[str]:
+    """Return the roles and steps of a service, as the graph of a bring-up names them."""
+    own = {role.name for role in roles if role.service == service.name}
+    return frozenset(own | {f"{service.name}/{step.name}" for step in service.steps})
+
+
+def dependents_of(
+    service: ServiceDefinition,
+    services: Iterable[ServiceDefinition],
+    roles: Sequence[RoleDefinition],
+    graph: Graph,
+) -> tuple[str, ...]:
+    """Return the other services of which some role or step needs one of this service's."""
+    own = nodes_of(service, roles)
+    return tuple(
+        other.name
+        for other in services
+        if other.name != service.name and any(graph[node] & own for node in nodes_of(other, roles))
+    )
+
+
+def assess_refusal(message: str, others: Iterable[str], *, rejected: bool) -> Finding:
+    """Return why children were not applied, with what a user can do about it.
+
+    Args:
+        message: the gravest refusal.
+        others: the other refusals.
+        rejected: whether the API server refused the content, and would refuse it again.
+    """
+    refusals = [message, *others]
+    immutable = [text for text in refusals if any(part in text for part in _IMMUTABLE)]
+    if rejected and immutable:
+        names = sorted({name for text in immutable for name in _REFUSED.findall(text)})
+        return Finding(
+            Reason.IMMUTABLE_FIELD_CHANGED,
+            f"{', '.join(names) or immutable[0]}: what was changed cannot change once the object "
+            "exists (of a StatefulSet: size and storage class of its volumes). Set it back; or "
+            "delete it with kubectl delete --cascade=orphan, so that it is made again around its "
+            "pods: volumes that exist stay as they are.",
+        )
+    return Finding(Reason.APPLY_FAILED, " Also: ".join(refusals))
+
+
+def first_failure(states: Iterable[ServiceState]) -> Finding | None:
+    """Return why children of some services were not applied; None when all were."""
+    failures = [state.failure for state in states if state.failure is not None]
+    if not failures:
+        return None
+    first, *others = failures
+    return Finding(first.reason, " Also: ".join((first.message, *(f.message for f in others))))
