@@ -19,7 +19,7 @@ DEMO = ObjectRef("CloudController", "ns", "demo")
 
 
 def feed(
-    owners: Owners = belongs_to_parent, **watchers: tuple[Watcher, ...]
+    owners: Owners = belongs_to_parent, /, **watchers: tuple[Watcher, ...]
 ) -> tuple[Feed, WorkQueue]:
     queue = WorkQueue(lambda: 0.0, Random(1))
     cluster = Cluster(
