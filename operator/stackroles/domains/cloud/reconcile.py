@@ -192,7 +192,9 @@ class CloudPass:
         return failing, refused_administrator(apis.state, apis.keystone, secret)
 
     async def _report(self, observed: ObservedCloud, reconciled: Finding) -> None:
-        observed_at = replace(self._context.observed_at(self._resource), generation=self._generation())
+        observed_at = replace(
+            self._context.observed_at(self._resource), generation=self._generation()
+        )
         status = assess_cloud(
             self._cloud,
             observed,

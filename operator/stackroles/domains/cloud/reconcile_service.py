@@ -89,7 +89,7 @@ class ServicePass:
         self._service = service
         self._credentials: Credentials = credentials.credentials
         self._part = service_of(resource, service.name)
-        self._now = context.look(resource).now
+        self._now = context.observed_at(resource).now
         self._roles = [r for r in registry.CONTROLLER_ROLES if r.service == service.name]
         self._steps = Steps(context, resource, cloud, service, self._part)
 
