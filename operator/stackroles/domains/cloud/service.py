@@ -18,38 +18,47 @@ _IMMUTABLE = ("field is immutable", "updates to statefulset spec for fields othe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceState:
-    """A service as its last pass left it.
+class RolesAndSteps:
+    """Roles and steps as observed.
 
     Attributes:
-        generation: generation of the CloudController that it was brought to.
-        roles: state of each of its roles.
-        steps: state of each of its steps.
-        children: records of its children, as `status.children` has them.
-        failure: why not all of it was applied; None when all was.
+        roles: state of each role, in the order in which they are shown.
+        steps: state of each step.
     """
 
-    generation: int
     roles: tuple[RoleState, ...]
     steps: tuple[StepState, ...]
-    children: tuple[Mapping[str, Any], ...] = ()
-    failure: Finding | None = None
 
     @property
     def done(self) -> frozenset[str]:
-        """Its roles and steps that are done."""
+        """Roles and steps that are done."""
         roles = {role.name for role in self.roles if role.done}
         return frozenset(roles | {step.node for step in self.steps if step.done})
 
     @property
     def present(self) -> frozenset[str]:
-        """Its roles that exist."""
+        """Roles that exist."""
         return frozenset(role.name for role in self.roles if role.present)
 
     @property
     def settled(self) -> bool:
-        """Whether nothing of it is under way."""
+        """Whether nothing is under way."""
         return all(role.complete for role in self.roles) and all(step.done for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceState(RolesAndSteps):
+    """A service as its last reconciliation left it.
+
+    Attributes:
+        generation: generation of the CloudController that it was brought to.
+        children: records of its children, as `status.children` has them.
+        failure: why not all of it was applied; None when all was.
+    """
+
+    generation: int
+    children: tuple[Mapping[str, Any], ...] = ()
+    failure: Finding | None = None
 
 
 def nodes_of(service: ServiceDefinition, roles: Iterable[RoleDefinition]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from stackroles.api.v1alpha1.cloud_controller import (
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.config.cloud import Cloud
 from stackroles.domains.cloud.phases import update_phases
+from stackroles.domains.cloud.service import RolesAndSteps
 from stackroles.domains.database.status import DATABASE, DatabaseState
 from stackroles.roles.definition import RoleDefinition, ServiceDefinition
 from stackroles.roles.resolve import model_of
@@ -22,38 +23,18 @@ _NAMED = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObservedCloud:
+class ObservedCloud(RolesAndSteps):
     """A cloud's children as observed.
 
     Attributes:
-        roles: state of each role, in the order in which they are shown.
-        steps: state of each step.
         waiting: roles and steps that may not start yet, with what they wait for.
         database: how the database cluster stands.
         failing_apis: why not all APIs are known to serve; None when all do.
     """
 
-    roles: tuple[RoleState, ...]
-    steps: tuple[StepState, ...]
     waiting: Mapping[str, frozenset[str]] = field(default_factory=dict)
     database: DatabaseState = field(default_factory=DatabaseState)
     failing_apis: Finding | None = None
-
-    @property
-    def done(self) -> frozenset[str]:
-        """Roles and steps that are done."""
-        roles = {role.name for role in self.roles if role.done}
-        return frozenset(roles | {step.node for step in self.steps if step.done})
-
-    @property
-    def present(self) -> frozenset[str]:
-        """Roles that exist."""
-        return frozenset(role.name for role in self.roles if role.present)
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is under way."""
-        return all(role.complete for role in self.roles) and all(step.done for step in self.steps)
 
 
 def assess_cloud(

@@ -43,7 +43,7 @@ class Credentials:
         offered: a password for the administrator that is not the one in use; empty without one.
     """
 
-    manifests: tuple[Object, ...]
+    manifests: tuple[Object, ...] = field(repr=False)
     values: Mapping[str, Mapping[str, str]] = field(repr=False)
     finding: Finding | None
     changed: Finding | None = None
