@@ -38,6 +38,11 @@ class Progress:
     started: float = 0.0
     ended: float = 0.0
 
+    @property
+    def detail(self) -> str:
+        """What is shown beside it: of a phase that is done, what it waited for no longer holds."""
+        return "" if self.state == "done" else self.saying
+
     def seconds(self, now: float) -> float:
         """Return how long the phase took, or has taken so far."""
         if self.state == "waiting":
@@ -91,7 +96,7 @@ class Journey:
 
     def _line(self, progress: Progress) -> None:
         spent = progress.seconds(time.monotonic())
-        first = progress.saying.splitlines()[0] if progress.saying else ""
+        first = next(iter(progress.detail.splitlines()), "")
         self.console.print(
             f"{spent:7.1f} s  {progress.name}: {progress.state}{f' - {first}' if first else ''}",
             markup=False,
@@ -109,8 +114,7 @@ class Journey:
         for progress in self.progress:
             mark = marks.get(progress.state) or Spinner("dots")
             spent = f"{progress.seconds(now):.1f}" if progress.state != "waiting" else ""
-            said = "" if progress.state == "done" else progress.saying
-            table.add_row(mark, progress.name, spent, said)
+            table.add_row(mark, progress.name, spent, progress.detail)
         return table
 
 
