@@ -5,7 +5,6 @@ no schemas, defaults or field ownership: what depends on those is tested against
 """
 
 import asyncio
-import copy
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
@@ -87,7 +86,7 @@ class FakeApi:
         """Store an object as somebody else would; `silent`: no watch hears of it."""
         kind = KINDS[obj["kind"]]
         namespace = obj["metadata"].get("namespace", "")
-        return self._store(kind, namespace, copy.deepcopy(obj), silent=silent)
+        return self._store(kind, namespace, _sent(obj), silent=silent)
 
     def remove(self, plural: str, namespace: str, name: str, *, silent: bool = False) -> None:
         """Delete an object as somebody else would."""
@@ -141,7 +140,7 @@ class FakeApi:
         return obj
 
     def _tell(self, plural: str, event: str, obj: Object) -> None:
-        entry = {"type": event, "object": copy.deepcopy(obj)}
+        entry = {"type": event, "object": _sent(obj)}
         self._history.append((plural, entry))
         for watch in self._watches:
             watch.take(plural, entry)
@@ -287,6 +286,12 @@ class FakeApi:
         finally:
             self._watches.remove(watch)
         return response
+
+
+def _sent(obj: Object) -> Object:
+    """Return an object as whoever it is sent to has it; much faster than `copy.deepcopy`."""
+    sent: Object = json.loads(json.dumps(obj))
+    return sent
 
 
 def _failure(status: int, message: str, details: Object | None = None) -> web.Response:

@@ -43,7 +43,8 @@ def render_chart(chart: Path, *arguments: str) -> list[dict[str, Any]]:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise HelmError(f"helm refused the chart: {result.stderr.strip()}")
-    return [document for document in yaml.safe_load_all(result.stdout) if document]
+    documents = yaml.load_all(result.stdout, Loader=yaml.CSafeLoader)
+    return [document for document in documents if document]
 
 
 def install_manifest(rendered: Iterable[dict[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """All generated files: what each should hold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from stackroles.codegen.reference import api_reference
 from stackroles.codegen.rollouts import rollouts_page
 from stackroles.codegen.text import BANNER, dump_yaml
 
-Files = dict[Path, str]
+Files = Mapping[Path, str]
 
 
 def all_crds() -> list[dict[str, Any]]:
@@ -24,10 +25,11 @@ def all_crds() -> list[dict[str, Any]]:
     return [build_crd(resource, key_sets) for resource in RESOURCES]
 
 
+@cache
 def source_files() -> Files:
     """Return what follows from the Python sources alone, by path from the repository's root."""
     crds = all_crds()
-    files: Files = {}
+    files: dict[Path, str] = {}
     for crd in crds:
         name = f"{constants.API_GROUP}_{crd['spec']['names']['plural']}.yaml"
         for folder in (Path("crds"), Path("charts/stackroles/files/crds")):

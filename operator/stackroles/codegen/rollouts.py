@@ -21,8 +21,9 @@ from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.definition import RoleDefinition
 from stackroles.roles.resolve import resolve_cloud
 from stackroles.workloads.manifests.agents import agent_sources
-from stackroles.workloads.manifests.children import build_role
 from stackroles.workloads.manifests.metadata import Manifest
+from stackroles.workloads.manifests.rendering import files_of, render_role
+from stackroles.workloads.manifests.workload import build_workload
 
 Object = dict[str, Any]
 Path = tuple[str, ...]
@@ -163,8 +164,9 @@ def _cloud(spec: Object) -> Cloud:
 
 
 def _template(owner: Owner, role: RoleDefinition) -> Manifest:
-    workload: Manifest = build_role(owner, role)[-1]["spec"]["template"]
-    return workload
+    rendering = render_role(owner, role, files_of(role.files, owner))
+    template: Manifest = build_workload(owner, role, rendering)["spec"]["template"]
+    return template
 
 
 def _changed(kind: str, path: Path, value: Any) -> tuple[Object, Object]:

@@ -97,13 +97,13 @@ def merge(*layers: Sections, same: Spelling = dashes) -> Layer:
         same: which spellings are one option.
     """
     merged: dict[Key, tuple[str, str, Value, str]] = {}
-    for layer in layers:
+    for part in layers:
+        layer = part if isinstance(part, Layer) else Layer(part)
         for section, options in layer.items():
             for name, value in options.items():
-                origin = layer.origin(section, name) if isinstance(layer, Layer) else DEFAULTS
                 key = same(section, name)
                 merged.pop(key, None)
-                merged[key] = (section, name, value, origin)
+                merged[key] = (section, name, value, layer.origin(section, name))
     sections: dict[str, dict[str, Value]] = {}
     origins: dict[Key, str] = {}
     for section, name, value, origin in merged.values():
