@@ -13,7 +13,7 @@ from stackroles.errors import NotReady, SpecInvalid
 from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient, load_credentials
 from stackroles.kube.cluster import Cluster
-from stackroles.reconcile.blocked import reconcile_or_refuse
+from stackroles.reconcile.blocked import reconcile_reporting_errors
 from stackroles.reconcile.context import Context
 from stackroles.runtime.replica import SystemClock
 from stackroles.settings import Settings
@@ -69,7 +69,7 @@ async def test_policy_says_what_the_api_server_refuses(
     policy = declare(admin, context, "BackupPolicy", controller=cloud["metadata"]["name"], **wrong)
 
     with pytest.raises(SpecInvalid):
-        await reconcile_or_refuse(context, reconcile_backup_policy, policy)
+        await reconcile_reporting_errors(context, reconcile_backup_policy, policy)
 
     path = f"{objects_path('BackupPolicy', WATCHED_NAMESPACE)}/{policy['metadata']['name']}"
     stored = admin.get(path).must()
@@ -82,5 +82,5 @@ async def test_policy_says_what_the_api_server_refuses(
     corrected = context.cluster.get("BackupPolicy", WATCHED_NAMESPACE, policy["metadata"]["name"])
     assert corrected is not None
     with pytest.raises(NotReady, match="Secret"):
-        await reconcile_or_refuse(context, reconcile_backup_policy, corrected)
+        await reconcile_reporting_errors(context, reconcile_backup_policy, corrected)
     assert "Secret" in admin.get(path).must()["status"]["conditions"][0]["message"]

@@ -14,7 +14,7 @@ from stackroles.domains.backup.build_job import Run, build_backup_job, build_inp
 from stackroles.domains.backup.build_removal import build_removal
 from stackroles.domains.compute.reconcile_node import build_compute_node
 from stackroles.roles import nova_compute, registry
-from stackroles.roles.definition import ServiceDefinition
+from stackroles.roles.definition import OpenStackService
 from stackroles.workloads.manifests.agents import agent_sources
 from stackroles.workloads.manifests.children import build_roles, build_step, unique
 from stackroles.workloads.manifests.secret import build_secret
@@ -63,7 +63,7 @@ def _of_cloud() -> Iterator[Object]:
         yield from _of_service(declared, service)
 
 
-def _of_service(declared: Cloud, service: ServiceDefinition) -> Iterator[Object]:
+def _of_service(declared: Cloud, service: OpenStackService) -> Iterator[Object]:
     for step in service.steps:
         if step.tasks:
             yield from build_step(declared, service, step)

@@ -14,7 +14,7 @@ from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import KINDS, ObjectRef
 from stackroles.openstack.hosts import Host, Occupancy
-from stackroles.reconcile.blocked import reconcile_or_refuse
+from stackroles.reconcile.blocked import reconcile_reporting_errors
 from stackroles.reconcile.context import Context
 from stackroles.roles import registry
 from stackroles.settings import Settings
@@ -36,7 +36,7 @@ class Nova:
     claims: dict[str, tuple[str, ...]] = field(default_factory=dict)
     done: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     failure: OperatorError | None = None
-    refusal: OperatorError | None = None
+    rejection: OperatorError | None = None
 
     def access(self, *_: Any) -> "Nova":
         return self
@@ -51,7 +51,7 @@ class Nova:
             raise self.failure
         return tuple(host for _, host in sorted(self.hosts.items()))
 
-    def close_hosts(self, names: tuple[str, ...], reason: str) -> dict[str, Occupancy]:
+    def disable_leaving_hosts(self, names: tuple[str, ...], reason: str) -> dict[str, Occupancy]:
         self.done.append(("close", tuple(sorted(names))))
         for name in {*names} & self.hosts.keys():
             self.hosts[name] = replace(self.hosts[name], enabled=False, reason=reason)
@@ -63,7 +63,7 @@ class Nova:
             for name in names
         }
 
-    def open_hosts(self, names: tuple[str, ...], word: str) -> tuple[str, ...]:
+    def enable_hosts(self, names: tuple[str, ...], word: str) -> tuple[str, ...]:
         opened = [n for n in names if n in self.hosts and self.hosts[n].reason.startswith(word)]
         for name in opened:
             self.hosts[name] = replace(self.hosts[name], enabled=True, reason="")
@@ -78,8 +78,8 @@ class Nova:
 
     def remove_hosts(self, names: list[str]) -> tuple[str, ...]:
         self.done.append(("remove", tuple(sorted(names))))
-        if self.refusal:
-            raise self.refusal
+        if self.rejection:
+            raise self.rejection
         return tuple(f"service of {n}" for n in names if self.hosts.pop(n, None))
 
     def keep_zone(self, zone: str | None, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ class World:
         return found
 
     async def reconcile(self, name: str = "pool") -> None:
-        await reconcile_or_refuse(self.context, reconcile_compute_pool, self.pool(name))
+        await reconcile_reporting_errors(self.context, reconcile_compute_pool, self.pool(name))
 
     async def settle(self, *names: str) -> None:
         for _ in range(6):

@@ -19,7 +19,7 @@ def resource(kind: str, name: str, spec: Mapping[str, Any]) -> Object:
 def small_cloud(name: str, mariadb: Mapping[str, Any], **spec: Any) -> Object:
     """Return a CloudController of which every role but the database may run nowhere."""
     roles = {
-        role.name: {"placement": NOWHERE} | ({"clustering": {"replicas": 1}} if role.odd else {})
+        role.name: {"placement": NOWHERE} | ({"clustering": {"replicas": 1}} if role.quorum else {})
         for role in registry.CONTROLLER_ROLES
     }
     roles["mariadb"] = {"clustering": {"replicas": 1}, **mariadb}

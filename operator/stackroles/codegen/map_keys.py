@@ -34,12 +34,12 @@ def clustering_rules(roles: Iterable[RoleDefinition]) -> list[Mapping[str, Any]]
     """Return the CEL rules of a map of role specs: quorum sizes and models a role can have."""
     roles = tuple(roles)
     rules: list[Mapping[str, Any]] = []
-    if odd := tuple(role.name for role in roles if role.odd):
+    if quorum := tuple(role.name for role in roles if role.quorum):
         rules.append(
             {
-                "rule": f"self.all(k, !({member_of('k', odd)}) || !has(self[k].clustering) || "
+                "rule": f"self.all(k, !({member_of('k', quorum)}) || !has(self[k].clustering) || "
                 "!has(self[k].clustering.replicas) || self[k].clustering.replicas % 2 == 1)",
-                "message": f"a quorum role needs an odd number of replicas: {', '.join(odd)}",
+                "message": f"a quorum role needs an odd number of replicas: {', '.join(quorum)}",
             }
         )
     for model in ClusteringModel:

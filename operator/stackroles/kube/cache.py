@@ -108,19 +108,19 @@ class Cache:
         self._listener: Listener = lambda _before, _after, _own: None
 
     def follow(self, listener: Listener) -> None:
-        """Tell a listener of all news from now on, whoever brings it: watch, list or own write."""
+        """Notify a listener of all changes from now on: watch, list or own write."""
         self._listener = listener
 
     def upsert(self, obj: Object, sent: Object | None = None) -> bool:
-        """Store an object unless something as new is known; return whether it was news.
+        """Store an object unless something as new is known; return whether it was a change.
 
         A version that differs in nothing we keep (a kubelet's heartbeat, a field manager's note) is
-        stored but no news. An object whose uid was seen deleted never comes back, whatever order
+        stored but no change. An object whose uid was seen deleted never comes back, whatever order
         events arrive in.
 
         Args:
             obj: the whole object.
-            sent: the write of ours that the API server answered with it, None for anybody's news.
+            sent: the write of ours that the API server answered with it, None for anybody else's.
 
         """
         ref, uid, version = ref_of(obj), uid_of(obj), version_of(obj)
@@ -135,10 +135,10 @@ class Cache:
         self._objects[ref.kind][ref.namespace, ref.name] = trimmed = trim(obj)
         for index, key in self._keys(trimmed):
             index[key].add(ref)
-        news = known is None or not _is_same(known, trimmed)
-        if news:
+        changed = known is None or not _is_same(known, trimmed)
+        if changed:
             self._listener(known, trimmed, sent is not None and is_explained(known, trimmed, sent))
-        return news
+        return changed
 
     def remove(self, obj: Object) -> bool:
         """Forget an object that was deleted; return whether it was known."""
@@ -164,17 +164,17 @@ class Cache:
             version: the list's resourceVersion; objects that are newer in the cache stay.
 
         Returns:
-            How many objects were news or are gone.
+            How many objects changed or are gone.
         """
         seen: set[ObjectRef] = set()
-        news = 0
+        changed = 0
         for obj in listed:
             seen.add(ref_of(obj))
-            news += self.upsert(obj)
+            changed += self.upsert(obj)
         for obj in self.list(kind, namespace):
             if ref_of(obj) not in seen and version_of(obj) <= version:
-                news += self.remove(obj)
-        return news
+                changed += self.remove(obj)
+        return changed
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """Return one object, or None."""

@@ -46,13 +46,11 @@ class Applied:
     """What became of an owner's children.
 
     Attributes:
-        records: one record a child, sorted, for `status.children`; of a refused one the last.
-        refused: children that were refused.
-        failure: the gravest refusal, the others as its notes; None when there is none.
+        records: one record a child, sorted, for `status.children`; of a rejected one the last.
+        failure: the gravest error, the others as its notes; None when there is none.
     """
 
     records: tuple[ChildRecord, ...]
-    refused: frozenset[ObjectRef]
     failure: OperatorError | None
 
 
@@ -81,7 +79,7 @@ class Children(Reader):
             none and is made again on the pass after it is gone.
 
         Raises:
-            ClusterError: some child was refused; all others were applied first.
+            ClusterError: some child was rejected; all others were applied first.
             LeadershipLost: another replica may act by now, whatever else went wrong.
             NotReady: a child still belongs to an earlier owner of this name.
         """
@@ -91,7 +89,7 @@ class Children(Reader):
         return applied.records
 
     async def apply_each(self, owner: Object, manifests: Iterable[Object]) -> Applied:
-        """Bring children to their manifests as `apply_children` does; refusals are returned.
+        """Bring children to their manifests as `apply_children` does; errors are returned.
 
         Raises:
             LeadershipLost: another replica may act by now.
@@ -99,7 +97,7 @@ class Children(Reader):
         prepared = [prepare(owner, manifest) for manifest in manifests]
         known = records_of(owner) | self._records.get(uid_of(owner), {})
         records: dict[ObjectRef, ChildRecord] = {}
-        failures: dict[ObjectRef, OperatorError] = {}
+        failures: list[OperatorError] = []
         limit = asyncio.Semaphore(_PARALLEL)
 
         async def bring(manifest: Object) -> None:
@@ -108,7 +106,7 @@ class Children(Reader):
                 async with limit:
                     record = await self._bring(owner, manifest, known.get(ref))
             except OperatorError as error:
-                failures[ref] = error
+                failures.append(error)
                 record = known.get(ref)
             if record is not None:
                 records[ref] = record
@@ -117,10 +115,10 @@ class Children(Reader):
             chosen = [m for m in prepared if (m["kind"] in _LATE) is late]
             await asyncio.gather(*(bring(manifest) for manifest in chosen))
         self._records.setdefault(uid_of(owner), {}).update(records)
-        failure = _gravest(list(failures.values())) if failures else None
+        failure = _gravest(failures) if failures else None
         if isinstance(failure, LeadershipLost):
             raise failure
-        return Applied(tuple(records[ref] for ref in sorted(records)), frozenset(failures), failure)
+        return Applied(tuple(records[ref] for ref in sorted(records)), failure)
 
     async def _bring(
         self, owner: Object, manifest: Object, record: ChildRecord | None
@@ -139,7 +137,7 @@ class Children(Reader):
             live = await self.read(*ref)
             manifest = with_live_claim_labels(manifest, live) if live else manifest
         applied = await self._writer.apply(manifest)
-        log.info("Applied", child=str(ref), news=seen is None)
+        log.info("Applied", child=str(ref), new=seen is None)
         return ChildRecord.of(applied, digest, owner["metadata"].get("namespace", ""))
 
     async def prune(

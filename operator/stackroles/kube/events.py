@@ -17,7 +17,7 @@ NORMAL: Final = "Normal"
 WARNING: Final = "Warning"
 _NOTE_LIMIT: Final = 1024  # events.k8s.io/v1 refuses a longer note
 _REMEMBERED: Final = 1024
-# Conditions that are bad news when True; all others are bad news when they turn False.
+# Conditions that are bad when True; all others are bad when they turn False.
 _ABNORMAL: Final = frozenset({"Stalled", "Degraded", "Reconciling", "Progressing"})
 _SILENT: Final = frozenset({"Reconciling", "Progressing"})
 
@@ -109,6 +109,6 @@ class EventDeduplicator:
         return True
 
     def forget_others(self, uid: str, reason: str) -> None:
-        """Forget other reasons of this object, so that their return is news again."""
+        """Forget other reasons of this object, so that their return is recorded again."""
         for key in [key for key in self._last_messages if key[0] == uid and key[1] != reason]:
             del self._last_messages[key]

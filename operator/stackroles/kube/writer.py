@@ -20,7 +20,7 @@ class Writer:
     """Writes objects and keeps the cache at what the API server answered.
 
     The cache notifies its listener, so that a write wakes all it concerns as a watch's event would:
-    that event comes with the same version later and is no news then.
+    that event comes with the same version later and is no change then.
 
     No request outlives the fence, so a write cannot land after another replica took over unless the
     API server itself delays it.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from stackroles.config.cloud import Cloud
 from stackroles.openstack.access import Credentials, accepted
-from stackroles.roles.definition import ServiceDefinition
+from stackroles.roles.definition import OpenStackService
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
@@ -44,7 +44,7 @@ class Wanted:
 
 
 def wanted(
-    cloud: Cloud, services: Iterable[ServiceDefinition], passwords: Mapping[str, str]
+    cloud: Cloud, services: Iterable[OpenStackService], passwords: Mapping[str, str]
 ) -> Wanted:
     """Return what a cloud's keystone shall contain.
 

@@ -159,7 +159,7 @@ class Occupancy:
         )
 
 
-def close_hosts(
+def disable_leaving_hosts(
     connection: "Connection", names: Collection[str], reason: str
 ) -> dict[str, Occupancy]:
     """Keep new guests from hosts that shall leave; return what needs each of them afterwards.
@@ -203,7 +203,7 @@ def disable_hosts(connection: "Connection", reasons: Mapping[str, str]) -> tuple
     return tuple(disabled)
 
 
-def open_hosts(connection: "Connection", names: Collection[str], word: str) -> tuple[str, ...]:
+def enable_hosts(connection: "Connection", names: Collection[str], word: str) -> tuple[str, ...]:
     """Let the scheduler choose hosts again that were closed for what begins so; return which."""
     opened = []
     for service in list_services(connection, COMPUTE):

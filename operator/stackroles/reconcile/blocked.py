@@ -14,9 +14,9 @@ from stackroles.workloads.conditions import Finding
 Object = dict[str, Any]
 
 
-async def refuse(context: Context, resource: Object, finding: Finding) -> None:
+async def write_blocked_status(context: Context, resource: Object, finding: Finding) -> None:
     """Write why a resource is not acted upon; all else in its status stays."""
-    # The pass may have written a status before it came upon what it refuses.
+    # The pass may have written a status before it came upon what blocks it.
     latest = context.cluster.get(*ref_of(resource)) or resource
     status = inactive(
         latest.get("status") or {},
@@ -37,7 +37,9 @@ def missing_controller(name: str, namespace: str) -> Finding:
     )
 
 
-async def reconcile_or_refuse(context: Context, reconcile: Reconcile, resource: Object) -> None:
+async def reconcile_reporting_errors(
+    context: Context, reconcile: Reconcile, resource: Object
+) -> None:
     """Run one pass; a spec that cannot be followed is reported in the resource's conditions.
 
     Raises:
@@ -48,12 +50,12 @@ async def reconcile_or_refuse(context: Context, reconcile: Reconcile, resource: 
         await context.cluster.relabel_ownerless(resource)
         await reconcile(context, resource)
     except SpecInvalid as error:
-        await refuse(context, resource, Finding(error.reason, error.message))
+        await write_blocked_status(context, resource, Finding(error.reason, error.message))
         raise
 
 
 @contextmanager
-def blaming(other: Mapping[str, Any]) -> Iterator[None]:
+def attribute_to(other: Mapping[str, Any]) -> Iterator[None]:
     """Let a SpecInvalid name the other resource whose spec it is about."""
     try:
         yield

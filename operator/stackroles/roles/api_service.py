@@ -16,12 +16,12 @@ from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
     AgentMount,
-    Amount,
     Container,
     FileMount,
     Mount,
     Port,
     Probe,
+    ResourceDefaults,
     SecretEnv,
     Security,
     Variable,
@@ -30,8 +30,8 @@ from stackroles.roles.definition import (
     Catalogue,
     Connection,
     Files,
+    OpenStackService,
     RoleDefinition,
-    ServiceDefinition,
     Step,
     Task,
     Workload,
@@ -128,7 +128,7 @@ class ApiService:
         env: tuple[Variable, ...] = (),
         mounts: tuple[Mount, ...] = (),
         needs: tuple[str, ...] = (),
-        resources: Amount,
+        resources: ResourceDefaults,
         backup: str,
     ) -> RoleDefinition[Cloud]:
         """Return the role of an API; what is unusual about it is for `dataclasses.replace`.
@@ -181,7 +181,7 @@ class ApiService:
         no_liveness_because: str = common.NO_RPC_LIVENESS,
         ports: tuple[Port, ...] = (),
         env: tuple[Variable, ...] = (),
-        resources: Amount,
+        resources: ResourceDefaults,
         extra: Sections | None = None,
     ) -> RoleDefinition[Cloud]:
         """Return the role of a process of its own, a Deployment unless it is replaced.
@@ -286,9 +286,9 @@ class ApiService:
             advice=f"check that the database answers and lets the user {self.name} in",
         )
 
-    def definition(self, catalogue: Catalogue, *steps: Step[Cloud]) -> ServiceDefinition:
+    def definition(self, catalogue: Catalogue, *steps: Step[Cloud]) -> OpenStackService:
         """Return the service: a user in keystone, accounts, the key of its token cache, steps."""
-        return ServiceDefinition(
+        return OpenStackService(
             name=self.name,
             databases=tuple(connection.database for connection in self.connections.values()),
             connections=tuple(self.connections.values()),

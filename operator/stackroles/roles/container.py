@@ -30,7 +30,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Amount:
+class ResourceDefaults:
     """What a container requests and may use; CPU has no limit unless one is named."""
 
     cpu: str = "20m"
@@ -192,7 +192,7 @@ class Container:
     readiness: Probe | None = None
     liveness: Probe | None = None
     no_liveness_because: str = ""
-    resources: Amount = field(default_factory=Amount)
+    resources: ResourceDefaults = field(default_factory=ResourceDefaults)
     env: tuple[Variable, ...] = ()
     mounts: tuple[Mount, ...] = ()
     pre_stop: tuple[str, ...] = ()

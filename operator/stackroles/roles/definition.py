@@ -18,7 +18,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Spelling, dashes
 from stackroles.config.owner import Owner
 from stackroles.roles.allowed_sections import NOTHING, AllowedSections
-from stackroles.roles.container import Amount, Container, Mount, Security, Variable
+from stackroles.roles.container import Container, Mount, ResourceDefaults, Security, Variable
 
 OwnerT = TypeVar("OwnerT", bound=Owner, default=Any)
 Files = Callable[[OwnerT], Mapping[str, str]]
@@ -51,7 +51,7 @@ class RoleDefinition(Generic[OwnerT]):
         image: short name of its image.
         replicas: members by default.
         models: clustering models it can have, the default first.
-        odd: a quorum role, whose number of members must be odd.
+        quorum: a quorum role, whose number of members must be odd.
         minimum_ready: members that satisfy those who need this role; None means all.
         needs: roles and steps that must be done before it is first started.
         files: renders path -> content from the cloud or the pool.
@@ -62,7 +62,7 @@ class RoleDefinition(Generic[OwnerT]):
         max_unavailable: of its disruption budget.
         keep_unready_because: why a member that is not ready may not be evicted while too few are;
             empty when it may.
-        roll: "RollingUpdate" or "OnDelete" (then the operator or a person decides).
+        update_strategy: "RollingUpdate" or "OnDelete" (then the operator or a person decides).
         data_plane: whether guests' traffic stops while a node's pod is replaced; it rolls
             "OnDelete", and the operator replaces one node's pods at a time.
         single_because: why it has one member by default, and what its loss costs.
@@ -81,7 +81,7 @@ class RoleDefinition(Generic[OwnerT]):
     containers: tuple[Container, ...]
     replicas: int = 2
     models: tuple[ClusteringModel, ...] = (ClusteringModel.ACTIVE_ACTIVE,)
-    odd: bool = False
+    quorum: bool = False
     minimum_ready: int | None = None
     needs: tuple[str, ...] = ()
     files: Files[OwnerT] | None = None
@@ -94,7 +94,7 @@ class RoleDefinition(Generic[OwnerT]):
     grace_period: int = 30
     max_unavailable: int = 1
     keep_unready_because: str = ""
-    roll: str = "RollingUpdate"
+    update_strategy: str = "RollingUpdate"
     host_network: bool = False
     data_plane: bool = False
     host_pid: bool = False
@@ -141,7 +141,9 @@ class Step(Generic[OwnerT]):
     needs: tuple[str, ...] = ()
     deadline: int = 600
     retries: int = 6
-    resources: Amount = field(default_factory=lambda: Amount(cpu="50m", memory="128Mi"))
+    resources: ResourceDefaults = field(
+        default_factory=lambda: ResourceDefaults(cpu="50m", memory="128Mi")
+    )
     advice: str = ""
     guards: str = ""
 
@@ -178,7 +180,7 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceDefinition:
+class OpenStackService:
     """What the roles of a service share.
 
     Its Secret `<cloud>-<name>-credentials` holds `database-password`, `broker-password`,

@@ -12,10 +12,10 @@ from stackroles.errors import SpecInvalid
 from stackroles.roles import common
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import (
-    Amount,
     DataMount,
     Env,
     FieldEnv,
+    ResourceDefaults,
     SecretEnv,
     Security,
     Variable,
@@ -26,7 +26,7 @@ PORT = 9292
 HOME = "/var/lib/glance"
 FILES = "file:file"
 
-_RESOURCES = Amount(memory="224Mi", memory_limit="1Gi")
+_RESOURCES = ResourceDefaults(memory="224Mi", memory_limit="1Gi")
 # The store whose keys come through the environment, whose variables carry its name.
 _OBJECT_STORE = "s3"
 _ACCESS_KEY, _SECRET_KEY = "s3-access-key", "s3-secret-key"
@@ -102,7 +102,7 @@ def shares_images(spec: CloudControllerSpec) -> bool:
 
 
 def uses_object_store(spec: CloudControllerSpec) -> bool:
-    """Return whether a store is one of objects, whose keys must be brought.
+    """Return whether a store is one of objects, whose keys a user must supply.
 
     Raises:
         SpecInvalid: such a store has another name than the one its keys are passed by.
@@ -133,7 +133,7 @@ GLANCE = replace(
     replicas=2,
     volume=DataVolume(size="10Gi"),
     # A volume is one member's: no successor can be tried beside it. So options are tried before.
-    roll="OnDelete",
+    update_strategy="OnDelete",
     grace_period=600,
     shares_data=shares_images,
     single_because=(

@@ -7,15 +7,15 @@ from stackroles.config.layers import Key, Sections, merge
 from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.common import DATABASE_PORT, scratch
 from stackroles.roles.container import (
-    Amount,
     Container,
     FieldEnv,
     FileMount,
     Port,
     Probe,
+    ResourceDefaults,
     Security,
 )
-from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Workload
+from stackroles.roles.definition import OpenStackService, RoleDefinition, Workload
 from stackroles.roles.mariadb import AGENT_PORT
 from stackroles.roles.mariadb import NAME as DATABASE
 from stackroles.roles.topology import DEFAULT
@@ -196,7 +196,7 @@ HAPROXY: RoleDefinition[Cloud] = RoleDefinition(
             startup=Probe(http_path="/healthz", port=STATS_PORT, period=1, failures=60),
             readiness=Probe(http_path="/healthz", port=STATS_PORT, period=5),
             liveness=Probe(http_path="/healthz", port=STATS_PORT, period=10, failures=6),
-            resources=Amount(cpu="20m", memory="32Mi", memory_limit="256Mi"),
+            resources=ResourceDefaults(cpu="20m", memory="32Mi", memory_limit="256Mi"),
             env=(FieldEnv("POD_NAME", "metadata.name"),),
             mounts=(FileMount(), *scratch("/run/haproxy")),
         ),
@@ -204,4 +204,4 @@ HAPROXY: RoleDefinition[Cloud] = RoleDefinition(
     backup="nothing: it is made again from the resources",
 )
 
-SERVICE = ServiceDefinition(name=NAME)
+SERVICE = OpenStackService(name=NAME)

@@ -7,8 +7,8 @@ from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Sections, merge
 from stackroles.roles import common
 from stackroles.roles.api_service import ApiService
-from stackroles.roles.container import Amount, SecretEnv, SecretMount, Security
-from stackroles.roles.definition import Catalogue, Connection, ServiceDefinition, Step
+from stackroles.roles.container import ResourceDefaults, SecretEnv, SecretMount, Security
+from stackroles.roles.definition import Catalogue, Connection, OpenStackService, Step
 
 PORT = common.IDENTITY_PORT
 FERNET_KEYS = "fernet-keys"
@@ -90,15 +90,15 @@ KEYSTONE = _SERVICE.api(
     mounts=_KEYS,
     # It touches the database only when it is asked something, so it starts while that is made.
     needs=(),
-    resources=Amount(memory="128Mi", memory_limit="768Mi"),
+    resources=ResourceDefaults(memory="128Mi", memory_limit="768Mi"),
     backup="its database; both key Secrets, without which credentials cannot be read",
 )
 
 # The step, by its name in the bring-up graph, that fills keystone with users and addresses.
 CATALOGUE = "keystone/catalogue"
 
-# Not a service, but brought and kept like the passwords of one.
-ADMINISTRATOR = ServiceDefinition(name=ADMIN, secrets=("password",))
+# Not a service, but supplied and kept like the passwords of one.
+ADMINISTRATOR = OpenStackService(name=ADMIN, secrets=("password",))
 
 SERVICE = replace(
     _SERVICE.definition(

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from stackroles.config.pool import Pool
 from stackroles.roles import compute
 from stackroles.roles.container import (
-    Amount,
     Container,
     HostMount,
     Probe,
+    ResourceDefaults,
     ScratchMount,
 )
 from stackroles.roles.definition import RoleDefinition, Workload
@@ -31,7 +31,7 @@ LIBVIRT: RoleDefinition[Pool] = RoleDefinition(
     # QEMU's processes are the node's: a pod that comes back must see them.
     host_pid=True,
     # Guests outlive the pod, but nobody can start or stop one meanwhile: a person says when.
-    roll="OnDelete",
+    update_strategy="OnDelete",
     grace_period=30,
     containers=(
         Container(
@@ -58,7 +58,7 @@ LIBVIRT: RoleDefinition[Pool] = RoleDefinition(
                 compute.DEVICES,
                 HostMount("/sys/fs/cgroup", "/sys/fs/cgroup", type="Directory"),
             ),
-            resources=Amount(cpu="20m", memory="96Mi", memory_limit="1Gi"),
+            resources=ResourceDefaults(cpu="20m", memory="96Mi", memory_limit="1Gi"),
         ),
     ),
     backup="nothing yet: definitions and disks of guests stay on their node",

@@ -14,7 +14,6 @@ from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
     AgentMount,
-    Amount,
     Container,
     DataMount,
     Env,
@@ -23,13 +22,14 @@ from stackroles.roles.container import (
     PodInfoMount,
     Port,
     Probe,
+    ResourceDefaults,
     SecretEnv,
     Security,
 )
 from stackroles.roles.definition import (
     DataVolume,
+    OpenStackService,
     RoleDefinition,
-    ServiceDefinition,
     Step,
     Task,
     Workload,
@@ -46,7 +46,7 @@ OPERATOR_USER = "stackroles"
 # Galera sends it in a field of this size; a member with a longer one is never let in.
 _CLUSTER_NAME = 32
 _PROVIDER = "wsrep_provider_options"
-_RESOURCES = Amount(cpu="100m", memory="384Mi", memory_limit="2Gi")
+_RESOURCES = ResourceDefaults(cpu="100m", memory="384Mi", memory_limit="2Gi")
 # Groups of an options file that the server reads, those with a version in their name left out.
 _GROUPS = ("mysqld", "mariadbd", "mariadb", "server", "galera")
 _SWITCHES = ("skip_", "disable_", "enable_")
@@ -171,7 +171,7 @@ def _defaults(cloud: Cloud) -> dict[str, str | int]:
     }
 
 
-def accounts(cloud: Cloud, services: Iterable[ServiceDefinition]) -> Mapping[str, str]:
+def accounts(cloud: Cloud, services: Iterable[OpenStackService]) -> Mapping[str, str]:
     """Return which databases belong to whom; passwords come through the environment."""
     wanted = [
         {
@@ -190,7 +190,7 @@ def password_variable(service: str) -> str:
     return f"DATABASE_PASSWORD_{service.upper().replace('-', '_')}"
 
 
-def accounts_step(services: Iterable[ServiceDefinition]) -> Step[Cloud]:
+def accounts_step(services: Iterable[OpenStackService]) -> Step[Cloud]:
     """Return the step that makes every service's databases and account.
 
     Args:
@@ -232,14 +232,14 @@ MARIADB: RoleDefinition[Cloud] = RoleDefinition(
     image=NAME,
     workload=Workload.STATEFUL_SET,
     replicas=3,
-    odd=True,
+    quorum=True,
     # The first member serves: what needs the database need not wait for transfers to the others.
     minimum_ready=1,
     parallel=True,
     headless=True,
     # The operator restarts members one at a time, the writer last, and none while a member is in a
     # state transfer: a rolling update knows nothing of transfers.
-    roll="OnDelete",
+    update_strategy="OnDelete",
     grace_period=300,
     keep_unready_because=(
         "one that receives a state is not ready yet: to cut it off while too few members serve "
@@ -293,8 +293,8 @@ MARIADB: RoleDefinition[Cloud] = RoleDefinition(
 )
 
 
-def service(others: Iterable[ServiceDefinition]) -> ServiceDefinition:
+def service(others: Iterable[OpenStackService]) -> OpenStackService:
     """Return the database's service, whose step makes the accounts of the others."""
-    return ServiceDefinition(
+    return OpenStackService(
         name=NAME, secrets=("operator-password", "backup-token"), steps=(accounts_step(others),)
     )

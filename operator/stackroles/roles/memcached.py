@@ -8,20 +8,20 @@ from stackroles.config.layers import Key, Value, merge
 from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.common import CACHE_PORT
 from stackroles.roles.container import (
-    Amount,
     Container,
     FileMount,
     Port,
     Probe,
+    ResourceDefaults,
     Security,
 )
-from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Workload
+from stackroles.roles.definition import OpenStackService, RoleDefinition, Workload
 from stackroles.roles.topology import DEFAULT
 
 NAME = DEFAULT.cache.role
 USER = 42457
 _START = "/etc/stackroles/memcached.sh"
-_RESOURCES = Amount(cpu="10m", memory="16Mi", memory_limit="128Mi")
+_RESOURCES = ResourceDefaults(cpu="10m", memory="16Mi", memory_limit="128Mi")
 # memcached.c of 1.6.38, as `memcached --help` lists them.
 _SHORT: Mapping[str, str] = {
     "p": "port", "U": "udp-port", "s": "unix-socket", "a": "unix-mask", "A": "enable-shutdown",
@@ -98,4 +98,4 @@ MEMCACHED: RoleDefinition[Cloud] = RoleDefinition(
     backup="nothing: it caches",
 )
 
-SERVICE = ServiceDefinition(name=NAME)
+SERVICE = OpenStackService(name=NAME)

@@ -6,7 +6,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Sections, merge
 from stackroles.roles import common, ovn, resolvers
 from stackroles.roles.api_service import ApiService
-from stackroles.roles.container import Amount, Env, Probe, SecretEnv
+from stackroles.roles.container import Env, Probe, ResourceDefaults, SecretEnv
 from stackroles.roles.definition import Catalogue, Connection, RoleDefinition
 from stackroles.roles.topology import DEFAULT
 
@@ -85,7 +85,7 @@ NEUTRON_API = _SERVICE.api(
     role="neutron-api",
     env=(*_ENV, Env("OS_NEUTRON_CONFIG_FILES", "neutron.conf")),
     needs=_NEEDS,
-    resources=Amount(memory="176Mi", memory_limit="1Gi"),
+    resources=ResourceDefaults(memory="176Mi", memory_limit="1Gi"),
     backup="its database, from which the databases of OVN can be made again",
 )
 
@@ -97,7 +97,7 @@ def _worker_role(name: str, program: str, readiness: Probe, because: str) -> Rol
         startup=replace(readiness, period=1, failures=300),
         readiness=readiness,
         env=_ENV,
-        resources=Amount(memory="144Mi", memory_limit="768Mi"),
+        resources=ResourceDefaults(memory="144Mi", memory_limit="768Mi"),
     )
     return replace(role, replicas=1, needs=_NEEDS, single_because=because)
 

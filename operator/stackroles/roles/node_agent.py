@@ -6,10 +6,10 @@ from stackroles.roles import compute
 from stackroles.roles.container import (
     AGENT_PATH,
     AgentMount,
-    Amount,
     Container,
     HostMount,
     Probe,
+    ResourceDefaults,
     Security,
 )
 from stackroles.roles.container import Port as ContainerPort
@@ -48,7 +48,7 @@ NODE_AGENT: RoleDefinition[Pool] = RoleDefinition(
                 HostMount("/run/ovn", "/run/ovn"),
                 HostMount("/run/netns", "/run/netns", propagation="HostToContainer"),
             ),
-            resources=Amount(cpu="20m", memory="32Mi", memory_limit="128Mi"),
+            resources=ResourceDefaults(cpu="20m", memory="32Mi", memory_limit="128Mi"),
         ),
     ),
 )

@@ -7,7 +7,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Sections, merge
 from stackroles.roles import common
 from stackroles.roles.api_service import ApiService
-from stackroles.roles.container import Amount, Port, Probe, SecretEnv, Variable
+from stackroles.roles.container import Port, Probe, ResourceDefaults, SecretEnv, Variable
 from stackroles.roles.definition import Catalogue, Connection, RoleDefinition, Workload
 from stackroles.roles.topology import DEFAULT
 
@@ -131,7 +131,7 @@ def _api_role(name: str, module: str, port: int, memory: str) -> RoleDefinition[
         env=_API_ENV,
         # It registers itself in cell1's database when it loads.
         needs=("nova/setup", DEFAULT.broker.name),
-        resources=Amount(memory=memory, memory_limit="1Gi"),
+        resources=ResourceDefaults(memory=memory, memory_limit="1Gi"),
         backup=_BACKUP,
     )
 
@@ -143,7 +143,7 @@ def _worker_role(name: str) -> RoleDefinition[Cloud]:
         startup=common.tcp_established(common.BROKER_PORT, period=1, failures=300),
         readiness=common.tcp_established(common.BROKER_PORT, period=10, failures=3),
         env=(_BROKER, *_CLIENTS),
-        resources=Amount(memory="144Mi", memory_limit="768Mi"),
+        resources=ResourceDefaults(memory="144Mi", memory_limit="768Mi"),
     )
     # They look for placement in the catalogue when they start, and end without it.
     needs = ("nova/setup", DEFAULT.broker.name, "keystone/catalogue")
@@ -170,7 +170,7 @@ NOVA_NOVNCPROXY = replace(
         no_liveness_because="a restart would cut the consoles that are open",
         ports=(Port("console", CONSOLE_PORT),),
         env=(_BROKER, *_CLIENTS),
-        resources=Amount(memory="112Mi", memory_limit="512Mi"),
+        resources=ResourceDefaults(memory="112Mi", memory_limit="512Mi"),
         extra=_CONSOLE,
     ),
     open_because="browsers that show a guest's console",

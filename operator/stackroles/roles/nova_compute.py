@@ -8,11 +8,11 @@ from stackroles.config.pool import Pool
 from stackroles.roles import common, compute, nova, resolvers
 from stackroles.roles.allowed_sections import NO_WSGI
 from stackroles.roles.container import (
-    Amount,
     Container,
     Env,
     FieldEnv,
     FileMount,
+    ResourceDefaults,
     ScratchMount,
     SecretEnv,
     Security,
@@ -63,7 +63,7 @@ def probe(request: str | None = None) -> Container:
             compute.LIBVIRT_RUN,
             compute.LIBVIRT_LOG,
         ),
-        resources=Amount(cpu="50m", memory="64Mi", memory_limit="512Mi"),
+        resources=ResourceDefaults(cpu="50m", memory="64Mi", memory_limit="512Mi"),
     )
 
 
@@ -143,7 +143,7 @@ NOVA_COMPUTE: RoleDefinition[Pool] = RoleDefinition(
                 compute.SWITCH_RUN,
                 compute.DEVICES,
             ),
-            resources=Amount(cpu="50m", memory="192Mi", memory_limit="1Gi"),
+            resources=ResourceDefaults(cpu="50m", memory="192Mi", memory_limit="1Gi"),
         ),
     ),
     backup="nothing yet: its identity and the guests' disks stay on their node",

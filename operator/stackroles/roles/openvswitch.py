@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from stackroles.config.pool import Pool
 from stackroles.roles import compute
 from stackroles.roles.container import (
-    Amount,
     Container,
     HostMount,
     Probe,
+    ResourceDefaults,
 )
 from stackroles.roles.definition import RoleDefinition, Workload
 
@@ -30,7 +30,7 @@ OPENVSWITCH: RoleDefinition[Pool] = RoleDefinition(
     files=files,
     host_network=True,
     data_plane=True,
-    roll="OnDelete",
+    update_strategy="OnDelete",
     grace_period=15,
     containers=(
         Container(
@@ -44,7 +44,7 @@ OPENVSWITCH: RoleDefinition[Pool] = RoleDefinition(
             no_liveness_because=_NO_LIVENESS,
             env=compute.AGENT_ENV,
             mounts=_MOUNTS,
-            resources=Amount(cpu="50m", memory="64Mi", memory_limit="1Gi"),
+            resources=ResourceDefaults(cpu="50m", memory="64Mi", memory_limit="1Gi"),
         ),
         Container(
             name="database",
@@ -61,7 +61,7 @@ OPENVSWITCH: RoleDefinition[Pool] = RoleDefinition(
             no_liveness_because=_NO_LIVENESS,
             env=compute.AGENT_ENV,
             mounts=_MOUNTS,
-            resources=Amount(cpu="10m", memory="32Mi", memory_limit="256Mi"),
+            resources=ResourceDefaults(cpu="10m", memory="32Mi", memory_limit="256Mi"),
         ),
         Container(
             name="network",
@@ -74,7 +74,7 @@ OPENVSWITCH: RoleDefinition[Pool] = RoleDefinition(
             no_liveness_because="it ends when it breaks; what it waits for no restart brings",
             env=compute.AGENT_ENV,
             mounts=_MOUNTS,
-            resources=Amount(cpu="10m", memory="24Mi", memory_limit="128Mi"),
+            resources=ResourceDefaults(cpu="10m", memory="24Mi", memory_limit="128Mi"),
         ),
     ),
 )

@@ -12,20 +12,20 @@ from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
     AgentMount,
-    Amount,
     Container,
     DataMount,
     FieldEnv,
     FileMount,
     Port,
     Probe,
+    ResourceDefaults,
     Security,
 )
 from stackroles.roles.definition import (
     DataVolume,
     Files,
+    OpenStackService,
     RoleDefinition,
-    ServiceDefinition,
     Workload,
 )
 
@@ -154,7 +154,7 @@ def _database_role(database: Database) -> RoleDefinition[Cloud]:
         workload=Workload.STATEFUL_SET,
         headless=True,
         replicas=3,
-        odd=True,
+        quorum=True,
         minimum_ready=2,
         files=_files(database),
         volume=DataVolume(size="1Gi"),
@@ -176,7 +176,7 @@ def _database_role(database: Database) -> RoleDefinition[Cloud]:
                 ),
                 env=(AGENT_PATH, resolvers.OVS, FieldEnv("POD_NAME", "metadata.name")),
                 mounts=(FileMount(), AgentMount(), DataMount(HOME), *scratch(RUN)),
-                resources=Amount(cpu="20m", memory="32Mi", memory_limit="512Mi"),
+                resources=ResourceDefaults(cpu="20m", memory="32Mi", memory_limit="512Mi"),
             ),
         ),
         backup=f"{database.name}, as a snapshot",
@@ -207,9 +207,9 @@ OVN_NORTHD: RoleDefinition[Cloud] = RoleDefinition(
             pre_stop=("ovs-appctl", "-t", f"{RUN}/ovn-northd.ctl", "exit"),
             env=(resolvers.OVS,),
             mounts=(FileMount(), *scratch(RUN)),
-            resources=Amount(cpu="20m", memory="24Mi", memory_limit="512Mi"),
+            resources=ResourceDefaults(cpu="20m", memory="24Mi", memory_limit="512Mi"),
         ),
     ),
 )
 
-SERVICE = ServiceDefinition(name="ovn")
+SERVICE = OpenStackService(name="ovn")

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from stackroles.config.pool import Pool
 from stackroles.roles import compute, resolvers
 from stackroles.roles.container import (
-    Amount,
     Container,
     HostMount,
     Probe,
+    ResourceDefaults,
     Security,
 )
 from stackroles.roles.definition import RoleDefinition, Workload
@@ -34,7 +34,7 @@ OVN_CONTROLLER: RoleDefinition[Pool] = RoleDefinition(
     files=files,
     host_network=True,
     data_plane=True,
-    roll="OnDelete",
+    update_strategy="OnDelete",
     grace_period=15,
     needs=("ovn-sb",),
     containers=(
@@ -52,7 +52,7 @@ OVN_CONTROLLER: RoleDefinition[Pool] = RoleDefinition(
                 compute.SWITCH_RUN,
                 HostMount("/run/ovn", "/run/ovn"),
             ),
-            resources=Amount(cpu="20m", memory="48Mi", memory_limit="512Mi"),
+            resources=ResourceDefaults(cpu="20m", memory="48Mi", memory_limit="512Mi"),
         ),
     ),
 )

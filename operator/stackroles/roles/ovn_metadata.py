@@ -8,11 +8,11 @@ from stackroles.config.pool import Pool
 from stackroles.roles import common, compute, neutron, nova, ovn, resolvers
 from stackroles.roles.allowed_sections import NO_WSGI
 from stackroles.roles.container import (
-    Amount,
     Container,
     FieldEnv,
     HostMount,
     Probe,
+    ResourceDefaults,
     SecretEnv,
 )
 from stackroles.roles.definition import RoleDefinition, Workload
@@ -67,7 +67,7 @@ OVN_METADATA: RoleDefinition[Pool] = RoleDefinition(
     options=NO_WSGI,
     host_network=True,
     data_plane=True,
-    roll="OnDelete",
+    update_strategy="OnDelete",
     grace_period=15,
     needs=("ovn-sb",),
     containers=(
@@ -91,7 +91,7 @@ OVN_METADATA: RoleDefinition[Pool] = RoleDefinition(
                 HostMount("/run/netns", "/run/netns", propagation="Bidirectional"),
                 *common.scratch(neutron.HOME),
             ),
-            resources=Amount(cpu="20m", memory="160Mi", memory_limit="768Mi"),
+            resources=ResourceDefaults(cpu="20m", memory="160Mi", memory_limit="768Mi"),
         ),
     ),
 )

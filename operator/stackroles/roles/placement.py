@@ -4,7 +4,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Sections, merge
 from stackroles.roles import common
 from stackroles.roles.api_service import ApiService
-from stackroles.roles.container import Amount
+from stackroles.roles.container import ResourceDefaults
 from stackroles.roles.definition import Catalogue, Connection
 
 PORT = 8778
@@ -36,7 +36,7 @@ PLACEMENT = _SERVICE.api(
     env=common.token_env("placement"),
     # It writes its standard traits and resource classes when it loads.
     needs=("placement/setup",),
-    resources=Amount(memory="128Mi", memory_limit="768Mi"),
+    resources=ResourceDefaults(memory="128Mi", memory_limit="768Mi"),
     backup="its database",
 )
 

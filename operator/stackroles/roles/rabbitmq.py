@@ -14,7 +14,6 @@ from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
     AgentMount,
-    Amount,
     Container,
     DataMount,
     Env,
@@ -22,13 +21,14 @@ from stackroles.roles.container import (
     FileMount,
     Port,
     Probe,
+    ResourceDefaults,
     SecretMount,
     Security,
 )
 from stackroles.roles.definition import (
     DataVolume,
+    OpenStackService,
     RoleDefinition,
-    ServiceDefinition,
     Workload,
 )
 from stackroles.roles.topology import DEFAULT
@@ -44,7 +44,7 @@ DISTRIBUTION_PORT = 25672
 AGENT_PORT = 15691
 _SETTINGS = "/etc/stackroles/broker.json"
 _COOKIE = "/etc/rabbitmq/cookie"
-_RESOURCES = Amount(cpu="50m", memory="160Mi", memory_limit="1Gi")
+_RESOURCES = ResourceDefaults(cpu="50m", memory="160Mi", memory_limit="1Gi")
 # Of each group the server takes one: a user's replaces ours, whichever of them it is.
 _ONE_OF: Mapping[str, str] = {
     **dict.fromkeys(
@@ -69,8 +69,8 @@ timeout 40 rabbitmq-upgrade drain || true
 def password_hash(user: str, password: str) -> str:
     """Return RabbitMQ's salted SHA-256 of a password, the same at every call.
 
-    The form is base64(salt + sha256(salt + password)) with four bytes of salt. The salt is drawn
-    from the password, which is random itself, so that the definitions change only when one does.
+    The form is base64(salt + sha256(salt + password)) with four bytes of salt. The salt follows
+    from the password, which is random itself: definitions change only when one does.
     """
     salt = hashlib.sha256(f"{user}:{password}".encode()).digest()[:4]
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
@@ -173,7 +173,7 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
     workload=Workload.STATEFUL_SET,
     headless=True,
     replicas=3,
-    odd=True,
+    quorum=True,
     # All of them: a quorum queue gets as many members as there are brokers when it is declared.
     minimum_ready=None,
     files=files,
@@ -227,4 +227,4 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
     backup="nothing: accounts are made again from Secrets, messages are short-lived",
 )
 
-SERVICE = ServiceDefinition(name=NAME, secrets=("erlang-cookie",))
+SERVICE = OpenStackService(name=NAME, secrets=("erlang-cookie",))

@@ -21,9 +21,9 @@ from stackroles.roles import (
     rabbitmq,
 )
 from stackroles.roles.allowed_sections import AllowedSections, by_name
-from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
+from stackroles.roles.definition import OpenStackService, RoleDefinition, Step
 
-_CLIENTS: tuple[ServiceDefinition, ...] = (
+_CLIENTS: tuple[OpenStackService, ...] = (
     haproxy.SERVICE,
     rabbitmq.SERVICE,
     memcached.SERVICE,
@@ -36,9 +36,9 @@ _CLIENTS: tuple[ServiceDefinition, ...] = (
 )
 
 # In the order in which they are shown to a person.
-SERVICES: tuple[ServiceDefinition, ...] = (mariadb.service(_CLIENTS), *_CLIENTS)
+SERVICES: tuple[OpenStackService, ...] = (mariadb.service(_CLIENTS), *_CLIENTS)
 # Those whose passwords and keys `spec.credentials` may bring.
-CREDENTIALS: tuple[ServiceDefinition, ...] = (
+CREDENTIALS: tuple[OpenStackService, ...] = (
     *(service for service in SERVICES if service.has_credentials),
     keystone.ADMINISTRATOR,
 )
@@ -74,7 +74,7 @@ COMPUTE_ROLES: tuple[RoleDefinition[Pool], ...] = (
 ROLES: tuple[RoleDefinition, ...] = (*CONTROLLER_ROLES, *COMPUTE_ROLES)
 
 
-def service(name: str) -> ServiceDefinition:
+def service(name: str) -> OpenStackService:
     """Return a service; raises KeyError for an unknown name."""
     return {s.name: s for s in SERVICES}[name]
 
@@ -84,7 +84,7 @@ def role(name: str) -> RoleDefinition:
     return {r.name: r for r in ROLES}[name]
 
 
-def steps() -> dict[str, tuple[ServiceDefinition, Step[Cloud]]]:
+def steps() -> dict[str, tuple[OpenStackService, Step[Cloud]]]:
     """Return all steps by their name in the graph, "<service>/<step>"."""
     return {f"{s.name}/{step.name}": (s, step) for s in SERVICES for step in s.steps}
 

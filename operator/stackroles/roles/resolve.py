@@ -11,13 +11,13 @@ from stackroles.config.layers import Sections, Spelling, repeated
 from stackroles.errors import SpecInvalid
 from stackroles.roles import keystone
 from stackroles.roles.allowed_sections import by_name
-from stackroles.roles.definition import RoleDefinition, ServiceDefinition
+from stackroles.roles.definition import OpenStackService, RoleDefinition
 
 
 def resolve_cloud(
     resource: Mapping[str, Any],
     roles: Iterable[RoleDefinition],
-    services: Iterable[ServiceDefinition],
+    services: Iterable[OpenStackService],
     *,
     image_registry: str,
     image_tags: Mapping[str, str],
@@ -41,10 +41,10 @@ def resolve_cloud(
     """
     spec = parse_spec(CloudControllerSpec, resource)
     known = {role.name: role for role in roles}
-    brought = (*services, keystone.ADMINISTRATOR)
+    accounts = (*services, keystone.ADMINISTRATOR)
     _check_names("roles", spec.roles, known.keys())
     _check_config(spec, known.values())
-    names = [service.name for service in brought if service.has_credentials]
+    names = [service.name for service in accounts if service.has_credentials]
     _check_names("credentials", spec.credentials, names)
     for name, declared in spec.roles.items():
         _check_clustering(known[name], declared)
@@ -127,7 +127,7 @@ def _check_shared(role: RoleDefinition, spec: CloudControllerSpec) -> None:
 def _check_clustering(role: RoleDefinition, declared: RoleSpec) -> None:
     replicas, model = declared.clustering.replicas, declared.clustering.model
     path = f"spec.roles.{role.name}.clustering"
-    if role.odd and replicas is not None and replicas % 2 == 0:
+    if role.quorum and replicas is not None and replicas % 2 == 0:
         raise SpecInvalid(
             Reason.SPEC_INVALID,
             f"{path}.replicas is {replicas}: {role.name} decides by majority and needs an odd "

@@ -6,12 +6,12 @@ from stackroles.config.layers import Layer, merge
 from stackroles.roles import resolvers
 from stackroles.roles.allowed_sections import UWSGI
 from stackroles.roles.container import (
-    Amount,
     Container,
     FileMount,
     Mount,
     Port,
     Probe,
+    ResourceDefaults,
     Security,
     Variable,
 )
@@ -94,7 +94,7 @@ def api_container(
     ini: str,
     env: Iterable[Variable],
     mounts: Iterable[Mount],
-    resources: Amount,
+    resources: ResourceDefaults,
 ) -> Container:
     """Return the container of an API under the WSGI server.
 

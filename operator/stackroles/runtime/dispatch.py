@@ -16,11 +16,11 @@ from stackroles.errors import (
     Unavailable,
 )
 from stackroles.kube.kinds import Key, PartRef, controller_of
-from stackroles.reconcile.blocked import reconcile_or_refuse
+from stackroles.reconcile.blocked import reconcile_reporting_errors
 from stackroles.reconcile.context import Context, Reconcile, Reconcilers
 from stackroles.runtime.metrics import Metrics
 from stackroles.runtime.queue import WorkQueue
-from stackroles.runtime.router import PASS
+from stackroles.runtime.router import CURRENT_KEY
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class Dispatcher:
         """Work until cancelled.
 
         Raises:
-            LeadershipLost: a write was refused by the fence.
+            LeadershipLost: a write was rejected by the fence.
         """
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
@@ -77,12 +77,12 @@ class Dispatcher:
             self._queue.forget(key)
             return
         started = self._monotonic()
-        token = PASS.set(key)
+        token = CURRENT_KEY.set(key)
         try:
             with structlog.contextvars.bound_contextvars(resource=str(key)):
                 result = await self._attempt(key, reconcile, resource)
         finally:
-            PASS.reset(token)
+            CURRENT_KEY.reset(token)
         self._metrics.reconciled(controller, result, self._monotonic() - started)
 
     async def _attempt(self, key: Key, reconcile: Reconcile, resource: Object) -> str:
@@ -93,7 +93,7 @@ class Dispatcher:
                     # What is wrong with the spec is reported by the pass over the whole.
                     await reconcile(self._context, resource)
                 else:
-                    await reconcile_or_refuse(self._context, reconcile, resource)
+                    await reconcile_reporting_errors(self._context, reconcile, resource)
         except LeadershipLost:
             raise
         except SpecInvalid as error:

@@ -21,7 +21,7 @@ _ANSWER_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
-class Vitals:
+class HealthSnapshot:
     """What health is judged by.
 
     Attributes:
@@ -41,22 +41,22 @@ class Vitals:
     synced: bool
 
 
-def ailments(vitals: Vitals) -> list[str]:
+def failing_checks(snapshot: HealthSnapshot) -> list[str]:
     """Return why this process should be restarted; empty when it should not.
 
     Silent watches only count while the API server answers others: a restart does not cure an
     outage of the API server.
     """
     found = []
-    if vitals.synced and vitals.answer_age < _ANSWER_SECONDS:
-        for (namespace, kind), age in sorted(vitals.watch_ages.items()):
+    if snapshot.synced and snapshot.answer_age < _ANSWER_SECONDS:
+        for (namespace, kind), age in sorted(snapshot.watch_ages.items()):
             if age > WATCH_SECONDS:
                 where = f" in {namespace}" if namespace else ""
                 found.append(f"watch of {kind}{where} was silent for {age:.0f} s")
-    if vitals.working and vitals.longest_wait > QUEUE_SECONDS:
-        found.append(f"a key has been waiting for {vitals.longest_wait:.0f} s")
-    if vitals.longest_run > QUEUE_SECONDS:
-        found.append(f"a pass has been running for {vitals.longest_run:.0f} s")
+    if snapshot.working and snapshot.longest_wait > QUEUE_SECONDS:
+        found.append(f"a key has been waiting for {snapshot.longest_wait:.0f} s")
+    if snapshot.longest_run > QUEUE_SECONDS:
+        found.append(f"a pass has been running for {snapshot.longest_run:.0f} s")
     return found
 
 
@@ -65,35 +65,37 @@ class WatchAges:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._heard: Ages = {}
+        self._last_alive: Ages = {}
 
     def expect(self, namespace: str, kind: str) -> None:
-        """Count a watch's silence from now on."""
-        self._heard.setdefault((namespace, kind), self._monotonic())
+        """Count a watch's age from now on."""
+        self._last_alive.setdefault((namespace, kind), self._monotonic())
 
-    def heard(self, namespace: str, kind: str) -> None:
+    def proved_alive(self, namespace: str, kind: str) -> None:
         """Note a sign of life: an event, a bookmark, or a stream that was opened."""
-        self._heard[namespace, kind] = self._monotonic()
+        self._last_alive[namespace, kind] = self._monotonic()
 
     def forget(self, namespace: str) -> None:
         """Expect nothing of a namespace any more."""
-        self._heard = {key: at for key, at in self._heard.items() if key[0] != namespace}
+        self._last_alive = {key: at for key, at in self._last_alive.items() if key[0] != namespace}
 
     def ages(self) -> Ages:
         """Return the seconds since the last sign of life."""
         now = self._monotonic()
-        return {key: now - at for key, at in self._heard.items()}
+        return {key: now - at for key, at in self._last_alive.items()}
 
 
-def build_app(vitals: Callable[[], Vitals], metrics: Metrics) -> web.Application:
+def build_app(snapshot: Callable[[], HealthSnapshot], metrics: Metrics) -> web.Application:
     """Return the web application with /healthz, /readyz and /metrics."""
 
     async def healthz(_: web.Request) -> web.Response:
-        return _answer(ailments(vitals()))
+        return _answer(failing_checks(snapshot()))
 
     async def readyz(_: web.Request) -> web.Response:
-        now = vitals()
-        return _answer(ailments(now) + ([] if now.synced else ["the cache is not filled yet"]))
+        now = snapshot()
+        return _answer(
+            failing_checks(now) + ([] if now.synced else ["the cache is not filled yet"])
+        )
 
     async def render(_: web.Request) -> web.Response:
         return web.Response(body=metrics.render(), content_type="text/plain", charset="utf-8")

@@ -109,10 +109,10 @@ class Metrics:
         self._leader.labels(lease).set(1 if leading else 0)
 
     def follow(
-        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], reach: NamespaceScope
+        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], scope: NamespaceScope
     ) -> None:
         """Serve the state of the queue, the cache, the watches and namespaces from now on."""
-        self.registry.register(_State(queue, cache, watch_ages, reach))
+        self.registry.register(_State(queue, cache, watch_ages, scope))
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -123,10 +123,10 @@ class _State(Collector):
     """Reads values when Prometheus asks instead of keeping copies."""
 
     def __init__(
-        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], reach: NamespaceScope
+        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], scope: NamespaceScope
     ) -> None:
         self._queue = queue
-        self._reach = reach
+        self._scope = scope
         self._cache = cache
         self._watch_ages = watch_ages
 
@@ -148,7 +148,7 @@ class _State(Collector):
             "1 for a watched namespace that may be read, else 0.",
             labels=["namespace"],
         )
-        for namespace, good in self._reach.served().items():
+        for namespace, good in self._scope.served().items():
             served.add_metric([namespace], good)
         yield served
         held = GaugeMetricFamily(

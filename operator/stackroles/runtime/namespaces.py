@@ -15,7 +15,7 @@ class NamespaceScope:
     """The namespaces to watch; one that may not be read is left out until it may.
 
     A namespace that was deleted takes the operator's Role there with it. All others are served as
-    before; what was known of the lost one stays in the cache.
+    before; what was known of the excluded one stays in the cache.
 
     Args:
         names: the namespaces; empty for the whole cluster, of which none is ever left out.
@@ -23,20 +23,20 @@ class NamespaceScope:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
-        self._lost: set[str] = set()
+        self._excluded: set[str] = set()
         self.changed = asyncio.Event()
 
-    def places(self) -> tuple[str, ...]:
+    def active(self) -> tuple[str, ...]:
         """Return the namespaces that are served; "" for the whole cluster."""
-        return tuple(n for n in self.names if n not in self._lost) if self.names else ("",)
+        return tuple(n for n in self.names if n not in self._excluded) if self.names else ("",)
 
-    def lost(self) -> tuple[str, ...]:
+    def excluded(self) -> tuple[str, ...]:
         """Return the namespaces that are left out."""
-        return tuple(n for n in self.names if n in self._lost)
+        return tuple(n for n in self.names if n in self._excluded)
 
-    def lose(self, namespace: str, why: str) -> None:
+    def exclude(self, namespace: str, why: str) -> None:
         """Leave a namespace out; nothing happens for one that is not watched by its name."""
-        if namespace not in self.names or namespace in self._lost:
+        if namespace not in self.names or namespace in self._excluded:
             return
         log.warning(
             "Namespace is left out until it may be read: make it and its Role, or take it from "
@@ -44,15 +44,15 @@ class NamespaceScope:
             namespace=namespace,
             error=why,
         )
-        self._lost.add(namespace)
+        self._excluded.add(namespace)
         self.changed.set()
 
-    def regain(self, namespace: str) -> None:
+    def include(self, namespace: str) -> None:
         """Serve a namespace again."""
         log.info("Namespace is served again", namespace=namespace)
-        self._lost.discard(namespace)
+        self._excluded.discard(namespace)
         self.changed.set()
 
     def served(self) -> dict[str, bool]:
         """Return of each namespace watched by its name whether it is served."""
-        return {name: name not in self._lost for name in self.names}
+        return {name: name not in self._excluded for name in self.names}

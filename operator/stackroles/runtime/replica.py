@@ -29,7 +29,7 @@ from stackroles.runtime.namespaces import NamespaceScope
 from stackroles.runtime.poller import Poller
 from stackroles.runtime.queue import WorkQueue
 from stackroles.runtime.resync import Resync
-from stackroles.runtime.router import Feed, Owners, Watchers, belongs_to_parent
+from stackroles.runtime.router import EventRouter, Owners, Watchers, belongs_to_parent
 from stackroles.runtime.tasks import Tasks
 from stackroles.runtime.watch import run_watches
 from stackroles.settings import Settings
@@ -102,13 +102,13 @@ class Operator:
         self.cluster = Cluster(
             client, Cache(), self.leadership.fence, now=self.clock.now, instance=identity
         )
-        self.feed = Feed(self.cluster, self.queue, watchers, reconcilers, owners)
+        self.router = EventRouter(self.cluster, self.queue, watchers, reconcilers, owners)
         self.poller = Poller(self.queue.add, time.monotonic)
         self.tasks = Tasks(
             self.queue.add, time.monotonic, is_active=self._is_active, fence=self.leadership.fence
         )
         self.clouds = Clouds(self.leadership.fence)
-        self.reach = NamespaceScope(settings.namespaces)
+        self.scope = NamespaceScope(settings.namespaces)
         self.context = Context(
             cluster=self.cluster,
             poller=self.poller,
@@ -117,7 +117,7 @@ class Operator:
             random=random.SystemRandom(),
             settings=settings,
             openstack=self.clouds,
-            unread=self.reach.lost,
+            unread=self.scope.excluded,
             enqueue=self.enqueue,
             leader=f"{identity}/{uuid.uuid4()}",
         )
@@ -132,9 +132,9 @@ class Operator:
         shortest, longest = settings.resync_seconds
         self.resync = Resync(
             client,
-            self.feed,
+            self.router,
             kinds=self.kinds,
-            reach=self.reach,
+            scope=self.scope,
             shortest=shortest,
             longest=longest,
             random=random.SystemRandom(),
@@ -142,7 +142,7 @@ class Operator:
         self.ages = health.WatchAges(time.monotonic)
         self.synced = False
         metrics.controls(reconcilers, settings.workers)
-        metrics.follow(self.queue, self.cluster.cache, self.ages.ages, self.reach)
+        metrics.follow(self.queue, self.cluster.cache, self.ages.ages, self.scope)
 
     def enqueue(self, ref: Key, delay: float = 0.0) -> None:
         """Reconcile a resource after `delay` seconds."""
@@ -155,9 +155,9 @@ class Operator:
         suspended = (found.get("spec") or {}).get("suspend")
         return not suspended or bool(found["metadata"].get("deletionTimestamp"))
 
-    def vitals(self) -> health.Vitals:
+    def health_snapshot(self) -> health.HealthSnapshot:
         """Return what health is judged by, now."""
-        return health.Vitals(
+        return health.HealthSnapshot(
             watch_ages=self.ages.ages(),
             answer_age=time.monotonic() - self.client.last_answer,
             longest_wait=self.queue.longest_wait(),
@@ -175,7 +175,7 @@ class Operator:
         """
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         server = await health.serve(
-            health.build_app(self.vitals, self.metrics), self.settings.health_port
+            health.build_app(self.health_snapshot, self.metrics), self.settings.health_port
         )
         parts = {
             name: asyncio.create_task(coroutine, name=name)
@@ -216,10 +216,10 @@ class Operator:
             group.create_task(
                 run_watches(
                     self.kinds,
-                    self.feed,
+                    self.router,
                     self.client,
                     self.ages,
-                    reach=self.reach,
+                    scope=self.scope,
                     started=started,
                 )
             )
@@ -238,7 +238,7 @@ class Operator:
         self.metrics.leads(self.settings.lease, leading=True)
         while not self.synced:  # noqa: ASYNC110 - once, at start
             await asyncio.sleep(0.1)
-        self.feed.begin()
+        self.router.begin()
         await self.dispatcher.run()
 
 

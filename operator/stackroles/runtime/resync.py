@@ -15,7 +15,7 @@ from stackroles.errors import ClusterError, Forbidden, NotFound
 from stackroles.kube.client import KubeClient
 from stackroles.kube.kinds import Kind
 from stackroles.runtime.namespaces import NamespaceScope
-from stackroles.runtime.router import Feed
+from stackroles.runtime.router import EventRouter
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +29,9 @@ class Resync:
 
     Args:
         client: the Kubernetes API.
-        feed: takes in the lists.
+        router: takes in the lists.
         kinds: what to list.
-        reach: which namespaces.
+        scope: which namespaces.
         shortest: the least seconds between two rounds.
         longest: the most seconds between two rounds.
         random: where in between.
@@ -40,18 +40,18 @@ class Resync:
     def __init__(
         self,
         client: KubeClient,
-        feed: Feed,
+        router: EventRouter,
         *,
         kinds: Sequence[Kind],
-        reach: NamespaceScope,
+        scope: NamespaceScope,
         shortest: float,
         longest: float,
         random: Random,
     ) -> None:
         self._client = client
-        self._feed = feed
+        self._router = router
         self._kinds = kinds
-        self._reach = reach
+        self._scope = scope
         self._shortest = shortest
         self._longest = longest
         self._random = random
@@ -84,10 +84,10 @@ class Resync:
     async def _regain(self) -> None:
         while True:
             await asyncio.sleep(_REGAIN_SECONDS)
-            for namespace in self._reach.lost():
-                await self.regain(namespace)
+            for namespace in self._scope.excluded():
+                await self.include(namespace)
 
-    async def regain(self, namespace: str) -> None:
+    async def include(self, namespace: str) -> None:
         """Serve a namespace again, if all of it can be listed."""
         try:
             for kind in self._kinds:
@@ -96,8 +96,8 @@ class Resync:
         except ClusterError as error:
             log.debug("Namespace stays left out", namespace=namespace, error=str(error))
             return
-        self._reach.regain(namespace)
-        self._feed.everything()
+        self._scope.include(namespace)
+        self._router.everything()
 
     async def _rounds(self) -> None:
         while True:
@@ -115,22 +115,22 @@ class Resync:
             if missed:
                 log.warning("The watch had missed changes", kind=kind.name, objects=missed)
             await asyncio.sleep(self._random.uniform(0, _GAP_SECONDS))
-        self._feed.everything()
+        self._router.everything()
 
     async def list_kind(self, kind: Kind) -> int:
         """List one kind; return how many objects the watch had missed."""
         if not kind.namespaced:
             return await self._list(kind, "")
         missed = 0
-        for namespace in self._reach.places():
+        for namespace in self._scope.active():
             try:
                 missed += await self._list(kind, namespace)
             except Forbidden as error:
                 if not namespace:
                     raise
-                self._reach.lose(namespace, str(error))
+                self._scope.exclude(namespace, str(error))
         return missed
 
     async def _list(self, kind: Kind, namespace: str) -> int:
         page = await self._client.list(kind, namespace)
-        return self._feed.listed(kind.name, namespace, page.items, page.version)
+        return self._router.listed(kind.name, namespace, page.items, page.version)

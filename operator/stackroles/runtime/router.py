@@ -39,7 +39,7 @@ Watchers = Mapping[str, tuple[Watcher, ...]]
 Owners = Callable[[Object, ObjectRef], Iterable[Key]]
 """Returns which keys a child belongs to, from the child and the parent that its labels name."""
 
-PASS: Final[ContextVar[Key | None]] = ContextVar("PASS", default=None)
+CURRENT_KEY: Final[ContextVar[Key | None]] = ContextVar("PASS", default=None)
 """The key whose pass the present task is part of."""
 
 
@@ -62,10 +62,10 @@ def keys_of(
     return keys
 
 
-class Feed:
+class EventRouter:
     """Takes in what watches and lists report, in any order and as often as they like.
 
-    Keys come from the cache's news, which the operator's own writes are too: what a pass writes
+    Keys come from the cache's changes, which the operator's own writes are too: what a pass writes
     wakes everything it concerns but the key of that pass, which knows, and would wake itself for
     ever. Where the answer to a write holds a change of somebody else's too, that key is woken.
     """
@@ -86,7 +86,7 @@ class Feed:
         self._queue = queue
         self._watchers = watchers
         self._begun = False
-        self._cache.follow(self._take)
+        self._cache.follow(self._route)
 
     def begin(self) -> None:
         """Enqueue from now on, and every custom resource once; before, nobody takes keys."""
@@ -113,7 +113,7 @@ class Feed:
             for obj in self._cache.list(controller.partition("/")[0]):
                 self._queue.add(key_of(controller, ref_of(obj)), low=True)
 
-    def _take(self, before: Object | None, after: Object | None, own: bool) -> None:
+    def _route(self, before: Object | None, after: Object | None, own: bool) -> None:
         if before is not None and after is None and before["kind"] in OWN_KINDS:
             self._cluster.forget(before)
         if not self._begun:
@@ -124,7 +124,7 @@ class Feed:
         for obj in (before, after):
             if obj is not None:
                 keys |= keys_of(obj, self._cache, watchers, self._owners)
-        writer = PASS.get() if own else None
+        writer = CURRENT_KEY.get() if own else None
         for key in sorted(keys):
             if controller_of(key) in self._controllers and key != writer:
                 self._queue.add(key)

@@ -19,7 +19,7 @@ from stackroles.kube.client import KubeClient, new_session
 from stackroles.kube.kinds import Kind
 from stackroles.runtime.health import WatchAges
 from stackroles.runtime.namespaces import NamespaceScope
-from stackroles.runtime.router import Feed
+from stackroles.runtime.router import EventRouter
 from stackroles.runtime.watch_session import response_class
 
 _CHUNK: Final = 500
@@ -36,9 +36,9 @@ class Login:
     one open when it is cancelled.
     """
 
-    def __init__(self, client: KubeClient, ages: WatchAges, reach: NamespaceScope) -> None:
+    def __init__(self, client: KubeClient, ages: WatchAges, scope: NamespaceScope) -> None:
         self._client = client
-        self._responses = response_class(ages, reach)
+        self._responses = response_class(ages, scope)
         self._sessions: list[aiohttp.ClientSession] = []
 
     async def open(self, **_: Any) -> kopf.AiohttpSession:
@@ -54,24 +54,26 @@ class Login:
             await session.close()
 
 
-def build_registry(kinds: Iterable[Kind], feed: Feed, login: Login) -> kopf.OperatorRegistry:
+def build_registry(
+    kinds: Iterable[Kind], router: EventRouter, login: Login
+) -> kopf.OperatorRegistry:
     """Return the handlers: one for each watched kind, and the login."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(id="login", registry=registry)(login.open)
     for kind in kinds:
-        handler = _handler(kind, feed)
+        handler = _handler(kind, router)
         kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(handler)
     return registry
 
 
-def _handler(kind: Kind, feed: Feed) -> Any:
+def _handler(kind: Kind, router: EventRouter) -> Any:
     async def on_event(event: dict[str, Any], **_: Any) -> None:
         # Items of kopf's initial list come without the kind.
         obj = {"apiVersion": kind.api_version, "kind": kind.name, **event["object"]}
         if event["type"] == "DELETED":
-            feed.deleted(obj)
+            router.deleted(obj)
         else:
-            feed.changed(obj)
+            router.changed(obj)
 
     on_event.__name__ = on_event.__qualname__ = f"on_{kind.name}_event"
     return on_event
@@ -102,37 +104,37 @@ def build_settings(kinds: Iterable[Kind]) -> kopf.OperatorSettings:
 
 async def run_watches(
     kinds: Sequence[Kind],
-    feed: Feed,
+    router: EventRouter,
     client: KubeClient,
     ages: WatchAges,
     *,
-    reach: NamespaceScope,
+    scope: NamespaceScope,
     started: Any,
 ) -> None:
     """Watch until cancelled.
 
     Args:
         kinds: what to watch.
-        feed: takes in what is seen.
+        router: takes in what is seen.
         client: whose credentials to use.
         ages: notified of each sign of life.
-        reach: which namespaces; notified of those that may not be watched.
+        scope: which namespaces; notified of those that may not be watched.
         started: an asyncio.Event, set when kopf runs (and has put its own signal handlers).
 
     Raises:
         Exception: a watch ended for good; the process must end.
     """
-    login, insights = Login(client, ages, reach), Insights()
+    login, insights = Login(client, ages, scope), Insights()
     try:
         async with asyncio.TaskGroup() as group:
             # Begun before kopf, which ends every task that is younger.
-            following = group.create_task(_follow(reach, insights, ages, kinds))
+            following = group.create_task(_follow(scope, insights, ages, kinds))
             await kopf.operator(
-                registry=build_registry(kinds, feed, login),
+                registry=build_registry(kinds, router, login),
                 settings=build_settings(kinds),
                 insights=insights,
-                clusterwide=not reach.names,
-                namespaces=list(reach.names),
+                clusterwide=not scope.names,
+                namespaces=list(scope.names),
                 standalone=True,
                 # Unused without peering, but found out from the user name when left out: a pod
                 # has none.
@@ -145,20 +147,20 @@ async def run_watches(
 
 
 async def _follow(
-    reach: NamespaceScope, insights: Insights, ages: WatchAges, kinds: Sequence[Kind]
+    scope: NamespaceScope, insights: Insights, ages: WatchAges, kinds: Sequence[Kind]
 ) -> None:
     """Let kopf watch the namespaces that are served, and no others."""
     await insights.ready_namespaces.wait()
     while True:
-        reach.changed.clear()
-        for namespace in reach.lost():
+        scope.changed.clear()
+        for namespace in scope.excluded():
             ages.forget(namespace)
         for kind in kinds:
-            for place in reach.places() if kind.namespaced else ("",):
+            for place in scope.active() if kind.namespaced else ("",):
                 ages.expect(place, kind.plural)
-        if reach.names:
+        if scope.names:
             async with insights.revised:
                 insights.namespaces.clear()
-                insights.namespaces.update(map(NamespaceName, reach.places()))
+                insights.namespaces.update(map(NamespaceName, scope.active()))
                 insights.revised.notify_all()
-        await reach.changed.wait()
+        await scope.changed.wait()

@@ -13,9 +13,9 @@ from stackroles.runtime.namespaces import NamespaceScope
 class _Listened:
     """A response's content that reports each chunk; everything else is the stream's own."""
 
-    def __init__(self, content: aiohttp.StreamReader, heard: Callable[[], None]) -> None:
+    def __init__(self, content: aiohttp.StreamReader, proved_alive: Callable[[], None]) -> None:
         self._content = content
-        self._heard = heard
+        self._proved_alive = proved_alive
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._content, name)
@@ -23,7 +23,7 @@ class _Listened:
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
         """Yield chunks, as kopf reads its watches; bookmarks come here too, about once a minute."""
         async for chunk in self._content.iter_chunked(size):
-            self._heard()
+            self._proved_alive()
             yield chunk
 
 
@@ -34,10 +34,10 @@ def place_of(path: str) -> tuple[str, str]:
     return namespace, parts[-1]
 
 
-def response_class(ages: WatchAges, reach: NamespaceScope) -> type[aiohttp.ClientResponse]:
+def response_class(ages: WatchAges, scope: NamespaceScope) -> type[aiohttp.ClientResponse]:
     """Return a response class that notifies `ages` whenever a watch receives anything.
 
-    A rejected watch is reported to `reach`: kopf would retry for a minute and then end the process.
+    A rejected watch is reported to `scope`: kopf would retry for a minute and then end the process.
     """
 
     class WatchedResponse(aiohttp.ClientResponse):
@@ -48,11 +48,11 @@ def response_class(ages: WatchAges, reach: NamespaceScope) -> type[aiohttp.Clien
             started = await super().start(connection)
             place = place_of(self.url.path)
             if self.status == 403:
-                reach.lose(place[0], f"{place[1]} may not be watched")
+                scope.exclude(place[0], f"{place[1]} may not be watched")
             elif self.url.query.get("watch") == "true" and self.status < 400:
-                ages.heard(*place)
-                heard = lambda: ages.heard(*place)  # noqa: E731
-                self.content = _Listened(self.content, heard)  # type: ignore[assignment]
+                ages.proved_alive(*place)
+                proved_alive = lambda: ages.proved_alive(*place)  # noqa: E731
+                self.content = _Listened(self.content, proved_alive)  # type: ignore[assignment]
             return started
 
     return WatchedResponse

@@ -92,7 +92,7 @@ def observe_role(
     generation = workload["metadata"].get("generation", 0)
     current = status.get("observedGeneration", 0) >= generation
     needed = role.minimum_ready if role.minimum_ready is not None else desired
-    majority = desired // 2 + 1 if role.odd else 1
+    majority = desired // 2 + 1 if role.quorum else 1
     return RoleState(
         name=role.name,
         present=True,

@@ -78,7 +78,7 @@ def test_key_sets_hold_what_the_registry_holds() -> None:
 
 def test_quorum_roles_are_in_the_rule_on_odd_numbers() -> None:
     rules = clustering_rules(registry.CONTROLLER_ROLES)
-    odd = [role.name for role in registry.CONTROLLER_ROLES if role.odd]
+    quorum = [role.name for role in registry.CONTROLLER_ROLES if role.quorum]
 
-    assert "mariadb" in odd
-    assert all(repr(name) in rules[0]["rule"] for name in odd)
+    assert "mariadb" in quorum
+    assert all(repr(name) in rules[0]["rule"] for name in quorum)

@@ -135,14 +135,14 @@ def test_full_list_finds_what_was_missed() -> None:
         told.append(((new or old or {})["metadata"]["name"], bool(new)))
 
     cache.follow(note)
-    news = cache.replace(
+    changed = cache.replace(
         "ConfigMap",
         "ns",
         [stored(config_map("stays"), 1, uid="1"), stored(config_map("new"), 4, uid="4")],
         5,
     )
 
-    assert (news, told) == (2, [("new", True), ("gone", False)])
+    assert (changed, told) == (2, [("new", True), ("gone", False)])
     names = [obj["metadata"]["name"] for obj in cache.list("ConfigMap")]
     assert names == ["new", "newer-than-list", "stays"]
 

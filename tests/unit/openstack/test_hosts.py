@@ -5,9 +5,9 @@ import pytest
 from stackroles.openstack.access import CloudAccess, Credentials
 from stackroles.openstack.hosts import (
     Occupancy,
-    close_hosts,
     disable_hosts,
-    open_hosts,
+    disable_leaving_hosts,
+    enable_hosts,
     select_hosts,
 )
 from tests.support.fake_openstack import FakeCloud, compute_service, migration, server
@@ -116,7 +116,7 @@ async def test_closing_disables_only_open_hosts_and_counts_their_guests(
         compute_service("n3"),
     ]
     cloud.servers = [server("a", "n1"), server("b", "n3")]
-    found = await access.call("closing", close_hosts, ("n1", "n2"), REASON)
+    found = await access.call("closing", disable_leaving_hosts, ("n1", "n2"), REASON)
     assert found == {"n1": Occupancy(guests=1), "n2": Occupancy()}
     assert [occupancy.empty for occupancy in found.values()] == [False, True]
     reasons = {s["host"]: s.get("disabled_reason") for s in cloud.compute_services}
@@ -134,7 +134,7 @@ async def test_a_move_that_has_not_ended_needs_both_its_hosts(
 ) -> None:
     cloud.compute_services = [compute_service("n1"), compute_service("n2")]
     cloud.migrations = [migration("n1", "n2", status)]
-    found = await access.call("closing", close_hosts, ("n1", "n2"), REASON)
+    found = await access.call("closing", disable_leaving_hosts, ("n1", "n2"), REASON)
     assert found == {name: Occupancy(migrations=moves) for name in ("n1", "n2")}
 
 
@@ -145,7 +145,7 @@ async def test_a_build_that_nova_has_not_handed_over_yet_is_seen_in_placement(
     cloud.hypervisors = [hypervisor("n1")]
     cloud.servers = [server("a", "n1")]
     cloud.providers["provider-n1"] = {"allocations": {"server-a": {}, "server-b": {}}}
-    found = await access.call("closing", close_hosts, ("n1",), REASON)
+    found = await access.call("closing", disable_leaving_hosts, ("n1",), REASON)
     assert found["n1"] == Occupancy(guests=1, claims=("server-b",))
     assert found["n1"].description == "1 guest, 1 claim in placement, of server-b"
 
@@ -156,7 +156,7 @@ async def test_what_evacuated_guests_left_in_placement_does_not_hold_a_dead_host
     cloud.compute_services = [compute_service("n1", state="down")]
     cloud.hypervisors = [hypervisor("n1")]
     cloud.providers["provider-n1"] = {"allocations": {"server-moved": {}}}
-    found = await access.call("closing", close_hosts, ("n1",), REASON)
+    found = await access.call("closing", disable_leaving_hosts, ("n1",), REASON)
     assert found["n1"].empty
 
 
@@ -167,7 +167,7 @@ async def test_opening_takes_back_only_the_pools_own_word(
         compute_service("n1", status="disabled", disabled_reason=REASON),
         compute_service("n2", status="disabled", disabled_reason="disk check"),
     ]
-    assert await access.call("opening", open_hosts, ("n1", "n2"), "leaves ") == ("n1",)
+    assert await access.call("opening", enable_hosts, ("n1", "n2"), "leaves ") == ("n1",)
     assert {s["host"]: s["status"] for s in cloud.compute_services} == {
         "n1": "enabled",
         "n2": "disabled",

@@ -49,5 +49,5 @@ def test_what_ends_a_member_early_is_not_the_kubelet() -> None:
 
     assert container.liveness is None
     assert container.no_liveness_because
-    assert mariadb.MARIADB.roll == "OnDelete"
+    assert mariadb.MARIADB.update_strategy == "OnDelete"
     assert mariadb.MARIADB.grace_period >= 300

@@ -161,7 +161,7 @@ def test_role_keeps_the_policies(role: RoleDefinition) -> None:
         assert not container.security.privileged
         assert not container.security.writable_root
     assert (role.replicas == 1 or role.shares_data is not None) == bool(role.single_because)
-    assert role.odd == (role.name in ("mariadb", "rabbitmq", "ovn-nb", "ovn-sb"))
+    assert role.quorum == (role.name in ("mariadb", "rabbitmq", "ovn-nb", "ovn-sb"))
     assert not role.headless or role.workload is Workload.STATEFUL_SET
 
 

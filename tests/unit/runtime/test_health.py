@@ -5,14 +5,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from stackroles.runtime.health import (
     QUEUE_SECONDS,
     WATCH_SECONDS,
-    Vitals,
+    HealthSnapshot,
     WatchAges,
-    ailments,
     build_app,
+    failing_checks,
 )
 from stackroles.runtime.metrics import Metrics
 
-WELL = Vitals(
+WELL = HealthSnapshot(
     watch_ages={("ns", "pods"): 30.0},
     answer_age=1.0,
     longest_wait=0.1,
@@ -23,25 +23,25 @@ WELL = Vitals(
 
 
 def test_watches_that_speak_are_healthy() -> None:
-    assert ailments(WELL) == []
+    assert failing_checks(WELL) == []
 
 
 def test_silent_watch_is_unhealthy_while_the_api_server_answers() -> None:
     silent = replace(WELL, watch_ages={("ns", "pods"): WATCH_SECONDS + 1})
 
-    assert ailments(silent) == ["watch of pods in ns was silent for 181 s"]
-    assert ailments(replace(silent, answer_age=120.0)) == []
+    assert failing_checks(silent) == ["watch of pods in ns was silent for 181 s"]
+    assert failing_checks(replace(silent, answer_age=120.0)) == []
 
 
 def test_queue_that_does_not_move_is_unhealthy_on_the_leader() -> None:
     stuck = replace(WELL, longest_wait=QUEUE_SECONDS + 1)
 
-    assert ailments(stuck)
-    assert ailments(replace(stuck, working=False)) == []
+    assert failing_checks(stuck)
+    assert failing_checks(replace(stuck, working=False)) == []
 
 
 def test_pass_that_never_ends_is_unhealthy() -> None:
-    assert ailments(replace(WELL, longest_run=QUEUE_SECONDS + 1))
+    assert failing_checks(replace(WELL, longest_run=QUEUE_SECONDS + 1))
 
 
 def test_silence_is_measured_from_the_last_sign_of_life() -> None:
@@ -50,7 +50,7 @@ def test_silence_is_measured_from_the_last_sign_of_life() -> None:
     ages.expect("ns", "pods")
     now[0] = 10.0
     assert ages.ages() == {("ns", "pods"): 10.0}
-    ages.heard("ns", "pods")
+    ages.proved_alive("ns", "pods")
     ages.expect("ns", "pods")
     now[0] = 12.0
 
@@ -60,14 +60,14 @@ def test_silence_is_measured_from_the_last_sign_of_life() -> None:
 
 
 async def test_probes_answer_what_is_wrong() -> None:
-    vitals = [replace(WELL, synced=False)]
-    app = build_app(lambda: vitals[0], Metrics())
+    snapshot = [replace(WELL, synced=False)]
+    app = build_app(lambda: snapshot[0], Metrics())
     async with TestClient(TestServer(app)) as client:
         assert (await client.get("/healthz")).status == 200
         not_ready = await client.get("/readyz")
         assert not_ready.status == 503
         assert await not_ready.text() == "the cache is not filled yet"
-        vitals[0] = replace(WELL, longest_run=1000.0)
+        snapshot[0] = replace(WELL, longest_run=1000.0)
         assert (await client.get("/healthz")).status == 503
         metrics = await client.get("/metrics")
         assert "leader_election_master_status" in await metrics.text()

@@ -94,7 +94,7 @@ async def test_resource_gets_its_children_and_a_second_look_writes_nothing() -> 
         await run.settled()
         before = len(api.writes())
 
-        run.operator.feed.everything()
+        run.operator.router.everything()
         await run.until(lambda: not run.operator.queue.depth(), "the queue is empty")
 
         assert api.writes()[before:] == []
@@ -251,7 +251,7 @@ async def test_namespace_that_was_deleted_takes_no_other_with_it(
         await run.settled()
         api.forbidden.add("two")
         api.drop_watches()
-        await run.until(lambda: run.operator.reach.lost() == ("two",), "it is left out")
+        await run.until(lambda: run.operator.scope.excluded() == ("two",), "it is left out")
         await run.until(
             lambda: {place[0] for place in run.operator.ages.ages()} == {"", "ns"}, "no age of it"
         )
@@ -261,7 +261,7 @@ async def test_namespace_that_was_deleted_takes_no_other_with_it(
 
         api.forbidden.clear()
         await run.until(lambda: len(api.watched_in("two")) == _KINDS - 1, "it is watched again")
-        assert run.operator.reach.lost() == ()
+        assert run.operator.scope.excluded() == ()
 
 
 async def test_keys_do_not_wait_on_a_replica_that_does_not_lead() -> None:
@@ -276,7 +276,7 @@ async def test_keys_do_not_wait_on_a_replica_that_does_not_lead() -> None:
         async with running(api) as run:
             api.put(custom())
             await run.until(lambda: run.operator.cluster.cache.count() != {}, "it was seen")
-            run.operator.feed.everything()
+            run.operator.router.everything()
 
             text = run.operator.metrics.render().decode()
 
@@ -305,11 +305,11 @@ async def test_lost_lease_ends_the_operator() -> None:
 
 async def test_probes_of_a_running_operator_are_good() -> None:
     async with fake_api() as api, running(api) as run:
-        vitals = run.operator.vitals()
+        health_snapshot = run.operator.health_snapshot()
 
-        assert vitals.synced
-        assert len(vitals.watch_ages) == _KINDS
-        assert max(vitals.watch_ages.values()) < _LIMIT
+        assert health_snapshot.synced
+        assert len(health_snapshot.watch_ages) == _KINDS
+        assert max(health_snapshot.watch_ages.values()) < _LIMIT
 
 
 async def test_each_event_is_a_sign_of_life_of_its_watch() -> None:

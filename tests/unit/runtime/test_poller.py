@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from stackroles.kube.kinds import Key, ObjectRef
 from stackroles.runtime.poller import Breaker, Poller
-from stackroles.runtime.router import PASS
+from stackroles.runtime.router import CURRENT_KEY
 
 KEY = ObjectRef("CloudController", "ns", "demo")
 
@@ -201,11 +201,11 @@ async def test_a_poll_is_no_part_of_the_pass_that_began_it() -> None:
 
     async def call() -> None:
         if not seen.done():
-            seen.set_result(PASS.get())
+            seen.set_result(CURRENT_KEY.get())
 
     polls, _ = poller()
-    token = PASS.set(KEY)
+    token = CURRENT_KEY.set(KEY)
     polls.ensure("a", call, interval=0.01, deadline=1, notify=KEY)
-    PASS.reset(token)
+    CURRENT_KEY.reset(token)
     assert await asyncio.wait_for(seen, 5) is None
     await polls.stop()

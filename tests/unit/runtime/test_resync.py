@@ -12,7 +12,7 @@ from stackroles.runtime import resync
 from stackroles.runtime.namespaces import NamespaceScope
 from stackroles.runtime.queue import WorkQueue
 from stackroles.runtime.resync import Resync
-from stackroles.runtime.router import Feed
+from stackroles.runtime.router import EventRouter
 from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
 from tests.support.objects import custom
 
@@ -27,14 +27,14 @@ async def world(
         now = datetime(2026, 1, 1, tzinfo=UTC)
         cluster = Cluster(client, Cache(), lambda: 1.0, now=lambda: now)
         queue = WorkQueue(lambda: 0.0, Random(1))
-        feed = Feed(cluster, queue, {}, OWN_KINDS)
-        feed.begin()
-        reach = NamespaceScope(namespaces)
+        router = EventRouter(cluster, queue, {}, OWN_KINDS)
+        router.begin()
+        scope = NamespaceScope(namespaces)
         made = Resync(
             client,
-            feed,
+            router,
             kinds=[KINDS["CloudController"], KINDS["Node"]],
-            reach=reach,
+            scope=scope,
             shortest=1.0,
             longest=2.0,
             random=Random(1),
@@ -108,17 +108,17 @@ async def test_namespace_that_may_not_be_read_is_left_out_until_it_may(
         api.put({**late, "metadata": {**late["metadata"], "namespace": "gone"}})
         api.faults.append(Fault("GET", "namespaces/gone/cloudcontrollers", 403))
         await made.prime()
-        assert made._reach.lost() == ("gone",)
+        assert made._scope.excluded() == ("gone",)
         assert cluster.get("CloudController", "ns", "demo") is not None
         before = len(api.requests)
         await made.round()
         assert not [path for _, path in api.requests[before:] if "/gone/" in path]
 
         api.faults.append(Fault("GET", "namespaces/gone/cloudcontrollers", 403))
-        await made.regain("gone")
-        assert made._reach.lost() == ("gone",)
-        await made.regain("gone")
+        await made.include("gone")
+        assert made._scope.excluded() == ("gone",)
+        await made.include("gone")
 
-        assert made._reach.served() == {"gone": True, "ns": True}
+        assert made._scope.served() == {"gone": True, "ns": True}
         keys = {queue.take() for _ in range(queue.depth())}
         assert ObjectRef("CloudController", "gone", "late") in keys

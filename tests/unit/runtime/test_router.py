@@ -10,7 +10,7 @@ from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import Key, ObjectRef, PartRef
 from stackroles.main import parts
 from stackroles.runtime.queue import WorkQueue
-from stackroles.runtime.router import PASS, Feed, Owners, Watcher, belongs_to_parent
+from stackroles.runtime.router import CURRENT_KEY, EventRouter, Owners, Watcher, belongs_to_parent
 from stackroles.runtime.wakeups import WATCHERS, owners_of_child, parts_of_controller
 from tests.support.objects import child_labels, config_map, custom, stored
 
@@ -18,9 +18,9 @@ RECONCILERS = parts()[0]
 DEMO = ObjectRef("CloudController", "ns", "demo")
 
 
-def feed(
+def router(
     owners: Owners = belongs_to_parent, /, **watchers: tuple[Watcher, ...]
-) -> tuple[Feed, WorkQueue]:
+) -> tuple[EventRouter, WorkQueue]:
     queue = WorkQueue(lambda: 0.0, Random(1))
     cluster = Cluster(
         None,  # type: ignore[arg-type]
@@ -28,15 +28,17 @@ def feed(
         lambda: 1.0,
         now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
     )
-    made = Feed(cluster, queue, watchers, RECONCILERS, owners)
+    made = EventRouter(cluster, queue, watchers, RECONCILERS, owners)
     made.begin()
     return made, queue
 
 
-def write(made: Feed, key: Key, obj: dict[str, Any], sent: dict[str, Any] | None = None) -> None:
+def write(
+    made: EventRouter, key: Key, obj: dict[str, Any], sent: dict[str, Any] | None = None
+) -> None:
     """Keep an answer as Writer does, in the pass of a key; all of it was sent by default."""
     context = copy_context()
-    context.run(PASS.set, key)
+    context.run(CURRENT_KEY.set, key)
     context.run(made._cache.upsert, obj, obj if sent is None else sent)
 
 
@@ -54,7 +56,7 @@ def drain_all(queue: WorkQueue) -> list[Key]:
 
 
 def test_custom_resource_and_child_enqueue_the_resource() -> None:
-    made, queue = feed()
+    made, queue = router()
     made.changed(stored(custom(), 1))
     assert drain(queue) == [DEMO]
 
@@ -64,7 +66,7 @@ def test_custom_resource_and_child_enqueue_the_resource() -> None:
 
 
 def test_event_that_is_no_news_enqueues_nothing() -> None:
-    made, queue = feed()
+    made, queue = router()
     made.changed(stored(custom(), 1))
     drain(queue)
 
@@ -74,7 +76,7 @@ def test_event_that_is_no_news_enqueues_nothing() -> None:
 
 
 def test_deletion_of_a_child_enqueues_its_parent_though_the_event_has_no_labels() -> None:
-    made, queue = feed()
+    made, queue = router()
     made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels()))
     drain(queue)
 
@@ -84,7 +86,7 @@ def test_deletion_of_a_child_enqueues_its_parent_though_the_event_has_no_labels(
 
 
 def test_child_that_changed_its_parent_enqueues_both() -> None:
-    made, queue = feed()
+    made, queue = router()
     made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels("one")))
     drain(queue)
 
@@ -99,7 +101,7 @@ def test_watcher_maps_a_change_to_further_keys() -> None:
             ObjectRef("ComputePool", "ns", p["metadata"]["name"]) for p in cache.list("ComputePool")
         ]
 
-    made, queue = feed(CloudController=(Watcher(pools),))
+    made, queue = router(CloudController=(Watcher(pools),))
     made.changed(stored(custom("pool", kind="ComputePool"), 1, uid="p"))
     drain(queue)
 
@@ -109,7 +111,7 @@ def test_watcher_maps_a_change_to_further_keys() -> None:
 
 
 def test_list_reports_what_the_watch_missed() -> None:
-    made, queue = feed()
+    made, queue = router()
     made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels()))
     drain(queue)
 
@@ -118,14 +120,14 @@ def test_list_reports_what_the_watch_missed() -> None:
 
 
 def test_label_of_a_foreign_kind_names_no_parent() -> None:
-    made, queue = feed()
+    made, queue = router()
     made.changed(stored(config_map("c"), 2, uid="2", labels=child_labels(kind="Elsewhere")))
 
     assert drain(queue) == []
 
 
 def test_write_of_a_pass_wakes_all_but_its_own_key() -> None:
-    made, queue = feed(**WATCHERS)
+    made, queue = router(**WATCHERS)
     made.changed(stored(custom("daily", kind="BackupPolicy"), 1, uid="p"))
     drain(queue)
     backup = custom("run", kind="Backup", policy="daily")
@@ -138,7 +140,7 @@ def test_write_of_a_pass_wakes_all_but_its_own_key() -> None:
 
 
 def test_verified_backup_wakes_its_policy() -> None:
-    made, queue = feed(**WATCHERS)
+    made, queue = router(**WATCHERS)
     backup = custom("run", kind="Backup", policy="daily")
     made.changed(stored(backup, 1, uid="b"))
     drain(queue)
@@ -150,7 +152,7 @@ def test_verified_backup_wakes_its_policy() -> None:
 
 
 def test_status_of_a_controller_wakes_its_pools() -> None:
-    made, queue = feed(**WATCHERS)
+    made, queue = router(**WATCHERS)
     made.changed(stored(custom("pool", kind="ComputePool", controller="demo"), 1, uid="p"))
     made.changed(stored(custom(), 2))
     drain(queue)
@@ -161,7 +163,7 @@ def test_status_of_a_controller_wakes_its_pools() -> None:
 
 
 def test_a_status_in_which_nothing_changed_for_others_wakes_nobody() -> None:
-    made, queue = feed(**WATCHERS)
+    made, queue = router(**WATCHERS)
     made.changed(stored(custom("pool", kind="ComputePool", controller="demo"), 1, uid="p"))
     made.changed(stored(custom("daily", kind="BackupPolicy", controller="demo"), 2, uid="b"))
     made.changed(stored(custom("run", kind="Backup", policy="daily"), 3, uid="r"))
@@ -182,7 +184,7 @@ def test_a_status_in_which_nothing_changed_for_others_wakes_nobody() -> None:
 
 
 def test_a_controller_wakes_no_backup_that_has_ended() -> None:
-    made, queue = feed(**WATCHERS)
+    made, queue = router(**WATCHERS)
     complete = {"type": "Complete", "status": "True", "reason": "BackupVerified"}
     made.changed(stored(custom("daily", kind="BackupPolicy", controller="demo"), 1, uid="b"))
     ended = custom("run", kind="Backup", policy="daily")
@@ -200,7 +202,7 @@ def labels_of(role: str) -> dict[str, str]:
 
 
 def test_a_member_of_the_database_wakes_its_service_and_the_database_alone() -> None:
-    made, queue = feed(owners_of_child, **WATCHERS)
+    made, queue = router(owners_of_child, **WATCHERS)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "demo-mariadb-0"}}
     made.changed(stored(pod, 1, uid="1", labels=labels_of("mariadb")))
     assert set(drain_all(queue)) == {PartRef(*DEMO, "services/mariadb"), PartRef(*DEMO, "database")}
@@ -211,7 +213,7 @@ def test_a_member_of_the_database_wakes_its_service_and_the_database_alone() -> 
 
 
 def test_a_change_of_others_within_an_answer_wakes_the_pass_that_wrote() -> None:
-    made, queue = feed(owners_of_child, **WATCHERS)
+    made, queue = router(owners_of_child, **WATCHERS)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "demo-mariadb-0"}}
     labels = labels_of("mariadb")
     made.changed(stored(pod, 1, uid="1", labels=labels))
@@ -230,7 +232,7 @@ def test_a_change_of_others_within_an_answer_wakes_the_pass_that_wrote() -> None
 
 
 def test_everything_begins_with_the_parts_too() -> None:
-    made, queue = feed()
+    made, queue = router()
     made.changed(stored(custom(), 1))
     drain_all(queue)
     made.everything()
@@ -238,7 +240,7 @@ def test_everything_begins_with_the_parts_too() -> None:
 
 
 def test_a_spec_or_a_finalizer_wakes_all_parts_and_a_status_none() -> None:
-    made, queue = feed(owners_of_child, **WATCHERS)
+    made, queue = router(owners_of_child, **WATCHERS)
     made.changed(stored(custom(), 1))
     parts = set(parts_of_controller(custom(), made._cache))
     assert set(drain_all(queue)) == {DEMO, *parts}
@@ -250,7 +252,7 @@ def test_a_spec_or_a_finalizer_wakes_all_parts_and_a_status_none() -> None:
 
 
 def test_end_of_a_pool_wakes_rivals_in_all_namespaces() -> None:
-    made, queue = feed(**WATCHERS)
+    made, queue = router(**WATCHERS)
     made.changed(stored(custom("one", kind="ComputePool"), 1, uid="1"))
     other = stored(custom("two", kind="ComputePool"), 2, uid="2", namespace="elsewhere")
     made.changed(other)
@@ -262,8 +264,8 @@ def test_end_of_a_pool_wakes_rivals_in_all_namespaces() -> None:
 
 
 def test_nothing_is_enqueued_before_somebody_takes_keys() -> None:
-    made, queue = feed()
-    idle = Feed(made._cluster, queue, {}, RECONCILERS)
+    made, queue = router()
+    idle = EventRouter(made._cluster, queue, {}, RECONCILERS)
     drain(queue)
 
     idle.changed(stored(custom(), 1))
@@ -275,7 +277,7 @@ def test_nothing_is_enqueued_before_somebody_takes_keys() -> None:
 
 
 def test_a_kind_that_nothing_reconciles_is_never_enqueued() -> None:
-    made, queue = feed()
+    made, queue = router()
 
     made.changed(stored(custom("worker", kind="ComputeNode"), 1, uid="n"))
     child = stored(config_map("c"), 2, uid="2", labels=child_labels("worker", kind="ComputeNode"))

@@ -32,7 +32,7 @@ class DataPlane:
 
     switch_error: str = ""
     controller: str = ""
-    # More or fewer flows are no news.
+    # More or fewer flows are no change.
     flows: int = field(default=0, compare=False)
     settled: bool = False
     ports: int = 0
@@ -87,7 +87,7 @@ class NodeReport:
             most FAILURES_LIMIT.
     """
 
-    # That nothing has changed since is no news.
+    # That nothing has changed since is no change.
     at: int = field(default=0, compare=False)
     data_plane: DataPlane = DataPlane()
     domains: tuple[Domain, ...] = ()

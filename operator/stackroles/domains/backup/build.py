@@ -17,7 +17,7 @@ USER = 42434  # mysql's: the image is the database's, so that its tools and the 
 SECURITY = Security(user=USER)
 COMPONENT = "backup"
 MARK = "schedule"
-# A mark is made by its Job's creation; a pod that cannot run, say for its image, shall not stay.
+# A trigger is made by its Job's creation; a pod that cannot run, say for its image, shall not stay.
 MARK_SECONDS = 300
 _NO_RENDERING = Rendering(files={}, config_map=None, agents_map=None)
 
@@ -86,16 +86,16 @@ def build_repository_claim(parent: BackupParent, policy: BackupPolicySpec) -> Ma
 
 def build_cron_job(cloud: Cloud, parent: BackupParent, policy: BackupPolicySpec) -> Manifest:
     """Return the CronJob whose Jobs mark that a run is due (docs/adr/0004)."""
-    mark = Container(
+    trigger = Container(
         name=MARK,
         command=("true",),
         security=SECURITY,
-        no_liveness_because="it ends at once: its Job is the mark",
+        no_liveness_because="it ends at once: its Job is the trigger",
     )
     spec: Manifest = {
         "schedule": policy.schedule,
         "suspend": policy.suspend,
-        # The Job is the mark: a pod of the last one that cannot run shall not keep the next away.
+        # The Job is the trigger: a pod of the last one that cannot run shall not block the next.
         "concurrencyPolicy": "Replace",
         "startingDeadlineSeconds": 600,
         "successfulJobsHistoryLimit": 3,
@@ -107,7 +107,7 @@ def build_cron_job(cloud: Cloud, parent: BackupParent, policy: BackupPolicySpec)
                 "activeDeadlineSeconds": MARK_SECONDS,
                 "template": {
                     "metadata": {"labels": parent.labels(MARK)},
-                    "spec": build_pod(cloud, (mark,), [], [], policy.resources),
+                    "spec": build_pod(cloud, (trigger,), [], [], policy.resources),
                 },
             },
         },

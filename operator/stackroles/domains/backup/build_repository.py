@@ -8,9 +8,9 @@ from stackroles.domains.backup.build import SECURITY, claim_name
 from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
-    Amount,
     Container,
     Env,
+    ResourceDefaults,
     ScratchMount,
 )
 from stackroles.workloads.manifests.agents import PACKAGE, config_map_items
@@ -39,7 +39,7 @@ def agent_container(
         command=(*AGENT_COMMAND, f"{PACKAGE}.{program}"),
         security=SECURITY,
         no_liveness_because="it ends by itself or by its Job's deadline",
-        resources=Amount(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),
+        resources=ResourceDefaults(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),
         env=(AGENT_PATH, *env),
         mounts=scratch,
     )

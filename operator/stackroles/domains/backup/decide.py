@@ -1,4 +1,4 @@
-"""Decisions of a backup: its source, its turn, which marks are due, and what has had its time."""
+"""Decisions of a backup: its source, its turn, which triggers are due, what is retired."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -44,21 +44,21 @@ def _ordinal(pod: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ScheduleTrigger:
     """A Job that the schedule left: a run is wanted."""
 
     name: str
     created: datetime
 
 
-def due(marks: Sequence[Mark], last: datetime | None) -> tuple[Mark, ...]:
-    """Return the marks that were not acted on yet, oldest first: those younger than the last one.
+def due(triggers: Sequence[ScheduleTrigger], last: datetime | None) -> tuple[ScheduleTrigger, ...]:
+    """Return the triggers that were not acted on yet, oldest first: those after the last one.
 
     Comparing with the last one, not with existing Backups, keeps a Backup that retention or a
     person deleted from coming back.
     """
-    fresh = (mark for mark in marks if last is None or mark.created > last)
-    return tuple(sorted(fresh, key=lambda mark: (mark.created, mark.name)))
+    fresh = (trigger for trigger in triggers if last is None or trigger.created > last)
+    return tuple(sorted(fresh, key=lambda trigger: (trigger.created, trigger.name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ LOGS_KEPT = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PolicyRun:
     """A run of a policy, as retention sees it.
 
     Attributes:
@@ -117,7 +117,7 @@ class Past:
         return self.created, self.name
 
 
-def has_expired(run: Past, runs: Iterable[Past]) -> bool:
+def has_expired(run: PolicyRun, runs: Iterable[PolicyRun]) -> bool:
     """Return whether a run's recovery set has left the repository.
 
     What the newest run left behind decides: sets are removed oldest first. Nothing is concluded
@@ -129,7 +129,7 @@ def has_expired(run: Past, runs: Iterable[Past]) -> bool:
     return run.verified and bound is not None and run.age < bound.age
 
 
-def leaves_set(run: Past, runs: Iterable[Past]) -> bool:
+def leaves_set(run: PolicyRun, runs: Iterable[PolicyRun]) -> bool:
     """Return whether a run that was started has a recovery set, or parts of one, in the repository.
 
     One that failed has none to speak of: the next run removes what is unfinished. One that did not
@@ -138,7 +138,7 @@ def leaves_set(run: Past, runs: Iterable[Past]) -> bool:
     return (run.verified or not run.ended) and not has_expired(run, runs)
 
 
-def is_old_failure(run: Past, runs: Iterable[Past]) -> bool:
+def is_old_failure(run: PolicyRun, runs: Iterable[PolicyRun]) -> bool:
     """Return whether a scheduled run failed so long ago that newer failures say enough."""
     failed = sorted(
         (o for o in runs if o.scheduled and o.ended and not o.verified),
@@ -148,7 +148,7 @@ def is_old_failure(run: Past, runs: Iterable[Past]) -> bool:
     return run in failed[FAILED_KEPT:]
 
 
-def keeps_log(run: Past, runs: Iterable[Past]) -> bool:
+def keeps_log(run: PolicyRun, runs: Iterable[PolicyRun]) -> bool:
     """Return whether the Job of a run that ended stays, for its log: those of the newest do."""
     newest = sorted((o for o in runs if o.ended), key=lambda o: o.age, reverse=True)
     return run in newest[:LOGS_KEPT]

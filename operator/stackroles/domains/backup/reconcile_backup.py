@@ -29,7 +29,7 @@ from stackroles.domains.backup.reconcile_inputs import list_members, list_secret
 from stackroles.domains.backup.reconcile_queue import (
     copied_members,
     ending_of,
-    past_run,
+    policy_run,
     run_before,
     runs_of_policy,
     start_lock,
@@ -47,7 +47,7 @@ from stackroles.domains.backup.status import (
 )
 from stackroles.errors import NotReady
 from stackroles.kube.kinds import ref_of
-from stackroles.reconcile.blocked import blaming, missing_controller
+from stackroles.reconcile.blocked import attribute_to, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.roles.mariadb import AGENT_PORT
@@ -76,7 +76,7 @@ async def reconcile_backup(context: Context, resource: Object) -> None:
         # Also one of an operator that had no finalizer for it.
         await context.cluster.set_finalizer(resource, present=True)
     if is_finished(resource.get("status", {})):
-        await _retire(context, resource)
+        await _apply_retention(context, resource)
         return
     namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
     job = context.cluster.get("Job", namespace, naming.child(name, RUN))
@@ -85,15 +85,15 @@ async def reconcile_backup(context: Context, resource: Object) -> None:
     elif job not in context.cluster.owned(resource, "Job"):
         raise NotReady(f"{ref_of(job)} of an earlier Backup of this name is still there", 2.0)
     else:
-        await _follow(context, resource, job)
+        await _track_job(context, resource, job)
 
 
-async def _retire(context: Context, resource: Object) -> None:
+async def _apply_retention(context: Context, resource: Object) -> None:
     """Remove what a run that ended does not need any more, and at last the Backup itself."""
     cluster, metadata = context.cluster, resource["metadata"]
     policy = resource["spec"]["policy"]
     runs = {run.name: run for run in runs_of_policy(context, metadata["namespace"], policy)}
-    run = runs.get(metadata["name"], past_run(resource))
+    run = runs.get(metadata["name"], policy_run(resource))
     gone = has_expired(run, runs.values())
     if run.scheduled and (gone or is_old_failure(run, runs.values())):
         await cluster.delete(resource)
@@ -124,7 +124,7 @@ async def _start(context: Context, resource: Object) -> None:
     if policy_object is None:
         message = f"BackupPolicy {policy_name} does not exist in {namespace}: apply it."
         await _wait(context, resource, Finding(Reason.POLICY_MISSING, message))
-    with blaming(policy_object):
+    with attribute_to(policy_object):
         policy = parse_spec(BackupPolicySpec, policy_object)
     problem = await find_secret_problem(context, namespace, policy)
     if problem:
@@ -136,7 +136,7 @@ async def _start(context: Context, resource: Object) -> None:
     if problem:
         waits = Finding(Reason.BACKUP_WAITING, problem.message)
         await _wait(context, resource, _APPLIED, waits)
-    with blaming(controller):
+    with attribute_to(controller):
         cloud = cloud_of(context, controller)
     async with start_lock(context):
         await _begin(context, resource, cloud, policy)
@@ -145,7 +145,7 @@ async def _start(context: Context, resource: Object) -> None:
 async def _begin(
     context: Context, resource: Object, cloud: Cloud, policy: BackupPolicySpec
 ) -> None:
-    """Launch the run if it is its turn and there is a member to copy from."""
+    """Start the run if it is its turn and there is a member to copy from."""
     before = run_before(context, resource, policy)
     if before:
         waits = Finding(
@@ -167,10 +167,10 @@ async def _begin(
                 "a time; this one starts when that has its copy, or has failed."
             )
         await _wait(context, resource, _APPLIED, Finding(Reason.BACKUP_WAITING, message))
-    await _launch(context, resource, cloud, policy, source)
+    await _create_job(context, resource, cloud, policy, source)
 
 
-async def _launch(
+async def _create_job(
     context: Context, resource: Object, cloud: Cloud, policy: BackupPolicySpec, source: Member
 ) -> None:
     parent = _parent(resource, cloud)
@@ -190,7 +190,7 @@ async def _launch(
     await _write(context, resource, status, _APPLIED, running(source.name, None, None))
 
 
-async def _follow(context: Context, resource: Object, job: Object) -> None:
+async def _track_job(context: Context, resource: Object, job: Object) -> None:
     """Read how far the Job is; take over its outcome when it has ended."""
     ending, pods = ending_of(job), context.cluster.owned(job, "Pod")
     status = BackupStatus.model_validate(resource.get("status", {}))

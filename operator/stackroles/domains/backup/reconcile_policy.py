@@ -1,4 +1,4 @@
-"""BackupPolicy: the repository's claim, the schedule, and a Backup for each mark it leaves."""
+"""BackupPolicy: the repository's claim, the schedule, and a Backup for each trigger it leaves."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from stackroles.constants import (
     LABEL_STEP,
 )
 from stackroles.domains.backup.build import MARK, BackupParent, build_cron_job, step_label
-from stackroles.domains.backup.decide import Mark, due
+from stackroles.domains.backup.decide import ScheduleTrigger, due
 from stackroles.domains.backup.reconcile_repository import (
     ensure_claim,
     find_claim_problem,
@@ -24,7 +24,7 @@ from stackroles.domains.backup.reconcile_repository import (
 from stackroles.domains.backup.schedule import missed
 from stackroles.domains.backup.status import is_finished, is_verified, overdue
 from stackroles.errors import NotReady, Rejected, SpecInvalid
-from stackroles.reconcile.blocked import blaming, missing_controller
+from stackroles.reconcile.blocked import attribute_to, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.workloads.conditions import Finding, build_condition, conditions_of
@@ -54,7 +54,7 @@ async def reconcile_backup_policy(context: Context, resource: Object) -> None:
         namespace=namespace,
         cloud_name=policy.controller,
     )
-    with blaming(controller):
+    with attribute_to(controller):
         cloud = cloud_of(context, controller)
     small = await ensure_claim(context, resource, parent, policy)
     status = await _apply(context, resource, cloud, parent, policy)
@@ -96,12 +96,14 @@ def _generation(resource: Object) -> int:
 async def _run_due(
     context: Context, resource: Object, parent: BackupParent, status: BackupPolicyStatus
 ) -> BackupPolicyStatus:
-    """Make one Backup for all marks of the schedule that are younger than the last one.
+    """Make one Backup for all triggers of the schedule that are younger than the last one.
 
     A run that is due several times, because none could begin, is due once.
     """
-    marks = [
-        Mark(job["metadata"]["name"], datetime.fromisoformat(job["metadata"]["creationTimestamp"]))
+    triggers = [
+        ScheduleTrigger(
+            job["metadata"]["name"], datetime.fromisoformat(job["metadata"]["creationTimestamp"])
+        )
         for job in context.cluster.list(
             "Job",
             parent.namespace,
@@ -112,7 +114,7 @@ async def _run_due(
             },
         )
     ]
-    fresh = due(marks, status.last_scheduled_time)
+    fresh = due(triggers, status.last_scheduled_time)
     if not fresh:
         return status
     if not _has_waiting(context, parent):

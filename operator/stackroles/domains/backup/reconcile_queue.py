@@ -10,7 +10,7 @@ from stackroles.constants import LABEL_INSTANCE, LABEL_REPOSITORY, LABEL_STEP
 from stackroles.domains.backup.build import MARK, repository_id, step_label
 from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, RUN
 from stackroles.domains.backup.build_removal import REMOVAL
-from stackroles.domains.backup.decide import ActiveRun, Past, conflicting_run
+from stackroles.domains.backup.decide import ActiveRun, PolicyRun, conflicting_run
 from stackroles.domains.backup.status import is_finished
 from stackroles.kube.cluster import Cluster
 from stackroles.reconcile.context import Context
@@ -55,19 +55,20 @@ def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> 
     if writer := writer_of(context, resource, policy):
         return writer
     waiting = [
-        past_run(backup).age
+        policy_run(backup).age
         for backup in context.cluster.naming("Backup", metadata["namespace"], "policy", policy_name)
         if not is_finished(backup.get("status", {}))
         and not backup["metadata"].get("deletionTimestamp")
     ]
-    first = min(waiting, default=past_run(resource).age)[1]
+    first = min(waiting, default=policy_run(resource).age)[1]
     return first if first != metadata["name"] else ""
 
 
-def runs_of_policy(context: Context, namespace: str, policy: str) -> tuple[Past, ...]:
+def runs_of_policy(context: Context, namespace: str, policy: str) -> tuple[PolicyRun, ...]:
     """Return all runs of a policy as retention sees them."""
     return tuple(
-        past_run(backup) for backup in context.cluster.naming("Backup", namespace, "policy", policy)
+        policy_run(backup)
+        for backup in context.cluster.naming("Backup", namespace, "policy", policy)
     )
 
 
@@ -92,10 +93,10 @@ def copied_members(context: Context, namespace: str) -> dict[str, str]:
     return found
 
 
-def past_run(backup: Object) -> Past:
+def policy_run(backup: Object) -> PolicyRun:
     """Return a Backup as retention sees it."""
     metadata, status = backup["metadata"], backup.get("status", {})
-    return Past(
+    return PolicyRun(
         name=metadata["name"],
         created=datetime.fromisoformat(metadata["creationTimestamp"]),
         scheduled=metadata.get("labels", {}).get(LABEL_STEP) == step_label(MARK),

@@ -15,7 +15,7 @@ from stackroles.domains.backup.build_removal import TRIES, build_removal, remova
 from stackroles.domains.backup.decide import leaves_set
 from stackroles.domains.backup.reconcile_queue import (
     ending_of,
-    past_run,
+    policy_run,
     runs_of_policy,
     start_lock,
     writer_of,
@@ -63,7 +63,9 @@ async def _remove(context: Context, resource: Object) -> None:
     namespace, name = metadata["namespace"], metadata["name"]
     await _end_run(context, resource)
     runs = runs_of_policy(context, namespace, policy_name)
-    if not resource.get("status", {}).get("startedAt") or not leaves_set(past_run(resource), runs):
+    if not resource.get("status", {}).get("startedAt") or not leaves_set(
+        policy_run(resource), runs
+    ):
         return
     job = context.cluster.get("Job", namespace, removal_name(name))
     if job is None:

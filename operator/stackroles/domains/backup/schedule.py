@@ -22,7 +22,7 @@ _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _HORIZON = 8 * 366
 # A run may begin late: the CronJob's startingDeadlineSeconds, and some for a busy control plane.
 _GRACE = timedelta(minutes=15)
-# Clocks of the API server and of who made the mark may differ a little.
+# Clocks of the API server and of who made the trigger may differ a little.
 _SKEW = timedelta(minutes=1)
 # Local times are taken as UTC, so that no table of time zones is needed: they are this far apart.
 _ZONES = timedelta(hours=14)

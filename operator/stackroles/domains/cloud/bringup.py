@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from stackroles.roles.definition import RoleDefinition, ServiceDefinition
+from stackroles.roles.definition import OpenStackService, RoleDefinition
 
 Graph = Mapping[str, frozenset[str]]
 
 
 def build_graph(
-    roles: Iterable[RoleDefinition], services: Iterable[ServiceDefinition]
+    roles: Iterable[RoleDefinition], services: Iterable[OpenStackService]
 ) -> dict[str, frozenset[str]]:
     """Return what each role and step ("<service>/<step>") needs to be done first."""
     graph = {role.name: frozenset(role.needs) for role in roles}

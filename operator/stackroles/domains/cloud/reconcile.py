@@ -20,9 +20,9 @@ from stackroles.domains.cloud.reconcile_parts import (
     credentials_of,
     service_states,
 )
-from stackroles.domains.cloud.reconcile_scale import refuse_shrinking
+from stackroles.domains.cloud.reconcile_scale_guard import reject_scale_down
 from stackroles.domains.cloud.reconcile_served import accepted_password, watch_apis
-from stackroles.domains.cloud.served import assess_served, refused_administrator
+from stackroles.domains.cloud.served import assess_served, rejected_administrator
 from stackroles.domains.cloud.service import ServiceState, first_failure
 from stackroles.domains.cloud.status import ObservedCloud, assess_cloud, remembered
 from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
@@ -32,7 +32,7 @@ from stackroles.domains.database.status import DatabaseState
 from stackroles.domains.messaging.reconcile import messaging_of
 from stackroles.domains.messaging.status import MESSAGING
 from stackroles.kube.kinds import ObjectRef, ref_of
-from stackroles.reconcile.blocked import refuse
+from stackroles.reconcile.blocked import write_blocked_status
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import config_maps_in_use, existing_config_maps
@@ -64,12 +64,12 @@ async def reconcile_cloud_controller(context: Context, resource: Object) -> None
     if cloud.spec.suspend:
         context.rest(ref_of(resource))
         message = "Nothing is changed while spec.suspend is true; what runs keeps running."
-        await refuse(context, resource, blocked or Finding(Reason.SUSPENDED, message))
+        await write_blocked_status(context, resource, blocked or Finding(Reason.SUSPENDED, message))
         return
     # Its parts begin once it is there.
     await context.cluster.set_finalizer(resource, present=True)
     previous = _previous(resource)
-    refuse_shrinking(context.cluster, cloud, registry.CONTROLLER_ROLES, previous.phases)
+    reject_scale_down(context.cluster, cloud, registry.CONTROLLER_ROLES, previous.phases)
     credentials = context.parts.latest(credentials_of(resource))
     services = service_states(context, resource)
     if credentials is None or len(services) < len(SERVICE_PARTS):
@@ -189,7 +189,7 @@ class CloudPass:
         if credentials.offered and accepted_password(self._context, ref) == credentials.offered:
             self._context.enqueue(credentials_of(self._resource))
         secret = naming.child(self._cloud.name, ADMIN)
-        return failing, refused_administrator(apis.state, apis.keystone, secret)
+        return failing, rejected_administrator(apis.state, apis.keystone, secret)
 
     async def _report(self, observed: ObservedCloud, reconciled: Finding) -> None:
         observed_at = replace(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from stackroles.domains.cloud.service import ServiceState, assess_refusal
+from stackroles.domains.cloud.service import ServiceState, assess_apply_failure
 from stackroles.errors import ClusterError, Rejected
 from stackroles.kube.apply import ChildRecord, records_of, to_ref
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of
@@ -45,7 +45,7 @@ def refusal_of(failure: ClusterError | None) -> Finding | None:
     if failure is None:
         return None
     notes = getattr(failure, "__notes__", ())
-    return assess_refusal(str(failure), notes, rejected=isinstance(failure, Rejected))
+    return assess_apply_failure(str(failure), notes, rejected=isinstance(failure, Rejected))
 
 
 def to_children(

@@ -10,7 +10,7 @@ from stackroles.openstack.access import administrator
 from stackroles.openstack.probe import ask_apis
 from stackroles.reconcile.context import Context
 from stackroles.roles import keystone
-from stackroles.roles.definition import ServiceDefinition
+from stackroles.roles.definition import OpenStackService
 
 # Two failures in a row are reported: with the time-outs of both, within two minutes.
 _INTERVAL = 30.0
@@ -46,7 +46,7 @@ def watch_apis(
     context: Context,
     ref: ObjectRef,
     cloud: Cloud,
-    services: Iterable[ServiceDefinition],
+    services: Iterable[OpenStackService],
     *,
     available: Collection[str],
     password: str,

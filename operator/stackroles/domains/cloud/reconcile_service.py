@@ -19,7 +19,7 @@ from stackroles.domains.cloud.reconcile_parts import (
     service_states,
     to_children,
 )
-from stackroles.domains.cloud.reconcile_scale import refuse_shrinking
+from stackroles.domains.cloud.reconcile_scale_guard import reject_scale_down
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.cloud.service import ServiceState, dependents_of, nodes_of
 from stackroles.domains.credentials.reconcile import Credentials
@@ -35,7 +35,7 @@ from stackroles.reconcile.observe import (
 )
 from stackroles.reconcile.teardown import is_kept_up
 from stackroles.roles import registry
-from stackroles.roles.definition import RoleDefinition, ServiceDefinition
+from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.config_maps import kept_config_maps
 from stackroles.workloads.manifests.children import build_role, unique
@@ -48,12 +48,12 @@ _UNSETTLED_SECONDS = 15.0
 _GRAPH = build_graph(registry.CONTROLLER_ROLES, registry.SERVICES)
 
 
-def reconciler_of(service: ServiceDefinition) -> Reconcile:
+def reconciler_of(service: OpenStackService) -> Reconcile:
     """Return what reconciles one service of any cloud."""
     return partial(reconcile_service, service)
 
 
-async def reconcile_service(service: ServiceDefinition, context: Context, resource: Object) -> None:
+async def reconcile_service(service: OpenStackService, context: Context, resource: Object) -> None:
     """Bring one service of a cloud to what the resource declares, and publish how it stands.
 
     Raises:
@@ -68,7 +68,7 @@ async def reconcile_service(service: ServiceDefinition, context: Context, resour
     if cloud.spec.suspend or credentials is None:
         return
     phases = recorded_phases(resource)
-    refuse_shrinking(context.cluster, cloud, registry.CONTROLLER_ROLES, phases)
+    reject_scale_down(context.cluster, cloud, registry.CONTROLLER_ROLES, phases)
     await ServicePass(context, resource, cloud, service, credentials).run()
 
 
@@ -80,7 +80,7 @@ class ServicePass:
         context: Context,
         resource: Object,
         cloud: Cloud,
-        service: ServiceDefinition,
+        service: OpenStackService,
         credentials: CredentialsState,
     ) -> None:
         self._context = context

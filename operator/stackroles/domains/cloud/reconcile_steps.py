@@ -24,7 +24,7 @@ from stackroles.reconcile.observe import explain_pods
 from stackroles.reconcile.rollout import has_outdated, replace_outdated
 from stackroles.reconcile.step_job import StepJob
 from stackroles.roles import registry
-from stackroles.roles.definition import ServiceDefinition, Step
+from stackroles.roles.definition import OpenStackService, Step
 from stackroles.workloads.manifests.children import build_step
 from stackroles.workloads.rejected_pods import lacks_pods
 from stackroles.workloads.step import StepState, assess_step, failed_step, is_complete, log_wanted
@@ -48,7 +48,7 @@ class Steps:
         context: Context,
         resource: Object,
         cloud: Cloud,
-        service: ServiceDefinition,
+        service: OpenStackService,
         key: Key,
     ) -> None:
         """Take what the pass works on; `key` is whose pass it is."""

@@ -81,7 +81,7 @@ def next_state(before: ApiState | None, answers: Mapping[str, tuple[int, str]]) 
     return ApiState(asked=frozenset(answers), failures=failures)
 
 
-def refused_administrator(state: ApiState | None, keystone: str, secret: str) -> Finding | None:
+def rejected_administrator(state: ApiState | None, keystone: str, secret: str) -> Finding | None:
     """Return that keystone refuses the administrator, with the cure; None when it does not.
 
     Args:
@@ -119,7 +119,7 @@ def assess_served(
         new: whether the cloud has never been Ready; it is not before every API has answered once.
     """
     if state is None:
-        return _unasked(expected) if new else _as_before(previous)
+        return _not_asked_yet(expected) if new else _as_before(previous)
     reported = {role: f for role, f in state.reported.items() if role in expected}
     refused = reported.get(keystone)
     if refused is not None and refused.status == UNAUTHORIZED:
@@ -138,10 +138,10 @@ def assess_served(
             f"administrator, again and again. See the logs of {roles}.",
         )
     waiting = [role for role in expected if role not in state.asked]
-    return _unasked(waiting) if new and waiting else None
+    return _not_asked_yet(waiting) if new and waiting else None
 
 
-def _unasked(roles: Collection[str]) -> Finding | None:
+def _not_asked_yet(roles: Collection[str]) -> Finding | None:
     if not roles:
         return None
     return Finding(

@@ -7,13 +7,13 @@ from typing import Any
 
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.cloud.bringup import Graph
-from stackroles.roles.definition import RoleDefinition, ServiceDefinition
+from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.role import RoleState
 from stackroles.workloads.step import StepState
 
 # How the API server says that a field cannot change (StatefulSets have a sentence of their own).
-_REFUSED = re.compile(r'\w+(?:\.\w+)* "[^"]+"(?= is invalid)')
+_IMMUTABLE_FIELDS = re.compile(r'\w+(?:\.\w+)* "[^"]+"(?= is invalid)')
 _IMMUTABLE = ("field is immutable", "updates to statefulset spec for fields other than")
 
 
@@ -61,15 +61,15 @@ class ServiceState(RolesAndSteps):
     failure: Finding | None = None
 
 
-def nodes_of(service: ServiceDefinition, roles: Iterable[RoleDefinition]) -> frozenset[str]:
+def nodes_of(service: OpenStackService, roles: Iterable[RoleDefinition]) -> frozenset[str]:
     """Return the roles and steps of a service, as the graph of a bring-up names them."""
     own = {role.name for role in roles if role.service == service.name}
     return frozenset(own | {f"{service.name}/{step.name}" for step in service.steps})
 
 
 def dependents_of(
-    service: ServiceDefinition,
-    services: Iterable[ServiceDefinition],
+    service: OpenStackService,
+    services: Iterable[OpenStackService],
     roles: Sequence[RoleDefinition],
     graph: Graph,
 ) -> tuple[str, ...]:
@@ -82,18 +82,18 @@ def dependents_of(
     )
 
 
-def assess_refusal(message: str, others: Iterable[str], *, rejected: bool) -> Finding:
+def assess_apply_failure(message: str, others: Iterable[str], *, rejected: bool) -> Finding:
     """Return why children were not applied, with what a user can do about it.
 
     Args:
-        message: the gravest refusal.
-        others: the other refusals.
-        rejected: whether the API server refused the content, and would refuse it again.
+        message: the gravest error.
+        others: the other errors.
+        rejected: whether the API server rejected the content, and would do so again.
     """
-    refusals = [message, *others]
-    immutable = [text for text in refusals if any(part in text for part in _IMMUTABLE)]
+    errors = [message, *others]
+    immutable = [text for text in errors if any(part in text for part in _IMMUTABLE)]
     if rejected and immutable:
-        names = sorted({name for text in immutable for name in _REFUSED.findall(text)})
+        names = sorted({name for text in immutable for name in _IMMUTABLE_FIELDS.findall(text)})
         return Finding(
             Reason.IMMUTABLE_FIELD_CHANGED,
             f"{', '.join(names) or immutable[0]}: what was changed cannot change once the object "
@@ -101,7 +101,7 @@ def assess_refusal(message: str, others: Iterable[str], *, rejected: bool) -> Fi
             "delete it with kubectl delete --cascade=orphan, so that it is made again around its "
             "pods: volumes that exist stay as they are.",
         )
-    return Finding(Reason.APPLY_FAILED, " Also: ".join(refusals))
+    return Finding(Reason.APPLY_FAILED, " Also: ".join(errors))
 
 
 def first_failure(states: Iterable[ServiceState]) -> Finding | None:

@@ -13,7 +13,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.domains.cloud.phases import update_phases
 from stackroles.domains.cloud.service import RolesAndSteps
 from stackroles.domains.database.status import DATABASE, DatabaseState
-from stackroles.roles.definition import RoleDefinition, ServiceDefinition
+from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.roles.resolve import model_of
 from stackroles.workloads.conditions import Finding, ObservationTime, all_conditions
 from stackroles.workloads.role import RoleState
@@ -42,7 +42,7 @@ def assess_cloud(
     observed: ObservedCloud,
     reconciled: Finding,
     *,
-    services: tuple[ServiceDefinition, ...],
+    services: tuple[OpenStackService, ...],
     roles: tuple[RoleDefinition, ...],
     previous: CloudControllerStatus,
     observed_at: ObservationTime,
@@ -201,7 +201,7 @@ def _role_message(role: RoleDefinition, state: RoleState, observed: ObservedClou
 
 
 def _endpoints(
-    cloud: Cloud, services: Iterable[ServiceDefinition], observed: ObservedCloud
+    cloud: Cloud, services: Iterable[OpenStackService], observed: ObservedCloud
 ) -> tuple[ServiceEndpoint, ...]:
     return tuple(
         ServiceEndpoint(

@@ -1,4 +1,4 @@
-"""Which nodes a pool takes, keeps, refuses and gives back."""
+"""Which nodes a pool takes, keeps, may not take and gives back."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class Enrolment:
         enrol: nodes to take now.
         waiting: nodes it selects that are not ready yet.
         leaving: nodes it has and does not select any more.
-        refused: nodes it selects that another pool has, with that pool's name.
+        taken: nodes it selects that another pool has, with that pool's name.
         releasing: nodes it will take when the named pool has let go of them.
     """
 
@@ -73,13 +73,13 @@ class Enrolment:
     enrol: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     leaving: tuple[str, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
+    taken: Mapping[str, str] = field(default_factory=dict)
     releasing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def selected(self) -> int:
         """How many nodes the user's labels choose."""
-        groups = (self.members, self.enrol, self.waiting, self.refused, self.releasing)
+        groups = (self.members, self.enrol, self.waiting, self.taken, self.releasing)
         return sum(len(group) for group in groups)
 
 
@@ -98,7 +98,7 @@ def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candida
     """
     rivals = tuple(others)
     members, enrol, waiting, leaving = [], [], [], []
-    refused: dict[str, str] = {}
+    taken: dict[str, str] = {}
     releasing: dict[str, str] = {}
     for node in sorted(nodes, key=lambda node: node.name):
         mine = node.claimed == pool.label
@@ -108,7 +108,7 @@ def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candida
         elif mine:
             members.append(node.name)
         elif holder := _holder(pool, rivals, node):
-            refused[node.name] = holder
+            taken[node.name] = holder
         elif former := node.held_beside(pool):
             releasing[node.name] = former
         elif node.ready:
@@ -120,7 +120,7 @@ def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candida
         enrol=tuple(enrol),
         waiting=tuple(waiting),
         leaving=tuple(leaving),
-        refused=refused,
+        taken=taken,
         releasing=releasing,
     )
 

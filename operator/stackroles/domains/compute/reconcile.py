@@ -35,7 +35,7 @@ from stackroles.kube.apply import ChildRecord
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.hosts import Host
-from stackroles.reconcile.blocked import missing_controller, refuse
+from stackroles.reconcile.blocked import missing_controller, write_blocked_status
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import (
     explain_roles,
@@ -60,7 +60,7 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
 
     Raises:
         SpecInvalid: the spec, or its CloudController's, asks for what cannot be.
-        ClusterError: a child was refused; the status says so.
+        ClusterError: a child was rejected; the status says so.
     """
     deleting = bool(resource["metadata"].get("deletionTimestamp"))
     if deleting and FINALIZER not in (resource["metadata"].get("finalizers") or ()):
@@ -76,7 +76,9 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
         context.rest(ref_of(resource))
         message = "Nothing is changed while spec.suspend is true; what runs keeps running."
         suspended = Finding(Reason.SUSPENDED, message) if spec.suspend else None
-        await refuse(context, resource, suspended or missing_controller(name, namespace))
+        await write_blocked_status(
+            context, resource, suspended or missing_controller(name, namespace)
+        )
         return
     pool = pool_of(context, resource, spec, controller)
     if deleting and not reconcile_removal.present(context, pool):
@@ -84,7 +86,9 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
         return
     if not context.settings.node_rights:
         # Nodes that cannot be seen are not gone: none may leave for that.
-        await refuse(context, resource, Finding(Reason.NODE_RIGHTS_MISSING, _NO_RIGHTS))
+        await write_blocked_status(
+            context, resource, Finding(Reason.NODE_RIGHTS_MISSING, _NO_RIGHTS)
+        )
         return
     await context.cluster.set_finalizer(resource, present=True)
     await PoolPass(context, resource, pool, controller).run()
@@ -99,14 +103,14 @@ class PassFindings:
         progressing: what is under way or in the way; None to derive it from the nodes.
         rolling: how the roll of the data plane stands, None when there is none.
         libvirt: whether all nodes run the libvirt that is declared.
-        silence: why the cloud could not be asked, empty when it could.
+        api_error: why the cloud could not be asked, empty when it could.
     """
 
     reconciled: Finding
     progressing: Finding | None
     rolling: Finding | None
     libvirt: Finding
-    silence: str
+    api_error: str
 
 
 class PoolPass:
@@ -131,7 +135,7 @@ class PoolPass:
             *claims(self._context, self._resource), candidates(self._context)
         )
         access = await self._cloud.access()
-        hosts, silence, spoke = self._cloud.hosts()
+        hosts, api_error, has_answer = self._cloud.hosts()
         await self._record(enrolment, hosts)
         mappable = self._mappable(hosts)
         discovery = self._cloud.discovery(mappable)
@@ -143,10 +147,10 @@ class PoolPass:
         mapped = self._mapped(step)
         agents = PoolAgents(self._context, self._resource, self._pool)
         kept = {*enrolment.members, *enrolment.enrol}
-        if spoke or silence:
-            asked = access if spoke and not silence and not self._deleting else None
+        if has_answer or api_error:
+            asked = access if has_answer and not api_error and not self._deleting else None
             gates = await agents.keep_gates(kept, hosts, asked)
-            await agents.report(kept, Known(hosts, mapped, silence, gates))
+            await agents.report(kept, Known(hosts, mapped, api_error, gates))
         rolling = None if failure else await agents.roll()
         probing = None if failure or self._deleting else await agents.probe(kept)
         trouble, held = await self._cloud_side(enrolment, access, mapped)
@@ -155,15 +159,15 @@ class PoolPass:
             return
         leaving = Finding(Reason.LEAVING, held.message) if held else None
         reconciled = held if held and self._deleting else _reconciled(failure)
-        trouble = step.problem or leaving or trouble or probing or await self._refusal()
+        trouble = step.problem or leaving or trouble or probing or await self._pods_rejected()
         progressing = trouble or _waiting(missing, self._pool.cloud.name)
-        findings = PassFindings(reconciled, progressing, rolling, agents.libvirt(), silence)
+        findings = PassFindings(reconciled, progressing, rolling, agents.libvirt(), api_error)
         await self._report(enrolment, records, findings)
         if failure is not None:
             raise failure
 
-    async def _refusal(self) -> Finding | None:
-        """Return why pods of an agent are refused, where they are."""
+    async def _pods_rejected(self) -> Finding | None:
+        """Return why pods of an agent are rejected, where they are."""
         cluster, now = self._context.cluster, self._context.clock.now()
         states = observe_roles(cluster, self._pool, registry.COMPUTE_ROLES, now)
         problems = [
@@ -214,7 +218,9 @@ class PoolPass:
             What is wrong with hosts that stay, and what holds up those that leave.
         """
         if access is None:
-            held = reconcile_removal.unavailable(self._context, self._resource, self._cloud.unasked)
+            held = reconcile_removal.unavailable(
+                self._context, self._resource, self._cloud.unavailable
+            )
             return None, held if self._deleting else None
         kept = {*enrolment.members, *enrolment.enrol}
         nodes = nodes_of(self._context, self._pool)
@@ -226,7 +232,7 @@ class PoolPass:
         if any(
             reconcile_removal.is_disabled_for_leaving(hosts[name]) for name in kept & hosts.keys()
         ):
-            await self._take_back(access, kept)
+            await self._reenable(access, kept)
         trouble = self._place(access, {name: hosts.get(name) for name in kept & mapped})
         leaving = {*enrolment.leaving, *nodes.keys()} - kept
         if not leaving:
@@ -237,7 +243,7 @@ class PoolPass:
         )
 
     def _place(self, access: CloudAccess, hosts: Mapping[str, Host | None]) -> Finding | None:
-        """Have hosts put into the pool's zone, or out of the one it had; return what refuses it."""
+        """Put hosts into the pool's zone, or out of the one it had; return what prevents it."""
         zone = self._pool.spec.availability_zone
         trouble, done = self._cloud.keep_zone(access, hosts, self._zone)
         if done:
@@ -246,7 +252,7 @@ class PoolPass:
                 self._context.poller.refresh(f"{ref_of(self._resource)}/hosts")
         return trouble
 
-    async def _take_back(self, access: CloudAccess, kept: Iterable[str]) -> None:
+    async def _reenable(self, access: CloudAccess, kept: Iterable[str]) -> None:
         try:
             opened = await reconcile_removal.reenable_hosts(access, tuple(kept))
         except CloudError as error:
@@ -267,7 +273,7 @@ class PoolPass:
             selected=enrolment.selected,
             pending=(*enrolment.enrol, *enrolment.waiting),
             leaving=enrolment.leaving,
-            refused=enrolment.refused,
+            taken=enrolment.taken,
             releasing=enrolment.releasing,
         )
         status = assess_pool(
@@ -279,13 +285,13 @@ class PoolPass:
             libvirt=findings.libvirt,
             previous=previous(self._resource),
             observed_at=self._context.observed_at(self._resource),
-            unknown=findings.silence if nodes else "",
+            unknown=findings.api_error if nodes else "",
         )
         written = dump(status.model_copy(update={"availability_zone": self._zone}))
         if records is not None:
             written["children"] = [record.to_dict() for record in records]
         await self._context.cluster.patch_status(self._resource, written)
-        # That another pool has let go of a node is no news of this one's.
+        # That another pool has released a node is no event of this one's.
         if enrolment.releasing or any(node.state != READY for node in nodes.values()):
             self._context.enqueue(ref_of(self._resource), _UNSETTLED_SECONDS)
 

@@ -51,7 +51,7 @@ class PoolCloud:
         self._ref = ref_of(resource)
 
     @property
-    def unasked(self) -> str:
+    def unavailable(self) -> str:
         """Why nobody may ask the cloud where `access` gives none."""
         name = self._pool.cloud.name
         if not self._filled:
@@ -94,9 +94,9 @@ class PoolCloud:
         )
 
     def hosts(self) -> tuple[dict[str, Host], str, bool]:
-        """Return the hosts by name, why the cloud is silent ("" when not), and whether it spoke."""
+        """Return the hosts by name, the cloud's error ("" without one), and whether it answered."""
         if not self._filled:
-            return {}, self.unasked, False
+            return {}, self.unavailable, False
         seen = self._context.poller.latest(f"{self._ref}/hosts")
         if seen is None or (seen.value is None and not seen.error):
             return {}, "", False
@@ -133,7 +133,7 @@ class PoolCloud:
             former: the zone they were put into so far, None for none.
 
         Returns:
-            Why that is refused, None when it is not; and whether all is done.
+            Why that is rejected, None when it is not; and whether all is done.
         """
         zone, hosts = self._pool.spec.availability_zone, tuple(sorted(names))
         name, result = f"{self._ref}/zone", (zone, *hosts)

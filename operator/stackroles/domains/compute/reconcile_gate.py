@@ -17,7 +17,7 @@ from stackroles.domains.compute.reconcile_reports import Reports
 from stackroles.domains.compute.status_node import Builds
 from stackroles.errors import CloudError
 from stackroles.openstack.access import CloudAccess
-from stackroles.openstack.hosts import Host, disable_hosts, open_hosts
+from stackroles.openstack.hosts import Host, disable_hosts, enable_hosts
 from stackroles.reconcile.context import Context
 
 Object = dict[str, Any]
@@ -119,7 +119,7 @@ async def keep_gates(
             await access.call("Disabling compute services", disable_hosts, reasons)
             log.warning("Disabled compute services", reasons=reasons)
         for prefix in (FAILING, UNPROVEN) if opened else ():
-            await access.call("Enabling compute services", open_hosts, opened, prefix)
+            await access.call("Enabling compute services", enable_hosts, opened, prefix)
             log.info("Enabled compute services", nodes=opened)
     except CloudError as error:
         log.warning("Compute services could not be changed", error=str(error))

@@ -38,13 +38,13 @@ class Known:
     Attributes:
         hosts: hosts by name.
         mapped: hosts that the scheduler knows.
-        silence: why the cloud could not be asked, empty when it could.
+        api_error: why the cloud could not be asked, empty when it could.
         gates: what is known of builds on each host.
     """
 
     hosts: Mapping[str, Host]
     mapped: Collection[str]
-    silence: str
+    api_error: str
     gates: Mapping[str, HostGate]
 
 
@@ -117,7 +117,7 @@ class PoolAgents:
                 mapped=name in known.mapped,
                 leaving=name not in kept,
                 gone=self._context.cluster.get("Node", "", name) is None,
-                silence=known.silence,
+                api_error=known.api_error,
                 zone=self._pool.spec.availability_zone,
                 report=self._reports.get(name),
                 builds=builds_of(known.gates.get(name), node, self._reports.get(name)),

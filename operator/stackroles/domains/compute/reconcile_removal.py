@@ -14,7 +14,7 @@ from stackroles.domains.compute.removal import Occupation, Step, decide
 from stackroles.errors import CloudError
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import DEADLINE, CloudAccess
-from stackroles.openstack.hosts import Host, close_hosts, open_hosts, remove_hosts
+from stackroles.openstack.hosts import Host, disable_leaving_hosts, enable_hosts, remove_hosts
 from stackroles.reconcile.context import Context, Observation
 from stackroles.workloads.conditions import Finding
 
@@ -163,7 +163,7 @@ def _watch(
 
     async def observe() -> Occupation:
         found = await access.call(
-            "Closing compute hosts", close_hosts, wanted, disabled_reason(pool)
+            "Closing compute hosts", disable_leaving_hosts, wanted, disabled_reason(pool)
         )
         before = context.tasks.latest(poll)
         again = before is not None and before.value is not None and not before.error
@@ -228,7 +228,7 @@ def _still_stopping(context: Context, names: Collection[str]) -> str:
 
 async def reenable_hosts(access: CloudAccess, members: Collection[str]) -> tuple[str, ...]:
     """Open hosts that were to leave, this pool or another, and stay after all; return which."""
-    return await access.call("Opening compute hosts", open_hosts, tuple(members), _LEAVES)
+    return await access.call("Opening compute hosts", enable_hosts, tuple(members), _LEAVES)
 
 
 def _blocked(context: Context, resource: Object, message: str) -> Finding:

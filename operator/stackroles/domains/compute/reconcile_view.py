@@ -9,7 +9,7 @@ from stackroles.api.v1alpha1.compute import ComputePoolSpec, ComputePoolStatus
 from stackroles.config.pool import Pool, is_label_of, pool_label
 from stackroles.constants import LABEL_POOL
 from stackroles.domains.compute.membership import Candidate, Claim
-from stackroles.reconcile.blocked import blaming
+from stackroles.reconcile.blocked import attribute_to
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.roles.keystone import CATALOGUE
@@ -85,7 +85,7 @@ def _is_foreign(context: Context, label: str) -> bool:
 def pool_of(context: Context, resource: Object, spec: ComputePoolSpec, controller: Object) -> Pool:
     """Return the pool with its cloud; raises SpecInvalid when the cloud's own spec is wrong."""
     metadata = resource["metadata"]
-    with blaming(controller):
+    with attribute_to(controller):
         cloud = cloud_of(context, controller)
     return Pool(
         name=metadata["name"],

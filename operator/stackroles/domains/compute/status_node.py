@@ -77,7 +77,7 @@ class ObservedNode:
         mapped: whether the scheduler knows the host.
         leaving: whether it shall leave the pool.
         gone: whether there is no such node in Kubernetes.
-        silence: why the cloud could not be asked, empty when it could.
+        api_error: why the cloud could not be asked, empty when it could.
         zone: the availability zone that it must be in, None for any.
         report: what its agent says, None while it does not.
         builds: builds that failed here, and what follows from them.
@@ -91,7 +91,7 @@ class ObservedNode:
     mapped: bool
     leaving: bool = False
     gone: bool = False
-    silence: str = ""
+    api_error: str = ""
     zone: str | None = None
     report: NodeReport | None = None
     builds: Builds = Builds()
@@ -207,7 +207,7 @@ def _numbers(observed: ObservedNode, previous: ComputeNodeStatus) -> dict[str, A
             "instances": len(host.instances),
             "nova_states": count_nova(host.instances),
         }
-    if not observed.silence:
+    if not observed.api_error:
         return {}
     names = ("vcpus", "memory_mib", "instances", "nova_states")
     return {name: getattr(previous, name) for name in names}
@@ -224,7 +224,7 @@ def _differences(
 ) -> tuple[str, ...]:
     """Return where nova and libvirt differ: as before while the cloud or the agent is silent."""
     report = observed.report
-    if observed.silence or report is None or report.libvirt_error:
+    if observed.api_error or report is None or report.libvirt_error:
         return previous.differences
     instances = observed.host.instances if observed.host else ()
     return differences(instances, report.domains, now)
@@ -233,7 +233,7 @@ def _differences(
 def _service_state(observed: ObservedNode, previous: ComputeNodeStatus) -> str | None:
     if observed.host is not None:
         return observed.host.message
-    return previous.service_state if observed.silence else None
+    return previous.service_state if observed.api_error else None
 
 
 def _state(observed: ObservedNode, available: Finding, before: str | None, *, new: bool) -> str:
@@ -248,11 +248,11 @@ def _state(observed: ObservedNode, available: Finding, before: str | None, *, ne
 
 
 def _node_available(observed: ObservedNode) -> Finding:
-    if observed.silence:
+    if observed.api_error:
         return Finding(
             Reason.NODES_UNKNOWN,
             "Whether it serves guests is not known, what is shown was known before: "
-            f"{observed.silence}",
+            f"{observed.api_error}",
         )
     trouble = _host_trouble(observed.host, observed.zone, mapped=observed.mapped)
     if trouble:

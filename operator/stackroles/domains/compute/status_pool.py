@@ -19,14 +19,14 @@ class Selection:
         selected: how many nodes the user's labels choose.
         pending: nodes that are to be taken, or will be when they are ready.
         leaving: nodes that are to leave.
-        refused: nodes that another pool has, with that pool's name.
+        taken: nodes that another pool has, with that pool's name.
         releasing: nodes that it gets when the named pool has let go of them.
     """
 
     selected: int
     pending: tuple[str, ...] = ()
     leaving: tuple[str, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
+    taken: Mapping[str, str] = field(default_factory=dict)
     releasing: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,8 +59,8 @@ def assess_pool(
     unserving = {name for name, status in nodes.items() if status.state != READY}
     unhealthy = sorted({*unserving, *selection.pending, *selection.releasing})
     available = _pool_available(selection, ready, unhealthy, unknown)
-    if reconciled.reason.status == "True" and selection.refused:
-        reconciled = _claimed(selection.refused)
+    if reconciled.reason.status == "True" and selection.taken:
+        reconciled = _claimed(selection.taken)
     progressing = progressing or _held_up(nodes) or rolling or _pool_progressing(selection, nodes)
     return ComputePoolStatus(
         observed_generation=observed_at.generation,
@@ -169,10 +169,10 @@ def _releasing(releasing: Mapping[str, str]) -> str:
     )
 
 
-def _claimed(refused: Mapping[str, str]) -> Finding:
-    named = sorted(refused.items())[:_NAMED]
+def _claimed(taken: Mapping[str, str]) -> Finding:
+    named = sorted(taken.items())[:_NAMED]
     message = ", ".join(f"{node} belongs to ComputePool {pool}" for node, pool in named)
-    more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+    more = f" and {len(taken) - _NAMED} more" if len(taken) > _NAMED else ""
     return Finding(
         Reason.NODE_CLAIMED,
         f"A node has one pool: {message}{more}. Change spec.nodeSelector of one of the pools, or "

@@ -1,6 +1,6 @@
 """Passwords and keys of a cloud: what each Secret holds, from randomness that is passed in.
 
-What exists is never changed: only values that are missing are drawn. What follows from a password
+What exists is never changed: only missing values are generated. What follows from a password
 (URLs, the broker's definitions) is made anew from it at every pass.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from stackroles.config.cloud import Cloud
 from stackroles.roles import rabbitmq
 from stackroles.roles.common import database_url, identity_url, transport_url
-from stackroles.roles.definition import ServiceDefinition
+from stackroles.roles.definition import OpenStackService
 
 Randomness = Callable[[int], bytes]
 """Returns that many bytes fit for keys, as os.urandom does."""
@@ -31,8 +31,8 @@ def password(random: Randomness) -> str:
     return random(16).hex()
 
 
-def account_keys(service: ServiceDefinition) -> tuple[str, ...]:
-    """Return the passwords of a service's accounts: what a user may bring."""
+def account_keys(service: OpenStackService) -> tuple[str, ...]:
+    """Return the passwords of a service's accounts: what a user may supply."""
     wanted = (
         (DATABASE_PASSWORD, bool(service.databases)),
         (BROKER_PASSWORD, service.broker),
@@ -41,15 +41,15 @@ def account_keys(service: ServiceDefinition) -> tuple[str, ...]:
     return tuple(key for key, needed in wanted if needed)
 
 
-def drawn_keys(service: ServiceDefinition) -> tuple[str, ...]:
-    """Return every value of a service's Secret that is drawn or brought, not derived."""
+def generated_keys(service: OpenStackService) -> tuple[str, ...]:
+    """Return every value of a service's Secret that is generated or supplied, not derived."""
     return (*account_keys(service), *service.secrets)
 
 
-def lost_keys(
+def missing_keys(
     wanted: Iterable[str], known: Mapping[str, str], recorded: Set[str] | None
 ) -> tuple[str, ...]:
-    """Return the values that were there once and are gone: they must not be drawn anew.
+    """Return the values that were there once and are gone: they must not be generated anew.
 
     Args:
         wanted: names of the values that exist once.
@@ -64,7 +64,7 @@ def lost_keys(
 
 def service_secret(
     cloud: Cloud,
-    service: ServiceDefinition,
+    service: OpenStackService,
     known: Mapping[str, str],
     random: Randomness,
 ) -> dict[str, str]:
@@ -73,10 +73,10 @@ def service_secret(
     Args:
         cloud: the cloud.
         service: the service, whose name is also its account's.
-        known: values that exist already, or that the user brought.
+        known: values that exist already, or that the user supplied.
         random: source of what is missing.
     """
-    data = {key: known.get(key) or password(random) for key in drawn_keys(service)}
+    data = {key: known.get(key) or password(random) for key in generated_keys(service)}
     data |= {key: known[key] for key in service.external if key in known}
     for connection in service.connections:
         data[connection.key] = database_url(
@@ -118,7 +118,7 @@ def admin_secret(cloud: Cloud, known: Mapping[str, str], random: Randomness) -> 
 
 
 def broker_secret(
-    services: Iterable[ServiceDefinition], secrets: Mapping[str, Mapping[str, str]]
+    services: Iterable[OpenStackService], secrets: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
     """Return what the brokers import at their start.
 

@@ -1,4 +1,4 @@
-"""Secrets of a cloud: read what exists, draw what is missing, derive the rest."""
+"""Secrets of a cloud: read what exists, generate what is missing, derive the rest."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ from stackroles.domains.credentials.changed import (
     changed_keys,
     hold,
 )
-from stackroles.domains.credentials.user_supplied import check_brought, ring_of
+from stackroles.domains.credentials.user_supplied import check_user_supplied, keyring_of
 from stackroles.errors import SpecInvalid
 from stackroles.kube.apply import records_of
 from stackroles.kube.kinds import Key, ObjectRef
 from stackroles.reconcile.context import Context
 from stackroles.roles import keystone, rabbitmq
-from stackroles.roles.definition import ServiceDefinition
+from stackroles.roles.definition import OpenStackService
 from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.manifests.secret import build_secret
@@ -33,7 +33,7 @@ _USER_SECRETS_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """The Secrets of a cloud, and what is wrong with those a user brings.
+    """The Secrets of a cloud, and what is wrong with those a user supplies.
 
     Attributes:
         manifests: Secrets to apply.
@@ -54,10 +54,10 @@ async def observe_credentials(
     context: Context,
     resource: Object,
     cloud: Cloud,
-    services: tuple[ServiceDefinition, ...],
+    services: tuple[OpenStackService, ...],
     accepted: str = "",
 ) -> Credentials:
-    """Return a cloud's Secrets: existing values as they are, missing ones drawn or brought.
+    """Return a cloud's Secrets: existing values as they are, missing ones generated or supplied.
 
     Args:
         context: the cluster and the source of randomness.
@@ -124,7 +124,7 @@ class _SecretsPass:
         self.changed: list[ChangedValue] = []
         self.offered = ""
 
-    async def service(self, service: ServiceDefinition) -> None:
+    async def service(self, service: OpenStackService) -> None:
         """Check the Secrets of one service."""
         name = naming.credentials(self._cloud.name, service.name)
         rings = {
@@ -134,11 +134,11 @@ class _SecretsPass:
             known = await self._known(name)
             keys = {ring: await self._known(secret) for ring, secret in rings.items()}
             whole = self._is_whole(service, known) and all(keys.values())
-            brought = await self._brought(service, whole, known)
-            values = brought | known | _external(service, brought)
-            self._check_kept(service, name, credentials.drawn_keys(service), values)
+            supplied = await self._user_supplied(service, whole, known)
+            values = supplied | known | _external(service, supplied)
+            self._check_kept(service, name, credentials.generated_keys(service), values)
             for ring, secret in rings.items():
-                keys[ring] = keys[ring] or ring_of(brought, ring)
+                keys[ring] = keys[ring] or keyring_of(supplied, ring)
                 self._check_ring(service, secret, keys[ring])
             held = await self._hold(service, name, values)
         except SpecInvalid as error:
@@ -156,8 +156,8 @@ class _SecretsPass:
         name = naming.child(self._cloud.name, credentials.ADMIN)
         try:
             known = await self._known(name)
-            brought = await self._brought(service, self._is_whole(service, known), known)
-            values = brought | known
+            supplied = await self._user_supplied(service, self._is_whole(service, known), known)
+            values = supplied | known
             self._check_kept(service, name, service.secrets, values)
             held = await self._hold(service, name, values)
         except SpecInvalid as error:
@@ -166,9 +166,9 @@ class _SecretsPass:
         data = credentials.admin_secret(self._cloud, held, self._random)
         self._add_both(service, name, values, data)
 
-    async def _hold(self, service: ServiceDefinition, name: str, values: Strings) -> dict[str, str]:
+    async def _hold(self, service: OpenStackService, name: str, values: Strings) -> dict[str, str]:
         """Return the values to go on with; what was changed instead is noted."""
-        keys, place = credentials.drawn_keys(service), self._in_use(service)
+        keys, place = credentials.generated_keys(service), self._in_use(service)
         found = await self._context.cluster.read_secret(self._cloud.namespace, place)
         in_use = {key: value.decode() for key, value in (found or {}).items()}
         mine = self._cloud.spec.credentials.get(service.name)
@@ -186,14 +186,14 @@ class _SecretsPass:
             self.changed += [ChangedValue(service.name, secret, key, place) for key in changed]
         return hold(keys, values, in_use)
 
-    def _in_use(self, service: ServiceDefinition) -> str:
+    def _in_use(self, service: OpenStackService) -> str:
         return naming.credentials_in_use(self._cloud.name, service.name)
 
     def _add_both(
-        self, service: ServiceDefinition, name: str, values: Strings, data: Mapping[str, str]
+        self, service: OpenStackService, name: str, values: Strings, data: Mapping[str, str]
     ) -> None:
         """Add the Secret that people see, as they left it, and the copy that pods read."""
-        keys = credentials.drawn_keys(service)
+        keys = credentials.generated_keys(service)
         written = {key: values[key] for key in keys if key in values}
         self.add(name, service.name, {**data, **written}, keys)
         self.add(self._in_use(service), service.name, data)
@@ -221,7 +221,7 @@ class _SecretsPass:
         if name in self._made or self._taken_up:
             raise SpecInvalid(
                 Reason.CREDENTIALS_MISSING,
-                f"Secret {name} was made for this cloud and is gone. What it held is not drawn "
+                f"Secret {name} was made for this cloud and is gone. What it held is not generated "
                 "anew, since the databases know the old passwords. Bring it back from a backup, "
                 f"with the label {LABEL_MANAGED_BY}: {MANAGED_BY}.",
             )
@@ -236,18 +236,18 @@ class _SecretsPass:
         return None if name in self._made or self._taken_up else frozenset()
 
     def _check_kept(
-        self, service: ServiceDefinition, name: str, wanted: tuple[str, ...], values: Strings
+        self, service: OpenStackService, name: str, wanted: tuple[str, ...], values: Strings
     ) -> None:
-        lost = credentials.lost_keys(wanted, values, self._recorded(name))
-        if lost:
+        missing = credentials.missing_keys(wanted, values, self._recorded(name))
+        if missing:
             raise SpecInvalid(
                 Reason.CREDENTIALS_MISSING,
-                f"Secret {name} has lost {', '.join(lost)}. That is not drawn anew, since the "
-                "databases and services know the old value. Put it back from a backup, or bring it "
-                f"by spec.credentials.{service.name}.",
+                f"Secret {name} has lost {', '.join(missing)}. That is not generated anew, since "
+                "the databases and services know the old value. Put it back from a backup or bring "
+                f"it by spec.credentials.{service.name}.",
             )
 
-    def _check_ring(self, service: ServiceDefinition, name: str, keys: Strings) -> None:
+    def _check_ring(self, service: OpenStackService, name: str, keys: Strings) -> None:
         least = credentials.RING_KEYS
         if len(keys) < len(least) and self._recorded(name) != frozenset():
             raise SpecInvalid(
@@ -257,13 +257,13 @@ class _SecretsPass:
                 f"a backup; where it holds none, spec.credentials.{service.name} may bring them.",
             )
 
-    def _is_whole(self, service: ServiceDefinition, known: Strings) -> bool:
-        return all(key in known for key in credentials.drawn_keys(service))
+    def _is_whole(self, service: OpenStackService, known: Strings) -> bool:
+        return all(key in known for key in credentials.generated_keys(service))
 
-    async def _brought(
-        self, service: ServiceDefinition, whole: bool, known: Strings
+    async def _user_supplied(
+        self, service: OpenStackService, whole: bool, known: Strings
     ) -> dict[str, str]:
-        """Return what the user brings for a service.
+        """Return what the user supplies for a service.
 
         Not read once all was made, but for what is somebody else's and may change there.
         """
@@ -283,14 +283,14 @@ class _SecretsPass:
         if found is None and whole and not required:
             return {}
         decoded = None if found is None else _decode(service, secret, found)
-        return check_brought(service, secret, decoded, required)
+        return check_user_supplied(service, secret, decoded, required)
 
 
-def _external(service: ServiceDefinition, brought: Strings) -> dict[str, str]:
-    return {key: brought[key] for key in service.external if key in brought}
+def _external(service: OpenStackService, supplied: Strings) -> dict[str, str]:
+    return {key: supplied[key] for key in service.external if key in supplied}
 
 
-def _decode(service: ServiceDefinition, secret: str, found: Mapping[str, bytes]) -> dict[str, str]:
+def _decode(service: OpenStackService, secret: str, found: Mapping[str, bytes]) -> dict[str, str]:
     try:
         return {key: value.decode() for key, value in found.items()}
     except UnicodeDecodeError:

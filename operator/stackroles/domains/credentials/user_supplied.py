@@ -1,4 +1,4 @@
-"""Passwords and keys that a user brings: what a Secret of theirs may hold, and in which form."""
+"""Passwords and keys that a user supplies: what a Secret of theirs may hold, and in which form."""
 
 import base64
 import binascii
@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.domains.credentials.generate import RING_KEYS, account_keys, drawn_keys
+from stackroles.domains.credentials.generate import RING_KEYS, account_keys, generated_keys
 from stackroles.errors import SpecInvalid
-from stackroles.roles.definition import ServiceDefinition
+from stackroles.roles.definition import OpenStackService
 
 # Letters that need no escaping in a URL, in SQL, in oslo.config (which expands "$") or in a shell.
 _PASSWORD = re.compile(r"[A-Za-z0-9._~-]{8,128}")
@@ -17,10 +17,10 @@ _EXTERNAL = re.compile(r"[A-Za-z0-9._~/+=-]{1,256}")
 _FERNET_BYTES = 32
 
 
-def check_brought(
-    service: ServiceDefinition,
+def check_user_supplied(
+    service: OpenStackService,
     secret: str,
-    brought: Mapping[str, str] | None,
+    supplied: Mapping[str, str] | None,
     required: tuple[str, ...] = (),
 ) -> dict[str, str]:
     """Return the values of a user's Secret that a service takes.
@@ -28,19 +28,19 @@ def check_brought(
     Args:
         service: the service.
         secret: the Secret's name, for messages.
-        brought: its decoded data, None when it does not exist.
+        supplied: its decoded data, None when it does not exist.
         required: keys that must be among them.
 
     Raises:
         SpecInvalid: the Secret or a key is missing, or a value cannot be used.
     """
     where = f"spec.credentials.{service.name}: Secret {secret}"
-    if brought is None:
+    if supplied is None:
         raise SpecInvalid(
             Reason.CREDENTIALS_MISSING,
             f"{where} does not exist. Make it with {_wanted(service, required)}.",
         )
-    taken = {key: value for key, value in brought.items() if _is_taken(service, key)}
+    taken = {key: value for key, value in supplied.items() if _is_taken(service, key)}
     accounts = account_keys(service)
     needed = (*required, *(accounts if any(key in taken for key in accounts) else ()))
     missing = [key for key in needed if key not in taken]
@@ -58,7 +58,7 @@ def check_brought(
             "bytes in URL-safe base64, as keystone-manage makes them.",
         )
     for ring in service.keyrings:
-        keys = ring_of(taken, ring)
+        keys = keyring_of(taken, ring)
         if keys and (len(keys) < len(RING_KEYS) or "0" not in keys):
             raise SpecInvalid(
                 Reason.CREDENTIALS_INVALID,
@@ -68,22 +68,22 @@ def check_brought(
     return taken
 
 
-def ring_of(taken: Mapping[str, str], ring: str) -> dict[str, str]:
-    """Return the keys of a repository among what was brought, by number."""
+def keyring_of(taken: Mapping[str, str], ring: str) -> dict[str, str]:
+    """Return the keys of a repository among what was supplied, by number."""
     prefix = f"{ring}."
     return {k.removeprefix(prefix): v for k, v in taken.items() if k.startswith(prefix)}
 
 
-def _is_taken(service: ServiceDefinition, key: str) -> bool:
+def _is_taken(service: OpenStackService, key: str) -> bool:
     ring, _, number = key.rpartition(".")
     in_ring = ring in service.keyrings and number.isdecimal()
-    return in_ring or key in drawn_keys(service) or key in service.external
+    return in_ring or key in generated_keys(service) or key in service.external
 
 
-def _is_usable(service: ServiceDefinition, key: str, value: str) -> bool:
+def _is_usable(service: OpenStackService, key: str, value: str) -> bool:
     if key in service.external:
         return _EXTERNAL.fullmatch(value) is not None
-    if key in drawn_keys(service):
+    if key in generated_keys(service):
         return _PASSWORD.fullmatch(value) is not None
     try:
         return len(base64.b64decode(value, altchars=b"-_", validate=True)) == _FERNET_BYTES
@@ -91,7 +91,7 @@ def _is_usable(service: ServiceDefinition, key: str, value: str) -> bool:
         return False
 
 
-def _wanted(service: ServiceDefinition, required: tuple[str, ...]) -> str:
+def _wanted(service: OpenStackService, required: tuple[str, ...]) -> str:
     """Return what a Secret for a service holds, as text."""
     accounts = account_keys(service)
     must = tuple(dict.fromkeys((*required, *(accounts if not required else ()))))

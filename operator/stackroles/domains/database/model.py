@@ -109,7 +109,7 @@ class Report:
     Attributes:
         pod_uid: its pod.
         volume_id: its volume.
-        attempt: drawn anew before every start of its server.
+        attempt: made anew before every start of its server.
         phase: where its agent is.
         mode: how its server was started.
         position: where its data stands; only while no server runs.

@@ -114,6 +114,6 @@ async def record_state(
     data = live.get("data") or {}
     if parse_state(data.get(KEY)) != before:
         raise NotReady(f"ConfigMap {name} has changed meanwhile", delay=1.0)
-    # With the version of what was read, a write by anybody else in between is refused.
+    # With the version of what was read, a write by anybody else in between is rejected.
     meta["resourceVersion"] = live["metadata"]["resourceVersion"]
     await cluster.apply({**manifest, "data": {**data, KEY: dump_state(after)}})

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from stackroles.config.owner import Owner
-from stackroles.roles.definition import OwnerT, RoleDefinition, ServiceDefinition, Step, Workload
+from stackroles.roles.definition import OpenStackService, OwnerT, RoleDefinition, Step, Workload
 from stackroles.workloads.manifests.configmap import build_agents_config_map, build_config_map
 from stackroles.workloads.manifests.job import StepOf, build_job, render_step
 from stackroles.workloads.manifests.metadata import Manifest
@@ -44,7 +44,7 @@ def unique(manifests: Iterable[Manifest]) -> list[Manifest]:
     return list(first.values())
 
 
-def build_step(owner: OwnerT, service: ServiceDefinition, step: Step[OwnerT]) -> list[Manifest]:
+def build_step(owner: OwnerT, service: OpenStackService, step: Step[OwnerT]) -> list[Manifest]:
     """Return the children of one step: configuration and Job (last)."""
     of = step_of(owner, service, step)
     rendering = render_step(owner, of)
@@ -61,6 +61,6 @@ def _configuration(owner: Owner, name: str, service: str, rendering: Rendering) 
     return made
 
 
-def step_of(owner: OwnerT, service: ServiceDefinition, step: Step[OwnerT]) -> StepOf:
+def step_of(owner: OwnerT, service: OpenStackService, step: Step[OwnerT]) -> StepOf:
     """Return a step with its service and rendered files."""
     return StepOf(service=service.name, step=step, files=files_of(step.files, owner))

@@ -4,11 +4,11 @@ from stackroles import naming
 from stackroles.api.v1alpha1.common import Resources, dump
 from stackroles.config.owner import Owner
 from stackroles.roles.container import (
-    Amount,
     Container,
     Env,
     FieldEnv,
     Probe,
+    ResourceDefaults,
     SecretEnv,
     Security,
 )
@@ -110,6 +110,6 @@ def build_security_context(security: Security) -> Manifest:
     return context
 
 
-def build_resources(amount: Amount, declared: Resources) -> Manifest:
+def build_resources(amount: ResourceDefaults, declared: Resources) -> Manifest:
     """Return requests and limits, the user's own values laid over the role's."""
     return dump(amount.overlaid(declared))

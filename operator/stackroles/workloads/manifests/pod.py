@@ -103,7 +103,7 @@ def _spread(owner: Owner, role: RoleDefinition) -> Manifest:
     constraint: Manifest = {
         "maxSkew": 1,
         "topologyKey": HOSTNAME,
-        "whenUnsatisfiable": "DoNotSchedule" if role.odd else "ScheduleAnyway",
+        "whenUnsatisfiable": "DoNotSchedule" if role.quorum else "ScheduleAnyway",
         "labelSelector": {"matchLabels": selector(owner, role.name)},
     }
     if role.workload is Workload.DEPLOYMENT:

@@ -39,7 +39,7 @@ def build_stateful_set(owner: Owner, role: RoleDefinition, rendering: Rendering)
         "replicas": owner.members_of(role.name),
         "serviceName": owner.workload(role.name),
         "podManagementPolicy": "Parallel" if role.parallel else "OrderedReady",
-        "updateStrategy": {"type": role.roll},
+        "updateStrategy": {"type": role.update_strategy},
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
     }
     if role.volume:
@@ -63,7 +63,7 @@ def build_deployment(owner: Owner, role: RoleDefinition, rendering: Rendering) -
 
 def build_daemon_set(owner: Owner, role: RoleDefinition, rendering: Rendering) -> Manifest:
     """Return a DaemonSet; which nodes it runs on follows from the role's node selector."""
-    return _workload(owner, role, rendering, {"updateStrategy": {"type": role.roll}})
+    return _workload(owner, role, rendering, {"updateStrategy": {"type": role.update_strategy}})
 
 
 def build_claim_template(owner: Owner, role: RoleDefinition) -> Manifest:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from stackroles.domains.backup.decide import (
     FAILED_KEPT,
     ActiveRun,
-    Mark,
     Member,
-    Past,
+    PolicyRun,
+    ScheduleTrigger,
     choose_source,
     conflicting_run,
     due,
@@ -70,9 +70,9 @@ def test_a_writer_that_is_the_only_pod_of_a_cluster_is_left_alone() -> None:
 
 def test_marks_are_acted_on_once_and_in_order() -> None:
     marks = [
-        Mark("late", NOW + timedelta(hours=2)),
-        Mark("early", NOW),
-        Mark("old", NOW - timedelta(1)),
+        ScheduleTrigger("late", NOW + timedelta(hours=2)),
+        ScheduleTrigger("early", NOW),
+        ScheduleTrigger("old", NOW - timedelta(1)),
     ]
 
     assert [mark.name for mark in due(marks, NOW - timedelta(hours=1))] == ["early", "late"]
@@ -98,35 +98,48 @@ def test_a_member_that_streams_to_another_run_is_left_out() -> None:
     assert choose_source(cluster[:1], "m-0", 1, {"m-0"}) is None
 
 
-def past(number: int, *, scheduled: bool = True, verified: bool = True, oldest: int = -1) -> Past:
+def policy_run(
+    number: int, *, scheduled: bool = True, verified: bool = True, oldest: int = -1
+) -> PolicyRun:
     bound = f"run-{oldest}" if oldest >= 0 else ""
     created = NOW + timedelta(hours=number)
-    return Past(f"run-{number}", created, scheduled, True, verified, bound)
+    return PolicyRun(f"run-{number}", created, scheduled, True, verified, bound)
 
 
 def test_what_is_older_than_what_the_newest_run_left_has_expired() -> None:
-    runs = [past(0), past(1, oldest=0), past(2, verified=False), past(3), past(4, oldest=3)]
+    runs = [
+        policy_run(0),
+        policy_run(1, oldest=0),
+        policy_run(2, verified=False),
+        policy_run(3),
+        policy_run(4, oldest=3),
+    ]
 
     assert [run.name for run in runs if has_expired(run, runs)] == ["run-0", "run-1"]
 
 
 def test_only_a_run_that_did_not_fail_and_did_not_expire_leaves_a_set() -> None:
-    runs = [past(0), past(1, verified=False), past(2, oldest=2), past(3, oldest=2)]
+    runs = [
+        policy_run(0),
+        policy_run(1, verified=False),
+        policy_run(2, oldest=2),
+        policy_run(3, oldest=2),
+    ]
 
     assert [run.name for run in runs if leaves_set(run, runs)] == ["run-2", "run-3"]
-    assert leaves_set(replace(past(4, verified=False), ended=False), runs)
+    assert leaves_set(replace(policy_run(4, verified=False), ended=False), runs)
 
 
 def test_nothing_expires_by_a_run_that_is_not_known() -> None:
-    runs = [past(1), past(4, oldest=3)]
+    runs = [policy_run(1), policy_run(4, oldest=3)]
 
     assert not any(has_expired(run, runs) for run in runs)
-    assert not any(has_expired(run, runs) for run in [past(1), past(2)])
+    assert not any(has_expired(run, runs) for run in [policy_run(1), policy_run(2)])
 
 
 @given(st.integers(1, 6), st.integers(1, 30))
 def test_as_many_sets_as_are_kept_have_not_expired(keep: int, count: int) -> None:
-    runs = [past(number, oldest=max(0, number - keep + 1)) for number in range(count)]
+    runs = [policy_run(number, oldest=max(0, number - keep + 1)) for number in range(count)]
 
     left = [run for run in runs if not has_expired(run, runs)]
 
@@ -135,7 +148,7 @@ def test_as_many_sets_as_are_kept_have_not_expired(keep: int, count: int) -> Non
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
 def test_only_old_failures_of_the_schedule_go(said: list[tuple[bool, bool]]) -> None:
-    runs = [past(n, scheduled=s, verified=v) for n, (s, v) in enumerate(said)]
+    runs = [policy_run(n, scheduled=s, verified=v) for n, (s, v) in enumerate(said)]
 
     gone = [run for run in runs if is_old_failure(run, runs)]
 

@@ -20,7 +20,7 @@ from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, controller_of
 from stackroles.main import parts
 from stackroles.openstack.access import Credentials as Account
-from stackroles.reconcile.blocked import reconcile_or_refuse
+from stackroles.reconcile.blocked import reconcile_reporting_errors
 from stackroles.reconcile.context import Context, Parts
 from stackroles.roles import registry
 from stackroles.runtime.wakeups import parts_of_controller
@@ -127,7 +127,7 @@ class World:
             return
         try:
             if whole:
-                await reconcile_or_refuse(self.context, reconcile, self.resource)
+                await reconcile_reporting_errors(self.context, reconcile, self.resource)
             else:
                 await reconcile(self.context, self.resource)
         except OperatorError as error:

@@ -8,7 +8,7 @@ from stackroles.domains.cloud.served import (
     ApiState,
     assess_served,
     next_state,
-    refused_administrator,
+    rejected_administrator,
 )
 
 EXPECTED = frozenset({"keystone", "nova-api"})
@@ -67,8 +67,8 @@ def test_what_cannot_be_asked_is_not_known() -> None:
 
 
 def test_a_refused_administrator_names_the_secret_and_the_cure() -> None:
-    assert refused_administrator(after(SERVED, REFUSED), "keystone", "demo-admin") is None
-    found = refused_administrator(after(SERVED, REFUSED, REFUSED), "keystone", "demo-admin")
+    assert rejected_administrator(after(SERVED, REFUSED), "keystone", "demo-admin") is None
+    found = rejected_administrator(after(SERVED, REFUSED, REFUSED), "keystone", "demo-admin")
     assert found is not None
     assert "Secret demo-admin, key password" in found.message
     assert "keystone/setup" in found.message
@@ -77,7 +77,7 @@ def test_a_refused_administrator_names_the_secret_and_the_cure() -> None:
 def test_keystone_that_fails_otherwise_is_no_matter_of_passwords() -> None:
     broken = {"keystone": (500, "An unexpected error")}
     state = after(broken, broken)
-    assert refused_administrator(state, "keystone", "demo-admin") is None
+    assert rejected_administrator(state, "keystone", "demo-admin") is None
     assert reason(state) is Reason.SERVICES_FAILING
 
 

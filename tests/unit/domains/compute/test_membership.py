@@ -56,13 +56,13 @@ def test_a_member_that_lost_the_labels_leaves() -> None:
 
 def test_a_node_of_another_pool_is_refused_by_that_pools_name() -> None:
     plan = plan_enrolment(claim(), [claim("ns/b")], [node(claimed="ns.b")])
-    assert plan.refused == {"n1": "ns/b"}
+    assert plan.taken == {"n1": "ns/b"}
 
 
 def test_the_younger_of_two_pools_is_refused_a_node_nobody_has() -> None:
     old, young = claim("ns/z"), claim("ns/a", created="2026-02-01T00:00:00Z")
     assert plan_enrolment(old, [young], [node()]).enrol == ("n1",)
-    assert plan_enrolment(young, [old], [node()]).refused == {"n1": "ns/z"}
+    assert plan_enrolment(young, [old], [node()]).taken == {"n1": "ns/z"}
 
 
 def test_a_label_of_a_pool_that_is_gone_binds_nobody() -> None:
@@ -73,7 +73,7 @@ def test_a_label_of_a_namespace_that_is_not_watched_binds() -> None:
     stolen = Candidate(name="n1", labels=SELECTOR, claimed="b.q", foreign=True)
     plan = plan_enrolment(claim(), [], [stolen])
     assert plan.enrol == ()
-    assert plan.refused["n1"].startswith("b.q of a namespace that is not watched")
+    assert plan.taken["n1"].startswith("b.q of a namespace that is not watched")
 
 
 def test_a_pool_that_is_deleted_gives_all_its_nodes_back_and_takes_none() -> None:

@@ -26,7 +26,7 @@ async def test_a_node_that_the_cloud_keeps_does_not_hold_up_its_new_pool(world: 
     world.declare("second", nodeSelector={"compute": "second"})
     world.node("n1", compute="second")
     world.node("n2", compute="second")
-    world.nova.refusal = CloudError("n1 has migrations (HTTP 409)")
+    world.nova.rejection = CloudError("n1 has migrations (HTTP 409)")
     await world.settle("pool", "second")
     world.stop("n1")
     world.serve("n2", pool="second")
@@ -40,7 +40,7 @@ async def test_a_node_that_the_cloud_keeps_does_not_hold_up_its_new_pool(world: 
     world.enqueued.clear()
     await world.reconcile("second")
     assert world.enqueued == [ObjectRef("ComputePool", "ns", "second")], "nothing else wakes it"
-    world.nova.refusal = None
+    world.nova.rejection = None
     await world.settle("pool", "second")
     world.serve("n1", pool="second")
     await world.settle("pool", "second")

@@ -222,7 +222,7 @@ def test_a_node_that_lost_an_agent_is_recovering_and_so_is_its_pool() -> None:
 
 
 def test_a_node_that_cannot_be_asked_for_keeps_its_state() -> None:
-    status = node(host=None, previous=node(), silence="keystone refuses the password")
+    status = node(host=None, previous=node(), api_error="keystone refuses the password")
     assert status.state == "Ready"
     assert said(status, "Available")[:2] == ("Unknown", "NodesUnknown")
     assert "keystone refuses the password" in said(status, "Ready")[2]

@@ -7,10 +7,10 @@ import yaml
 
 from stackroles.domains.credentials import generate as credentials
 from stackroles.roles import registry
-from stackroles.roles.definition import Connection, ServiceDefinition
+from stackroles.roles.definition import Connection, OpenStackService
 from tests.support.clouds import cloud, counted
 
-SERVICE = ServiceDefinition(
+SERVICE = OpenStackService(
     name="nova",
     databases=("nova",),
     connections=(Connection(key="database-url", database="nova"),),
@@ -30,8 +30,8 @@ def test_secret_has_what_the_service_declares() -> None:
         "database-url",
         "transport-url",
     }
-    drawn = [data[key] for key in credentials.drawn_keys(SERVICE)]
-    assert len(set(drawn)) == len(drawn)
+    generated = [data[key] for key in credentials.generated_keys(SERVICE)]
+    assert len(set(generated)) == len(generated)
 
 
 def test_a_later_pass_changes_nothing() -> None:
@@ -99,15 +99,15 @@ def test_administrators_secret_is_a_clouds_yaml() -> None:
 
 
 def test_a_value_that_was_there_is_lost_and_one_that_is_new_is_drawn() -> None:
-    wanted = credentials.drawn_keys(SERVICE)
+    wanted = credentials.generated_keys(SERVICE)
     values = dict.fromkeys(wanted, "value")
-    assert credentials.lost_keys(wanted, values, None) == ()
+    assert credentials.missing_keys(wanted, values, None) == ()
     del values["broker-password"], values["metadata-secret"]
     recorded = frozenset(wanted) - {"metadata-secret"}
-    assert credentials.lost_keys(wanted, values, recorded) == ("broker-password",)
-    assert credentials.lost_keys(wanted, values, None) == ("broker-password", "metadata-secret")
-    assert credentials.lost_keys(wanted, {}, frozenset()) == ()
+    assert credentials.missing_keys(wanted, values, recorded) == ("broker-password",)
+    assert credentials.missing_keys(wanted, values, None) == ("broker-password", "metadata-secret")
+    assert credentials.missing_keys(wanted, {}, frozenset()) == ()
 
 
 def test_a_value_that_was_emptied_is_lost() -> None:
-    assert credentials.lost_keys(("a",), {"a": ""}, None) == ("a",)
+    assert credentials.missing_keys(("a",), {"a": ""}, None) == ("a",)

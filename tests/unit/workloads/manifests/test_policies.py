@@ -16,7 +16,7 @@ from stackroles.constants import (
 )
 from stackroles.roles import registry
 from stackroles.roles.container import Container
-from stackroles.roles.definition import RoleDefinition, ServiceDefinition, Step
+from stackroles.roles.definition import OpenStackService, RoleDefinition, Step
 from stackroles.workloads.manifests.children import build_role, build_roles, build_step, unique
 from stackroles.workloads.manifests.secret import build_secret
 from tests.support.clouds import cloud
@@ -156,7 +156,7 @@ def test_root_and_privilege_have_a_reason(role: RoleDefinition, container: Conta
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_one_member_by_default_needs_a_reason(role: RoleDefinition) -> None:
     assert role.replicas > 1 or role.single_because
-    assert role.replicas % 2 == 1 or not role.odd
+    assert role.replicas % 2 == 1 or not role.quorum
 
 
 @pytest.mark.parametrize("workload", of_kind("StatefulSet", "Deployment"))
@@ -165,7 +165,7 @@ def test_members_are_spread_over_nodes(workload: Object) -> None:
     role = registry.role(workload["metadata"]["labels"][LABEL_NAME])
     assert constraint["topologyKey"] == "kubernetes.io/hostname"
     assert constraint["maxSkew"] == 1
-    assert (constraint["whenUnsatisfiable"] == "DoNotSchedule") is role.odd
+    assert (constraint["whenUnsatisfiable"] == "DoNotSchedule") is role.quorum
 
 
 @pytest.mark.parametrize("budget", of_kind("PodDisruptionBudget"))
@@ -239,7 +239,7 @@ def test_building_twice_gives_the_same_and_changes_nothing(role: RoleDefinition)
 
 
 @pytest.mark.parametrize(("service", "step"), STEPS, ids=lambda item: item.name)
-def test_building_a_step_twice_gives_the_same(service: ServiceDefinition, step: Step) -> None:
+def test_building_a_step_twice_gives_the_same(service: OpenStackService, step: Step) -> None:
     assert build_step(cloud(), service, step) == build_step(cloud(), service, step)
 
 

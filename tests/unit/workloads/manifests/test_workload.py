@@ -16,7 +16,7 @@ from stackroles.domains.backup.build_removal import build_removal
 from stackroles.domains.compute.build_probe import build_probe_job
 from stackroles.errors import SpecInvalid
 from stackroles.roles import registry
-from stackroles.roles.container import Amount
+from stackroles.roles.container import ResourceDefaults
 from stackroles.workloads.manifests.children import build_role, build_roles, build_step
 from stackroles.workloads.manifests.container import build_resources
 from tests.support.clouds import cloud
@@ -135,14 +135,14 @@ def test_a_step_runs_the_image_of_its_services_role() -> None:
 def test_of_request_and_limit_the_one_that_was_not_said_gives_way(
     said: dict[str, Any], requests: str, limits: str
 ) -> None:
-    built = build_resources(Amount(), Resources.model_validate(said))
+    built = build_resources(ResourceDefaults(), Resources.model_validate(said))
     assert built["requests"]["memory"] == requests
     assert built["limits"]["memory"] == limits
 
 
 def test_a_limit_of_the_processor_is_no_less_than_its_request() -> None:
     said = Resources.model_validate({"limits": {"cpu": "5m"}})
-    built = build_resources(Amount(), said)
+    built = build_resources(ResourceDefaults(), said)
     assert (built["requests"]["cpu"], built["limits"]["cpu"]) == ("5m", "5m")
 
 

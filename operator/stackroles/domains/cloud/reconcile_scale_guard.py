@@ -11,7 +11,7 @@ from stackroles.kube.cluster import Cluster
 from stackroles.roles.definition import RoleDefinition
 
 
-def refuse_shrinking(
+def reject_scale_down(
     cluster: Cluster, cloud: Cloud, roles: Iterable[RoleDefinition], phases: Iterable[Phase]
 ) -> None:
     """Refuse fewer members of a role that decides by majority, once it has served.
@@ -30,7 +30,7 @@ def refuse_shrinking(
     """
     served = completed(phases)
     for role in roles:
-        if not role.odd or role.name not in served:
+        if not role.quorum or role.name not in served:
             continue
         found = cluster.get(role.workload.value, cloud.namespace, cloud.workload(role.name))
         present = found["spec"].get("replicas", 1) if found else 0
