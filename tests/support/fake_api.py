@@ -79,6 +79,11 @@ class FakeApi:
         """Return the requests that write, without those to Leases."""
         return [r for r in self.requests if r[0] in _WRITES and "/leases" not in r[1]]
 
+    @property
+    def version(self) -> int:
+        """The resource version of the last change."""
+        return self._version
+
     def get(self, plural: str, namespace: str, name: str) -> Object | None:
         return self._objects.get((plural, namespace, name))
 
