@@ -15,10 +15,12 @@ from lab.guest import Guest
 from lab.install import RELEASE, Site
 from lab.kubectl import Kubectl
 from lab.paths import Paths
+from tests.support.backups import Policies
 from tests.support.client import Client
 from tests.support.cloud import Cloud, summary
 from tests.support.guests import boot
 from tests.support.measurements import Measurements
+from tests.support.s3 import S3, gateway, serving
 from tests.support.site import cluster_name
 
 # Bring-up first; what watches a cloud that nobody touches last, when the others are done with it.
@@ -100,6 +102,21 @@ def connection(site: Site) -> Iterator[Connection]:
 def booted(site: Site, connection: Connection) -> Guest:
     """The demo's guest, ACTIVE."""
     return boot(site, connection)
+
+
+@pytest.fixture(scope="module")
+def s3(site: Site) -> Iterator[S3]:
+    """A real S3 server."""
+    with serving(gateway(site.cluster)) as served:
+        yield served
+
+
+@pytest.fixture
+def policies(kubectl: Kubectl, cloud: Cloud) -> Iterator[Policies]:
+    """Backup policies of a test."""
+    made = Policies(kubectl, cloud.name)
+    yield made
+    made.remove()
 
 
 @pytest.hookimpl(hookwrapper=True)
