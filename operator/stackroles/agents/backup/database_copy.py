@@ -17,8 +17,9 @@ BUSY_PERIOD = 2.0
 """A member takes one backup at a time, and may still be ending that of a run that broke off."""
 
 # The file in which mariadb-backup notes where in the replicated history its copy stands.
+_INFO_FILE = b"mariadb_backup_galera_info"
 _GALERA_INFO = re.compile(
-    rb"mariadb_backup_galera_info.{0,64}?"
+    _INFO_FILE + rb".{0,64}?"
     rb"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}:[0-9]+)",
     re.DOTALL,
 )
@@ -36,10 +37,11 @@ class PositionFinder:
     def write(self, data: bytes) -> int:
         """Look for the position and pass the bytes on."""
         if self.position is None:
-            found = _GALERA_INFO.search(self._tail + data)
-            if found:
+            window = self._tail + data
+            # All bytes pass through here: to find the name alone takes a third of the time.
+            if _INFO_FILE in window and (found := _GALERA_INFO.search(window)):
                 self.position = found[1].decode()
-            self._tail = (self._tail + data)[-_WINDOW:]
+            self._tail = window[-_WINDOW:]
         return self._target.write(data)
 
 

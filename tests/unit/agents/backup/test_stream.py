@@ -89,3 +89,15 @@ def test_a_program_that_writes_nothing_is_given_up(monkeypatch: pytest.MonkeyPat
         connection.getresponse().read()
 
     assert server.backups.last_error == "mariadb-backup wrote nothing for 1 s"
+
+
+def test_the_stream_moves_more_at_a_time_than_a_pipe_usually_holds() -> None:
+    largest = 0
+    with serving(PROGRAM) as server, contextlib.closing(ask(server)) as connection:
+        raw = connection.getresponse().fp
+        time.sleep(0.5)  # what is on its way is full by then
+        while size := int(raw.readline(), 16):
+            raw.read(size + 2)
+            largest = max(largest, size)
+
+    assert largest > 1 << 16
