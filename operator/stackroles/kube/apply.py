@@ -3,8 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from stackroles.constants import (
     LABEL_INSTANCE,
@@ -24,8 +23,7 @@ _VOLATILE: Final = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class ChildRecord:
+class ChildRecord(NamedTuple):
     """What we know of our last apply of one child; kept in `status.children`.
 
     Attributes:
@@ -129,8 +127,8 @@ def contains(actual: Any, desired: Any) -> bool:
     Lists of references and finalizers may hold others' items between ours; other lists match item
     by item.
     """
-    if isinstance(desired, Mapping):
-        return isinstance(actual, Mapping) and all(
+    if isinstance(desired, dict):
+        return isinstance(actual, dict) and all(
             key in actual and contains(actual[key], value) for key, value in desired.items()
         )
     if isinstance(desired, list | tuple):
@@ -148,7 +146,7 @@ def contains(actual: Any, desired: Any) -> bool:
 
 def _is_unordered(items: Any) -> bool:
     return all(
-        isinstance(item, str) or (isinstance(item, Mapping) and "uid" in item) for item in items
+        isinstance(item, str) or (isinstance(item, dict) and "uid" in item) for item in items
     )
 
 
@@ -167,16 +165,17 @@ def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:
 
 
 def is_same_status(old: Any, new: Any) -> bool:
-    """Return whether two statuses differ in nothing but volatile times."""
-    return bool(_stable(old) == _stable(new))
-
-
-def _stable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: "" if k in _VOLATILE else _stable(v) for k, v in value.items() if v is not None}
-    if isinstance(value, list | tuple):
-        return [_stable(item) for item in value]
-    return value
+    """Return whether two statuses differ in nothing but volatile times and what is None."""
+    if old == new:
+        return True
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        fields = {key for key, value in old.items() if value is not None}
+        return fields == {key for key, value in new.items() if value is not None} and all(
+            key in _VOLATILE or is_same_status(old[key], new[key]) for key in fields
+        )
+    if isinstance(old, list | tuple) and isinstance(new, list | tuple):
+        return len(old) == len(new) and all(map(is_same_status, old, new))
+    return False
 
 
 def records_of(owner: Object) -> dict[ObjectRef, ChildRecord]:
