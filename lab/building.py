@@ -15,7 +15,7 @@ from lab.paths import Paths
 GUEST_FILES = ("vmlinuz", "initrd", "disk.raw", "versions")
 
 
-def everything(paths: Paths, say: Callable[[str], None]) -> dict[str, Image]:
+def everything(paths: Paths, notify: Callable[[str], None]) -> dict[str, Image]:
     """Build programs and node image beside the role images, then unpack the images for the nodes.
 
     Returns:
@@ -25,19 +25,19 @@ def everything(paths: Paths, say: Callable[[str], None]) -> dict[str, Image]:
         LabError: A build failed.
     """
     running = engine.up(paths)
-    say(f"docker answers at {running.host}")
+    notify(f"docker answers at {running.host}")
     with ThreadPoolExecutor(max_workers=2) as pool:
         node = pool.submit(_programs_and_node, paths, running)
-        roles = pool.submit(images.build, paths, running, say)
-        say(f"node image {node.result()}")
+        roles = pool.submit(images.build, paths, running, notify)
+        notify(f"node image {node.result()}")
         planned = roles.result()
     guest(paths, running)
     if not node_image.is_published(node.result()):
         filled = store.for_nodes(paths, running, node.result())
-        say(f"image store {filled.name}")
+        notify(f"image store {filled.name}")
     if running.own:
         for name in images.prune(running, planned):
-            say(f"removed {name}, an image of an earlier checkout")
+            notify(f"removed {name}, an image of an earlier checkout")
     Store(paths.artifacts).prune()
     return planned
 

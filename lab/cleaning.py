@@ -1,4 +1,4 @@
-"""Removing what the project started, told apart by its own labels, names and process ids."""
+"""Removing what the project started, recognized by its own labels, names and process ids."""
 
 from __future__ import annotations
 

@@ -67,9 +67,9 @@ def docker_down() -> None:
 def cluster_up(name: Name = "stackroles") -> None:
     """Bring the cluster up, or complete what is missing of it."""
     paths = Paths.from_environment()
-    say = _timed()
-    made = cluster.up(paths, engine.up(paths), name, say)
-    say(f"cluster {name} is ready: export KUBECONFIG={made.kubeconfig}")
+    notify = _timed()
+    made = cluster.up(paths, engine.up(paths), name, notify)
+    notify(f"cluster {name} is ready: export KUBECONFIG={made.kubeconfig}")
 
 
 @cluster_app.command("down")
@@ -94,9 +94,9 @@ def images_load(name: Name = "stackroles") -> None:
     """Give the running cluster's nodes the built images that they do not have."""
     paths = Paths.from_environment()
     found = cluster.describe(paths, engine.get(paths), name)
-    say = _timed()
-    loaded = cluster.load_images(found, images.built(found.engine), say)
-    say(f"{len(loaded)} images loaded")
+    notify = _timed()
+    loaded = cluster.load_images(found, images.built(found.engine), notify)
+    notify(f"{len(loaded)} images loaded")
 
 
 @images_app.command("tags")
@@ -139,12 +139,12 @@ def run_demo(name: Name = "stackroles") -> None:
 def upgrade(name: Name = "stackroles") -> None:
     """Give the running operator and its roles this checkout: images, then the chart."""
     paths = Paths.from_environment()
-    say = _timed()
-    planned = images.build(paths, engine.up(paths), say)
+    notify = _timed()
+    planned = images.build(paths, engine.up(paths), notify)
     found = cluster.describe(paths, engine.get(paths), name)
-    cluster.load_images(found, images.built(found.engine), say)
-    install.chart(install.site(found), planned, say)
-    say("the operator is upgraded; it rolls the roles whose images or agents changed")
+    cluster.load_images(found, images.built(found.engine), notify)
+    install.chart(install.site(found), planned, notify)
+    notify("the operator is upgraded; it rolls the roles whose images or agents changed")
 
 
 @app.command(
@@ -264,10 +264,10 @@ def env(name: Name = "stackroles") -> None:
 def _timed() -> Callable[[str], None]:
     start = time.monotonic()
 
-    def say(text: str) -> None:
+    def notify(text: str) -> None:
         typer.echo(f"{time.monotonic() - start:6.1f} s  {text}")
 
-    return say
+    return notify
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ NETWORK = "stackroles"
 CONFIG = "kind.yaml"
 """What kind was asked for, below the folder of every cluster that was made."""
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,32 +104,32 @@ def describe(paths: Paths, engine: Engine, name: str) -> Cluster:
     return Cluster(name, paths, engine, programs)
 
 
-def up(paths: Paths, engine: Engine, name: str, say: Say) -> Cluster:
+def up(paths: Paths, engine: Engine, name: str, notify: Notify) -> Cluster:
     """Bring a cluster up, or complete what is missing of one that is up.
 
     Raises:
         LabError: A step failed or the nodes were not ready in time.
     """
     image = node_image.obtain(paths, engine)
-    say(f"node image {image}")
+    notify(f"node image {image}")
     cluster = describe(paths, engine, name)
     found = containers(cluster)
     if fault := unusable(found, cluster.nodes, made=cluster.made.exists()):
-        say(f"{fault}: making the cluster anew")
+        notify(f"{fault}: making the cluster anew")
         _delete(cluster)
-        _create(cluster, image, say)
-        say("kind made the nodes")
+        _create(cluster, image, notify)
+        notify("kind made the nodes")
         found = {}
     for node in [node for node, state in found.items() if state != "running"]:
         cluster.docker("start", node)
-        say(f"{node} was stopped and is started again")
+        notify(f"{node} was stopped and is started again")
     if found:
         cluster.kind(
             "export", "kubeconfig", "--name", name, "--kubeconfig", str(cluster.kubeconfig)
         )
-    _connect_underlay(cluster, say)
-    readiness.wait(cluster, say)
-    load_images(cluster, images.built(engine), say)
+    _connect_underlay(cluster, notify)
+    readiness.wait(cluster, notify)
+    load_images(cluster, images.built(engine), notify)
     return cluster
 
 
@@ -169,7 +169,7 @@ def containers(cluster: Cluster) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in lines)
 
 
-def load_images(cluster: Cluster, references: Sequence[str], say: Say) -> list[str]:
+def load_images(cluster: Cluster, references: Sequence[str], notify: Notify) -> list[str]:
     """Give every node the images it does not have and return those that any node lacked.
 
     Raises:
@@ -183,7 +183,7 @@ def load_images(cluster: Cluster, references: Sequence[str], say: Say) -> list[s
     missing = sorted({reference for references in lacking.values() for reference in references})
     if not missing:
         return []
-    say(f"loading {', '.join(missing)}")
+    notify(f"loading {', '.join(missing)}")
     folder = cluster.paths.cache / "images"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix="load-", suffix=".tar", dir=folder) as archive:
@@ -204,14 +204,14 @@ def _node_images(cluster: Cluster, node: str) -> set[str]:
     )
 
 
-def _create(cluster: Cluster, image: str, say: Say) -> None:
+def _create(cluster: Cluster, image: str, notify: Notify) -> None:
     directory = cluster.directory
     shared = cluster.paths.cache / "images"
     for folder in (directory / "audit", shared):
         folder.mkdir(parents=True, exist_ok=True)
     (directory / "audit-policy.yaml").write_text(yaml.safe_dump(kind_config.AUDIT_POLICY))
     published = node_image.is_published(image)
-    stores = {} if published else _stores(cluster, image, say)
+    stores = {} if published else _stores(cluster, image, notify)
     config = directory / CONFIG
     config.write_text(
         kind_config.render(cluster.name, directory=directory, images=shared, stores=stores)
@@ -233,10 +233,10 @@ def _create(cluster: Cluster, image: str, say: Say) -> None:
     cluster.made.touch()
 
 
-def _stores(cluster: Cluster, image: str, say: Say) -> dict[str, Path]:
+def _stores(cluster: Cluster, image: str, notify: Notify) -> dict[str, Path]:
     """Give every node an image store with all images; return node -> folder."""
     filled = store.for_nodes(cluster.paths, cluster.engine, image)
-    say(f"image store {filled.name}")
+    notify(f"image store {filled.name}")
     folders = {node: cluster.directory / "nodes" / node for node in cluster.nodes}
     with ThreadPoolExecutor(max_workers=len(folders)) as pool:
         list(pool.map(lambda folder: store.link(filled, folder), folders.values()))
@@ -274,11 +274,11 @@ def _ensure_network(cluster: Cluster, name: str, *options: str) -> None:
         cluster.docker("network", "create", "--label", label, *options, name)
 
 
-def _connect_underlay(cluster: Cluster, say: Say) -> None:
+def _connect_underlay(cluster: Cluster, notify: Notify) -> None:
     """Connect every node to the underlay as eth1, at an address that stays the same."""
     prefix, network = kind_config.underlay_prefix(cluster.name), underlay(cluster.name)
     for bridge in leftovers.free_address(f"{prefix}.1", cluster.engine.host):
-        say(f"removed {bridge}, left on {prefix}.1 by an engine that is gone")
+        notify(f"removed {bridge}, left on {prefix}.1 by an engine that is gone")
     _ensure_network(cluster, network, f"--subnet={prefix}.0/24", f"--gateway={prefix}.1")
     for node, address in kind_config.underlay_addresses(cluster.name).items():
         joined = cluster.docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", node)

@@ -15,7 +15,7 @@ from lab import apis, building, cluster, diagnosis, engine, guest, images, insta
 from lab.engine import Engine
 from lab.errors import LAB, LabError
 from lab.install import Site
-from lab.kubectl import Object, Say
+from lab.kubectl import Notify, Object
 from lab.paths import Paths
 from lab.view import Journey, Phase, Progress, summary
 
@@ -44,55 +44,55 @@ class Demo:
             raise RuntimeError("the cluster's phase has not run")
         return self.target
 
-    def tools(self, say: Say) -> None:
+    def tools(self, notify: Notify) -> None:
         """Find or start a docker engine; programs are built where they are first needed."""
         self.docker = engine.up(self.paths)
-        say(f"docker answers at {self.docker.host}")
+        notify(f"docker answers at {self.docker.host}")
 
-    def build(self, say: Say) -> None:
+    def build(self, notify: Notify) -> None:
         """Build what changed of programs, node image and images, side by side."""
-        self.planned = building.everything(self.paths, say)
+        self.planned = building.everything(self.paths, notify)
 
-    def cluster(self, say: Say) -> None:
+    def cluster(self, notify: Notify) -> None:
         """Bring three nodes up, the images on each."""
-        self.target = install.site(cluster.up(self.paths, self._engine, self.name, say))
+        self.target = install.site(cluster.up(self.paths, self._engine, self.name, notify))
 
-    def chart(self, say: Say) -> None:
+    def chart(self, notify: Notify) -> None:
         """Install the operator."""
-        install.chart(self.site, self.planned, say)
+        install.chart(self.site, self.planned, notify)
 
-    def samples(self, say: Say) -> None:
+    def samples(self, notify: Notify) -> None:
         """Apply the three resources."""
-        install.samples(self.site, say)
+        install.samples(self.site, notify)
 
-    def cloud(self, say: Say) -> None:
+    def cloud(self, notify: Notify) -> None:
         """Wait for the controllers."""
-        self.seen["cloud"] = install.wait_cloud(self.site, say)
+        self.seen["cloud"] = install.wait_cloud(self.site, notify)
 
-    def pool(self, say: Say) -> None:
+    def pool(self, notify: Notify) -> None:
         """Wait for the compute nodes."""
         try:
-            self.seen["pool"] = install.wait_pool(self.site, say)
+            self.seen["pool"] = install.wait_pool(self.site, notify)
         except LabError as error:
             raise diagnosis.explain_pool(error, self.site.cloud) from error
 
-    def guest(self, say: Say) -> None:
-        """Boot a guest and hear from it: console, metadata, a ping from outside."""
+    def guest(self, notify: Notify) -> None:
+        """Boot a guest and check it: console, metadata, a ping from outside."""
         prefix = kind_config.underlay_prefix(self.name)
         files = building.guest(self.paths, self._engine)
         with apis.connect(self.site.cloud, "demo") as connection:
             try:
-                made = guest.ensure_guest(connection, files, prefix, say=say)
+                made = guest.ensure_guest(connection, files, prefix, notify=notify)
                 self.seen["guest"] = made
-                self.seen["console"] = guest.wait_console(connection, made, say)
-                self.seen["ping"] = guest.wait_ping(made, say)
+                self.seen["console"] = guest.wait_console(connection, made, notify)
+                self.seen["ping"] = guest.wait_ping(made, notify)
             except LabError as error:
                 raise diagnosis.explain(error, self.site.cloud, connection, guest.NAME) from error
 
-    def backup(self, say: Say) -> None:
+    def backup(self, notify: Notify) -> None:
         """Take a backup and wait until it is verified."""
         name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-        self.seen["backup"] = install.backup(self.site, name, say)
+        self.seen["backup"] = install.backup(self.site, name, notify)
 
     @property
     def _engine(self) -> Engine:
@@ -192,7 +192,7 @@ def active_after(found: Object, launched: datetime | None, started: datetime) ->
 
 
 def outcome(demo: Demo) -> list[str]:
-    """Return what the guest said and what the backup holds, a line each."""
+    """Return what the guest printed and what the backup holds, a line each."""
     lines: list[str] = []
     made, backup = demo.seen.get("guest"), demo.seen.get("backup")
     if made:
@@ -200,8 +200,8 @@ def outcome(demo: Demo) -> list[str]:
             f"Guest ACTIVE on {made.host}"
             f"{active_after(demo.seen['cloud'], made.launched, demo.started)}"
         )
-        said = demo.seen.get("console", {})
-        lines += [f"  its console: GUEST {name}={value}" for name, value in said.items()]
+        fields = demo.seen.get("console", {})
+        lines += [f"  its console: GUEST {name}={value}" for name, value in fields.items()]
         if "ping" in demo.seen:
             answer = f"answers a ping from outside in {demo.seen['ping']} ms"
             lines.append(f"  its floating IP {made.floating} {answer}")

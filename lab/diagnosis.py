@@ -114,9 +114,9 @@ def node_lines(nodes: Iterable[Object]) -> list[str]:
         lines.append(f"{node['metadata']['name']}: {status.get('state', 'unknown')}; {virt}")
         ready, failing = condition_of(node, "Ready"), condition_of(node, "GuestsFailing")
         if ready.get("status") != "True":
-            lines.append(f"  Ready={ready.get('status')} {_said(ready)}")
+            lines.append(f"  Ready={ready.get('status')} {_excerpt(ready)}")
         if failing.get("status") == "True":
-            lines.append(f"  GuestsFailing=True {_said(failing)}")
+            lines.append(f"  GuestsFailing=True {_excerpt(failing)}")
     return lines
 
 
@@ -126,7 +126,7 @@ def error_lines(log: str, uuid: str) -> list[str]:
     return kept[-LINES:]
 
 
-def _said(condition: Object) -> str:
+def _excerpt(condition: Object) -> str:
     return f"{condition.get('reason', '')}: {condition.get('message', '')}"
 
 

@@ -28,7 +28,7 @@ class Layer:
 
 
 def has_image(engine: Engine, tag: str) -> bool:
-    """Say whether the engine has an image of this name."""
+    """Return whether the engine has an image of this name."""
     return shell.succeeds(["docker", "image", "inspect", tag], env=engine.env)
 
 
@@ -86,7 +86,7 @@ def layers(engine: Engine, tag: str) -> tuple[Layer, ...]:
 
 
 def can_have(engine: Engine, tag: str) -> bool:
-    """Say whether the engine has a published image or can pull it, pulling it."""
+    """Return whether the engine has a published image or can pull it, pulling it."""
     if has_image(engine, tag):
         return True
     return shell.succeeds(["docker", "pull", "--quiet", tag], env=engine.env, timeout=600)

@@ -65,17 +65,17 @@ def get(paths: Paths) -> Engine:
 
 
 def has_data(paths: Paths) -> bool:
-    """Say whether the project's own engine was ever started here."""
+    """Return whether the project's own engine was ever started here."""
     return _data(paths).exists()
 
 
 def answers(host: str) -> bool:
-    """Say whether a docker engine answers at ``host``."""
+    """Return whether a docker engine answers at ``host``."""
     return shell.succeeds(["docker", "version"], env={"DOCKER_HOST": host}, timeout=10)
 
 
 def has_capability(status: str, capability: int) -> bool:
-    """Say whether the text of /proc/<pid>/status grants an effective capability."""
+    """Return whether the text of /proc/<pid>/status grants an effective capability."""
     for line in status.splitlines():
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> capability & 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
-from lab.kubectl import Say, silent
+from lab.kubectl import Notify, discard
 from lab.outside import ping
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ ACTIVE_SECONDS = 300.0
 CONSOLE_SECONDS = 180.0
 PING_SECONDS = 60.0
 PERIOD = 1.0
-SAID = re.compile(r"^GUEST ([a-z-]+)=(.*?)\s*$", re.MULTILINE)
+FIELDS = re.compile(r"^GUEST ([a-z-]+)=(.*?)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def ensure_security_group(connection: Connection) -> str:
 
 def ensure_guest(
     connection: Connection, files: Path, prefix: str, *, name: str = NAME, host: str = "",
-    say: Say = silent,
+    notify: Notify = discard,
 ) -> Guest:  # fmt: skip
     """Return a guest that is ACTIVE with a floating IP, all it needs made where it is missing.
 
@@ -154,12 +154,12 @@ def ensure_guest(
         prefix: First three numbers of the underlay's /24.
         name: The server's name.
         host: The compute host it shall run on; nova's choice when left out.
-        say: Told what is done.
+        notify: Called with what is done.
 
     Raises:
         LabError: nova gave up on it, or it was not ACTIVE in time.
     """
-    say("image, flavor and networks")
+    notify("image, flavor and networks")
     image, flavor = ensure_image(connection, files), ensure_flavor(connection)
     outer, inner = ensure_networks(connection, prefix)
     group = ensure_security_group(connection)
@@ -173,7 +173,7 @@ def ensure_guest(
         found = connection.compute.create_server(
             name=name, image_id=image, flavor_id=flavor, networks=[{"uuid": inner}], **chosen
         )
-    server = _active(connection, found.id, say)
+    server = _active(connection, found.id, notify)
     port = next(iter(connection.network.ports(device_id=server.id)))
     if group not in port.security_group_ids:
         connection.network.update_port(port, security_groups=[group])
@@ -192,7 +192,7 @@ def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
 
 
-def _active(connection: Connection, server: str, say: Say) -> Any:
+def _active(connection: Connection, server: str, notify: Notify) -> Any:
     """Return a server as soon as it is ACTIVE."""
     seen = ""
 
@@ -202,7 +202,7 @@ def _active(connection: Connection, server: str, say: Say) -> Any:
         state = f"{found.status} {found.task_state or ''}".strip()
         if state != seen:
             seen = state
-            say(f"server is {state}")
+            notify(f"server is {state}")
         if found.status == "ERROR":
             fault = (found.fault or {}).get("message", "nova gave no reason")
             raise LabError(f"nova gave up on the guest: {fault}")
@@ -212,16 +212,16 @@ def _active(connection: Connection, server: str, say: Say) -> Any:
 
 
 def console(connection: Connection, guest: Guest) -> dict[str, str]:
-    """Return what a guest said on its console, the last of each: address, instance-id, uptime."""
+    """Return the last fields on a guest's console: address, instance-id, uptime."""
     text = connection.compute.get_server_console_output(guest.id)["output"]
-    return dict(SAID.findall(text.replace("\r", "")))
+    return dict(FIELDS.findall(text.replace("\r", "")))
 
 
-def wait_console(connection: Connection, guest: Guest, say: Say = silent) -> dict[str, str]:
+def wait_console(connection: Connection, guest: Guest, notify: Notify = discard) -> dict[str, str]:
     """Return the console's fields when address and instance id are the ones the APIs gave.
 
     Raises:
-        LabError: They were not in time; the detail is what the guest said.
+        LabError: They were not in time; the detail is what the guest printed.
     """
     from openstack.exceptions import HttpException  # noqa: PLC0415 - see apis
 
@@ -240,7 +240,7 @@ def wait_console(connection: Connection, guest: Guest, say: Say = silent) -> dic
         )
         return console_fields if right else {}
 
-    say("reading the console")
+    notify("reading the console")
     _until(
         check,
         CONSOLE_SECONDS,
@@ -249,13 +249,13 @@ def wait_console(connection: Connection, guest: Guest, say: Say = silent) -> dic
     return console_fields
 
 
-def wait_ping(guest: Guest, say: Say = silent) -> float:
+def wait_ping(guest: Guest, notify: Notify = discard) -> float:
     """Return the milliseconds of the first ping that the floating IP answers from outside.
 
     Raises:
         LabError: It did not answer in time.
     """
-    say(f"ping {guest.floating}")
+    notify(f"ping {guest.floating}")
 
     def check() -> float | None:
         return ping(guest.floating, 1, timeout=1.0)[0].milliseconds

@@ -42,7 +42,7 @@ BUILDERS = 2
 KEPT_BYTES = 10**9
 """What images of earlier checkouts may take on disk besides this checkout's."""
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def built(engine: Engine) -> list[str]:
     return [reference for reference in references if docker.has_image(engine, reference)]
 
 
-def build(paths: Paths, engine: Engine, say: Say) -> dict[str, Image]:
+def build(paths: Paths, engine: Engine, notify: Notify) -> dict[str, Image]:
     """Build what is missing, side by side where one does not need the other; return all images.
 
     Raises:
@@ -113,7 +113,7 @@ def build(paths: Paths, engine: Engine, say: Say) -> dict[str, Image]:
     done = {item.name for item in planned.values() if docker.has_image(engine, item.reference)}
     if len(done) == len(planned):
         return planned
-    base = _debian(paths, engine, say)
+    base = _debian(paths, engine, notify)
     running: dict[Future[None], Image] = {}
     with ThreadPoolExecutor(max_workers=BUILDERS) as pool:
         while len(done) < len(planned):
@@ -126,7 +126,7 @@ def build(paths: Paths, engine: Engine, say: Say) -> dict[str, Image]:
                 item = running.pop(future)
                 future.result()
                 done.add(item.name)
-                say(f"built {item.name} ({len(done)}/{len(planned)})")
+                notify(f"built {item.name} ({len(done)}/{len(planned)})")
     return planned
 
 
@@ -247,12 +247,12 @@ def _platforms() -> list[str]:
     ]
 
 
-def _debian(paths: Paths, engine: Engine, say: Say) -> str:
+def _debian(paths: Paths, engine: Engine, notify: Notify) -> str:
     """Return the Debian 13 image to build on: the published one, else a bootstrapped one."""
     if not engine.own and docker.can_have(engine, PUBLISHED):
         return PUBLISHED
     if not docker.has_image(engine, BOOTSTRAPPED):
-        say("bootstrapping Debian 13 from this machine's package archive")
+        notify("bootstrapping Debian 13 from this machine's package archive")
         uri = tools.archive_uri(tools.apt_sources())
         docker.bootstrap(
             engine,

@@ -14,7 +14,7 @@ import yaml
 from lab import binaries, shell
 from lab.cluster import Cluster
 from lab.images import OPERATOR, PREFIX, Image, tags
-from lab.kubectl import Kubectl, Object, Say
+from lab.kubectl import Kubectl, Notify, Object
 from lab.paths import REPOSITORY
 
 RELEASE = "stackroles"
@@ -40,7 +40,7 @@ class Site:
         """Run helm in the operator's namespace and return what it printed.
 
         Raises:
-            LabError: it failed; the detail is what it said.
+            LabError: it failed; the detail is what it printed.
         """
         place = ("--kubeconfig", str(self.cluster.kubeconfig), "--namespace", SYSTEM)
         command = [str(self.helm), *arguments, *place]
@@ -75,16 +75,16 @@ def chart_values(planned: Mapping[str, Image]) -> Object:
     }
 
 
-def chart(target: Site, planned: Mapping[str, Image], say: Say) -> None:
+def chart(target: Site, planned: Mapping[str, Image], notify: Notify) -> None:
     """Install or upgrade the operator and wait until both replicas are ready."""
-    say("helm upgrade --install")
+    notify("helm upgrade --install")
     values = json.dumps(chart_values(planned))
     flags = ("--create-namespace", "--values", "-")
     target.run_helm("upgrade", "--install", RELEASE, str(CHART), *flags, stdin=values)
-    wait_operator(target, say)
+    wait_operator(target, notify)
 
 
-def wait_operator(target: Site, say: Say) -> None:
+def wait_operator(target: Site, notify: Notify) -> None:
     """Wait until every replica of the operator is ready and of its newest specification."""
 
     def check() -> tuple[bool, str]:
@@ -95,7 +95,7 @@ def wait_operator(target: Site, say: Say) -> None:
         done = fresh and status.get("updatedReplicas") == ready == wanted == status.get("replicas")
         return done, f"{ready} of {wanted} replicas of the operator are ready"
 
-    target.system.wait("the operator", check, seconds=CHART_SECONDS, say=say)
+    target.system.wait("the operator", check, seconds=CHART_SECONDS, notify=notify)
 
 
 def encryption_key(target: Site) -> None:
@@ -106,24 +106,28 @@ def encryption_key(target: Site) -> None:
         target.cloud.apply(manifest | {"stringData": {"password": key}})
 
 
-def samples(target: Site, say: Say) -> None:
+def samples(target: Site, notify: Notify) -> None:
     """Label the workers and apply the three resources."""
     for node in target.cluster.nodes[1:]:
         target.cloud.run("label", "node", node, COMPUTE_LABEL, "--overwrite")
     encryption_key(target)
     for name in ("cloud", "pool", "backup-policy"):
-        say(f"kubectl apply -f manifests/samples/{name}.yaml")
+        notify(f"kubectl apply -f manifests/samples/{name}.yaml")
         target.cloud.apply(SAMPLES / f"{name}.yaml")
 
 
-def wait_cloud(target: Site, say: Say) -> Object:
+def wait_cloud(target: Site, notify: Notify) -> Object:
     """Wait until the CloudController is Ready and return it."""
-    return target.cloud.wait_condition("cloudcontroller", "demo", seconds=CLOUD_SECONDS, say=say)
+    return target.cloud.wait_condition(
+        "cloudcontroller", "demo", seconds=CLOUD_SECONDS, notify=notify
+    )
 
 
-def wait_pool(target: Site, say: Say) -> Object:
+def wait_pool(target: Site, notify: Notify) -> Object:
     """Wait until the ComputePool is Ready and return it."""
-    return target.cloud.wait_condition("computepool", "compute", seconds=POOL_SECONDS, say=say)
+    return target.cloud.wait_condition(
+        "computepool", "compute", seconds=POOL_SECONDS, notify=notify
+    )
 
 
 def named_backup(name: str) -> Object:
@@ -132,7 +136,7 @@ def named_backup(name: str) -> Object:
     return {**sample, "metadata": {**sample["metadata"], "name": name}}
 
 
-def backup(target: Site, name: str, say: Say) -> Object:
+def backup(target: Site, name: str, notify: Notify) -> Object:
     """Apply the sample of a Backup under a name and wait until its recovery set is verified."""
     target.cloud.apply(named_backup(name))
-    return target.cloud.wait_condition("backup", name, seconds=BACKUP_SECONDS, say=say)
+    return target.cloud.wait_condition("backup", name, seconds=BACKUP_SECONDS, notify=notify)

@@ -13,11 +13,11 @@ from lab import shell
 from lab.errors import LabError
 
 Object = dict[str, Any]
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 PERIOD = 1.0
 
 
-def silent(_: str) -> None:
+def discard(_: str) -> None:
     """Say nothing."""
 
 
@@ -65,7 +65,7 @@ class Kubectl:
         check: Callable[[], tuple[bool, str]],
         *,
         seconds: float,
-        say: Say = silent,
+        notify: Notify = discard,
     ) -> None:
         """Look once a second until it is so.
 
@@ -73,7 +73,7 @@ class Kubectl:
             what: what is waited for, for the message.
             check: returns whether it is so, and what is seen otherwise.
             seconds: the deadline.
-            say: told what is seen, each time it changes.
+            notify: called with what is seen, each time it changes.
 
         Raises:
             LabError: it was not so in time; the detail is what was seen last.
@@ -86,13 +86,19 @@ class Kubectl:
                 return
             if now != seen:
                 seen = now
-                say(now)
+                notify(now)
             if time.monotonic() > deadline:
                 raise LabError(f"{what} did not come true in {seconds:.0f} s", detail=seen)
             time.sleep(PERIOD)
 
     def wait_condition(
-        self, kind: str, name: str, condition: str = "Ready", *, seconds: float, say: Say = silent
+        self,
+        kind: str,
+        name: str,
+        condition: str = "Ready",
+        *,
+        seconds: float,
+        notify: Notify = discard,
     ) -> Object:
         """Wait until a condition is True of the newest generation and return the object."""
         last: list[Object] = []
@@ -104,7 +110,7 @@ class Kubectl:
             last[:] = [found]
             return holds(found, condition)
 
-        self.wait(f"{condition} of {kind}/{name}", check, seconds=seconds, say=say)
+        self.wait(f"{condition} of {kind}/{name}", check, seconds=seconds, notify=notify)
         return last[0]
 
 
@@ -120,5 +126,5 @@ def holds(found: Object, condition: str) -> tuple[bool, str]:
     if not now:
         return False, "the operator has not reconciled it yet"
     fresh = now.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
-    said = f"{now['reason']}: {now.get('message', '')}"
-    return now["status"] == "True" and fresh, said
+    state = f"{now['reason']}: {now.get('message', '')}"
+    return now["status"] == "True" and fresh, state

@@ -37,7 +37,7 @@ def unmount(*folders: Path) -> None:
 
 
 def names(folder: Path, command: Sequence[str]) -> bool:
-    """Say whether a command line names something below a folder, as containerd and shims do."""
+    """Return whether a command line names something below a folder, as containerd and shims do."""
     return any(f"{folder}/" in part for part in command)
 
 

@@ -84,7 +84,7 @@ def obtain(paths: Paths, engine: Engine) -> str:
 
 
 def is_published(image: str) -> bool:
-    """Say whether a node image is the published one, with its own network and components."""
+    """Return whether a node image is the published one, with its own network and components."""
     return image == versions.KINDEST
 
 

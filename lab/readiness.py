@@ -26,7 +26,7 @@ class Container:
     address: str
 
 
-def wait(cluster: Cluster, say: Callable[[str], None], seconds: float = SECONDS) -> None:
+def wait(cluster: Cluster, notify: Callable[[str], None], seconds: float = SECONDS) -> None:
     """Wait until the API answers, every node is ready and the cluster's own workloads serve.
 
     Raises:
@@ -41,7 +41,7 @@ def wait(cluster: Cluster, say: Callable[[str], None], seconds: float = SECONDS)
                 f"the cluster was not ready in {seconds:.0f} s: {waited_for}", remedy=remedy
             )
         if waited_for != last:
-            say(f"waiting for {waited_for}")
+            notify(f"waiting for {waited_for}")
             last = waited_for
         time.sleep(1)
 

@@ -145,7 +145,7 @@ def piped(
 def succeeds(
     command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, timeout: float = 30
 ) -> bool:
-    """Say whether a command ends with success; a missing program or a timeout is a no."""
+    """Return whether a command ends with success; a missing program or a timeout is a no."""
     try:
         done = subprocess.run(
             [str(part) for part in command],

@@ -21,7 +21,7 @@ REPORTS = REPOSITORY / "build" / "test"
 GRACE_SECONDS = 60
 """What a step that is interrupted gets to write its summary and to end what it started."""
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +140,15 @@ def every() -> tuple[Slice, ...]:
 
 
 def uses_cluster(chosen: Iterable[Slice]) -> bool:
-    """Say whether some slices bring a cluster up or stand on one."""
+    """Return whether some slices bring a cluster up or stand on one."""
     return any("bring-up" in (item.name, *item.needs) for item in chosen)
 
 
-def run(chosen: Iterable[Slice], say: Say) -> list[Outcome]:
+def run(chosen: Iterable[Slice], notify: Notify) -> list[Outcome]:
     """Run slices one after the other and return what became of each.
 
     Raises:
-        KeyboardInterrupt: This process was interrupted or told to end; the step has ended.
+        KeyboardInterrupt: This process was interrupted or asked to end; the step has ended.
     """
     allowed = budgets.load().slices
     outcomes: list[Outcome] = []
@@ -158,9 +158,9 @@ def run(chosen: Iterable[Slice], say: Say) -> list[Outcome]:
             if failed.intersection(item.needs):
                 outcomes.append(Outcome(item.name, None, allowed[item.name], Tally(failed=1)))
                 continue
-            say(f"== {item.name} (at most {allowed[item.name]:.0f} s)")
+            notify(f"== {item.name} (at most {allowed[item.name]:.0f} s)")
             start = time.monotonic()
-            tally = _run_steps(item, start + allowed[item.name], say)
+            tally = _run_steps(item, start + allowed[item.name], notify)
             taken = time.monotonic() - start
             outcomes.append(Outcome(item.name, taken, allowed[item.name], tally))
     return outcomes
@@ -180,13 +180,13 @@ def _termination_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run_steps(item: Slice, deadline: float, say: Say) -> Tally:
+def _run_steps(item: Slice, deadline: float, notify: Notify) -> Tally:
     tally = Tally()
     for step in item.steps:
         if step.tests and not _has_tests(step):
-            say(f"-- {step.name}: no tests yet")
+            notify(f"-- {step.name}: no tests yet")
             continue
-        say(f"-- {step.name}: {shell.shown([Path(step.command[0]).name, *step.command[1:]])}")
+        notify(f"-- {step.name}: {shell.shown([Path(step.command[0]).name, *step.command[1:]])}")
         counted = _run_step(step, deadline)
         tally += counted
         if counted.failed and item.ordered:

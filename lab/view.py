@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Phase:
     """One phase: its name and what it does; it is given a function to say what it waits for."""
 
     name: str
-    run: Callable[[Say], None]
+    run: Callable[[Notify], None]
 
 
 @dataclass(slots=True)
@@ -68,14 +68,14 @@ class Journey:
         return self.progress
 
     def _run(self, phase: Phase, progress: Progress, changed: Callable[[Progress], None]) -> None:
-        def say(text: str) -> None:
+        def notify(text: str) -> None:
             progress.saying = text
             changed(progress)
 
         progress.state, progress.started = "running", time.monotonic()
         changed(progress)
         try:
-            phase.run(say)
+            phase.run(notify)
         except BaseException:
             progress.state = "failed"
             raise

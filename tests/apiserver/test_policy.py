@@ -73,9 +73,9 @@ async def test_policy_says_what_the_api_server_refuses(
 
     path = f"{objects_path('BackupPolicy', WATCHED_NAMESPACE)}/{policy['metadata']['name']}"
     stored = admin.get(path).must()
-    said = {c["type"]: c for c in stored["status"]["conditions"]}
-    assert said["Reconciled"]["reason"] == said["Ready"]["reason"] == "SpecInvalid"
-    assert "spec.schedule or spec.timeZone" in said["Ready"]["message"]
+    conditions = {c["type"]: c for c in stored["status"]["conditions"]}
+    assert conditions["Reconciled"]["reason"] == conditions["Ready"]["reason"] == "SpecInvalid"
+    assert "spec.schedule or spec.timeZone" in conditions["Ready"]["message"]
 
     right = {"spec": {"schedule": "0 3 * * *", "timeZone": "Etc/UTC"}}
     context.cluster.cache.upsert(admin.merge(path, right).must())

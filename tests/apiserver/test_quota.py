@@ -54,14 +54,14 @@ def _without_claims(spec: Object) -> Object:
 def refused(admin: ApiClient, namespace: str, declared: Cloud) -> dict[str, str]:
     """Return what the API server says of the pods that it does not take."""
     path = f"/api/v1/namespaces/{namespace}/pods"
-    said = {}
+    answers = {}
     for name, spec in pods(declared).items():
         metadata = {"name": name, "namespace": namespace}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         answer = admin.create(path, pod, dryRun="All")
         if not answer.ok:
-            said[name] = answer.message
-    return said
+            answers[name] = answer.message
+    return answers
 
 
 def test_a_quota_on_limits_is_satisfied_by_one_field(admin: ApiClient, rationed: str) -> None:

@@ -103,18 +103,18 @@ async def test_a_class_that_cannot_is_told(admin: ApiClient, operator: Operator)
     await operator.ask_for("1Gi", "fixed")
     path = bind(admin, operator)
 
-    said = await operator.ask_for("2Gi", "fixed")
+    finding = await operator.ask_for("2Gi", "fixed")
 
-    assert said is not None
-    assert said.reason is Reason.REPOSITORY_NOT_RESIZED
-    assert "copy the repository to a claim that is large enough" in said.message
+    assert finding is not None
+    assert finding.reason is Reason.REPOSITORY_NOT_RESIZED
+    assert "copy the repository to a claim that is large enough" in finding.message
     assert size(admin, path) == "1Gi"
 
 
 async def test_a_claim_without_a_volume_is_to_be_made_again(operator: Operator) -> None:
     await operator.ask_for("1Gi", "grows")
 
-    said = await operator.ask_for("2Gi", "grows")
+    finding = await operator.ask_for("2Gi", "grows")
 
-    assert said is not None
-    assert "delete the claim, which has no volume yet" in said.message
+    assert finding is not None
+    assert "delete the claim, which has no volume yet" in finding.message

@@ -131,11 +131,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.sections.append(("what was seen", error.render()))
     found = getattr(item, "funcargs", {}).get("site")
     if isinstance(found, Site):
-        for title, tell in _tellers(found).items():
-            report.sections.append((title, _told(tell)))
+        for title, collect in _diagnostics(found).items():
+            report.sections.append((title, _collect(collect)))
 
 
-def _tellers(site: Site) -> dict[str, Callable[[], str]]:
+def _diagnostics(site: Site) -> dict[str, Callable[[], str]]:
     return {
         "conditions": lambda: _conditions(site.cloud),
         "pods that are not ready": lambda: _pods(site.cloud),
@@ -148,9 +148,9 @@ def _tellers(site: Site) -> dict[str, Callable[[], str]]:
     }
 
 
-def _told(tell: Callable[[], str]) -> str:
+def _collect(collect: Callable[[], str]) -> str:
     try:
-        return tell()
+        return collect()
     except LabError as error:
         return f"could not be read: {error.render()}"
 

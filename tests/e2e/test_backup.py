@@ -167,8 +167,8 @@ def wait_copying(kubectl: Kubectl, backup: str) -> None:
         pods = kubectl.items("pods", f"app.kubernetes.io/instance={backup}")
         if not pods or pods[0]["status"]["phase"] != "Running":
             return False, f"{len(pods)} pods, none of which runs yet"
-        said = kubectl.run("logs", pods[0]["metadata"]["name"], "-c", "backup")
-        return '"part": "database"' in said, said
+        output = kubectl.run("logs", pods[0]["metadata"]["name"], "-c", "backup")
+        return '"part": "database"' in output, output
 
     kubectl.wait(f"the copy of {backup}", check, seconds=TOLD_SECONDS)
 
@@ -182,10 +182,10 @@ def test_a_run_that_broke_off_stops_no_other_and_others_take_turns(
     kubectl.run("delete", "job", f"{broken}-run", "--wait=false")
     kubectl.apply(*(install.named_backup(name) for name in others))
 
-    said = wait_reason(
+    condition = wait_reason(
         kubectl, "backup", broken, "Complete", "BackupFailed", seconds=TOLD_SECONDS
     )  # fmt: skip
-    assert "Job was deleted" in said["message"]
+    assert "Job was deleted" in condition["message"]
     wait_until(
         kubectl, "one to run and the other to wait", lambda: reasons(kubectl, others),
         wanted=["BackupRunning", "WaitingForTurn"], seconds=TOLD_SECONDS,
@@ -249,8 +249,8 @@ def made_by(kubectl: Kubectl, policy: str) -> list[Object]:
 
 def test_a_schedule_makes_a_backup_that_is_verified(kubectl: Kubectl, minutely: str) -> None:
     def check() -> tuple[bool, str]:
-        said = condition_of(kubectl.get("backuppolicy", minutely) or {}, "Ready")
-        return bool(made_by(kubectl, minutely)), json.dumps(said)
+        condition = condition_of(kubectl.get("backuppolicy", minutely) or {}, "Ready")
+        return bool(made_by(kubectl, minutely)), json.dumps(condition)
 
     kubectl.wait("the schedule's first Backup", check, seconds=MARK_SECONDS)
     kubectl.run(

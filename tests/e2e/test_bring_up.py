@@ -24,13 +24,13 @@ def demo() -> Demo:
     return Demo(paths, cluster_name(), docker, images.plan(), target)
 
 
-def say(console: Console, phase: str) -> Callable[[str], None]:
+def notify(console: Console, phase: str) -> Callable[[str], None]:
     return lambda text: console.print(f"{phase}: {text}", markup=False, highlight=False)
 
 
 def run_phase(demo: Demo, number: int) -> None:
     phase = bring_up_phases(demo)[number]
-    phase.run(say(Console(), phase.name))
+    phase.run(notify(Console(), phase.name))
 
 
 def test_the_operator_is_installed(demo: Demo) -> None:
@@ -42,7 +42,7 @@ def test_a_pool_that_was_applied_before_its_controller_waits(demo: Demo) -> None
 
     wait_reason(
         demo.site.cloud, "computepool", "compute", "Reconciled", "ControllerMissing",
-        seconds=TOLD_SECONDS, says="demo",
+        seconds=TOLD_SECONDS, contains="demo",
     )  # fmt: skip
 
 

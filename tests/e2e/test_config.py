@@ -78,11 +78,13 @@ def test_a_value_the_service_refuses_stops_the_roll_and_the_old_pods_serve(
     before = cloud.identities()
     started = time.monotonic()
     configure(cloud.kubectl, with_debug(cloud, "perhaps"))
-    said = cloud.wait_reason("Progressing", "Crashing", seconds=STOPPED_SECONDS, says="perhaps")
-    told = time.monotonic() - started
-    assert f"Role {ROLE}" in said["message"]
-    assert "perhaps" in said["message"], "the service's own message is missing"
-    assert "Traceback" not in said["message"]
+    condition = cloud.wait_reason(
+        "Progressing", "Crashing", seconds=STOPPED_SECONDS, contains="perhaps"
+    )
+    seconds_until_reported = time.monotonic() - started
+    assert f"Role {ROLE}" in condition["message"]
+    assert "perhaps" in condition["message"], "the service's own message is missing"
+    assert "Traceback" not in condition["message"]
     now = cloud.identities()
     assert before[ROLE].items() <= now[ROLE].items(), "an old pod is gone"
     assert len(now[ROLE]) > len(before[ROLE]), "no new pod was tried"
@@ -95,7 +97,9 @@ def test_a_value_the_service_refuses_stops_the_roll_and_the_old_pods_serve(
         "Available", "MinimumReplicasAvailable", status="True", seconds=STOPPED_SECONDS
     )
     assert available["status"] == "True"
-    measurements.record("roll stopped by a refused value", told_after_seconds=told)
+    measurements.record(
+        "roll stopped by a refused value", reported_after_seconds=seconds_until_reported
+    )
 
 
 def test_restoring_the_spec_undoes_it(cloud: Cloud, client: Client) -> None:
@@ -122,10 +126,10 @@ def test_an_option_that_glance_refuses_leaves_its_only_member_serving(
     config: dict[str, Any] = dict(cloud.resource()["spec"].get("config", {}))
     configure(cloud.kubectl, {**config, "glance": {"DEFAULT": {"debug": "perhaps"}}})
     try:
-        said = cloud.wait_reason(
-            "Progressing", "StepFailed", seconds=STOPPED_SECONDS, says="perhaps"
+        condition = cloud.wait_reason(
+            "Progressing", "StepFailed", seconds=STOPPED_SECONDS, contains="perhaps"
         )
-        assert "glance/check" in said["message"]
+        assert "glance/check" in condition["message"]
         assert serving_members(cloud) == before
         url = "http://demo-glance:9292/"
         assert client.ask({}, [url])[url]["status"] == MULTIPLE_CHOICES
@@ -156,12 +160,12 @@ def test_an_image_that_cannot_be_pulled_stops_the_roll_and_the_old_pods_serve(
     started = time.monotonic()
     give_image(cloud, ABSENT)
     try:
-        said = cloud.wait_reason(
-            "Progressing", "ImagePullFailed", seconds=STOPPED_SECONDS, says=f"Role {ROLE}"
+        condition = cloud.wait_reason(
+            "Progressing", "ImagePullFailed", seconds=STOPPED_SECONDS, contains=f"Role {ROLE}"
         )
-        told = time.monotonic() - started
-        assert ABSENT in said["message"]
-        assert "Correct spec.images or the role's image" in said["message"]
+        seconds_until_reported = time.monotonic() - started
+        assert ABSENT in condition["message"]
+        assert "Correct spec.images or the role's image" in condition["message"]
         now = serving_members(cloud)
         assert before[ROLE].items() <= now[ROLE].items(), "an old pod is gone"
         assert {r: p for r, p in now.items() if r != ROLE} == {
@@ -173,4 +177,6 @@ def test_an_image_that_cannot_be_pulled_stops_the_roll_and_the_old_pods_serve(
     cloud.wait_ready(ROLL_SECONDS)
     assert serving_members(cloud) == before, "the pods that served all along were replaced"
     assert set(serving(client)) == {200}
-    measurements.record("roll stopped by an absent image", told_after_seconds=told)
+    measurements.record(
+        "roll stopped by an absent image", reported_after_seconds=seconds_until_reported
+    )

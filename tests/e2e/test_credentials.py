@@ -71,10 +71,10 @@ def test_an_edited_password_is_named_and_reaches_no_pod(
     secret = f"demo-{service}-credentials"
     before = read(cloud.kubectl, secret, key)
     write(cloud.kubectl, secret, key, OTHER)
-    said = cloud.wait_reason(
-        "Ready", "CredentialsChanged", seconds=NAMED_SECONDS, says=f"Secret {secret}, key {key}"
+    condition = cloud.wait_reason(
+        "Ready", "CredentialsChanged", seconds=NAMED_SECONDS, contains=f"Secret {secret}, key {key}"
     )
-    assert f"{secret}-in-use" in said["message"]
+    assert f"{secret}-in-use" in condition["message"]
     old, *others = cloud.members(role)
     cloud.kubectl.run("delete", "pod", old, "--wait=false")
 
@@ -112,9 +112,9 @@ def test_an_administrator_changed_in_keystone_is_named_and_taken_from_the_secret
     before = read(cloud.kubectl, "demo-admin", "password")
     with apis.connect(cloud.kubectl, cloud.name) as connection:
         account(connection, "admin", OTHER)
-    says = "Secret demo-admin, key password"
+    contains = "Secret demo-admin, key password"
     try:
-        cloud.wait_reason("Ready", "CredentialsRefused", seconds=FAILING_SECONDS, says=says)
+        cloud.wait_reason("Ready", "CredentialsRefused", seconds=FAILING_SECONDS, contains=contains)
         wait_reason(
             cloud.kubectl,
             "computepool",
@@ -123,7 +123,7 @@ def test_an_administrator_changed_in_keystone_is_named_and_taken_from_the_secret
             "NodesUnknown",
             status="Unknown",
             seconds=FAILING_SECONDS,
-            says=says,
+            contains=contains,
         )
     finally:
         write(cloud.kubectl, "demo-admin", "password", OTHER)

@@ -19,9 +19,9 @@ POOL = "compute"
 def test_its_console_shows_the_address_and_the_instance_id(
     connection: Connection, booted: Guest
 ) -> None:
-    said = guest.wait_console(connection, booted)
+    fields = guest.wait_console(connection, booted)
 
-    assert (said["address"], said["instance-id"]) == (booted.address, booted.id)
+    assert (fields["address"], fields["instance-id"]) == (booted.address, booted.id)
 
 
 def test_its_floating_ip_answers_from_outside(booted: Guest) -> None:
@@ -29,10 +29,10 @@ def test_its_floating_ip_answers_from_outside(booted: Guest) -> None:
 
 
 def test_the_client_that_the_demo_names_lists_it(site: Site, booted: Guest) -> None:
-    status, said = client.run(site.cloud, "demo", ["server", "list", "--long"])
+    status, output = client.run(site.cloud, "demo", ["server", "list", "--long"])
 
-    assert status == 0, said
-    assert booted.id in said
+    assert status == 0, output
+    assert booted.id in output
 
 
 def agent_on(kubectl: Kubectl, role: str, node: str) -> Object | None:

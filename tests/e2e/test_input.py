@@ -102,22 +102,22 @@ class TestCredentials:
                 storageClassName="no-such-class",
             )
         )
-        said = self.wait(kubectl, "CredentialsMissing", "does not exist")
-        assert f"spec.credentials.glance: Secret {BROUGHT}" in said["message"]
+        condition = self.wait(kubectl, "CredentialsMissing", "does not exist")
+        assert f"spec.credentials.glance: Secret {BROUGHT}" in condition["message"]
         assert children(kubectl, BROUGHT, "statefulsets", "deployments", "pods") == []
 
     def test_a_secret_without_a_key(self, kubectl: Kubectl) -> None:
         kubectl.apply(secret(BROUGHT, **{"service-password": "a-good-password"}))
-        said = self.wait(kubectl, "CredentialsMissing", "has no")
-        assert "database-password" in said["message"]
+        condition = self.wait(kubectl, "CredentialsMissing", "has no")
+        assert "database-password" in condition["message"]
 
     def test_a_value_that_cannot_be_used(self, kubectl: Kubectl) -> None:
         bad = "unusable password\n"
         kubectl.apply(
             secret(BROUGHT, **{"service-password": "a-good-password", "database-password": bad})
         )
-        said = self.wait(kubectl, "CredentialsInvalid", "database-password")
-        assert "unusable" not in said["message"], "the message holds the password"
+        condition = self.wait(kubectl, "CredentialsInvalid", "database-password")
+        assert "unusable" not in condition["message"], "the message holds the password"
 
     def test_a_secret_put_right_is_taken(self, kubectl: Kubectl) -> None:
         good = {"service-password": "a-good-password", "database-password": "another-password"}
@@ -128,11 +128,11 @@ class TestCredentials:
         )  # fmt: skip
 
     def test_a_storage_class_that_does_not_exist(self, kubectl: Kubectl) -> None:
-        said = wait_reason(
+        condition = wait_reason(
             kubectl, "cloudcontroller", BROUGHT, "Progressing", "StorageClassMissing",
-            seconds=TOLD_SECONDS, says="no-such-class",
+            seconds=TOLD_SECONDS, contains="no-such-class",
         )  # fmt: skip
-        assert "name another one in spec.storageClassName" in said["message"]
+        assert "name another one in spec.storageClassName" in condition["message"]
 
     def test_with_a_deletion_policy_of_delete_only_what_the_user_brought_stays(
         self, kubectl: Kubectl
@@ -161,10 +161,10 @@ class TestCredentials:
         assert kubectl.get("secret", BROUGHT) is not None, "the user's own Secret is gone"
 
     @staticmethod
-    def wait(kubectl: Kubectl, reason: str, says: str) -> Object:
+    def wait(kubectl: Kubectl, reason: str, contains: str) -> Object:
         return wait_reason(
             kubectl, "cloudcontroller", BROUGHT, "Reconciled", reason,
-            seconds=TOLD_SECONDS, says=says,
+            seconds=TOLD_SECONDS, contains=contains,
         )  # fmt: skip
 
 
@@ -174,11 +174,11 @@ class TestPlacementAndPool:
     def test_a_pool_waits_for_a_controller_that_does_not_exist(self, kubectl: Kubectl) -> None:
         spec = {"controller": PLACED, "nodeSelector": NOWHERE["nodeSelector"]}
         kubectl.apply(resource("ComputePool", POOL, spec))
-        said = wait_reason(
+        condition = wait_reason(
             kubectl, "computepool", POOL, "Reconciled", "ControllerMissing",
-            seconds=TOLD_SECONDS, says=PLACED,
+            seconds=TOLD_SECONDS, contains=PLACED,
         )  # fmt: skip
-        assert "apply it" in said["message"]
+        assert "apply it" in condition["message"]
 
     def test_the_pool_proceeds_when_its_controller_exists(self, kubectl: Kubectl) -> None:
         kubectl.apply(small_cloud(PLACED, {"placement": NOWHERE}))
@@ -188,41 +188,41 @@ class TestPlacementAndPool:
         )  # fmt: skip
         wait_reason(
             kubectl, "computepool", POOL, "Progressing", "WaitingForController",
-            status="True", seconds=TOLD_SECONDS, says=PLACED,
+            status="True", seconds=TOLD_SECONDS, contains=PLACED,
         )  # fmt: skip
 
     def test_a_pools_node_selector_that_matches_nothing(self, kubectl: Kubectl) -> None:
-        said = wait_reason(
+        condition = wait_reason(
             kubectl, "computepool", POOL, "Available", "NoNodes", seconds=TOLD_SECONDS
         )
-        assert "No node has the labels of spec.nodeSelector" in said["message"]
+        assert "No node has the labels of spec.nodeSelector" in condition["message"]
 
     def test_a_node_selector_that_matches_nothing(self, kubectl: Kubectl) -> None:
-        said = wait_reason(
+        condition = wait_reason(
             kubectl, "cloudcontroller", PLACED, "Progressing", "Unschedulable",
             seconds=TOLD_SECONDS,
         )  # fmt: skip
-        assert "Role mariadb" in said["message"]
-        assert "fits no node" in said["message"]
-        assert "Change the role's placement" in said["message"]
+        assert "Role mariadb" in condition["message"]
+        assert "fits no node" in condition["message"]
+        assert "Change the role's placement" in condition["message"]
 
     def test_an_image_that_cannot_be_pulled(self, kubectl: Kubectl) -> None:
         image = "localhost/absent/mariadb:none"
         kubectl.apply(small_cloud(PLACED, {"image": image}))
-        said = wait_reason(
+        condition = wait_reason(
             kubectl, "cloudcontroller", PLACED, "Progressing", "ImagePullFailed",
-            seconds=TOLD_SECONDS, says=image,
+            seconds=TOLD_SECONDS, contains=image,
         )  # fmt: skip
-        assert "Correct spec.images or the role's image" in said["message"]
+        assert "Correct spec.images or the role's image" in condition["message"]
 
     def test_a_controller_that_a_pool_uses_is_not_deleted(self, kubectl: Kubectl) -> None:
         before = children(kubectl, PLACED, "statefulsets", "deployments", "services")
         kubectl.run("delete", "cloudcontroller", PLACED, "--wait=false")
-        said = wait_reason(
+        condition = wait_reason(
             kubectl, "cloudcontroller", PLACED, "Reconciled", "DeletionBlocked",
-            seconds=TOLD_SECONDS, says=POOL,
+            seconds=TOLD_SECONDS, contains=POOL,
         )  # fmt: skip
-        assert "The cloud is kept up until they are deleted" in said["message"]
+        assert "The cloud is kept up until they are deleted" in condition["message"]
         assert children(kubectl, PLACED, "statefulsets", "deployments", "services") == before
 
     def test_it_goes_when_its_pool_has_gone_and_secrets_and_volumes_stay(
@@ -252,10 +252,10 @@ def test_two_pools_on_one_node(kubectl: Kubectl, cloud: Cloud) -> None:
     kubectl.apply(
         resource("ComputePool", SECOND_POOL, {"controller": "demo", "nodeSelector": selector})
     )
-    said = wait_reason(
+    condition = wait_reason(
         kubectl, "computepool", SECOND_POOL, "Reconciled", "NodeClaimed", seconds=TOLD_SECONDS
     )
-    assert f"belongs to ComputePool {NAMESPACE}/compute" in said["message"]
+    assert f"belongs to ComputePool {NAMESPACE}/compute" in condition["message"]
     kubectl.run("delete", "computepool", SECOND_POOL, "--wait=false")
     wait_gone(kubectl, "computepool", SECOND_POOL, GONE_SECONDS)
     assert {item["metadata"]["uid"] for item in kubectl.items("computenodes")} == before
@@ -266,13 +266,13 @@ class TestEncryptionSecret:
 
     def test_it_does_not_exist(self, kubectl: Kubectl) -> None:
         kubectl.apply(policy("nightly-repository"))
-        said = self.wait(kubectl, "EncryptionSecretMissing")
-        assert f"Secret {KEY} does not exist" in said["message"]
+        condition = self.wait(kubectl, "EncryptionSecretMissing")
+        assert f"Secret {KEY} does not exist" in condition["message"]
 
     def test_it_has_no_password(self, kubectl: Kubectl) -> None:
         kubectl.apply(secret(KEY, passphrase="a-good-password"))
-        said = self.wait(kubectl, "EncryptionSecretInvalid")
-        assert "no key password" in said["message"]
+        condition = self.wait(kubectl, "EncryptionSecretInvalid")
+        assert "no key password" in condition["message"]
 
     def test_the_repository_was_made_with_another_one(self, site: Site, kubectl: Kubectl) -> None:
         kubectl.apply(secret(KEY, password=secrets.token_hex(16)))
@@ -307,8 +307,8 @@ class TestEncryptionSecret:
         """Run a Backup of the policy and wait until it failed for a reason; return it."""
         name = f"e2e-{reason.lower()}-{int(time.time())}"
         kubectl.apply(resource("Backup", name, {"policy": POLICY}))
-        said = wait_reason(kubectl, "backup", name, "Complete", reason, seconds=BACKUP_SECONDS)
-        assert said["message"]
+        condition = wait_reason(kubectl, "backup", name, "Complete", reason, seconds=BACKUP_SECONDS)
+        assert condition["message"]
         found = kubectl.get("backup", name)
         assert found is not None
         return found

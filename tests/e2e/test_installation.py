@@ -10,7 +10,7 @@ import yaml
 
 from lab import images, install
 from lab.install import RELEASE, SYSTEM, Site
-from lab.kubectl import Kubectl, Object, silent
+from lab.kubectl import Kubectl, Object, discard
 from lab.paths import REPOSITORY
 from tests.support.cloud import Cloud, wait_gone, wait_reason
 
@@ -53,12 +53,12 @@ def manifest(site: Site) -> Iterator[list[Object]]:
     documents = [found for found in yaml.safe_load_all(MANIFEST.read_text()) if found]
     yield with_images_of_this_checkout(documents)
     remove(site, documents)
-    install.chart(site, images.plan(), silent)
+    install.chart(site, images.plan(), discard)
 
 
 def test_the_charts_own_check_passes(site: Site) -> None:
-    said = site.run_helm("test", RELEASE)
-    assert "Phase:          Succeeded" in said, said
+    output = site.run_helm("test", RELEASE)
+    assert "Phase:          Succeeded" in output, output
 
 
 def test_without_the_chart_clouds_stay_and_the_manifest_takes_over(
@@ -73,7 +73,7 @@ def test_without_the_chart_clouds_stay_and_the_manifest_takes_over(
     file = tmp_path / "install.yaml"
     file.write_text(yaml.safe_dump_all(manifest))
     site.cluster.kubectl("apply", "-f", str(file))
-    install.wait_operator(site, silent)
+    install.wait_operator(site, discard)
     # A resource of its own shows that it reads and writes with the rights of the manifest.
     spec = {"controller": "nowhere", "nodeSelector": {"e2e.example.com/node": "nowhere"}}
     pool = {"apiVersion": "stackroles.io/v1alpha1", "kind": "ComputePool",

@@ -43,9 +43,9 @@ def test_a_member_without_its_volume_rejoins_and_makes_no_second_cluster(
     cloud.kubectl.wait(f"{MEMBER} with a new volume", back, seconds=BACK_SECONDS)
     seconds = time.monotonic() - lost
     for member in members:
-        said = status(cloud, member)
-        assert said["state"] == "running"
-        assert len(said["members"]) == len(members), f"{member} sees {said['members']}"
+        answer = status(cloud, member)
+        assert answer["state"] == "running"
+        assert len(answer["members"]) == len(members), f"{member} sees {answer['members']}"
     log = cloud.kubectl.run("logs", MEMBER)
     assert "is to forget" in log
     assert "inconsistent_cluster" not in log

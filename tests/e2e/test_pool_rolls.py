@@ -13,7 +13,7 @@ from lab.install import Site
 from lab.kubectl import Kubectl, Object, condition_of, holds
 from stackroles.codegen.rollouts import rolled_by
 from tests.support.cloud import Cloud
-from tests.support.guests import hear
+from tests.support.guests import answers_as_itself
 
 # openstacksdk warns of deprecated calls that its own code makes.
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
@@ -32,8 +32,8 @@ def settled(kubectl: Kubectl) -> None:
         found = kubectl.get("computepool", POOL) or {}
         sets = kubectl.items("daemonsets", AGENTS)
         late = [item["metadata"]["name"] for item in sets if not rolled(item)]
-        ready, said = holds(found, "Ready")
-        return ready and not late, f"{said}; not rolled: {late}"
+        ready, state = holds(found, "Ready")
+        return ready and not late, f"{state}; not rolled: {late}"
 
     kubectl.wait(f"the end of rolls of pool {POOL}", check, seconds=ROLL_SECONDS)
 
@@ -120,4 +120,4 @@ def test_the_data_plane_is_replaced_node_by_node_and_guests_are_reached_again(
         made = datetime.fromisoformat(later["metadata"]["creationTimestamp"])
         served = datetime.fromisoformat(condition_of(earlier, "Ready")["lastTransitionTime"])
         assert made >= served, "a node was replaced before the one before it served"
-    hear(site, booted)
+    answers_as_itself(site, booted)

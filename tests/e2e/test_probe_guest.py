@@ -107,11 +107,11 @@ def test_kvm_is_used_or_the_node_says_why_it_cannot_be(
         if shown[node] == "kvm":
             kubectl.wait_condition("computenode", node, seconds=ROLL_SECONDS)
             continue
-        said = wait_reason(
+        condition = wait_reason(
             kubectl, "computenode", node, "Available", "ProbeGuestFailed",
-            status="False", seconds=ROLL_SECONDS, says="KVM",
+            status="False", seconds=ROLL_SECONDS, contains="KVM",
         )  # fmt: skip
-        assert ANNOTATION_PROBE in said["message"]
+        assert ANNOTATION_PROBE in condition["message"]
 
         def check(host: str = node) -> tuple[bool, str]:
             [found] = connection.compute.services(binary="nova-compute", host=host)

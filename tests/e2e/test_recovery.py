@@ -78,12 +78,12 @@ def test_the_proxies_agree_on_the_writer_that_the_status_names(
 ) -> None:
     status = cloud.resource()["status"]
     ordinal = cloud.members("mariadb").index(status["writer"]) + 1
-    said = {}
+    answers = {}
     for proxy in cloud.pods("haproxy"):
         url = f"http://{proxy['status']['podIP']}:8404/writer"
-        said[proxy["metadata"]["name"]] = client.ask({}, [url])[url]["body"]
-    assert len(said) == 2
-    assert set(said.values()) == {ordinal}
+        answers[proxy["metadata"]["name"]] = client.ask({}, [url])[url]["body"]
+    assert len(answers) == 2
+    assert set(answers.values()) == {ordinal}
     hosts = {row.host for row in client.rows()[-20:] if row.acknowledged}
     assert hosts == {status["writer"]}
 

@@ -114,13 +114,13 @@ def declared() -> dict[tuple[str, str], Container]:
 
 
 def test_every_pod_is_as_unprivileged_as_its_role_says(kubectl: Kubectl, cloud: Cloud) -> None:
-    said = declared()
+    containers = declared()
     seen = set()
     for pod in role_pods(kubectl, cloud):
         role = pod["metadata"]["labels"]["app.kubernetes.io/name"]
         assert pod["spec"].get("automountServiceAccountToken") is False, pod["metadata"]["name"]
         for container in (*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]):
-            security = said[role, container["name"]].security
+            security = containers[role, container["name"]].security
             check_container(container["securityContext"], security)
             seen.add(role)
     assert {role.name for role in registry.CONTROLLER_ROLES} <= seen

@@ -66,7 +66,7 @@ class World:
         self.forget_gone()
 
     def forget_gone(self) -> None:
-        """Let the watches tell what the server has deleted."""
+        """Let the watches report what the server has deleted."""
         kinds = ("Job", "Pod", "ConfigMap", "Backup", "BackupPolicy", "CloudController", "Secret")
         for kind in kinds:
             for obj in self.cluster.list(kind, "ns"):
@@ -89,13 +89,13 @@ class World:
             {"kind": "Secret", "metadata": {"name": name, "namespace": "ns"}, "data": encoded}
         )
 
-    def storage_class(self, name: str = "fast", **said: Any) -> None:
+    def storage_class(self, name: str = "fast", **fields: Any) -> None:
         later = {"volumeBindingMode": "WaitForFirstConsumer"}
-        self.api.put({"kind": "StorageClass", "metadata": {"name": name}, **(said or later)})
+        self.api.put({"kind": "StorageClass", "metadata": {"name": name}, **(fields or later)})
 
-    def declare(self, name: str = "nightly", **said: Any) -> None:
+    def declare(self, name: str = "nightly", **fields: Any) -> None:
         known = copy.deepcopy(self.api.get("backuppolicies", "ns", name))
-        self.store({**(known or custom(name, "BackupPolicy")), "spec": {**SPEC, **said}})
+        self.store({**(known or custom(name, "BackupPolicy")), "spec": {**SPEC, **fields}})
 
     def apply(self, name: str, policy: str = "nightly") -> None:
         """Apply a Backup as a person would."""
@@ -111,7 +111,7 @@ class World:
         self.store({"kind": "Job", "metadata": metadata, "spec": {}, "status": {}})
 
     def pod(self, backup: str, phase: str = "Running", outcome: Object | None = None) -> None:
-        """Let the kubelet tell of a run's pod."""
+        """Let the kubelet report a run's pod."""
         job = self.api.get("jobs", "ns", f"{backup}-run")
         known = copy.deepcopy(self.api.get("pods", "ns", f"{backup}-run-x"))
         pod: Object = known or {
@@ -125,25 +125,25 @@ class World:
         }
         state: Object = {"running": {}}
         if phase in {"Succeeded", "Failed"}:
-            said = json.dumps(outcome) if outcome else ""
-            state = {"terminated": {"exitCode": int(phase == "Failed"), "message": said}}
+            message = json.dumps(outcome) if outcome else ""
+            state = {"terminated": {"exitCode": int(phase == "Failed"), "message": message}}
         containers = [{"name": "backup", "state": state}]
         self.store({**pod, "status": {"phase": phase, "containerStatuses": containers}})
 
-    async def log(self, backup: str, part: str, **said: Any) -> None:
+    async def log(self, backup: str, part: str, **fields: Any) -> None:
         """Let a run's program log how far it is, and the operator read it."""
         self.pod(backup)
         await self.run(backup)
-        line = {"part": part, "bytes": 0, "bytesPerSecond": 0, "trouble": "", **said}
+        line = {"part": part, "bytes": 0, "bytesPerSecond": 0, "trouble": "", **fields}
         self.api.log = f"{PREFIX}{json.dumps(line)}\nprogress {{cut"
         await self.polls.tick()
         await self.run(backup)
 
-    def end(self, backup: str, kind: str = "Complete", **said: str) -> None:
-        """Let the Job controller tell that a run's Job has ended."""
+    def end(self, backup: str, kind: str = "Complete", **fields: str) -> None:
+        """Let the Job controller report that a run's Job has ended."""
         job = copy.deepcopy(self.api.get("jobs", "ns", f"{backup}-run"))
         at = self.clock.now().isoformat()
-        ended = {"type": kind, "status": "True", "lastTransitionTime": at, **said}
+        ended = {"type": kind, "status": "True", "lastTransitionTime": at, **fields}
         self.store({**(job or {}), "status": {"conditions": [ended]}})
 
     async def verify(self, backup: str, oldest: str = "") -> None:
@@ -153,8 +153,8 @@ class World:
         await self.run(backup)
 
     async def fail(self, backup: str, reason: str = "StepFailed") -> None:
-        said = {"ok": False, "reason": reason, "message": "it broke", "steps": []}
-        self.pod(backup, "Failed", said)
+        outcome = {"ok": False, "reason": reason, "message": "it broke", "steps": []}
+        self.pod(backup, "Failed", outcome)
         self.end(backup, "Failed", reason="BackoffLimitExceeded")
         await self.run(backup)
 
@@ -180,7 +180,7 @@ class World:
                 stored["metadata"]["creationTimestamp"] = self.clock.now().isoformat()
                 self.cluster.cache.upsert(self.api.put(stored))
 
-    def said(self, name: str, kind: str = "Complete", of: str = "Backup") -> tuple[str, str]:
+    def condition(self, name: str, kind: str = "Complete", of: str = "Backup") -> tuple[str, str]:
         """Return reason and message of a condition."""
         found = self.cluster.get(of, "ns", name)
         conditions = (found or {})["status"]["conditions"]
@@ -188,7 +188,7 @@ class World:
         return one["reason"], one["message"]
 
     def policy(self, kind: str, name: str = "nightly") -> tuple[str, str]:
-        return self.said(name, kind, "BackupPolicy")
+        return self.condition(name, kind, "BackupPolicy")
 
     def names(self, kind: str) -> list[str]:
         return [found["metadata"]["name"] for found in self.cluster.list(kind, "ns")]

@@ -42,8 +42,8 @@ class Cloud:
 
         def check() -> tuple[bool, str]:
             last[:] = [self.resource()]
-            ready, said = holds(last[0], "Ready")
-            return ready and condition_of(last[0], "Reconciling").get("status") == "False", said
+            ready, state = holds(last[0], "Ready")
+            return ready and condition_of(last[0], "Reconciling").get("status") == "False", state
 
         self.kubectl.wait(f"Ready of cloud {self.name}", check, seconds=seconds)
         return last[0]
@@ -55,7 +55,7 @@ class Cloud:
         *,
         seconds: float,
         status: str = "False",
-        says: str = "",
+        contains: str = "",
     ) -> Object:
         """Wait until a condition of this cloud has a reason, and return the condition."""
         return wait_reason(
@@ -66,7 +66,7 @@ class Cloud:
             reason,
             status=status,
             seconds=seconds,
-            says=says,
+            contains=contains,
         )
 
     def members(self, role: str) -> list[str]:
@@ -138,7 +138,7 @@ def wait_reason(
     *,
     status: str = "False",
     seconds: float,
-    says: str = "",
+    contains: str = "",
 ) -> Object:
     """Wait until a condition of the newest generation has a reason, and return the condition.
 
@@ -162,8 +162,8 @@ def wait_reason(
         now = last[0]
         fresh = now.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
         right = now.get("reason") == reason and now.get("status") == status
-        told = summary(found)
-        return fresh and right and says in now.get("message", ""), told
+        state = summary(found)
+        return fresh and right and contains in now.get("message", ""), state
 
     kubectl.wait(f"{condition}={reason} of {kind}/{name}", check, seconds=seconds)
     return last[0]

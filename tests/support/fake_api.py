@@ -99,7 +99,7 @@ class FakeApi:
         self._version += 1
         gone = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self._version)}}
         if not silent:
-            self._tell(plural, "DELETED", gone)
+            self._notify(plural, "DELETED", gone)
 
     def drop_watches(self) -> None:
         """Close all watch connections."""
@@ -141,10 +141,10 @@ class FakeApi:
         obj = {"apiVersion": kind.api_version, "kind": kind.name, **obj}
         self._objects[key] = obj
         if not silent:
-            self._tell(kind.plural, "MODIFIED" if old else "ADDED", obj)
+            self._notify(kind.plural, "MODIFIED" if old else "ADDED", obj)
         return obj
 
-    def _tell(self, plural: str, event: str, obj: Object) -> None:
+    def _notify(self, plural: str, event: str, obj: Object) -> None:
         entry = {"type": event, "object": _sent(obj)}
         self._history.append((plural, entry))
         for watch in self._watches:

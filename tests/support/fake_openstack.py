@@ -112,10 +112,10 @@ class FakeCloud:
                 }
 
     def _token(self, body: Object) -> Answer:
-        said = body["auth"]["identity"]["password"]["user"]
+        sent = body["auth"]["identity"]["password"]["user"]
         users = self.identity["users"].values()
-        user = next((u for u in users if u["name"] == said["name"]), None)
-        if user is None or not user["enabled"] or user.get("password") != said["password"]:
+        user = next((u for u in users if u["name"] == sent["name"]), None)
+        if user is None or not user["enabled"] or user.get("password") != sent["password"]:
             return 401, error("The request you have made requires authentication.", 401)
         catalog = [
             self._entry(type_, path)
@@ -185,11 +185,11 @@ class FakeCloud:
 
     def _aggregates(self, method: str, _query: Object, body: Object) -> Answer:
         if method == "POST":
-            said = body["aggregate"]
-            zone = said["availability_zone"]
+            sent = body["aggregate"]
+            zone = sent["availability_zone"]
             created = {
                 "id": len(self.aggregates) + 1,
-                "name": said["name"],
+                "name": sent["name"],
                 "availability_zone": zone,
                 "hosts": [],
                 "metadata": {"availability_zone": zone},
@@ -200,8 +200,8 @@ class FakeCloud:
 
     def _aggregate_action(self, _method: str, _query: Object, body: Object, wanted: str) -> Answer:
         found = next(a for a in self.aggregates if a["id"] == int(wanted))
-        [(action, said)] = body.items()
-        host = said["host"]
+        [(action, sent)] = body.items()
+        host = sent["host"]
         if host not in {s["host"] for s in self.compute_services}:
             return 404, error(f"Compute host {host} could not be found.", 404)
         if any(s["OS-EXT-SRV-ATTR:host"] == host for s in self.servers):

@@ -14,7 +14,7 @@ def boot(site: Site, connection: Connection) -> Guest:
     return guest.ensure_guest(connection, files, kind_config.underlay_prefix(cluster.name))
 
 
-def hear(site: Site, booted: Guest) -> dict[str, str]:
+def answers_as_itself(site: Site, booted: Guest) -> dict[str, str]:
     """Return the fields of a guest's console, once it is who it should be and answers a ping.
 
     It asks by a connection of its own: one from before a restart is of no use after it.
@@ -23,6 +23,6 @@ def hear(site: Site, booted: Guest) -> dict[str, str]:
         LabError: it was not so in time.
     """
     with apis.connect(site.cloud, "demo") as connection:
-        said = guest.wait_console(connection, booted)
+        fields = guest.wait_console(connection, booted)
     guest.wait_ping(booted)
-    return said
+    return fields

@@ -40,7 +40,7 @@ class Watcher:
             ]
             now = datetime.now(UTC)
             recent = self.written(now - QUIET, now)
-            return not unready and not recent, "\n".join([*unready, _told(recent)])
+            return not unready and not recent, "\n".join([*unready, _listed(recent)])
 
         self.site.cloud.wait("a settled cloud", check, seconds=QUIET_SECONDS)
 
@@ -51,7 +51,7 @@ class Watcher:
         leases = [call for call in self._calls(since, datetime.now(UTC)) if _is_lease(call)]
         self.measurements.record("idle", seconds=window, writes_but_lease=len(written))
         assert leases, "the audit log knows nothing of the operator: nothing was counted"
-        assert not written, _told(written)
+        assert not written, _listed(written)
 
     def check_restart(self, window: float) -> None:
         """Assert that replicas which have just started write nothing to a settled cloud."""
@@ -67,7 +67,7 @@ class Watcher:
             watched_seconds=window,
             writes_but_lease=len(written),
         )
-        assert not written, _told(written)
+        assert not written, _listed(written)
 
     def operators(self) -> list[Object]:
         """Return the operator's pods that are not on their way out."""
@@ -114,5 +114,5 @@ def _is_lease(call: Call) -> bool:
     return call.resource == "leases"
 
 
-def _told(calls: Iterable[Call]) -> str:
+def _listed(calls: Iterable[Call]) -> str:
     return "\n".join(call.line() for call in calls)

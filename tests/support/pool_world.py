@@ -142,10 +142,10 @@ class World:
         )
 
     def declare(self, name: str = "pool", **spec: Any) -> None:
-        said = {"controller": "demo", "nodeSelector": SELECTOR, **spec}
+        declared = {"controller": "demo", "nodeSelector": SELECTOR, **spec}
         known = self.api.get("computepools", "ns", name)
         base = copy.deepcopy(known) or custom(name, "ComputePool")
-        self.store({**base, "spec": said})
+        self.store({**base, "spec": declared})
 
     def delete(self, name: str = "pool") -> None:
         known = copy.deepcopy(self.api.get("computepools", "ns", name))

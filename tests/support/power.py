@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lab import readiness
 from lab.cluster import Cluster
-from lab.kubectl import silent
+from lab.kubectl import discard
 
 
 def cut(cluster: Cluster, nodes: Sequence[str]) -> None:
@@ -21,4 +21,4 @@ def restore(cluster: Cluster, nodes: Sequence[str]) -> None:
     """
     for node in nodes:
         cluster.docker("start", node)
-    readiness.wait(cluster, silent)
+    readiness.wait(cluster, discard)

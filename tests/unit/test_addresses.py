@@ -33,6 +33,7 @@ def test_of_a_pods_addresses_the_ipv4_one_is_used(status: Any, expected: str) ->
 def context(pod_ip: str) -> Context:
     made = object.__new__(Context)
     object.__setattr__(made, "settings", replace(Settings(), pod_ip=pod_ip))
+    object.__setattr__(made, "resolved", {})
     return made
 
 

@@ -28,11 +28,11 @@ def test_the_databases_own_error_is_in_a_condition(kubectl: Kubectl) -> None:
     bad = {"mariadb": {"mysqld": {OPTION: 1}}}
     kubectl.apply(small_cloud(NAME, MEMBERS, config=bad, deletionPolicy="Delete"))
 
-    said = wait_reason(
+    condition = wait_reason(
         kubectl, "cloudcontroller", NAME, "Progressing", "Crashing",
-        seconds=TOLD_SECONDS, says=OPTION,
+        seconds=TOLD_SECONDS, contains=OPTION,
     )  # fmt: skip
-    assert "mariadb" in said["message"]
+    assert "mariadb" in condition["message"]
 
 
 def test_the_corrected_option_brings_it_up(kubectl: Kubectl) -> None:

@@ -12,7 +12,7 @@ from lab.guest import Guest, ensure_flavor
 from lab.install import Site
 from lab.kubectl import Kubectl, Object, condition_of
 from tests.support.cloud import wait_reason
-from tests.support.guests import hear
+from tests.support.guests import answers_as_itself
 
 # openstacksdk warns of deprecated calls that its own code makes.
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
@@ -84,9 +84,9 @@ def test_a_host_on_which_builds_fail_is_closed_and_opened_by_a_probe_guest(
     for number in range(BUILDS):
         ended = build(kubectl, connection, booted, broken, f"failing-{number}")
         assert ended == "ERROR"
-    said = wait_reason(
+    condition = wait_reason(
         kubectl, "computenode", broken, "GuestsFailing", "BuildsFail",
-        status="True", seconds=CLOSED_SECONDS, says=broken,
+        status="True", seconds=CLOSED_SECONDS, contains=broken,
     )  # fmt: skip
     kubectl.wait(
         "the end of builds on the host",
@@ -94,8 +94,8 @@ def test_a_host_on_which_builds_fail_is_closed_and_opened_by_a_probe_guest(
         seconds=CLOSED_SECONDS,
     )
     assert service(connection, broken)[1].startswith("builds fail here: ")
-    assert "libvirtError" in said["message"]
-    hear(site, booted)  # guests of the other host are served as before
+    assert "libvirtError" in condition["message"]
+    answers_as_itself(site, booted)  # guests of the other host are served as before
 
     mend(kubectl, broken)
     kubectl.wait(

@@ -77,9 +77,9 @@ def by_hand(large: Large, backup: Object, image: str, repository: dict[str, str]
             return phase in {"Succeeded", "Failed"}, phase
 
         kubectl.wait("the copy by hand", check, seconds=RUN_SECONDS)
-        said = kubectl.run("logs", name)
-        found = re.search(r"nanoseconds (\d+)", said)
-        assert found, said
+        output = kubectl.run("logs", name)
+        found = re.search(r"nanoseconds (\d+)", output)
+        assert found, output
         return float(size / (int(found[1]) / 1e9))
     finally:
         kubectl.run("delete", "pod", name, "--grace-period=0", "--force", "--ignore-not-found")

@@ -9,7 +9,7 @@ from lab.guest import Guest
 from lab.install import Site
 from tests.support.client import Client
 from tests.support.cloud import Cloud, wait_reason
-from tests.support.guests import hear
+from tests.support.guests import answers_as_itself
 from tests.support.measurements import Measurements
 from tests.support.power import cut, restore
 
@@ -25,11 +25,11 @@ def test_a_node_that_lost_power_comes_back_with_its_guest(
     site: Site, cloud: Cloud, connection: Connection, booted: Guest, measurements: Measurements
 ) -> None:
     node = booted.host
-    before = hear(site, booted)
+    before = answers_as_itself(site, booted)
     cut(site.cluster, [node])
     wait_reason(
         site.cloud, "computepool", POOL, "Available", "NodesServe",
-        status="True", seconds=NOTICED_SECONDS, says=f"these do not: {node}",
+        status="True", seconds=NOTICED_SECONDS, contains=f"these do not: {node}",
     )  # fmt: skip
 
     started = time.time()
@@ -39,12 +39,12 @@ def test_a_node_that_lost_power_comes_back_with_its_guest(
     serving = time.time()
     cloud.wait_ready(BACK_SECONDS)
     whole = time.time()
-    after = hear(site, booted)
+    after = answers_as_itself(site, booted)
     measurements.record(
         "a compute node restarted",
         compute_ready_seconds=serving - started,
         cloud_ready_seconds=whole - started,
-        guest_heard_seconds=time.time() - started,
+        guest_answered_seconds=time.time() - started,
     )
     assert int(after["boots"]) == int(before["boots"]) + 1
 

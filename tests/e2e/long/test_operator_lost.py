@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lab import images, install
 from lab.install import RELEASE, Site
-from lab.kubectl import silent
+from lab.kubectl import discard
 from tests.support.client import Client
 from tests.support.cloud import Cloud
 
@@ -20,7 +20,7 @@ def test_a_database_that_was_killed_meanwhile_comes_back_whole(site: Site, cloud
     # A few leaders, so that the new Lease begins below what members have obeyed.
     for _ in range(2):
         site.system.run("rollout", "restart", "deployment", RELEASE)
-        install.wait_operator(site, silent)
+        install.wait_operator(site, discard)
     site.run_helm("uninstall", RELEASE, "--wait")
     site.system.run("delete", "lease", "--all")
     acknowledged = {row.identity for row in client.rows() if row.acknowledged}
@@ -29,7 +29,7 @@ def test_a_database_that_was_killed_meanwhile_comes_back_whole(site: Site, cloud
         list(pool.map(lambda member: cloud.exec(member, *kill), members))
     gone = time.time()
 
-    install.chart(site, images.plan(), silent)
+    install.chart(site, images.plan(), discard)
     client.wait_acknowledged(gone, seconds=RECOVERED_SECONDS)
     cloud.wait_synced(members, RECOVERED_SECONDS)
     cloud.wait_ready()

@@ -8,7 +8,7 @@ from lab.guest import Guest
 from lab.install import Site
 from lab.kubectl import Kubectl
 from tests.support.cloud import Cloud, wait_gone, wait_reason
-from tests.support.guests import boot, hear
+from tests.support.guests import answers_as_itself, boot
 
 # openstacksdk warns of deprecated calls that its own code makes.
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
@@ -26,12 +26,12 @@ def test_a_pool_with_a_guest_stays_and_says_where_the_guest_is(
 ) -> None:
     kubectl.run("delete", "computepool", POOL, "--wait=false")
 
-    said = wait_reason(
+    condition = wait_reason(
         kubectl, "computepool", POOL, "Reconciled", "DeletionBlocked",
-        seconds=TOLD_SECONDS, says=booted.host,
+        seconds=TOLD_SECONDS, contains=booted.host,
     )  # fmt: skip
-    assert "Move or delete the guests" in said["message"]
-    hear(site, booted)
+    assert "Move or delete the guests" in condition["message"]
+    answers_as_itself(site, booted)
 
 
 def test_it_goes_when_the_guest_has_gone(
@@ -59,4 +59,4 @@ def test_it_can_be_made_again_and_runs_a_guest(
     site.cloud.apply(install.SAMPLES / "pool.yaml")
     site.cloud.wait_condition("computepool", POOL, seconds=READY_SECONDS)
     cloud.wait_ready()
-    hear(site, boot(site, connection))
+    answers_as_itself(site, boot(site, connection))

@@ -9,7 +9,7 @@ from lab.guest import Guest
 from lab.install import Site
 from tests.support.client import Client
 from tests.support.cloud import Cloud
-from tests.support.guests import hear
+from tests.support.guests import answers_as_itself
 from tests.support.measurements import Measurements
 from tests.support.power import cut, restore
 
@@ -24,7 +24,7 @@ def test_the_cloud_and_its_guest_come_back_and_no_acknowledged_row_is_lost(
 ) -> None:
     client = Client(cloud)
     client.start()
-    before = hear(site, booted)
+    before = answers_as_itself(site, booted)
     acknowledged = {row.identity for row in client.rows() if row.acknowledged}
     assert acknowledged
     nodes = site.cluster.nodes
@@ -39,8 +39,8 @@ def test_the_cloud_and_its_guest_come_back_and_no_acknowledged_row_is_lost(
     cloud.wait_ready(BACK_SECONDS)
     site.cloud.wait_condition("computepool", "compute", seconds=BACK_SECONDS)
     whole = time.time()
-    after = hear(site, booted)
-    heard = time.time()
+    after = answers_as_itself(site, booted)
+    answered = time.time()
     lost = {member: acknowledged - client.stored(member) for member in members}
     client.stop()
     measurements.record(
@@ -48,7 +48,7 @@ def test_the_cloud_and_its_guest_come_back_and_no_acknowledged_row_is_lost(
         cluster_ready_seconds=cluster_ready - started,
         database_synced_seconds=synced - started,
         cloud_ready_seconds=whole - started,
-        guest_heard_seconds=heard - started,
+        guest_answered_seconds=answered - started,
         rows_acknowledged=len(acknowledged),
         rows_lost=max(map(len, lost.values())),
     )

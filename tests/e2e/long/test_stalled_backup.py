@@ -40,22 +40,28 @@ def test_a_repository_that_stalls_holds_up_no_other_and_ends_its_run_with_its_me
         other = policies.run(policies.volume("other"))
 
         def message_says() -> tuple[bool, str]:
-            said = condition_of(kubectl.get("backup", stalled) or {}, "Complete").get("message", "")
-            return "repository does not get on" in said, said
+            message = condition_of(kubectl.get("backup", stalled) or {}, "Complete").get(
+                "message", ""
+            )
+            return "repository does not get on" in message, message
 
         kubectl.wait("the repository's message", message_says, seconds=MESSAGE_SECONDS)
-        told = time.time() - began
-        said = wait_reason(
+        seconds_until_reported = time.time() - began
+        condition = wait_reason(
             kubectl, "backup", stalled, "Complete", "RepositoryStalled", seconds=STALLED_SECONDS
         )
         failed = time.time() - began
         s3.thaw()
-        measurements.record("a repository that stalls", message_seconds=told, failed_seconds=failed)
+        measurements.record(
+            "a repository that stalls",
+            message_seconds=seconds_until_reported,
+            failed_seconds=failed,
+        )
         ended = (kubectl.get("backup", stalled) or {})["status"]
         found = kubectl.wait_condition("backup", other, "Complete", seconds=RUN_SECONDS)
         policies.remove()  # while the repository is reached
-    assert "does not get on" in said["message"]
-    assert "signal" not in said["message"], "what restic says when it is ended is no cause"
+    assert "does not get on" in condition["message"]
+    assert "signal" not in condition["message"], "what restic says when it is ended is no cause"
     assert found["status"]["startedAt"] < ended["completedAt"]
     assert found["status"]["source"] != ended["source"]
 
@@ -65,9 +71,9 @@ def test_a_repository_that_refuses_the_keys_is_reported_within_two_minutes(
 ) -> None:
     refused = policies.run(policies.bucket("refused", s3, s3.address, key="not the key"))
 
-    said = wait_reason(
+    condition = wait_reason(
         kubectl, "backup", refused, "Complete", "RepositoryStalled",
         seconds=MESSAGE_SECONDS + STARTED_SECONDS,
     )  # fmt: skip
 
-    assert "signature" in said["message"]
+    assert "signature" in condition["message"]

@@ -180,19 +180,19 @@ def test_a_first_start_that_was_cut_off_begins_anew(member: Member, tmp_path: Pa
 def test_a_member_that_waits_says_for_whom(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "PAUSE", 0.0)
     monkeypatch.setattr(broker, "PATIENCE", -1.0)
-    told: list[str] = []
+    logged: list[str] = []
     answers = iter([others(STOPPED, None), others(SERVING, SERVING)])
 
     def ask() -> dict[str, Status | None]:
-        told.append(member.status.message)
+        logged.append(member.status.message)
         return next(answers)
 
     forgotten: list[str] = []
     member.ask_peers = ask  # type: ignore[method-assign]
     member._forget = lambda by: not forgotten.append(by)  # type: ignore[method-assign,func-returns-value]
     member.prepare()
-    assert "demo-rabbitmq-1 has an empty volume and waits" in told[1]
-    assert NODES[0] in told[1]
+    assert "demo-rabbitmq-1 has an empty volume and waits" in logged[1]
+    assert NODES[0] in logged[1]
     assert forgotten == [NODES[0]]
 
 

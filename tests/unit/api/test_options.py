@@ -50,10 +50,10 @@ def test_a_section_cannot_be_read_as_something_else(name: str) -> None:
 def test_an_option_that_holds_a_secret_is_refused_without_quoting_it(name: str) -> None:
     with pytest.raises(ValidationError) as caught:
         parse({name: "hunter2-hunter2"})
-    said = str(caught.value.errors(include_input=False, include_url=False))
-    assert name in said
-    assert "spec.credentials" in said
-    assert "hunter2" not in said
+    errors = str(caught.value.errors(include_input=False, include_url=False))
+    assert name in errors
+    assert "spec.credentials" in errors
+    assert "hunter2" not in errors
 
 
 def test_a_url_with_a_password_is_refused_whatever_its_option() -> None:

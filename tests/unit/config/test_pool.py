@@ -12,12 +12,12 @@ NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
 
 
 def pool(name: str = "compute", **spec: object) -> Pool:
-    said = {"controller": "demo", "nodeSelector": {"compute": "yes"}, **spec}
+    declared = {"controller": "demo", "nodeSelector": {"compute": "yes"}, **spec}
     return Pool(
         name=name,
         namespace="ns",
         uid="uid-pool",
-        spec=ComputePoolSpec.model_validate(said),
+        spec=ComputePoolSpec.model_validate(declared),
         cloud=cloud(),
     )
 

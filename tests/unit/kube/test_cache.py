@@ -129,10 +129,10 @@ def test_full_list_finds_what_was_missed() -> None:
     cache.upsert(stored(config_map("gone"), 2, uid="2"))
     cache.upsert(stored(config_map("newer-than-list"), 9, uid="3"))
 
-    told: list[tuple[str, bool]] = []
+    changes: list[tuple[str, bool]] = []
 
     def note(old: dict[str, Any] | None, new: dict[str, Any] | None, _own: bool) -> None:
-        told.append(((new or old or {})["metadata"]["name"], bool(new)))
+        changes.append(((new or old or {})["metadata"]["name"], bool(new)))
 
     cache.follow(note)
     changed = cache.replace(
@@ -142,7 +142,7 @@ def test_full_list_finds_what_was_missed() -> None:
         5,
     )
 
-    assert (changed, told) == (2, [("new", True), ("gone", False)])
+    assert (changed, changes) == (2, [("new", True), ("gone", False)])
     names = [obj["metadata"]["name"] for obj in cache.list("ConfigMap")]
     assert names == ["new", "newer-than-list", "stays"]
 

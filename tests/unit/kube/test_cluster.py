@@ -376,15 +376,15 @@ async def test_what_secrets_hold_reaches_neither_status_nor_event() -> None:
         policy = custom("nightly", "BackupPolicy", encryptionSecret="restic")
         w.see(policy)
 
-        said = "ours-5ca1ab1e, of-the-user-5ca1ab1e, mysql://nova:else@db/nova"
-        await w.cluster.patch_status(w.owner(), broken(said))
+        message = "ours-5ca1ab1e, of-the-user-5ca1ab1e, mysql://nova:else@db/nova"
+        await w.cluster.patch_status(w.owner(), broken(message))
 
         masked = "***, ***, mysql://nova:***@db/nova"
         assert w.owner()["status"] == broken(masked)
         events = [o for (plural, _, _), o in w.api._objects.items() if plural == "events"]
         assert [event["note"] for event in events] == [masked]
         before = len(w.api.requests)
-        assert not await w.cluster.patch_status(w.owner(), broken(said))
+        assert not await w.cluster.patch_status(w.owner(), broken(message))
         assert w.api.requests[before:] == []
 
 

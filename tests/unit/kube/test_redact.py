@@ -10,9 +10,9 @@ def test_values_of_secrets_are_masked_wherever_they_stand() -> None:
 
 
 def test_a_password_in_a_url_is_masked_though_nobody_knows_it() -> None:
-    said = "connecting to mysql+pymysql://keystone:hunter2@demo-haproxy:3306/keystone failed"
+    message = "connecting to mysql+pymysql://keystone:hunter2@demo-haproxy:3306/keystone failed"
     masked = "connecting to mysql+pymysql://keystone:***@demo-haproxy:3306/keystone failed"
-    assert redactor([])(said) == masked
+    assert redactor([])(message) == masked
     plain = "http://demo-keystone:5000/v3 said 503 to admin@example.org"
     assert redactor([])(plain) == plain
 

@@ -17,7 +17,7 @@ def cloud(created: datetime) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("created", "launched", "said"),
+    ("created", "launched", "expected"),
     [
         (CREATED, CREATED + timedelta(seconds=341.6), ", 342 s after apply"),
         (CREATED - timedelta(days=1), CREATED, ""),
@@ -26,9 +26,9 @@ def cloud(created: datetime) -> dict[str, dict[str, str]]:
     ],
 )
 def test_the_guests_time_is_told_only_when_cloud_and_guest_are_of_this_run(
-    created: datetime, launched: datetime | None, said: str
+    created: datetime, launched: datetime | None, expected: str
 ) -> None:
-    assert demo.active_after(cloud(created), launched, START) == said
+    assert demo.active_after(cloud(created), launched, START) == expected
 
 
 @pytest.mark.parametrize(("name", "option"), [("stackroles", ""), ("other", " --name other")])

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from lab.guest import SAID, _time
+from lab.guest import FIELDS, _time
 
 CONSOLE = """\
 [    3.508191] Run /init as init process
@@ -13,7 +13,7 @@ GUEST uptime=17\r
 
 
 def test_the_console_tells_who_the_guest_is_and_the_last_uptime() -> None:
-    fields = dict(SAID.findall(CONSOLE))
+    fields = dict(FIELDS.findall(CONSOLE))
     assert fields["address"] == "192.168.77.132"
     assert fields["instance-id"] == "95e5a03b-af4f-4e9d-b133-baac33740311"
     assert fields["uptime"] == "17"

@@ -24,9 +24,9 @@ def test_every_case_has_its_turn() -> None:
 
 
 def test_every_case_says_in_one_line_what_it_shows() -> None:
-    said = rotation.cases()
-    assert said
-    assert all(re.fullmatch(r"[^|]+\.", line) for line in said.values()), said
+    reasons = rotation.cases()
+    assert reasons
+    assert all(re.fullmatch(r"[^|]+\.", line) for line in reasons.values()), reasons
 
 
 def test_a_case_is_named_by_its_file(tmp_path: Path) -> None:

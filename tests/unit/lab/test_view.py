@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from lab.errors import LabError
-from lab.view import Journey, Phase, Say
+from lab.view import Journey, Notify, Phase
 
 WAITS = "None of 2 nodes serves instances yet."
 
@@ -21,12 +21,12 @@ def lines(phase: Phase) -> tuple[list[str], BaseException | None]:
     return out.getvalue().splitlines(), None
 
 
-def wait(say: Say) -> None:
-    say(WAITS)
+def wait(notify: Notify) -> None:
+    notify(WAITS)
 
 
-def fail(say: Say) -> None:
-    say(WAITS)
+def fail(notify: Notify) -> None:
+    notify(WAITS)
     raise LabError("the nodes did not serve")
 
 

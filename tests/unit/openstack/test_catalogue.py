@@ -92,7 +92,7 @@ def drift_missing(cloud: FakeCloud) -> None:
 
 
 @pytest.mark.parametrize(
-    ("drift", "said"),
+    ("drift", "expected"),
     [
         (drift_password, ("set the password of user nova",)),
         (drift_disabled, ("enabled user glance",)),
@@ -112,11 +112,11 @@ def drift_missing(cloud: FakeCloud) -> None:
     ],
 )
 async def test_drift_is_repaired_and_named(
-    cloud: FakeCloud, access: CloudAccess, drift: Any, said: tuple[str, ...]
+    cloud: FakeCloud, access: CloudAccess, drift: Any, expected: tuple[str, ...]
 ) -> None:
     await ensure(access)
     drift(cloud)
-    assert await ensure(access) == said
+    assert await ensure(access) == expected
     assert await ensure(access) == ()
 
 

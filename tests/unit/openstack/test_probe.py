@@ -25,8 +25,8 @@ class Apis:
         self.tokens: list[str] = []
 
     async def token(self, request: web.Request) -> web.Response:
-        said = (await request.json())["auth"]["identity"]["password"]["user"]["password"]
-        if said != "right":
+        given = (await request.json())["auth"]["identity"]["password"]["user"]["password"]
+        if given != "right":
             return web.json_response(UNAUTHORIZED, status=401)
         return web.json_response({"token": {}}, status=201, headers={"X-Subject-Token": "t0ken"})
 

@@ -75,7 +75,7 @@ def test_provider_options_are_merged_in_either_spelling(section: str, name: str)
 
 
 @pytest.mark.parametrize(
-    ("role", "options", "said"),
+    ("role", "options", "expected"),
     [
         ("mariadb", {"mysqld": {"max_connections": 1, "max-connections": 2}}, "max-connections"),
         ("mariadb", {"mysqld": {"port": 1}, "mariadb": {"port": 2}}, "port in mysqld"),
@@ -86,9 +86,9 @@ def test_provider_options_are_merged_in_either_spelling(section: str, name: str)
     ],
 )  # fmt: skip
 def test_what_is_written_twice_or_read_by_nobody_is_refused(
-    role: str, options: dict[str, Any], said: str
+    role: str, options: dict[str, Any], expected: str
 ) -> None:
-    with pytest.raises(SpecInvalid, match=said):
+    with pytest.raises(SpecInvalid, match=expected):
         cloud(config={role: options})
 
 

@@ -108,9 +108,9 @@ async def test_invalid_spec_is_told_and_waits_for_a_new_one() -> None:
         written = api.get("cloudcontrollers", "ns", "demo")
 
     assert written is not None
-    said = {c["type"]: (c["reason"], c["message"]) for c in written["status"]["conditions"]}
-    assert said["Reconciled"] == ("CredentialsInvalid", "a message")
-    assert said["Ready"] == said["Reconciled"]
+    conditions = {c["type"]: (c["reason"], c["message"]) for c in written["status"]["conditions"]}
+    assert conditions["Reconciled"] == ("CredentialsInvalid", "a message")
+    assert conditions["Ready"] == conditions["Reconciled"]
     assert bench.next_after() is None
 
 

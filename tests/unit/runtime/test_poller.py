@@ -36,17 +36,17 @@ class Service:
 
 
 def poller() -> tuple[Poller, list[Key]]:
-    told: list[Key] = []
-    return Poller(told.append, asyncio.get_running_loop().time), told
+    enqueued: list[Key] = []
+    return Poller(enqueued.append, asyncio.get_running_loop().time), enqueued
 
 
 async def test_differences_are_told_and_repeats_are_not() -> None:
-    polls, told = poller()
+    polls, enqueued = poller()
     service = Service()
     polls.ensure("a", service, interval=0.01, deadline=1, notify=KEY)
     await service.next()
     await service.next()
-    assert told == [KEY]
+    assert enqueued == [KEY]
     seen = polls.latest("a")
     assert seen is not None
     assert (seen.value, seen.error) == ("up", "")
@@ -54,12 +54,12 @@ async def test_differences_are_told_and_repeats_are_not() -> None:
     service.answer = "down"
     await service.next()
 
-    assert told == [KEY, KEY]
+    assert enqueued == [KEY, KEY]
     await polls.stop()
 
 
 async def test_failure_keeps_the_last_value_and_says_why() -> None:
-    polls, told = poller()
+    polls, enqueued = poller()
     service = Service()
     polls.ensure("a", service, interval=0.01, deadline=1, notify=KEY)
     await service.next()
@@ -70,19 +70,19 @@ async def test_failure_keeps_the_last_value_and_says_why() -> None:
     seen = polls.latest("a")
     assert seen is not None
     assert (seen.value, seen.error) == ("up", "refused")
-    assert told == [KEY, KEY]
+    assert enqueued == [KEY, KEY]
     await polls.stop()
 
 
 async def test_call_without_an_answer_ends_at_its_deadline() -> None:
-    polls, told = poller()
+    polls, enqueued = poller()
 
     async def hangs() -> None:
         await asyncio.Event().wait()
 
     polls.ensure("a", hangs, interval=10, deadline=0.02, notify=KEY)
     async with asyncio.timeout(5):
-        while not told:  # noqa: ASYNC110 - a list tells nobody
+        while not enqueued:  # noqa: ASYNC110 - a list notifies nobody
             await asyncio.sleep(0.005)
 
     seen = polls.latest("a")
@@ -113,7 +113,7 @@ async def test_what_is_asked_for_during_a_call_is_called_for_again() -> None:
 
     polls.ensure("a/1", slow, interval=1000, deadline=5, notify=KEY)
     async with asyncio.timeout(5):
-        while not calls:  # noqa: ASYNC110 - a list tells nobody
+        while not calls:  # noqa: ASYNC110 - a list notifies nobody
             await asyncio.sleep(0)
         polls.refresh("a/")
         calls[0].set()
@@ -133,8 +133,8 @@ async def test_failure_and_recovery_are_logged_once_each() -> None:
         await service.next()
         await service.next()
 
-    told = [(entry["event"], entry.get("error"), entry["log_level"]) for entry in logs]
-    assert told == [
+    logged = [(entry["event"], entry.get("error"), entry["log_level"]) for entry in logs]
+    assert logged == [
         ("A poll fails", "refused", "warning"),
         ("A poll succeeds again", None, "info"),
     ]

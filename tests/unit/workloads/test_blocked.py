@@ -22,14 +22,14 @@ KNOWN = {
 }
 
 
-def said(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
+def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
     return {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]}
 
 
 def test_refused_spec_is_told_and_what_else_was_known_stays() -> None:
     status = inactive(KNOWN, Finding(Reason.SPEC_INVALID, "even replicas"), 2, NOW)
 
-    assert said(status) == {
+    assert conditions(status) == {
         "Reconciled": ("False", "SpecInvalid"),
         "Available": ("True", "MinimumReplicasAvailable"),
         "Ready": ("False", "SpecInvalid"),
@@ -42,9 +42,9 @@ def test_refused_spec_is_told_and_what_else_was_known_stays() -> None:
 def test_suspended_resource_stays_as_ready_as_it_was() -> None:
     status = inactive(KNOWN, Finding(Reason.SUSPENDED, "suspended"), 2, NOW)
 
-    assert said(status)["Reconciled"] == ("False", "Suspended")
-    assert said(status)["Ready"] == ("True", "AsDesired")
-    assert said(status)["Stalled"] == ("False", "Healthy")
+    assert conditions(status)["Reconciled"] == ("False", "Suspended")
+    assert conditions(status)["Ready"] == ("True", "AsDesired")
+    assert conditions(status)["Stalled"] == ("False", "Healthy")
 
 
 def test_second_look_changes_nothing() -> None:
@@ -57,4 +57,4 @@ def test_second_look_changes_nothing() -> None:
 def test_condition_of_another_form_is_replaced() -> None:
     status = inactive({"conditions": [{"type": "Ready"}]}, Finding(Reason.SPEC_INVALID), 1, NOW)
 
-    assert said(status)["Ready"] == ("False", "SpecInvalid")
+    assert conditions(status)["Ready"] == ("False", "SpecInvalid")

@@ -17,11 +17,11 @@ goodbye to uWSGI.
 
 
 def test_what_was_raised_is_left_of_a_traceback() -> None:
-    said = summarize(LOG)
-    assert said.endswith("CallbackFailure: No such file: 'ovsdb-client'")
-    assert "force_reraise" not in said
-    assert "GAME OVER" not in said
-    assert "2026-11-22" not in said
+    excerpt = summarize(LOG)
+    assert excerpt.endswith("CallbackFailure: No such file: 'ovsdb-client'")
+    assert "force_reraise" not in excerpt
+    assert "GAME OVER" not in excerpt
+    assert "2026-11-22" not in excerpt
 
 
 def test_request_of_a_log_line_is_cut() -> None:
@@ -38,6 +38,6 @@ def test_only_frames_are_better_than_nothing() -> None:
 
 
 def test_length_is_bounded_and_the_end_stays() -> None:
-    said = summarize("x" * 5000 + " the reason")
-    assert said.endswith("the reason")
-    assert len(said) <= EXCERPT_LENGTH + 4
+    excerpt = summarize("x" * 5000 + " the reason")
+    assert excerpt.endswith("the reason")
+    assert len(excerpt) <= EXCERPT_LENGTH + 4

@@ -11,9 +11,9 @@ WORKLOAD = {
 }
 
 
-def pod(name: str, revision: str = "old", **said: Any) -> Object:
+def pod(name: str, revision: str = "old", **fields: Any) -> Object:
     labels = {"controller-revision-hash": revision}
-    return {"metadata": {"name": name, "labels": labels, **said.pop("metadata", {})}, **said}
+    return {"metadata": {"name": name, "labels": labels, **fields.pop("metadata", {})}, **fields}
 
 
 def choose(*pods: Object, checked: bool = True) -> str | None:

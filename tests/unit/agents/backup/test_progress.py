@@ -20,18 +20,18 @@ class Clock:
 def test_a_line_holds_part_bytes_rate_and_what_the_repository_fails_with() -> None:
     lines: list[str] = []
     clock = Clock()
-    told = Progress(lines.append, clock)
+    reporter = Progress(lines.append, clock)
 
-    told.begin("database")
-    told.count(100)
+    reporter.begin("database")
+    reporter.count(100)
     clock.now = 10
-    told.report()
-    told.count(50)
-    told.trouble("Save() returned error")
+    reporter.report()
+    reporter.count(50)
+    reporter.trouble("Save() returned error")
     clock.now = 20
-    told.report()
-    told.trouble("")
-    told.begin("verify")
+    reporter.report()
+    reporter.trouble("")
+    reporter.begin("verify")
 
     assert [json.loads(line.removeprefix(PREFIX)) for line in lines] == [
         {"part": "database", "bytes": 0, "bytesPerSecond": 0, "trouble": ""},
@@ -50,13 +50,13 @@ def test_a_line_is_written_now_and_then_also_while_nothing_moves(
 ) -> None:
     monkeypatch.setattr(progress, "PERIOD_SECONDS", 0.01)
     lines: queue.Queue[str] = queue.Queue()
-    told = Progress(lines.put)
+    reporter = Progress(lines.put)
 
-    told.start()
+    reporter.start()
     for _ in range(3):
         assert lines.get(timeout=20).startswith(PREFIX)
 
-    told.stop()
+    reporter.stop()
 
 
 def test_a_log_without_progress_has_none() -> None:

@@ -83,18 +83,18 @@ def test_what_is_sent_again_and_again_is_no_progress() -> None:
 
 def test_what_keeps_it_is_told_before_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restic_process, "NOTICE_SECONDS", 0.5)
-    told: list[str] = []
+    troubles: list[str] = []
     program = "import sys, time; time.sleep(2.5); print(len(sys.stdin.buffer.read()))"
     command = (sys.executable, "-c", program)
-    child = ResticProcess(command, feed=True, stall=20, trouble=told.append)
+    child = ResticProcess(command, feed=True, stall=20, trouble=troubles.append)
 
     child.write(bytes(4 << 20))
     time.sleep(1)
     child.write(bytes(4 << 20))
 
     assert child.finish() == (0, b"8388608\n")
-    assert told[0].startswith("no progress for ")
-    assert told[-1] == ""
+    assert troubles[0].startswith("no progress for ")
+    assert troubles[-1] == ""
 
 
 @pytest.mark.parametrize("lines", [[], [RETRY, DONE]])
@@ -115,8 +115,8 @@ def test_a_slow_source_is_not_held_against_the_repository() -> None:
 
 
 def test_the_text_of_an_error_is_taken_out_of_its_json() -> None:
-    said = '{"message_type":"exit_error","code":12,"message":"Fatal: wrong password"}'
-    child = process(f"import sys; print({said!r}, file=sys.stderr); sys.exit(12)")
+    error = '{"message_type":"exit_error","code":12,"message":"Fatal: wrong password"}'
+    child = process(f"import sys; print({error!r}, file=sys.stderr); sys.exit(12)")
 
     assert child.finish() == (12, b"")
     assert child.errors == "Fatal: wrong password"

@@ -482,9 +482,9 @@ def test_a_run_that_is_told_to_end_says_so_and_ends_restic(store: Path, tmp_path
         process.terminate()
         process.communicate(timeout=20)
 
-    said = json.loads(result.read_text())
-    assert (process.returncode, said["ok"], said["steps"][-1]["name"]) == (1, False, "stopped")
-    assert "SIGTERM" in said["message"]
+    report = json.loads(result.read_text())
+    assert (process.returncode, report["ok"], report["steps"][-1]["name"]) == (1, False, "stopped")
+    assert "SIGTERM" in report["message"]
     assert not list((store / "locks").iterdir())
 
 

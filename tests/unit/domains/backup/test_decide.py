@@ -147,8 +147,12 @@ def test_as_many_sets_as_are_kept_have_not_expired(keep: int, count: int) -> Non
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))
-def test_only_old_failures_of_the_schedule_go(said: list[tuple[bool, bool]]) -> None:
-    runs = [policy_run(n, scheduled=s, verified=v) for n, (s, v) in enumerate(said)]
+def test_only_old_failures_of_the_schedule_go(
+    scheduled_and_verified: list[tuple[bool, bool]],
+) -> None:
+    runs = [
+        policy_run(n, scheduled=s, verified=v) for n, (s, v) in enumerate(scheduled_and_verified)
+    ]
 
     gone = [run for run in runs if is_old_failure(run, runs)]
 

@@ -21,11 +21,11 @@ async def test_a_run_goes_from_its_job_to_a_verified_set(world: World) -> None:
     world.apply("one")
 
     await world.run("one")
-    assert world.said("one") == ("BackupRunning", "Copying from demo-mariadb-2.")
+    assert world.condition("one") == ("BackupRunning", "Copying from demo-mariadb-2.")
     world.wait(seconds=30)
     await world.verify("one")
 
-    assert world.said("one")[0] == "BackupVerified"
+    assert world.condition("one")[0] == "BackupVerified"
     status = world.status("one")
     assert (status["verified"], status["durationSeconds"]) == (True, 30)
 
@@ -53,12 +53,12 @@ class TestTurns:
         await world.run("a", "b", "a")
 
         assert world.names("Job") == ["b-run"]
-        reason, message = world.said("a")
+        reason, message = world.condition("a")
         assert reason == "WaitingForTurn"
         assert message.startswith("Backup b comes first")
         await world.verify("b")
         await world.run("a")
-        assert world.said("a")[0] == "BackupRunning"
+        assert world.condition("a")[0] == "BackupRunning"
 
     async def test_of_two_looked_at_at_once_one_starts(self, world: World) -> None:
         world.apply("b")
@@ -91,7 +91,7 @@ class TestTurns:
             "demo-mariadb-2",
             "demo-mariadb-1",
         ]
-        reason, message = world.said("three")
+        reason, message = world.condition("three")
         assert (reason, "to Backup one: a member streams one" in message) == (
             "WaitingForSource",
             True,
@@ -99,11 +99,11 @@ class TestTurns:
 
         await world.log("one", "database", bytes=5)
         await world.run("three")
-        assert world.said("three")[0] == "WaitingForSource"
+        assert world.condition("three")[0] == "WaitingForSource"
 
         await world.log("one", "secrets")  # it is done with its member
         await world.run("three")
-        assert world.said("three") == ("BackupRunning", "Copying from demo-mariadb-2.")
+        assert world.condition("three") == ("BackupRunning", "Copying from demo-mariadb-2.")
 
     async def test_a_stalled_repository_is_named_while_its_run_is_at_work(
         self, world: World
@@ -115,7 +115,7 @@ class TestTurns:
         await world.log("one", "database", bytes=5 << 20, bytesPerSecond=7, trouble=trouble)
 
         assert (
-            world.said("one")[1]
+            world.condition("one")[1]
             == f"Copying from demo-mariadb-2. Its repository does not get on: {trouble}"
         )
         assert world.status("one")["progress"] == {
@@ -135,8 +135,8 @@ class TestTurns:
 
         await world.run("one", "two")
 
-        assert world.said("one", "Reconciled")[0] == "EncryptionSecretMissing"
-        assert world.said("two")[0] == "BackupRunning"
+        assert world.condition("one", "Reconciled")[0] == "EncryptionSecretMissing"
+        assert world.condition("two")[0] == "BackupRunning"
 
     async def test_a_pod_that_outlives_its_job_still_has_its_turn(self, world: World) -> None:
         world.apply("one")
@@ -144,16 +144,16 @@ class TestTurns:
         world.pod("one")
         world.remove("Job", "one-run")
         await world.run("one")
-        reason, message = world.said("one")
+        reason, message = world.condition("one")
         assert (reason, "deleted" in message) == ("BackupFailed", True)
         world.apply("two")
 
         await world.run("two")
-        assert world.said("two")[0] == "WaitingForTurn"
+        assert world.condition("two")[0] == "WaitingForTurn"
 
         world.remove("Pod", "one-run-x")
         await world.run("two")
-        assert world.said("two")[0] == "BackupRunning"
+        assert world.condition("two")[0] == "BackupRunning"
 
     async def test_the_job_of_an_earlier_backup_of_the_name_is_not_this_ones(
         self, world: World
@@ -178,11 +178,11 @@ class TestEnds:
         world.end("one")
 
         await world.run("one")
-        assert world.said("one")[0] == "BackupRunning"
+        assert world.condition("one")[0] == "BackupRunning"
 
         world.pod("one", "Succeeded", verified())
         await world.run("one")
-        assert world.said("one")[0] == "BackupVerified"
+        assert world.condition("one")[0] == "BackupVerified"
 
     async def test_a_job_whose_pod_never_tells_is_a_failure_after_a_minute(
         self, world: World
@@ -191,12 +191,12 @@ class TestEnds:
         await world.run("one")
         world.end("one")
         await world.run("one")
-        assert world.said("one")[0] == "BackupRunning"
+        assert world.condition("one")[0] == "BackupRunning"
 
         world.wait(seconds=61)
         await world.run("one")
 
-        assert world.said("one")[0] == "BackupFailed"
+        assert world.condition("one")[0] == "BackupFailed"
 
     async def test_a_job_beyond_its_deadline_has_no_pod_and_fails_at_once(
         self, world: World
@@ -207,7 +207,7 @@ class TestEnds:
 
         await world.run("one")
 
-        reason, message = world.said("one")
+        reason, message = world.condition("one")
         assert (reason, "DeadlineExceeded" in message) == ("BackupFailed", True)
 
     @pytest.mark.parametrize("reason", ["RepositoryFull", "WrongEncryptionKey"])
@@ -217,7 +217,7 @@ class TestEnds:
 
         await world.fail("one", reason)
 
-        assert world.said("one") == (reason, "it broke")
+        assert world.condition("one") == (reason, "it broke")
 
     async def test_an_image_that_cannot_be_pulled_is_told_while_it_waits(
         self, world: World
@@ -232,7 +232,7 @@ class TestEnds:
 
         await world.run("one")
 
-        reason, message = world.said("one")
+        reason, message = world.condition("one")
         assert reason == "BackupRunning"
         assert "cannot be pulled (no such image)" in message
 
@@ -251,7 +251,7 @@ class TestWhatIsLeft:
             assert world.names("ConfigMap") == []
 
         assert world.names("Job") == ["run-1-run", "run-2-run", "run-3-run"]
-        assert world.said("run-0")[0] == "BackupVerified"
+        assert world.condition("run-0")[0] == "BackupVerified"
 
     async def scheduled(self, world: World, name: str) -> None:
         world.wait(days=1)
@@ -271,11 +271,11 @@ class TestWhatIsLeft:
         await world.run("old", "mine", "new")
 
         assert world.names("Backup") == ["mine", "new"]
-        assert world.said("mine")[0] == "BackupExpired"
+        assert world.condition("mine")[0] == "BackupExpired"
         assert world.status("mine")["verified"] is False
-        assert world.said("new")[0] == "BackupVerified"
+        assert world.condition("new")[0] == "BackupVerified"
         await world.run("mine")
-        assert world.said("mine")[0] == "BackupExpired"
+        assert world.condition("mine")[0] == "BackupExpired"
 
     async def test_old_failures_of_the_schedule_go(self, world: World) -> None:
         for number in range(7):
@@ -309,8 +309,8 @@ async def test_a_run_waits_for_the_secrets_of_its_bucket(
 
     await world.run("one")
 
-    told, message = world.said("one", "Reconciled")
-    assert told == reason
+    reported, message = world.condition("one", "Reconciled")
+    assert reported == reason
     assert expected in message
     assert world.names("Job") == []
 
@@ -321,6 +321,6 @@ async def test_a_run_waits_for_a_claim_that_is_not_there(world: World) -> None:
 
     await world.run("one")
 
-    reason, message = world.said("one")
+    reason, message = world.condition("one")
     assert reason == "WaitingForSource"
     assert message.startswith("Volume claim mine does not exist in ns")

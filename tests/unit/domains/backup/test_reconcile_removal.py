@@ -61,7 +61,7 @@ async def test_a_backup_goes_once_its_set_is_removed(world: World) -> None:
     job = world.api.get("jobs", "ns", "one-removal") or {}
     labels = job["spec"]["template"]["metadata"]["labels"]
     assert labels["stackroles.io/step"] == "backup.removal"
-    assert world.said("one", "Reconciled")[0] == "Deleting"
+    assert world.condition("one", "Reconciled")[0] == "Deleting"
     await world.run("one")
     assert not is_let_go(world)
 
@@ -151,7 +151,7 @@ async def test_a_removal_waits_for_a_run_and_a_run_for_a_removal(world: World) -
     await world.run("two")
     delete(world)
     await world.run("one")
-    assert world.said("one", "Reconciled") == (
+    assert world.condition("one", "Reconciled") == (
         "Deleting",
         "Backup two writes the repository; it ends first.",
     )
@@ -162,10 +162,10 @@ async def test_a_removal_waits_for_a_run_and_a_run_for_a_removal(world: World) -
 
     world.apply("three")
     await world.run("three")
-    assert world.said("three")[0] == "WaitingForTurn"
+    assert world.condition("three")[0] == "WaitingForTurn"
     end_removal(world)
     await world.run("one", "three")
-    assert world.said("three")[0] == "BackupRunning"
+    assert world.condition("three")[0] == "BackupRunning"
 
 
 async def test_a_removal_that_never_gets_its_turn_is_given_up(world: World) -> None:

@@ -59,7 +59,7 @@ def test_nothing_due_lies_between_the_answer_and_the_question(
     assert (latest.minute, latest.hour, latest.day) == (minute, hour, day)
 
 
-def told(line: str, last: timedelta | None, *, since: int = 90, local: bool = False) -> bool:
+def missed_at(line: str, last: timedelta | None, *, since: int = 90, local: bool = False) -> bool:
     """Return whether a run was missed, times being as long ago."""
     at = None if last is None else NOW - last
     begun = NOW - timedelta(days=since)
@@ -67,19 +67,19 @@ def told(line: str, last: timedelta | None, *, since: int = 90, local: bool = Fa
 
 
 def test_a_run_that_came_late_was_not_missed() -> None:
-    assert not told("0 3 * * *", timedelta(hours=16))
-    assert not told("30 19 * * *", timedelta(days=1))  # due four minutes ago
+    assert not missed_at("0 3 * * *", timedelta(hours=16))
+    assert not missed_at("30 19 * * *", timedelta(days=1))  # due four minutes ago
 
 
 def test_a_run_that_did_not_come_was_missed() -> None:
-    assert told("0 3 * * *", timedelta(days=1, hours=16))
-    assert told("* * * * *", timedelta(minutes=30))
-    assert told("0 3 * * *", None)
+    assert missed_at("0 3 * * *", timedelta(days=1, hours=16))
+    assert missed_at("* * * * *", timedelta(minutes=30))
+    assert missed_at("0 3 * * *", None)
 
 
 def test_what_was_due_before_the_schedule_was_is_not_missed() -> None:
-    assert not told("0 3 * * *", None, since=0)
-    assert not told("0 3 1 * *", None, since=20)
+    assert not missed_at("0 3 * * *", None, since=0)
+    assert not missed_at("0 3 1 * *", None, since=20)
 
 
 @pytest.mark.parametrize("hours", [-14, -5, 0, 5, 12])
@@ -92,4 +92,4 @@ def test_a_run_in_any_time_zone_is_not_missed_by_that(hours: int) -> None:
 
 
 def test_a_run_in_a_time_zone_that_did_not_come_is_told_the_day_after() -> None:
-    assert told("0 3 * * *", timedelta(days=2, hours=16), local=True)
+    assert missed_at("0 3 * * *", timedelta(days=2, hours=16), local=True)

@@ -69,7 +69,7 @@ class Apis:
         if self.password and account.password != self.password:
             return {keystone: (401, "The request you have made requires authentication.")}
         served = {keystone: (201, ""), **dict.fromkeys(lists, (200, ""))}
-        return served | {role: said for role, said in self.failing.items() if role in served}
+        return served | {role: failure for role, failure in self.failing.items() if role in served}
 
 
 @dataclass

@@ -209,9 +209,11 @@ def test_endpoints_are_those_of_the_catalogue() -> None:
 
 def test_a_database_none_of_whose_five_members_starts_still_has_a_status() -> None:
     lost = replace(well("mariadb"), ready=0, available=False, done=False)
-    said = "\n".join(f"demo-mariadb-{n}: {'error ' * 166}" for n in range(5))
-    found = replace(observed(mariadb=lost), database=DatabaseState(message=said, failing=said))
+    message = "\n".join(f"demo-mariadb-{n}: {'error ' * 166}" for n in range(5))
+    found = replace(
+        observed(mariadb=lost), database=DatabaseState(message=message, failing=message)
+    )
     status = fit("CloudController", dump(assess(found)))
     role = next(role for role in status["roles"] if role["name"] == "mariadb")
-    assert len(said) > len(role["message"]) > 4000
+    assert len(message) > len(role["message"]) > 4000
     assert role["message"].startswith("demo-mariadb-0: error")

@@ -147,8 +147,8 @@ async def test_a_host_serves_only_when_it_is_in_its_zone(world: World) -> None:
     node = world.cluster.get("ComputeNode", "ns", "n1")
     assert node is not None
     assert node["status"]["state"] == "Unavailable"
-    said = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")
-    assert "availability zone nova, not in left" in said
+    message = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")
+    assert "availability zone nova, not in left" in message
 
 
 async def test_a_host_without_guests_follows_its_pool_into_another_zone(world: World) -> None:
@@ -251,9 +251,9 @@ async def test_a_host_with_guests_whose_node_is_gone_says_what_to_do(world: Worl
     world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], guests=1)
     world.lose("n1")
     await world.settle()
-    said = {c["type"]: c["message"] for c in status_of(world, "n1")["conditions"]}
-    assert "gone from Kubernetes" in said["Progressing"]
-    assert "openstack server evacuate" in said["Progressing"]
+    messages = {c["type"]: c["message"] for c in status_of(world, "n1")["conditions"]}
+    assert "gone from Kubernetes" in messages["Progressing"]
+    assert "openstack server evacuate" in messages["Progressing"]
     assert "n1: 1 guest" in world.condition("Progressing")[2]
     world.api.remove("computenodes", "ns", "n1")
     await world.settle()
@@ -312,9 +312,9 @@ async def test_an_operator_that_starts_while_nova_is_down_keeps_what_was_known(
     await world.settle()
     status = status_of(world, "n1")
     assert (status["vcpus"], status["serviceState"]) == (4, "up, enabled")
-    said = next(c for c in status["conditions"] if c["type"] == "Available")
-    assert "what is shown was known before: no answer within 60 s" in said["message"]
-    assert said["lastTransitionTime"].startswith("2026-01-01T01")
+    condition = next(c for c in status["conditions"] if c["type"] == "Available")
+    assert "what is shown was known before: no answer within 60 s" in condition["message"]
+    assert condition["lastTransitionTime"].startswith("2026-01-01T01")
     world.nova.failure = None
     await world.settle()
     assert world.condition("Ready")[0] == "True"

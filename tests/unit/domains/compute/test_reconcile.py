@@ -206,8 +206,8 @@ async def test_a_silent_cloud_is_believed_for_a_while(world: World) -> None:
     assert world.condition("Ready")[0] == "False"
     node = world.cluster.get("ComputeNode", "ns", "n1")
     assert node is not None
-    said = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")
-    assert "no answer within 60 s" in said
+    message = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")
+    assert "no answer within 60 s" in message
     # Nothing is said of nodes that nobody could ask for: they serve as far as is known.
     status, _, message = world.condition("Available")
     assert status == "Unknown"
@@ -222,8 +222,8 @@ async def test_nobody_is_asked_before_keystone_is_filled(world: World) -> None:
     assert world.polls.calls.keys() == {"ComputePool/ns/pool/reports"}, "only the agents are asked"
     node = world.cluster.get("ComputeNode", "ns", "n1")
     assert node is not None
-    said = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")
-    assert "keystone of CloudController demo has not been filled yet" in said
+    message = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")
+    assert "keystone of CloudController demo has not been filled yet" in message
 
     world.delete()
     await world.settle()
@@ -277,8 +277,8 @@ async def test_a_host_that_a_person_disabled_stays_disabled(world: World) -> Non
     assert world.nova.hosts["n1"].enabled is False
     node = world.cluster.get("ComputeNode", "ns", "n1")
     assert node is not None
-    said = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")
-    assert "disk check" in said
+    message = next(c["message"] for c in node["status"]["conditions"] if c["type"] == "Available")
+    assert "disk check" in message
 
 
 async def test_a_pool_of_a_namespace_that_is_deleted_lets_go_of_its_nodes(world: World) -> None:

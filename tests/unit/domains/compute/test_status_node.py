@@ -38,7 +38,7 @@ def node(
     return assess_node(observed, None, previous or ComputeNodeStatus(), OBSERVED_AT)
 
 
-def said(status: ComputeNodeStatus | ComputePoolStatus, kind: str) -> tuple[str, str, str]:
+def condition(status: ComputeNodeStatus | ComputePoolStatus, kind: str) -> tuple[str, str, str]:
     found = next(c for c in status.conditions if c.type == kind)
     return found.status, found.reason, found.message
 
@@ -46,7 +46,7 @@ def said(status: ComputeNodeStatus | ComputePoolStatus, kind: str) -> tuple[str,
 def test_a_node_serves_when_nova_and_placement_know_it() -> None:
     status = node()
     assert (status.state, status.service_state, status.instances) == ("Ready", "up, enabled", 1)
-    assert said(status, "Ready")[0] == "True"
+    assert condition(status, "Ready")[0] == "True"
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_node_that_does_not_serve_says_why(
 ) -> None:
     status = node(host, mapped)
     assert status.state == "Enrolling"
-    assert expected in said(status, "Available")[2]
-    assert said(status, "Ready")[0] == "False"
+    assert expected in condition(status, "Available")[2]
+    assert condition(status, "Ready")[0] == "False"
 
 
 def test_a_node_that_served_is_unavailable_not_enrolling() -> None:
@@ -85,8 +85,8 @@ def test_a_node_whose_agent_crashes_quotes_it() -> None:
     }
     observed = ObservedNode(host=None, pods=[pod], roles=5, mapped=False)
     status = assess_node(observed, None, ComputeNodeStatus(), OBSERVED_AT)
-    assert said(status, "Progressing")[1] == "Crashing"
-    assert "no interface eth7" in said(status, "Progressing")[2]
+    assert condition(status, "Progressing")[1] == "Crashing"
+    assert "no interface eth7" in condition(status, "Progressing")[2]
 
 
 def test_the_probes_report_is_read_and_outlives_its_pod() -> None:
@@ -105,10 +105,10 @@ def test_a_node_on_which_no_probe_guest_ran_is_not_ready_with_the_hypervisors_me
     observed = ObservedNode(host=SERVING, pods=[READY_POD], roles=1, mapped=True)
     status = assess_node(observed, failed, ComputeNodeStatus(), OBSERVED_AT)
     assert (status.state, status.virt_proven) == ("Enrolling", False)
-    assert said(status, "Available")[:2] == ("False", "ProbeGuestFailed")
-    assert "KVM: emulation failure" in said(status, "Available")[2]
-    assert "stackroles.io/probe" in said(status, "Available")[2]
-    assert said(status, "Ready")[0] == "False"
+    assert condition(status, "Available")[:2] == ("False", "ProbeGuestFailed")
+    assert "KVM: emulation failure" in condition(status, "Available")[2]
+    assert "stackroles.io/probe" in condition(status, "Available")[2]
+    assert condition(status, "Ready")[0] == "False"
     # Neither a pod that restarts nor a silent cloud makes up for it.
     later = assess_node(observed, None, status, OBSERVED_AT)
     assert (later.state, later.virt_reason) == ("Enrolling", "KVM: emulation failure")
@@ -162,11 +162,11 @@ def test_a_status_names_fifty_unhealthy_nodes_and_counts_the_others() -> None:
     written = fit("ComputePool", dump(status))
     assert len(written["unhealthy"]) == 50
     assert written["omitted"] == {"unhealthy": 30}
-    assert said(status, "Ready")[1] == "NodesUnavailable"
+    assert condition(status, "Ready")[1] == "NodesUnavailable"
 
 
 def test_a_pool_without_nodes_says_what_to_change() -> None:
-    _, reason, message = said(pool(Selection(selected=0)), "Ready")
+    _, reason, message = condition(pool(Selection(selected=0)), "Ready")
     assert reason == "NoNodes"
     assert "spec.nodeSelector" in message
 
@@ -184,10 +184,10 @@ def test_a_pool_repeats_what_holds_a_node_up() -> None:
         OBSERVED_AT,
     )
     status = pool(Selection(selected=1), n1=held)
-    _, reason, message = said(status, "Ready")
+    _, reason, message = condition(status, "Ready")
     assert reason == "ImagePullFailed"
     assert message.startswith("Node n1: ")
-    assert said(status, "Stalled")[0] == "True"
+    assert condition(status, "Stalled")[0] == "True"
 
 
 def test_a_reason_of_another_version_of_the_operator_is_no_error() -> None:
@@ -199,7 +199,7 @@ def test_a_reason_of_another_version_of_the_operator_is_no_error() -> None:
         last_transition_time=NOW,
     )
     one = node(None).model_copy(update={"conditions": (held,)})
-    assert said(pool(Selection(selected=1), one=one), "Progressing") == (
+    assert condition(pool(Selection(selected=1), one=one), "Progressing") == (
         "False",
         "NotBecomingReady",
         "Node one: broken",
@@ -211,18 +211,18 @@ def test_a_node_that_lost_an_agent_is_recovering_and_so_is_its_pool() -> None:
     observed = ObservedNode(host=SERVING, pods=[READY_POD], roles=2, mapped=True)
     lost = assess_node(observed, None, whole, OBSERVED_AT)
     assert lost.state == "Ready", "guests are served, and nova still takes more"
-    assert said(lost, "Progressing")[1:] == ("Recovering", "1 of 2 agents are ready.")
+    assert condition(lost, "Progressing")[1:] == ("Recovering", "1 of 2 agents are ready.")
     status = pool(Selection(selected=2), n1=lost, n2=whole)
     assert status.ready == 2
-    _, reason, message = said(status, "Progressing")
+    _, reason, message = condition(status, "Progressing")
     assert reason == "Recovering"
     assert "n1" in message
     assert "n2" not in message
-    assert said(status, "Ready")[0] == "False"
+    assert condition(status, "Ready")[0] == "False"
 
 
 def test_a_node_that_cannot_be_asked_for_keeps_its_state() -> None:
     status = node(host=None, previous=node(), api_error="keystone refuses the password")
     assert status.state == "Ready"
-    assert said(status, "Available")[:2] == ("Unknown", "NodesUnknown")
-    assert "keystone refuses the password" in said(status, "Ready")[2]
+    assert condition(status, "Available")[:2] == ("Unknown", "NodesUnknown")
+    assert "keystone refuses the password" in condition(status, "Ready")[2]

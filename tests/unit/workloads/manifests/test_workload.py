@@ -68,14 +68,14 @@ def test_volumes_outlive_their_stateful_set_whatever_the_policy_says() -> None:
 
 
 def test_role_storage_class_wins_over_the_clouds() -> None:
-    said = {
+    declared = {
         "storageClassName": "slow",
         "roles": {"mariadb": {"storage": {"storageClassName": "fast", "size": "3Gi"}}},
     }
-    [claim] = child("mariadb", "StatefulSet", **said)["spec"]["volumeClaimTemplates"]
+    [claim] = child("mariadb", "StatefulSet", **declared)["spec"]["volumeClaimTemplates"]
     assert claim["spec"]["storageClassName"] == "fast"
     assert claim["spec"]["resources"] == {"requests": {"storage": "3Gi"}}
-    [claim] = child("rabbitmq", "StatefulSet", **said)["spec"]["volumeClaimTemplates"]
+    [claim] = child("rabbitmq", "StatefulSet", **declared)["spec"]["volumeClaimTemplates"]
     assert claim["spec"]["storageClassName"] == "slow"
 
 
@@ -124,7 +124,7 @@ def test_a_step_runs_the_image_of_its_services_role() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "requests", "limits"),
+    ("declared", "requests", "limits"),
     [
         ({"limits": {"memory": "32Mi"}}, "32Mi", "32Mi"),
         ({"limits": {"memory": "2Gi"}}, "64Mi", "2Gi"),
@@ -133,16 +133,16 @@ def test_a_step_runs_the_image_of_its_services_role() -> None:
     ],
 )
 def test_of_request_and_limit_the_one_that_was_not_said_gives_way(
-    said: dict[str, Any], requests: str, limits: str
+    declared: dict[str, Any], requests: str, limits: str
 ) -> None:
-    built = build_resources(ResourceDefaults(), Resources.model_validate(said))
+    built = build_resources(ResourceDefaults(), Resources.model_validate(declared))
     assert built["requests"]["memory"] == requests
     assert built["limits"]["memory"] == limits
 
 
 def test_a_limit_of_the_processor_is_no_less_than_its_request() -> None:
-    said = Resources.model_validate({"limits": {"cpu": "5m"}})
-    built = build_resources(ResourceDefaults(), said)
+    declared = Resources.model_validate({"limits": {"cpu": "5m"}})
+    built = build_resources(ResourceDefaults(), declared)
     assert (built["requests"]["cpu"], built["limits"]["cpu"]) == ("5m", "5m")
 
 
@@ -150,8 +150,8 @@ QUOTA = {"limits": {"cpu": "2"}}
 
 
 def pool_of(declared: Cloud, **spec: Any) -> Pool:
-    said = {"controller": "demo", "nodeSelector": {"a": "b"}, **spec}
-    parsed = ComputePoolSpec.model_validate(said)
+    fields = {"controller": "demo", "nodeSelector": {"a": "b"}, **spec}
+    parsed = ComputePoolSpec.model_validate(fields)
     return Pool(name="pool", namespace="ns", uid="u", spec=parsed, cloud=declared)
 
 
@@ -209,8 +209,11 @@ def test_one_field_gives_every_container_a_limit_that_a_quota_asks_for() -> None
 
 
 def test_what_is_said_of_a_role_wins_over_the_defaults() -> None:
-    said = {"resources": {"limits": {"cpu": "4"}}, "sidecarResources": {"requests": {"cpu": "3"}}}
-    pool = pool_of(cloud(defaultResources=QUOTA), roles={"openvswitch": said})
+    declared = {
+        "resources": {"limits": {"cpu": "4"}},
+        "sidecarResources": {"requests": {"cpu": "3"}},
+    }
+    pool = pool_of(cloud(defaultResources=QUOTA), roles={"openvswitch": declared})
 
     main, *others = containers_of(build_role(pool, registry.role("openvswitch"))[-1])
 
@@ -222,9 +225,9 @@ def test_what_is_said_of_a_role_wins_over_the_defaults() -> None:
 
 
 def test_resources_of_jobs_run_no_step_again() -> None:
-    said = {"limits": {"cpu": "1"}, "requests": {"memory": "1Gi"}}
+    declared = {"limits": {"cpu": "1"}, "requests": {"memory": "1Gi"}}
     before = steps_of(cloud())
-    after = steps_of(cloud(jobResources=said, defaultResources=QUOTA))
+    after = steps_of(cloud(jobResources=declared, defaultResources=QUOTA))
 
     assert [job["metadata"]["name"] for job in after] == [job["metadata"]["name"] for job in before]
     for job in after:
