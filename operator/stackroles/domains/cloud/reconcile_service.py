@@ -23,7 +23,15 @@ from stackroles.domains.cloud.reconcile_scale_guard import reject_scale_down
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.cloud.service import ServiceState, dependents_of, nodes_of
 from stackroles.domains.credentials.reconcile import Credentials
-from stackroles.errors import ClusterError, LeadershipLost, NotReady, SpecInvalid
+from stackroles.errors import (
+    ClusterError,
+    Conflict,
+    LeadershipLost,
+    NotReady,
+    SpecInvalid,
+    Throttled,
+    Unavailable,
+)
 from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.clouds import cloud_of, render
 from stackroles.reconcile.context import Context, Reconcile
@@ -45,6 +53,8 @@ log = structlog.get_logger(__name__)
 
 # Some findings depend on how long something lasts, which no event tells.
 _UNSETTLED_SECONDS = 15.0
+# What is over with the next attempt is no finding: a conflict, an API server that is busy or away.
+_TEMPORARY = (LeadershipLost, NotReady, SpecInvalid, Conflict, Throttled, Unavailable)
 _GRAPH = build_graph(registry.CONTROLLER_ROLES, registry.SERVICES)
 
 
@@ -97,7 +107,7 @@ class ServicePass:
         """Observe, plan, build, apply, observe again, and publish how it stands."""
         try:
             state, failure = await self._bring()
-        except (LeadershipLost, NotReady, SpecInvalid):
+        except _TEMPORARY:
             raise
         except Exception as error:
             # Whatever it is, the cloud's status must not go on as if nothing was.

@@ -12,7 +12,7 @@ from stackroles.domains.cloud.bringup import build_graph
 from stackroles.domains.cloud.reconcile_parts import service_of, service_states
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.cloud.service import ServiceState, dependents_of, first_failure, nodes_of
-from stackroles.errors import ClusterError
+from stackroles.errors import ClusterError, Conflict
 from stackroles.kube.kinds import ObjectRef, PartRef, controller_of
 from stackroles.roles import registry
 from stackroles.runtime.wakeups import owners_of_child
@@ -121,6 +121,20 @@ async def test_a_pass_that_breaks_is_named_and_stops_no_other(
     states = service_states(world.context, world.resource)
     assert states["keystone"].failure is None
     assert not states["keystone"].settled
+
+
+async def test_a_conflict_is_no_finding(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.declare()
+    await world.settle()
+    before = world.resource["status"]
+
+    async def conflict(*_: Any, **__: Any) -> None:
+        raise Conflict("the pod changed since it was read", 409)
+
+    monkeypatch.setattr(Steps, "replace_members", conflict)
+    with pytest.raises(Conflict):
+        await world.reconcile()
+    assert world.resource["status"] == before
 
 
 async def test_a_status_is_of_the_generation_that_all_parts_were_brought_to(world: World) -> None:
