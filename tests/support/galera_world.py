@@ -7,7 +7,7 @@ joiner needs a primary component, a state transfer destroys the old data before 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stackroles.agents.galera import decision as agent
 from stackroles.agents.galera.volume import Position as AgentPosition
@@ -103,6 +103,11 @@ class World:
     def node(self, name: str) -> Node:
         """Return a member by name."""
         return next(node for node in self.nodes if node.name == name)
+
+    def state(self) -> tuple[object, ...]:
+        """Return all that an operator's pass and the members' steps depend on, to compare."""
+        nodes = [replace(node, volume=replace(node.volume)) for node in self.nodes]
+        return nodes, self.persisted, self.committed, set(self.component), set(self.ghosts)
 
     # -- what happens to members -----------------------------------------------------------------
 

@@ -78,10 +78,13 @@ class History:
         return self.operator.verdict
 
     def settle(self) -> None:
-        """Let everything be reachable and do its steps, with nothing else happening."""
+        """Let everything be reachable and do its steps until nothing changes any more."""
         for node in self.world.nodes:
             node.reachable = True
+        before = None
         for _ in range(60):
+            if before == (before := self.world.state()):
+                break
             self.operator.whole_pass()
             self.world.evict()
             for node in self.world.nodes:
