@@ -1,4 +1,4 @@
-"""A host that starts no guest is closed, named with its fault, and opened by a probe guest.
+"""A host that starts no guest is closed, named with its fault, and opened once a probe guest runs.
 
 Its QEMU is broken: in libvirt's container another program lies over the emulator.
 """
@@ -11,6 +11,7 @@ from openstack.connection import Connection
 from lab.guest import Guest, ensure_flavor
 from lab.install import Site
 from lab.kubectl import Kubectl, Object, condition_of
+from stackroles.constants import ANNOTATION_PROBE
 from tests.support.cloud import wait_reason
 from tests.support.guests import answers_as_itself
 
@@ -22,7 +23,8 @@ LIBVIRT = "app.kubernetes.io/name=libvirt,stackroles.io/owner-kind=ComputePool"
 BUILDS = 3
 BUILD_SECONDS = 120
 CLOSED_SECONDS = 90
-OPEN_SECONDS = 240
+PROBED_SECONDS = 120
+OPEN_SECONDS = 120
 
 
 @pytest.fixture
@@ -95,9 +97,15 @@ def test_a_host_on_which_builds_fail_is_closed_and_opened_by_a_probe_guest(
     )
     assert service(connection, broken)[1].startswith("builds fail here: ")
     assert "libvirtError" in condition["message"]
+    assert ANNOTATION_PROBE in condition["message"]
     answers_as_itself(site, booted)  # guests of the other host are served as before
+    # The probe that closing asked for meets the fault too.
+    wait_reason(kubectl, "computenode", broken, "Ready", "ProbeGuestFailed", seconds=PROBED_SECONDS)
 
     mend(kubectl, broken)
+    assert service(connection, broken)[0] == "disabled"
+    # As the condition's message tells an administrator.
+    kubectl.run("annotate", "computenode", broken, f"{ANNOTATION_PROBE}=mended", "--overwrite")
     kubectl.wait(
         "the probe guest that opens the host",
         lambda: (service(connection, broken)[0] == "enabled", str(service(connection, broken))),

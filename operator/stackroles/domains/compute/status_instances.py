@@ -9,6 +9,7 @@ from typing import Final
 from stackroles.agents.compute.node_protocol import BuildFailure, Domain, NodeReport
 from stackroles.api.v1alpha1.compute import InstanceStates
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.constants import ANNOTATION_PROBE
 from stackroles.workloads.conditions import Finding
 
 RUNNING, PAUSED, SHUT_OFF, CRASHED, OTHER = "running", "paused", "shut off", "crashed", "other"
@@ -137,8 +138,9 @@ def assess_guests(
         return Finding(
             Reason.BUILDS_FAIL,
             f"Builds of instances failed on {node} one after the other, last with: {closed}. Its "
-            "service is disabled in nova until a probe guest has run there; mend what the fault "
-            "names.",
+            "service is disabled in nova until a probe guest has run there. Where the first one "
+            "failed too, mend what the fault names, then ask for another: kubectl annotate "
+            f"computenode {node} {ANNOTATION_PROBE}=$(date +%s) --overwrite",
         )
     if failures:
         return Finding(

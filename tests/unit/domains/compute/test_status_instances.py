@@ -66,6 +66,7 @@ def test_the_condition_names_host_and_fault() -> None:
     assert "failed on n1" in finding.message
     assert "no emulator" in finding.message
     assert "disabled" in finding.message
+    assert "kubectl annotate computenode n1 stackroles.io/probe=" in finding.message
     assert assess_guests("n1", failures, "", report, ()).reason == "BuildsFail"
     assert assess_guests("n1", (), "", report, ["web: ..."]).reason == "GuestsDiffer"
     assert assess_guests("n1", (), "", None, ()).reason == "GuestsUnknown"
