@@ -79,7 +79,7 @@ def test_who_ran_goes_on_and_who_started_meanwhile_serves(
     back = time.time()
     cloud.wait_ready(READY_SECONDS)
     whole = time.time()
-    failed = [call for call in ran if call["status"] != 200]
+    failed = [call for call in ran if call["status"] not in (200, 201)]  # a token is Created
     measurements.record(
         "DNS away",
         away_seconds=back - gone,
