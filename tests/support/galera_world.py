@@ -15,9 +15,9 @@ from stackroles.domains.database.decide import decide
 from stackroles.domains.database.model import (
     Decision,
     Member,
+    MemberPhase,
     Mode,
     PersistedState,
-    Phase,
     Position,
     Report,
     Verdict,
@@ -53,7 +53,7 @@ class Node:
     volume: Volume
     pod_uid: str
     attempt: str
-    phase: Phase = Phase.RECOVERING
+    phase: MemberPhase = MemberPhase.RECOVERING
     mode: str | None = None
     reachable: bool = True
     synced: bool = False
@@ -64,7 +64,7 @@ class Node:
     @property
     def position(self) -> AgentPosition | None:
         """What the agent would report."""
-        if self.phase is not Phase.WAITING:
+        if self.phase is not MemberPhase.WAITING:
             return None
         volume = self.volume
         if volume.empty or volume.creating:
@@ -125,7 +125,7 @@ class World:
 
     def kill(self, node: Node) -> None:
         """A server dies at once; its agent starts over."""
-        if node.phase in (Phase.RECOVERING, Phase.WAITING):
+        if node.phase in (MemberPhase.RECOVERING, MemberPhase.WAITING):
             return
         self._leave(node, quorum=True)
         if node.name in self.component or node.primary:
@@ -134,7 +134,7 @@ class World:
 
     def stop(self, node: Node) -> None:
         """A server stops in good order; its agent starts over."""
-        if node.phase in (Phase.RECOVERING, Phase.WAITING):
+        if node.phase in (MemberPhase.RECOVERING, MemberPhase.WAITING):
             return
         if node.synced:
             node.volume.seqno = self.committed
@@ -161,7 +161,7 @@ class World:
     def lose_state(self, node: Node) -> None:
         """A server dies and leaves data that names no history."""
         self.kill(node)
-        if node.phase is Phase.RECOVERING and node.volume.uuid and not node.volume.creating:
+        if node.phase is MemberPhase.RECOVERING and node.volume.uuid and not node.volume.creating:
             node.volume.uuid, node.volume.seqno = None, -1
 
     def _leave(self, node: Node, *, quorum: bool) -> None:
@@ -185,16 +185,16 @@ class World:
     def _over(self, node: Node) -> None:
         node.synced = node.primary = node.joining = False
         node.attempt = self.new("attempt")
-        node.phase = Phase.RECOVERING
+        node.phase = MemberPhase.RECOVERING
         node.mode = None
 
     # -- what agents do --------------------------------------------------------------------------
 
     def advance(self, node: Node) -> None:
         """The agent or its server does its next step."""
-        if node.phase is Phase.RECOVERING:
-            node.phase = Phase.WAITING
-        elif node.phase is Phase.WAITING:
+        if node.phase is MemberPhase.RECOVERING:
+            node.phase = MemberPhase.WAITING
+        elif node.phase is MemberPhase.WAITING:
             self._apply_decision(node)
         elif node.joining:
             self._join(node)
@@ -223,7 +223,7 @@ class World:
             self._over(node)
             return
         node.volume.applied = {"attempt": published.attempt, "epoch": published.epoch}
-        node.phase, node.mode = Phase.STARTING, published.mode.value
+        node.phase, node.mode = MemberPhase.STARTING, published.mode.value
         if published.mode is Mode.JOIN:
             if self.component and any(other.joining for other in self.nodes):
                 self.crowds += 1
@@ -268,7 +268,7 @@ class World:
 
     def _synced(self, node: Node) -> None:
         node.joining = False
-        node.phase = Phase.RUNNING
+        node.phase = MemberPhase.RUNNING
         node.primary = node.synced = True
         node.volume.safe = False
         self.component.add(node.name)
@@ -288,7 +288,7 @@ class World:
     def _report(self, node: Node) -> Report:
         found = node.position
         view = None
-        if node.phase is Phase.RUNNING:
+        if node.phase is MemberPhase.RUNNING:
             view = View(
                 primary=node.primary,
                 synced=node.synced,

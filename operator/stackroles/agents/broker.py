@@ -28,7 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from stackroles.agents.broker_protocol import State, Status
+from stackroles.agents.broker_protocol import BrokerStatus, State
 
 ASK_TIMEOUT = 2.0
 PAUSE = 1.0
@@ -45,7 +45,7 @@ QUESTION = b"{rabbit:is_running(), rabbit_nodes:list_members()}.\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class BrokerSettings:
     """What the operator gives: hosts of the members, ports, and where data is."""
 
     members: tuple[str, ...]
@@ -73,7 +73,7 @@ class Wait:
     because: str
 
 
-def decide(node: str, peers: Mapping[str, Status | None]) -> Start | Wait:
+def decide(node: str, peers: Mapping[str, BrokerStatus | None]) -> Start | Wait:
     """Return what a member without data does.
 
     Args:
@@ -95,7 +95,7 @@ def decide(node: str, peers: Mapping[str, Status | None]) -> Start | Wait:
 
 
 def other_cluster(
-    node: str, members: frozenset[str], peers: Mapping[str, Status | None]
+    node: str, members: frozenset[str], peers: Mapping[str, BrokerStatus | None]
 ) -> frozenset[str]:
     """Return the members of another cluster to which this member must give way, else nothing.
 
@@ -141,24 +141,24 @@ def ask_broker(node: str) -> frozenset[str] | None:
     return parse_answer(asked.stdout.decode(errors="replace"))
 
 
-def ask_peer(host: str, port: int) -> Status | None:
+def ask_peer(host: str, port: int) -> BrokerStatus | None:
     """Return what the agent at a host answers, None without an answer."""
     # No proxy of the environment stands between members.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://{host}:{port}/status", timeout=ASK_TIMEOUT) as response:
-            return Status.from_json(json.loads(response.read(LARGEST)))
+            return BrokerStatus.from_json(json.loads(response.read(LARGEST)))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 @dataclass
-class Member:
+class BrokerMember:
     """This member: its data, its broker, and what it answers."""
 
-    settings: Settings
+    settings: BrokerSettings
     pod: str
-    status: Status = field(default_factory=lambda: Status(State.EMPTY))
+    status: BrokerStatus = field(default_factory=lambda: BrokerStatus(State.EMPTY))
 
     @property
     def node(self) -> str:
@@ -186,7 +186,7 @@ class Member:
             shutil.rmtree(self._data, ignore_errors=True)
         return (self._data / self.node).exists()
 
-    def ask_peers(self) -> dict[str, Status | None]:
+    def ask_peers(self) -> dict[str, BrokerStatus | None]:
         """Return what each of the other members answers, by node."""
         own = self.settings.host(self.pod)
         return {
@@ -207,14 +207,14 @@ class Member:
                 self._report_waiting(decision.because, since)
             time.sleep(PAUSE)
         self._marker.touch()
-        self.status = Status(State.FORMING)
+        self.status = BrokerStatus(State.FORMING)
 
     def _report_waiting(self, because: str, since: float) -> None:
         text = f"{self.pod} has an empty volume and waits, since {because}"
         message = text if time.monotonic() - since > PATIENCE else ""
         if message != self.status.message:
             log(text)
-        self.status = Status(State.EMPTY, message=message)
+        self.status = BrokerStatus(State.EMPTY, message=message)
 
     def _forget(self, by: str) -> bool:
         log(f"{by} is to forget {self.node}, whose volume is empty")
@@ -227,14 +227,14 @@ class Member:
         self._marker.unlink(missing_ok=True)
 
 
-class Watch:
+class BrokerWatch:
     """Asks the broker and the other members again and again while the broker's process lives.
 
     All in the main thread: as PID 1 it reaps what programs leave behind (epmd), which must not take
     the exit status of a program that another thread waits for.
     """
 
-    def __init__(self, member: Member, server: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, member: BrokerMember, server: "subprocess.Popen[bytes]") -> None:
         self._member = member
         self._server = server
         self._missed = 0
@@ -265,14 +265,14 @@ class Watch:
             self._missed += 1
             if self._missed >= MISSED or member.status.state is not State.RUNNING:
                 forming = member.status.state is State.FORMING
-                member.status = Status(State.FORMING if forming else State.STOPPED)
+                member.status = BrokerStatus(State.FORMING if forming else State.STOPPED)
             return
         self._missed = 0
         other = other_cluster(member.node, members, ask_peers())
         if not other:
             self._split = 0
             member.formed()
-            member.status = Status(State.RUNNING, members)
+            member.status = BrokerStatus(State.RUNNING, members)
             return
         self._split += 1
         text = (
@@ -280,10 +280,10 @@ class Watch:
             f"of {', '.join(sorted(other))}. Its broker is stopped. To have it join them, delete "
             f"its volume claim data-{member.pod} and its pod"
         )
-        member.status = Status(State.RUNNING, members, text)
+        member.status = BrokerStatus(State.RUNNING, members, text)
         if self._split >= SPLIT_SEEN:
             log(text)
-            member.status = Status(State.SPLIT, message=text)
+            member.status = BrokerStatus(State.SPLIT, message=text)
             self._server.terminate()
 
 
@@ -310,21 +310,21 @@ def listens(port: int) -> bool:
         return False
 
 
-class Server(ThreadingHTTPServer):
+class StatusServer(ThreadingHTTPServer):
     """The agent's HTTP server."""
 
     daemon_threads = True
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: BrokerMember) -> None:
         self.member = member
-        super().__init__(("", member.settings.port), Handler)
+        super().__init__(("", member.settings.port), StatusHandler)
 
 
-class Handler(BaseHTTPRequestHandler):
+class StatusHandler(BaseHTTPRequestHandler):
     """Answers one request."""
 
     timeout = 10
-    server: Server
+    server: StatusServer
 
     def do_GET(self) -> None:
         """Answer /status and /ready."""
@@ -348,7 +348,7 @@ class Handler(BaseHTTPRequestHandler):
         """Keep the checks out of the log."""
 
 
-def install_cookie(settings: Settings) -> None:
+def install_cookie(settings: BrokerSettings) -> None:
     """Copy the cookie: Erlang refuses one that others may read, and a Secret's file is a link."""
     path = Path(settings.home) / ".erlang.cookie"
     path.unlink(missing_ok=True)
@@ -365,19 +365,19 @@ def log(text: str) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run the member; return its exit status."""
     document = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    settings = Settings(**{**document, "members": tuple(document["members"])})
-    member = Member(settings, os.environ["POD_NAME"])
+    settings = BrokerSettings(**{**document, "members": tuple(document["members"])})
+    member = BrokerMember(settings, os.environ["POD_NAME"])
     # PID 1 has no default action for signals: without a handler SIGTERM would be ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     install_cookie(settings)
-    threading.Thread(target=Server(member).serve_forever, daemon=True).start()
+    threading.Thread(target=StatusServer(member).serve_forever, daemon=True).start()
     if member.has_data():
-        member.status = Status(State.STOPPED)
+        member.status = BrokerStatus(State.STOPPED)
     else:
         member.prepare()
     server = subprocess.Popen([SERVER])
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-    status = Watch(member, server).run()
+    status = BrokerWatch(member, server).run()
     while member.status.state is State.SPLIT:
         # A restart would only start the second cluster again: a person decides.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -16,7 +16,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class BrokerStatus:
     """What a member answers.
 
     Attributes:
@@ -38,7 +38,7 @@ class Status:
         }
 
     @classmethod
-    def from_json(cls, document: Any) -> "Status":
+    def from_json(cls, document: Any) -> "BrokerStatus":
         """Return the status in a body; raises ValueError, KeyError or TypeError for another."""
         return cls(
             state=State(document["state"]),

@@ -36,7 +36,7 @@ CONTROL_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class OvsdbSettings:
     """What the operator configures; addresses without scheme, members by ordinal."""
 
     database: str
@@ -140,7 +140,7 @@ def stale_servers(status: str, address: str) -> list[str]:
     return [sid for sid, at, rest in found if at == address and "(self)" not in rest]
 
 
-def server_config(settings: Settings) -> dict[str, Any]:
+def server_config(settings: OvsdbSettings) -> dict[str, Any]:
     """Return the content of ovsdb-server's --config-file (ovsdb-server(1), OVS 3.3)."""
     return {
         "remotes": {
@@ -233,7 +233,7 @@ def fault_of(path: Path) -> str:
     return (read.stderr.strip() or f"exit code {read.returncode}") if read.returncode else ""
 
 
-def prepare(settings: Settings, ordinal: int) -> None:
+def prepare(settings: OvsdbSettings, ordinal: int) -> None:
     """Make the database's file if there is none, or none that can be read."""
     path = Path(settings.path)
     others = [n for n in range(len(settings.members)) if n != ordinal]
@@ -254,7 +254,7 @@ def prepare(settings: Settings, ordinal: int) -> None:
     new.rename(path)
 
 
-def _settle_empty(settings: Settings, ordinal: int, others: Sequence[int]) -> Create | Join:
+def _settle_empty(settings: OvsdbSettings, ordinal: int, others: Sequence[int]) -> Create | Join:
     """Return the decision of a member without a file, which says so while it waits."""
     with EmptyServer(("0.0.0.0", settings.port), _Empty) as server:  # noqa: S104 - a pod
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}).start()
@@ -265,7 +265,7 @@ def _settle_empty(settings: Settings, ordinal: int, others: Sequence[int]) -> Cr
 
 
 def _settle(
-    settings: Settings, ordinal: int, others: Sequence[int], fault: str = ""
+    settings: OvsdbSettings, ordinal: int, others: Sequence[int], fault: str = ""
 ) -> Create | Join:
     """Return the decision once it is safe, saying now and then what is waited for."""
     reported, reported_at = "", 0.0
@@ -281,7 +281,7 @@ def _settle(
         time.sleep(PAUSE)
 
 
-def _tool(settings: Settings, ordinal: int, decision: Create | Join, path: Path) -> list[str]:
+def _tool(settings: OvsdbSettings, ordinal: int, decision: Create | Join, path: Path) -> list[str]:
     local = settings.raft(ordinal)
     match decision:
         case Create():
@@ -292,7 +292,7 @@ def _tool(settings: Settings, ordinal: int, decision: Create | Join, path: Path)
             return ["ovsdb-tool", "join-cluster", str(path), settings.database, local, *remotes]
 
 
-def kick_former_self(settings: Settings, ordinal: int) -> None:
+def kick_former_self(settings: OvsdbSettings, ordinal: int) -> None:
     """Remove servers that this member's lost volume left in the cluster.
 
     Looked for at each start: one that joined anew may have ended before its former self was gone.
@@ -326,7 +326,7 @@ def log_line(text: str) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run the database; return its exit status."""
     document = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    settings = Settings(**{**document, "members": tuple(document["members"])})
+    settings = OvsdbSettings(**{**document, "members": tuple(document["members"])})
     ordinal = int(os.environ["POD_NAME"].rpartition("-")[2])
     # PID 1 has no default action for signals: without a handler SIGTERM would be ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

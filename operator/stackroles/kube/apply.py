@@ -23,7 +23,7 @@ _VOLATILE: Final = frozenset(
 )
 
 
-class ChildRecord(NamedTuple):
+class AppliedRecord(NamedTuple):
     """What we know of our last apply of one child; kept in `status.children`.
 
     Attributes:
@@ -56,7 +56,7 @@ class ChildRecord(NamedTuple):
         return record
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> "ChildRecord":
+    def from_dict(cls, record: Mapping[str, Any]) -> "AppliedRecord":
         """Return the record that `to_dict` wrote."""
         return cls(
             kind=record["kind"],
@@ -69,7 +69,7 @@ class ChildRecord(NamedTuple):
         )
 
     @classmethod
-    def of(cls, applied: Object, manifest_hash: str, owner_namespace: str) -> "ChildRecord":
+    def of(cls, applied: Object, manifest_hash: str, owner_namespace: str) -> "AppliedRecord":
         """Return the record of an object as the API server answered our apply."""
         ref = ref_of(applied)
         generation = applied["metadata"].get("generation")
@@ -92,7 +92,7 @@ def manifest_hash(manifest: Object) -> str:
 
 
 def is_settled(
-    manifest: Object, digest: str, record: ChildRecord | None, seen: Object | None
+    manifest: Object, digest: str, record: AppliedRecord | None, seen: Object | None
 ) -> bool:
     """Return whether applying `manifest` again would change nothing.
 
@@ -178,10 +178,10 @@ def is_same_status(old: Any, new: Any) -> bool:
     return False
 
 
-def records_of(owner: Object) -> dict[ObjectRef, ChildRecord]:
+def records_of(owner: Object) -> dict[ObjectRef, AppliedRecord]:
     """Return the records in `status.children` of an owner, by reference."""
     namespace = owner["metadata"].get("namespace", "")
-    records = (ChildRecord.from_dict(r) for r in owner.get("status", {}).get("children") or ())
+    records = (AppliedRecord.from_dict(r) for r in owner.get("status", {}).get("children") or ())
     return {ObjectRef(r.kind, r.namespace or namespace, r.name): r for r in records}
 
 
@@ -223,11 +223,11 @@ def check_owner(owner: Object, seen: Object) -> None:
         raise Conflict(f"{ref} belongs to {reference['kind']} {reference['name']}", 409)
 
 
-def to_ref(item: ChildRecord | ObjectRef | Object, namespace: str) -> ObjectRef:
+def to_ref(item: AppliedRecord | ObjectRef | Object, namespace: str) -> ObjectRef:
     """Return the reference of a record or manifest, in `namespace` unless it says another."""
     if isinstance(item, ObjectRef):
         return item
-    if isinstance(item, ChildRecord):
+    if isinstance(item, AppliedRecord):
         return ObjectRef(item.kind, item.namespace or namespace, item.name)
     scoped = namespace if kind_of(item["kind"]).namespaced else ""
     metadata = item["metadata"]

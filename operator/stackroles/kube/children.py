@@ -9,7 +9,7 @@ import structlog
 
 from stackroles.errors import LeadershipLost, OperatorError
 from stackroles.kube.apply import (
-    ChildRecord,
+    AppliedRecord,
     check_owner,
     is_settled,
     manifest_hash,
@@ -50,7 +50,7 @@ class Applied:
         failure: the gravest error, the others as its notes; None when there is none.
     """
 
-    records: tuple[ChildRecord, ...]
+    records: tuple[AppliedRecord, ...]
     failure: OperatorError | None
 
 
@@ -60,11 +60,11 @@ class Children(Reader):
     def __init__(self, client: KubeClient, cache: Cache, fence: Fence) -> None:
         super().__init__(client, cache)
         self._writer = Writer(client, cache, fence)
-        self._records: dict[str, dict[ObjectRef, ChildRecord]] = {}
+        self._records: dict[str, dict[ObjectRef, AppliedRecord]] = {}
 
     async def apply_children(
         self, owner: Object, manifests: Iterable[Object]
-    ) -> tuple[ChildRecord, ...]:
+    ) -> tuple[AppliedRecord, ...]:
         """Bring children to their manifests; no call for those that are there already.
 
         Each manifest gets the owner's namespace and our labels unless it says otherwise. Owner
@@ -96,7 +96,7 @@ class Children(Reader):
         """
         prepared = [prepare(owner, manifest) for manifest in manifests]
         known = records_of(owner) | self._records.get(uid_of(owner), {})
-        records: dict[ObjectRef, ChildRecord] = {}
+        records: dict[ObjectRef, AppliedRecord] = {}
         failures: list[OperatorError] = []
         limit = asyncio.Semaphore(_PARALLEL)
 
@@ -121,8 +121,8 @@ class Children(Reader):
         return Applied(tuple(records[ref] for ref in sorted(records)), failure)
 
     async def _bring(
-        self, owner: Object, manifest: Object, record: ChildRecord | None
-    ) -> ChildRecord | None:
+        self, owner: Object, manifest: Object, record: AppliedRecord | None
+    ) -> AppliedRecord | None:
         ref, digest = ref_of(manifest), manifest_hash(manifest)
         seen = self.get(*ref)
         if is_settled(manifest, digest, record, seen):
@@ -138,12 +138,12 @@ class Children(Reader):
             manifest = with_live_claim_labels(manifest, live) if live else manifest
         applied = await self._writer.apply(manifest)
         log.info("Applied", child=str(ref), new=seen is None)
-        return ChildRecord.of(applied, digest, owner["metadata"].get("namespace", ""))
+        return AppliedRecord.of(applied, digest, owner["metadata"].get("namespace", ""))
 
     async def prune(
         self,
         owner: Object,
-        keep: Iterable[ChildRecord | ObjectRef | Object],
+        keep: Iterable[AppliedRecord | ObjectRef | Object],
         *,
         among: Callable[[Object], bool] = lambda _: True,
     ) -> tuple[ObjectRef, ...]:

@@ -11,21 +11,21 @@ Object = dict[str, Any]
 OWNERLESS_KINDS: Final = ("Secret", "ConfigMap", "PersistentVolumeClaim", "Backup")
 
 
-class Parent(NamedTuple):
+class ParentRef(NamedTuple):
     """The custom resource that an object's labels name; `kind` is empty where they do not say."""
 
     kind: str
     name: str
 
 
-def parent_of(labels: Mapping[str, str]) -> Parent | None:
+def parent_of(labels: Mapping[str, str]) -> ParentRef | None:
     """Return the parent that labels name, None where they name none.
 
     The name stands in the recommended instance label, and in one of our own on what has no owner
     reference.
     """
     name = labels.get(LABEL_OWNER_NAME) or labels.get(LABEL_INSTANCE)
-    return Parent(labels.get(LABEL_OWNER_KIND, ""), name) if name else None
+    return ParentRef(labels.get(LABEL_OWNER_KIND, ""), name) if name else None
 
 
 def with_live_claim_labels(manifest: Object, live: Object) -> Object:

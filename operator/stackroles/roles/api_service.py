@@ -28,7 +28,7 @@ from stackroles.roles.container import (
 )
 from stackroles.roles.definition import (
     Catalogue,
-    Connection,
+    DatabaseUrl,
     Files,
     OpenStackService,
     RoleDefinition,
@@ -59,7 +59,7 @@ class ApiService:
     user: int
     config: str
     options: Callable[[Cloud, str], Sections]
-    connections: Mapping[str, Connection]
+    connections: Mapping[str, DatabaseUrl]
     broker: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
     env: tuple[Variable, ...] = ()

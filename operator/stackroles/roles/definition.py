@@ -172,7 +172,7 @@ class Catalogue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class DatabaseUrl:
     """A database URL a service needs, kept in its credentials Secret under `key`."""
 
     key: str
@@ -201,7 +201,7 @@ class OpenStackService:
 
     name: str
     databases: tuple[str, ...] = ()
-    connections: tuple[Connection, ...] = ()
+    connections: tuple[DatabaseUrl, ...] = ()
     broker: bool = False
     catalogue: Catalogue | None = None
     identity: bool = False

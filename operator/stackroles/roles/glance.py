@@ -20,7 +20,7 @@ from stackroles.roles.container import (
     Security,
     Variable,
 )
-from stackroles.roles.definition import Catalogue, Connection, DataVolume, Step, Workload
+from stackroles.roles.definition import Catalogue, DatabaseUrl, DataVolume, Step, Workload
 
 PORT = 9292
 HOME = "/var/lib/glance"
@@ -74,7 +74,7 @@ _SERVICE = ApiService(
     user=42415,
     config="/etc/glance/glance-api.conf",
     options=_options,
-    connections={"database": Connection(key="database-url", database="glance")},
+    connections={"database": DatabaseUrl(key="database-url", database="glance")},
 )
 _FILES = _SERVICE.api_files(
     "glance",

@@ -8,7 +8,7 @@ from stackroles.config.layers import Sections, merge
 from stackroles.roles import common
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import ResourceDefaults, SecretEnv, SecretMount, Security
-from stackroles.roles.definition import Catalogue, Connection, OpenStackService, Step
+from stackroles.roles.definition import Catalogue, DatabaseUrl, OpenStackService, Step
 
 PORT = common.IDENTITY_PORT
 FERNET_KEYS = "fernet-keys"
@@ -58,7 +58,7 @@ _SERVICE = ApiService(
     user=42425,
     config="/etc/keystone/keystone.conf",
     options=_options,
-    connections={"database": Connection(key="database-url", database="keystone")},
+    connections={"database": DatabaseUrl(key="database-url", database="keystone")},
     scratch=("/var/lib/keystone",),
 )
 

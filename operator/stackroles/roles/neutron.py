@@ -7,7 +7,7 @@ from stackroles.config.layers import Sections, merge
 from stackroles.roles import common, ovn, resolvers
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import Env, Probe, ResourceDefaults, SecretEnv
-from stackroles.roles.definition import Catalogue, Connection, RoleDefinition
+from stackroles.roles.definition import Catalogue, DatabaseUrl, RoleDefinition
 from stackroles.roles.topology import DEFAULT
 
 PORT = 9696
@@ -65,7 +65,7 @@ _SERVICE = ApiService(
     user=42435,
     config="/etc/neutron/neutron.conf",
     options=_options,
-    connections={"database": Connection(key="database-url", database="neutron")},
+    connections={"database": DatabaseUrl(key="database-url", database="neutron")},
     broker=True,
     files=resolvers.OVS_FILES,
     env=(resolvers.OVS,),

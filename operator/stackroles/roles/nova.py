@@ -8,7 +8,7 @@ from stackroles.config.layers import Sections, merge
 from stackroles.roles import common
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import Port, Probe, ResourceDefaults, SecretEnv, Variable
-from stackroles.roles.definition import Catalogue, Connection, RoleDefinition, Workload
+from stackroles.roles.definition import Catalogue, DatabaseUrl, RoleDefinition, Workload
 from stackroles.roles.topology import DEFAULT
 
 USER = 42436
@@ -88,8 +88,8 @@ _SERVICE = ApiService(
     config=_CONFIG,
     options=_options,
     connections={
-        "database": Connection(key="database-url", database="nova"),
-        "api_database": Connection(key="api-database-url", database="nova_api"),
+        "database": DatabaseUrl(key="database-url", database="nova"),
+        "api_database": DatabaseUrl(key="api-database-url", database="nova_api"),
     },
     broker=True,
     scratch=(HOME,),

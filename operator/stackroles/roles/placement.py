@@ -5,7 +5,7 @@ from stackroles.config.layers import Sections, merge
 from stackroles.roles import common
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import ResourceDefaults
-from stackroles.roles.definition import Catalogue, Connection
+from stackroles.roles.definition import Catalogue, DatabaseUrl
 
 PORT = 8778
 
@@ -24,7 +24,7 @@ _SERVICE = ApiService(
     user=42482,
     config="/etc/placement/placement.conf",
     options=_options,
-    connections={"placement_database": Connection(key="database-url", database="placement")},
+    connections={"placement_database": DatabaseUrl(key="database-url", database="placement")},
     scratch=("/var/lib/placement",),
 )
 

@@ -9,7 +9,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Instance:
+class RoleInstance:
     """The address of a role that runs.
 
     Attributes:
@@ -38,18 +38,18 @@ class Topology:
         cell: nova's name of the cell.
     """
 
-    database: Instance
-    proxy: Instance
-    broker: Instance
-    cache: Instance
+    database: RoleInstance
+    proxy: RoleInstance
+    broker: RoleInstance
+    cache: RoleInstance
     cell: str
 
 
 DEFAULT: Final = Topology(
-    database=Instance("mariadb"),
-    proxy=Instance("haproxy"),
-    broker=Instance("rabbitmq"),
-    cache=Instance("memcached"),
+    database=RoleInstance("mariadb"),
+    proxy=RoleInstance("haproxy"),
+    broker=RoleInstance("rabbitmq"),
+    cache=RoleInstance("memcached"),
     cell="cell1",
 )
 """The instances of a cloud, and of its first cell."""

@@ -12,27 +12,29 @@ import pytest
 
 from stackroles.agents import broker
 from stackroles.agents.broker import (
-    Member,
-    Settings,
+    BrokerMember,
+    BrokerSettings,
+    BrokerWatch,
     Start,
     Wait,
-    Watch,
     decide,
     other_cluster,
     parse_answer,
 )
-from stackroles.agents.broker_protocol import State, Status
+from stackroles.agents.broker_protocol import BrokerStatus, State
 from stackroles.roles import rabbitmq
 from tests.support.clouds import cloud
 
 NODES = [f"rabbit@demo-rabbitmq-{n}.demo-rabbitmq.ns.svc" for n in range(3)]
 ALL = frozenset(NODES)
-EMPTY = Status(State.EMPTY)
-SERVING = Status(State.RUNNING, ALL)
-STOPPED = Status(State.STOPPED)
+EMPTY = BrokerStatus(State.EMPTY)
+SERVING = BrokerStatus(State.RUNNING, ALL)
+STOPPED = BrokerStatus(State.STOPPED)
 
 
-def others(first: Status | None, second: Status | None) -> dict[str, Status | None]:
+def others(
+    first: BrokerStatus | None, second: BrokerStatus | None
+) -> dict[str, BrokerStatus | None]:
     """Return what the peers of member 1 answer."""
     return {NODES[0]: first, NODES[2]: second}
 
@@ -43,17 +45,20 @@ def test_a_member_that_lost_its_volume_is_forgotten_by_one_that_serves_first() -
 
 
 def test_a_new_member_joins_those_who_do_not_know_it() -> None:
-    assert decide(NODES[1], others(Status(State.RUNNING, frozenset(NODES[:1])), EMPTY)) == Start()
+    assert (
+        decide(NODES[1], others(BrokerStatus(State.RUNNING, frozenset(NODES[:1])), EMPTY))
+        == Start()
+    )
 
 
 def test_a_cluster_is_formed_only_when_all_say_that_they_have_no_data() -> None:
     assert decide(NODES[1], others(EMPTY, EMPTY)) == Start()
-    assert decide(NODES[1], others(EMPTY, Status(State.FORMING))) == Start()
+    assert decide(NODES[1], others(EMPTY, BrokerStatus(State.FORMING))) == Start()
     assert decide(NODES[0], {}) == Start()
 
 
-@pytest.mark.parametrize("other", [None, STOPPED, Status(State.SPLIT)])
-def test_a_member_that_may_have_data_forbids_a_new_cluster(other: Status | None) -> None:
+@pytest.mark.parametrize("other", [None, STOPPED, BrokerStatus(State.SPLIT)])
+def test_a_member_that_may_have_data_forbids_a_new_cluster(other: BrokerStatus | None) -> None:
     decision = decide(NODES[1], others(EMPTY, other))
     assert isinstance(decision, Wait)
     assert NODES[2] in decision.because
@@ -62,14 +67,14 @@ def test_a_member_that_may_have_data_forbids_a_new_cluster(other: Status | None)
 def test_of_two_clusters_the_larger_one_stays() -> None:
     alone = frozenset({NODES[1]})
     assert other_cluster(NODES[1], alone, others(SERVING, SERVING)) == ALL
-    stranger = Status(State.RUNNING, alone)
+    stranger = BrokerStatus(State.RUNNING, alone)
     assert other_cluster(NODES[0], ALL, {NODES[1]: stranger, NODES[2]: SERVING}) == frozenset()
 
 
 def test_of_two_equal_clusters_one_stays() -> None:
     alone = [frozenset({node}) for node in NODES]
-    first = other_cluster(NODES[0], alone[0], {NODES[2]: Status(State.RUNNING, alone[2])})
-    last = other_cluster(NODES[2], alone[2], {NODES[0]: Status(State.RUNNING, alone[0])})
+    first = other_cluster(NODES[0], alone[0], {NODES[2]: BrokerStatus(State.RUNNING, alone[2])})
+    last = other_cluster(NODES[2], alone[2], {NODES[0]: BrokerStatus(State.RUNNING, alone[0])})
     assert (first, last) == (frozenset(), alone[0])
 
 
@@ -108,40 +113,42 @@ class Server:
         self.terminated = True
 
 
-def settings(tmp_path: Path, port: int = 0) -> Settings:
+def settings(tmp_path: Path, port: int = 0) -> BrokerSettings:
     document = json.loads(rabbitmq.files(cloud())["/etc/stackroles/broker.json"])
-    return Settings(
+    return BrokerSettings(
         **{**document, "members": tuple(document["members"]), "home": str(tmp_path), "port": port}
     )
 
 
 @pytest.fixture
-def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Member:
+def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BrokerMember:
     monkeypatch.setattr(broker, "listens", lambda port: True)
-    return Member(settings(tmp_path), "demo-rabbitmq-1")
+    return BrokerMember(settings(tmp_path), "demo-rabbitmq-1")
 
 
 def observe(
-    watch: Watch, members: frozenset[str] | None, peers: Mapping[str, Status | None]
+    watch: BrokerWatch, members: frozenset[str] | None, peers: Mapping[str, BrokerStatus | None]
 ) -> None:
     watch.observe(members, lambda: peers)
 
 
-def test_the_role_gives_the_agent_what_it_reads(member: Member) -> None:
+def test_the_role_gives_the_agent_what_it_reads(member: BrokerMember) -> None:
     assert member.node == NODES[1]
     assert set(member.ask_peers()) == {NODES[0], NODES[2]}
 
 
-def test_a_member_is_ready_when_its_broker_is_in_the_others_cluster(member: Member) -> None:
-    watch = Watch(member, Server())  # type: ignore[arg-type]
+def test_a_member_is_ready_when_its_broker_is_in_the_others_cluster(member: BrokerMember) -> None:
+    watch = BrokerWatch(member, Server())  # type: ignore[arg-type]
     assert not member.ready
     observe(watch, ALL, others(SERVING, SERVING))
     assert member.ready
 
 
-def test_a_broker_in_a_cluster_of_its_own_is_never_ready_and_is_stopped(member: Member) -> None:
+def test_a_broker_in_a_cluster_of_its_own_is_never_ready_and_is_stopped(
+    member: BrokerMember,
+) -> None:
     server = Server()
-    watch = Watch(member, server)  # type: ignore[arg-type]
+    watch = BrokerWatch(member, server)  # type: ignore[arg-type]
     alone = frozenset({NODES[1]})
     observe(watch, alone, others(SERVING, SERVING))
     assert not member.ready
@@ -154,18 +161,18 @@ def test_a_broker_in_a_cluster_of_its_own_is_never_ready_and_is_stopped(member: 
 
 
 def test_a_broker_that_misses_one_call_stays_ready_and_one_that_paused_does_not(
-    member: Member,
+    member: BrokerMember,
 ) -> None:
-    watch = Watch(member, Server())  # type: ignore[arg-type]
+    watch = BrokerWatch(member, Server())  # type: ignore[arg-type]
     observe(watch, ALL, others(SERVING, SERVING))
     observe(watch, None, {})
     assert member.ready
     for _ in range(2):
         observe(watch, None, {})
-    assert member.status == Status(State.STOPPED)
+    assert member.status == BrokerStatus(State.STOPPED)
 
 
-def test_a_first_start_that_was_cut_off_begins_anew(member: Member, tmp_path: Path) -> None:
+def test_a_first_start_that_was_cut_off_begins_anew(member: BrokerMember, tmp_path: Path) -> None:
     assert not member.has_data()
     member.ask_peers = lambda: others(EMPTY, EMPTY)  # type: ignore[method-assign]
     member.prepare()
@@ -173,17 +180,19 @@ def test_a_first_start_that_was_cut_off_begins_anew(member: Member, tmp_path: Pa
     assert not member.has_data()
     member.prepare()
     (tmp_path / "mnesia" / member.node).mkdir(parents=True)
-    observe(Watch(member, Server()), ALL, others(SERVING, SERVING))  # type: ignore[arg-type]
+    observe(BrokerWatch(member, Server()), ALL, others(SERVING, SERVING))  # type: ignore[arg-type]
     assert member.has_data()
 
 
-def test_a_member_that_waits_says_for_whom(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_that_waits_says_for_whom(
+    member: BrokerMember, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(broker, "PAUSE", 0.0)
     monkeypatch.setattr(broker, "PATIENCE", -1.0)
     logged: list[str] = []
     answers = iter([others(STOPPED, None), others(SERVING, SERVING)])
 
-    def ask() -> dict[str, Status | None]:
+    def ask() -> dict[str, BrokerStatus | None]:
         logged.append(member.status.message)
         return next(answers)
 
@@ -197,8 +206,8 @@ def test_a_member_that_waits_says_for_whom(member: Member, monkeypatch: pytest.M
 
 
 @contextmanager
-def serving(member: Member) -> Iterator[int]:
-    server = broker.Server(member)
+def serving(member: BrokerMember) -> Iterator[int]:
+    server = broker.StatusServer(member)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -209,7 +218,7 @@ def serving(member: Member) -> Iterator[int]:
         thread.join()
 
 
-def test_members_understand_each_other_over_http(member: Member) -> None:
+def test_members_understand_each_other_over_http(member: BrokerMember) -> None:
     with serving(member) as port:
         assert broker.ask_peer("localhost", port) == EMPTY
         with pytest.raises(urllib.error.HTTPError, match="503"):

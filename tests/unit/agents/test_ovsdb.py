@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stackroles.agents import ovsdb
-from stackroles.agents.ovsdb import Create, Join, Peer, Settings, Wait, decide, read_peer
+from stackroles.agents.ovsdb import Create, Join, OvsdbSettings, Peer, Wait, decide, read_peer
 from stackroles.roles import ovn
 from tests.support.clouds import cloud
 
@@ -133,7 +133,7 @@ def test_messages_are_cut_apart_wherever_the_network_cut_them() -> None:
 
 def test_settings_of_the_role_are_what_the_agent_reads() -> None:
     document = json.loads(ovn.SOUTH.settings(cloud()))
-    settings = Settings(**{**document, "members": tuple(document["members"])})
+    settings = OvsdbSettings(**{**document, "members": tuple(document["members"])})
     assert settings.raft(1) == "tcp:demo-ovn-sb-1.demo-ovn-sb.ns.svc.cluster.local:6644"
     assert settings.schema == "/usr/share/ovn/ovn-sb.ovsschema"
     config = ovsdb.server_config(settings)
@@ -190,7 +190,7 @@ esac
 
 
 @pytest.fixture
-def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OvsdbSettings:
     """A member whose file is empty, with a stand-in for ovsdb-tool."""
     tool = tmp_path / "ovsdb-tool"
     tool.write_text(TOOL)
@@ -199,11 +199,11 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     (tmp_path / "nb.db").touch()
     document = json.loads(ovn.NORTH.settings(cloud()))
     known = {**document, "path": str(tmp_path / "nb.db"), "members": tuple(document["members"])}
-    return Settings(**known)
+    return OvsdbSettings(**known)
 
 
 def test_a_broken_file_is_kept_aside_and_the_cluster_joined_anew(
-    broken: Settings, monkeypatch: pytest.MonkeyPatch
+    broken: OvsdbSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([Peer.UNKNOWN, Peer.WAITING, Peer.UNKNOWN, Peer.SERVING])
     monkeypatch.setattr(ovsdb, "ask", lambda *_: next(answers))
@@ -217,7 +217,7 @@ def test_a_broken_file_is_kept_aside_and_the_cluster_joined_anew(
 
 
 def test_a_file_that_can_be_read_is_left_alone(
-    broken: Settings, monkeypatch: pytest.MonkeyPatch
+    broken: OvsdbSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path(broken.path).write_text("whole")
     monkeypatch.setattr(ovsdb, "ask", lambda *_: pytest.fail("nobody is asked"))

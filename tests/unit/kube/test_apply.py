@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stackroles.kube.apply import (
-    ChildRecord,
+    AppliedRecord,
     contains,
     is_same_status,
     is_settled,
@@ -56,10 +56,10 @@ def test_merge_patch_of_equals_is_empty(document: dict[str, Any]) -> None:
 
 def applied(
     manifest: dict[str, Any], version: int = 7, **metadata: Any
-) -> tuple[Any, ChildRecord, Any]:
+) -> tuple[Any, AppliedRecord, Any]:
     seen = stored(manifest, version, **metadata)
     digest = manifest_hash(manifest)
-    return manifest, ChildRecord.of(seen, digest, "ns"), seen
+    return manifest, AppliedRecord.of(seen, digest, "ns"), seen
 
 
 def test_workload_is_settled_while_its_generation_stands() -> None:
@@ -132,7 +132,7 @@ def test_foreign_owner_reference_beside_ours_is_no_drift() -> None:
 def test_record_survives_its_wire_form() -> None:
     _, record, _ = applied(config_map("c"))
 
-    assert ChildRecord.from_dict(record.to_dict()) == record
+    assert AppliedRecord.from_dict(record.to_dict()) == record
     assert record.to_dict()["resourceVersion"] == "7"
     assert "namespace" not in record.to_dict()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import stackroles
 from stackroles.roles import registry
-from stackroles.roles.topology import DEFAULT, Instance
+from stackroles.roles.topology import DEFAULT, RoleInstance
 
 SOURCES = Path(stackroles.__file__).parent
 # Where a name is a program's, an image's or a configuration section's, not an instance's address.
@@ -27,8 +27,8 @@ def test_default_instances_are_roles_that_exist() -> None:
 
 
 def test_an_instance_of_a_cell_has_a_name_of_its_own() -> None:
-    assert Instance("mariadb", "cell2").name == "mariadb-cell2"
-    assert Instance("mariadb").name == "mariadb"
+    assert RoleInstance("mariadb", "cell2").name == "mariadb-cell2"
+    assert RoleInstance("mariadb").name == "mariadb"
 
 
 def test_nobody_else_names_an_instance() -> None:

@@ -48,7 +48,7 @@ class Sink(Protocol):
 
 
 @dataclass
-class Step:
+class StepResult:
     """What became of one part; the operator copies it into `status.steps`."""
 
     name: str
@@ -196,7 +196,7 @@ class Restic:
         """Return all snapshots of the repository."""
         return list(json.loads(self.run(step, "snapshots", "--no-lock", "--json")) or ())
 
-    def save(self, part: Part) -> tuple[Step, Mapping[str, str], int]:
+    def save(self, part: Part) -> tuple[StepResult, Mapping[str, str], int]:
         """Store one part; return its step, its facts and the bytes it added to the repository."""
         started = time.monotonic()
         self._progress.begin(part.name)
@@ -222,11 +222,11 @@ class Restic:
         if code:
             raise self._failure(part.name, code, process.errors)
         summary = _summary(part.name, output.decode())
-        step = Step(part.name, sink.bytes, round(time.monotonic() - started, 2), sink.sha256,
+        step = StepResult(part.name, sink.bytes, round(time.monotonic() - started, 2), sink.sha256,
                     summary["snapshot_id"])  # fmt: skip
         return step, facts, int(summary.get("data_added_packed") or summary.get("data_added") or 0)
 
-    def read(self, step: Step, filename: str) -> str:
+    def read(self, step: StepResult, filename: str) -> str:
         """Return the checksum of a stored part as it is read back."""
         self._progress.begin(f"verify {step.name}")
         process = self._start(("dump", str(step.snapshot), f"/{filename}"))

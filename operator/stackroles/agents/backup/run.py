@@ -25,8 +25,8 @@ from stackroles.agents.backup.repository import (
     Part,
     Restic,
     Sink,
-    Step,
     StepFailed,
+    StepResult,
     directory,
     file,
 )
@@ -51,7 +51,7 @@ class Result:
     position: str | None = None
     stored: int = 0
     oldest: str = ""
-    steps: list[Step] = field(default_factory=list)
+    steps: list[StepResult] = field(default_factory=list)
 
     def text(self) -> str:
         """Return the result as one line that fits a termination message."""
@@ -203,7 +203,7 @@ def run(work: Plan, restic: Restic) -> Result:
         # What was verified stays verified: a failed retention is reported, and the set is there.
         result.reason, result.message = error.reason, str(error)
         if not result.ok:
-            result.steps.append(Step(error.step, message=str(error)))
+            result.steps.append(StepResult(error.step, message=str(error)))
     return result
 
 

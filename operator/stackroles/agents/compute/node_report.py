@@ -70,12 +70,12 @@ class Sampler:
             return self._report if fresh else None
 
 
-class Handler(BaseHTTPRequestHandler):
+class ReportHandler(BaseHTTPRequestHandler):
     """Answers one request."""
 
     protocol_version = "HTTP/1.1"
     timeout = 10
-    server: "Server"
+    server: "ReportServer"
 
     def do_GET(self) -> None:
         """Answer /report."""
@@ -92,14 +92,14 @@ class Handler(BaseHTTPRequestHandler):
         """Keep requests, several a minute, out of the log."""
 
 
-class Server(ThreadingHTTPServer):
+class ReportServer(ThreadingHTTPServer):
     """The agent's HTTP server; every request has a thread of its own."""
 
     daemon_threads = True
 
     def __init__(self, sampler: Sampler, port: int = PORT) -> None:
         self.sampler = sampler
-        super().__init__(("", port), Handler)
+        super().__init__(("", port), ReportHandler)
 
     def handle_error(  # type: ignore[explicit-override]
         self, request: Any, client_address: Any
@@ -112,7 +112,7 @@ class Server(ThreadingHTTPServer):
 def program(_: Sequence[str]) -> None:
     """Take samples and answer requests until the pod ends."""
     sampler = Sampler()
-    threading.Thread(target=Server(sampler).serve_forever, daemon=True).start()
+    threading.Thread(target=ReportServer(sampler).serve_forever, daemon=True).start()
     # In the foreground: without samples there is nothing to answer, and the pod shall say so.
     sampler.run()
 

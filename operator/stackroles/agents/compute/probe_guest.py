@@ -77,7 +77,7 @@ DEADLINES: Mapping[str, Deadline] = {
 }
 
 
-class Hypervisor(Protocol):
+class LibvirtClient(Protocol):
     """What the probe asks of libvirt."""
 
     def define(self, definition: Path) -> None:
@@ -157,7 +157,7 @@ def prepare(source: Path, folder: Path = FOLDER) -> None:
 
 
 def run(
-    hypervisor: Hypervisor,
+    hypervisor: LibvirtClient,
     model: GuestModel,
     *,
     folder: Path = FOLDER,
@@ -201,7 +201,7 @@ def run(
 
 
 def _follow(
-    hypervisor: Hypervisor,
+    hypervisor: LibvirtClient,
     console: Path,
     deadline: Deadline,
     clock: Callable[[], float],

@@ -13,7 +13,7 @@ _CPU_FIELDS = ("vendor_id", "cpu family", "model", "model name", "stepping", "mi
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ProbeOutcome:
     """How one probe guest went.
 
     Attributes:
@@ -36,7 +36,7 @@ class Memory:
         request: the request that the newest of them answer, empty for none.
     """
 
-    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    outcomes: Mapping[str, ProbeOutcome] = field(default_factory=dict)
     request: str = ""
 
 
@@ -92,7 +92,7 @@ def load(file: Path, held: Mapping[str, str], request: str) -> Memory:
     try:
         data = json.loads(file.read_text())
         before = str(data["request"])
-        outcomes = {name: Outcome(**outcome) for name, outcome in data["outcomes"].items()}
+        outcomes = {name: ProbeOutcome(**outcome) for name, outcome in data["outcomes"].items()}
         same = data["key"] == dict(held)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Memory(request=request)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from stackroles.agents.compute import host_identity, kvm, node, probe_guest, probe_memory
 from stackroles.agents.compute.probe_guest import GuestModel
-from stackroles.agents.compute.probe_memory import Memory, Outcome
+from stackroles.agents.compute.probe_memory import Memory, ProbeOutcome
 from stackroles.agents.compute.probe_report import ProbeReport
 from stackroles.agents.compute.virsh import Virsh
 
@@ -40,7 +40,7 @@ ARCHITECTURE = "x86_64"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class ProbedModel:
     """What runs guests on this node.
 
     Attributes:
@@ -114,8 +114,8 @@ def judge(
     options: Mapping[str, str],
     *,
     has_kvm: bool,
-    attempt: Callable[[GuestModel], Outcome],
-) -> Verdict:
+    attempt: Callable[[GuestModel], ProbeOutcome],
+) -> ProbedModel:
     """Return what runs guests here.
 
     Args:
@@ -136,19 +136,19 @@ def judge(
         if not outcome.failure:
             ran = f"a probe guest ran under {NAMES[virt_type]} ({outcome.seconds:.1f} s)"
             reason = "; ".join((*failures, ran))
-            return Verdict(model=model, proven=True, reason=reason, at=at)
+            return ProbedModel(model=model, proven=True, reason=reason, at=at)
         failures.append(f"{NAMES[virt_type]}: {outcome.failure}")
     model = guest_model(candidates[-1], options)
-    return Verdict(model=model, proven=False, reason="; ".join(failures), at=at)
+    return ProbedModel(model=model, proven=False, reason="; ".join(failures), at=at)
 
 
 def attempts(
-    memory: Memory, run: Callable[[GuestModel], Outcome]
-) -> tuple[Callable[[GuestModel], Outcome], dict[str, Outcome]]:
+    memory: Memory, run: Callable[[GuestModel], ProbeOutcome]
+) -> tuple[Callable[[GuestModel], ProbeOutcome], dict[str, ProbeOutcome]]:
     """Return an attempt that runs only what is not remembered, and the outcomes it has used."""
-    used: dict[str, Outcome] = {}
+    used: dict[str, ProbeOutcome] = {}
 
-    def attempt(model: GuestModel) -> Outcome:
+    def attempt(model: GuestModel) -> ProbeOutcome:
         name = probe_memory.label(model)
         used[name] = memory.outcomes.get(name) or run(model)
         return used[name]
@@ -156,12 +156,12 @@ def attempts(
     return attempt, used
 
 
-def probe(hypervisor: Virsh, model: GuestModel) -> Outcome:
+def probe(hypervisor: Virsh, model: GuestModel) -> ProbeOutcome:
     """Run the probe guest once."""
     node.log(f"A probe guest is tried with {model}")
     began = time.monotonic()
     failure = probe_guest.run(hypervisor, model)
-    outcome = Outcome(
+    outcome = ProbeOutcome(
         failure=failure,
         seconds=round(time.monotonic() - began, 1),
         at=_now(),
@@ -183,7 +183,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def examine(wanted: str, request: str) -> tuple[Verdict, str]:
+def examine(wanted: str, request: str) -> tuple[ProbedModel, str]:
     """Return what runs guests on this node, and the request that this answers.
 
     Args:

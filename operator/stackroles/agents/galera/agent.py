@@ -23,10 +23,10 @@ from typing import Any
 from stackroles.agents.galera import http_server, mariadb, process
 from stackroles.agents.galera.decision import Decision, parse_decision, rejection
 from stackroles.agents.galera.peers import may_rejoin, pull
-from stackroles.agents.galera.process import Server, Wsrep
-from stackroles.agents.galera.settings import Settings, read_annotation
+from stackroles.agents.galera.process import ServerProcess, Wsrep
+from stackroles.agents.galera.settings import MemberSettings, read_annotation
 from stackroles.agents.galera.volume import Position, Volume
-from stackroles.agents.galera.watch import STOP_SECONDS, Watch, log
+from stackroles.agents.galera.watch import STOP_SECONDS, ServerWatch, log
 
 _TICK = 0.1
 _PEER_SECONDS = 2.0
@@ -38,7 +38,7 @@ _REST_SECONDS = 60.0
 class Agent:
     """One member: its volume, its server, and what it says of them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: MemberSettings) -> None:
         self.settings = settings
         self.volume = Volume(settings.volume)
         self.volume_id = self.volume.prepare()
@@ -46,7 +46,7 @@ class Agent:
         self._lock = threading.Lock()
         self._state: dict[str, Any] = {"attempt": "", "phase": "Recovering", "position": None}
         self._wsrep: Wsrep | None = None
-        self._server: Server | None = None
+        self._server: ServerProcess | None = None
         self._primary = time.monotonic()
         self._failed_starts = 0
         self._failure = ""
@@ -166,7 +166,7 @@ class Agent:
             return False
         self.settings.socket.unlink(missing_ok=True)
         log(f"Starting by decision {decision}")
-        self._server = Server(command, str(self.settings.socket), self.settings.user)
+        self._server = ServerProcess(command, str(self.settings.socket), self.settings.user)
         return True
 
     def _check_options(self) -> None:
@@ -215,7 +215,7 @@ class Agent:
     def _watch(self) -> None:
         """Follow the running server until it ends or must be ended."""
         assert self._server is not None  # noqa: S101 - called after _start
-        watch = Watch(self, self._server)
+        watch = ServerWatch(self, self._server)
         while (code := self._server.exit_code()) is None:
             if self.stopping.wait(_TICK):
                 self._stop_gracefully()
@@ -291,7 +291,7 @@ class Agent:
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; returns 0 after a clean stop of the server."""
-    agent = Agent(Settings.from_environment(os.environ))
+    agent = Agent(MemberSettings.from_environment(os.environ))
     process.adopt_orphans()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stopping.set())

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import IO
 
-from stackroles.agents.galera.settings import Settings
+from stackroles.agents.galera.settings import MemberSettings
 
 # The pipe's size as well: one of the usual 64 KiB costs the member twice the CPU for each byte.
 _CHUNK = 1 << 18
@@ -32,7 +32,7 @@ _STATUS = "X-Backup-Status"
 class Backups:
     """Makes backups for clients that show the token."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: MemberSettings) -> None:
         self._settings = settings
         self._one = threading.Lock()
         self.last_error = ""

@@ -37,7 +37,7 @@ def metrics(report: dict[str, Any], *, serves: bool, counters: dict[str, float])
     return "\n".join(lines) + "\n"
 
 
-class Server(ThreadingHTTPServer):
+class MemberServer(ThreadingHTTPServer):
     """The agent's HTTP server; every request has a thread of its own."""
 
     daemon_threads = True
@@ -46,7 +46,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, agent: "Agent") -> None:
         self.agent = agent
         self.backups = backup_stream.Backups(agent.settings)
-        super().__init__(("", agent.settings.port), Handler)
+        super().__init__(("", agent.settings.port), MemberHandler)
 
     def handle_error(  # type: ignore[explicit-override]
         self, request: Any, client_address: Any
@@ -56,12 +56,12 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class Handler(BaseHTTPRequestHandler):
+class MemberHandler(BaseHTTPRequestHandler):
     """Answers one request."""
 
     protocol_version = "HTTP/1.1"
     timeout = 30
-    server: Server
+    server: MemberServer
 
     def do_GET(self) -> None:
         """Answer /report, /wsrep and /metrics."""
@@ -106,9 +106,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(agent: "Agent") -> Iterator[Server]:
+def serving(agent: "Agent") -> Iterator[MemberServer]:
     """Answer requests for as long as the context lasts."""
-    server = Server(agent)
+    server = MemberServer(agent)
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
     thread.start()
     try:

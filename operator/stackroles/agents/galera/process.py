@@ -154,7 +154,7 @@ class LogProgress:
         self._recent = {}
 
 
-class Server:
+class ServerProcess:
     """One run of the database server."""
 
     def __init__(self, command: Sequence[str], socket: str, user: str) -> None:

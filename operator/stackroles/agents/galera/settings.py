@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Settings:
+class MemberSettings:
     """The agent's settings.
 
     Attributes:
@@ -58,7 +58,7 @@ class Settings:
     drain_seconds: float = 5.0
 
     @classmethod
-    def from_environment(cls, env: Mapping[str, str]) -> "Settings":
+    def from_environment(cls, env: Mapping[str, str]) -> "MemberSettings":
         """Return the settings.
 
         Raises:

@@ -4,8 +4,8 @@ import time
 from typing import Protocol
 
 from stackroles.agents.galera import mariadb, process
-from stackroles.agents.galera.process import Server, Wsrep
-from stackroles.agents.galera.settings import Settings
+from stackroles.agents.galera.process import ServerProcess, Wsrep
+from stackroles.agents.galera.settings import MemberSettings
 from stackroles.agents.galera.volume import Volume
 
 STOP_SECONDS = 240.0
@@ -14,11 +14,11 @@ _SAMPLE_SECONDS = 0.5
 _MEASURE_SECONDS = 2.0
 
 
-class Member(Protocol):
+class WatchedMember(Protocol):
     """What a watch reports to and asks of the member it watches for."""
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> MemberSettings:
         """The member's settings."""
 
     @property
@@ -35,10 +35,10 @@ class Member(Protocol):
         """Return whether the operator asks the running attempt to stop and report anew."""
 
 
-class Watch:
+class ServerWatch:
     """Judges one run of a server."""
 
-    def __init__(self, agent: Member, server: Server) -> None:
+    def __init__(self, agent: WatchedMember, server: ServerProcess) -> None:
         self._agent, self._server = agent, server
         self._sampled = 0.0
         self._measure: tuple[int, ...] = ()
@@ -125,7 +125,7 @@ class Watch:
         return None, 0
 
 
-def ensure_operator(server: Server, settings: Settings) -> None:
+def ensure_operator(server: ServerProcess, settings: MemberSettings) -> None:
     """Make the account through which databases and accounts are set up; idempotent.
 
     SQL carries the password's hash only. Raises OSError or SqlError.

@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class SourceCandidate:
     """A database member as the cluster shows it."""
 
     name: str
@@ -15,8 +15,8 @@ class Member:
 
 
 def choose_source(
-    members: Sequence[Member], writer: str | None, size: int, busy: Collection[str] = ()
-) -> Member | None:
+    members: Sequence[SourceCandidate], writer: str | None, size: int, busy: Collection[str] = ()
+) -> SourceCandidate | None:
     """Return the member to copy from, or None when there is none to be had now.
 
     A copy costs its member disk and memory bandwidth, so the writer is never taken of a cluster; a

@@ -11,7 +11,7 @@ from stackroles.api.v1alpha1.common import dump
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """How the Job's program says the run ended.
 
     Attributes:
@@ -35,7 +35,7 @@ class Outcome:
         return sum(int(step.get("bytes", 0)) for step in self.steps)
 
 
-def read_outcome(text: str) -> Outcome | None:
+def read_outcome(text: str) -> RunOutcome | None:
     """Return the outcome in a termination message, None when the text is not one.
 
     Success is never concluded from an exit code alone: a Job that ended well without an outcome
@@ -52,7 +52,7 @@ def read_outcome(text: str) -> Outcome | None:
         stored = int(content.get("stored", 0))
     except (TypeError, ValueError):
         return None
-    return Outcome(
+    return RunOutcome(
         ok=bool(content["ok"]) and bool(content.get("verified")),
         reason=str(content.get("reason", "")),
         message=str(content.get("message", "")),

@@ -18,13 +18,13 @@ from stackroles.constants import LABEL_STEP
 from stackroles.domains.backup.build import BackupParent, step_label
 from stackroles.domains.backup.build_job import MAIN, RUN, Run, build_backup_job, build_inputs
 from stackroles.domains.backup.decide import (
-    Member,
+    SourceCandidate,
     choose_source,
     has_expired,
     is_old_failure,
     keeps_log,
 )
-from stackroles.domains.backup.outcome import Outcome, read_outcome, read_progress
+from stackroles.domains.backup.outcome import RunOutcome, read_outcome, read_progress
 from stackroles.domains.backup.reconcile_inputs import list_members, list_secrets, read_inputs
 from stackroles.domains.backup.reconcile_queue import (
     copied_members,
@@ -171,7 +171,11 @@ async def _begin(
 
 
 async def _create_job(
-    context: Context, resource: Object, cloud: Cloud, policy: BackupPolicySpec, source: Member
+    context: Context,
+    resource: Object,
+    cloud: Cloud,
+    policy: BackupPolicySpec,
+    source: SourceCandidate,
 ) -> None:
     parent = _parent(resource, cloud)
     run = Run(
@@ -271,7 +275,7 @@ async def _wait(
 
 
 async def _end(
-    context: Context, resource: Object, finding: Finding, outcome: Outcome | None
+    context: Context, resource: Object, finding: Finding, outcome: RunOutcome | None
 ) -> None:
     context.forget(ref_of(resource))
     status = BackupStatus.model_validate(resource.get("status", {}))

@@ -7,7 +7,7 @@ from stackroles import __version__, naming
 from stackroles.addresses import pod_address
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_OWNER_KIND, LABEL_PART_OF
-from stackroles.domains.backup.decide import Member
+from stackroles.domains.backup.decide import SourceCandidate
 from stackroles.reconcile.context import Context
 from stackroles.roles.mariadb import NAME
 from stackroles.workloads.manifests.metadata import selector
@@ -45,10 +45,10 @@ def list_secrets(context: Context, cloud: Cloud) -> tuple[str, ...]:
     return tuple(sorted(secret["metadata"]["name"] for secret in found))
 
 
-def list_members(context: Context, cloud: Cloud) -> tuple[Member, ...]:
+def list_members(context: Context, cloud: Cloud) -> tuple[SourceCandidate, ...]:
     """Return the database members as the cluster shows them."""
     return tuple(
-        Member(
+        SourceCandidate(
             name=pod["metadata"]["name"],
             address=pod_address(pod),
             ready=is_ready(pod),

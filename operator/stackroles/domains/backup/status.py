@@ -7,7 +7,7 @@ from typing import Any
 from stackroles.api.v1alpha1.backup import BackupProgress, BackupStatus, BackupStep
 from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
-from stackroles.domains.backup.outcome import Outcome
+from stackroles.domains.backup.outcome import RunOutcome
 from stackroles.workloads.conditions import Finding, build_condition, conditions_of
 
 # Reasons after which a run never changes again: a failed run is followed by another Backup.
@@ -76,7 +76,7 @@ def running(source: str, progress: BackupProgress | None, problem: Finding | Non
     return Finding(Reason.BACKUP_RUNNING, f"Copying from {source}.{detail}")
 
 
-def finding_of(outcome: Outcome | None, job_failure: str, message: str) -> Finding:
+def finding_of(outcome: RunOutcome | None, job_failure: str, message: str) -> Finding:
     """Return how a run ended.
 
     Args:
@@ -101,7 +101,7 @@ def finding_of(outcome: Outcome | None, job_failure: str, message: str) -> Findi
     return Finding(Reason.BACKUP_FAILED, f"The backup's Job did not succeed: {why}.{output}")
 
 
-def with_outcome(status: BackupStatus, outcome: Outcome | None, ended: datetime) -> BackupStatus:
+def with_outcome(status: BackupStatus, outcome: RunOutcome | None, ended: datetime) -> BackupStatus:
     """Return a status with what the run's program left."""
     started = status.started_at or ended
     update: dict[str, Any] = {

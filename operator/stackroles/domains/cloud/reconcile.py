@@ -26,7 +26,7 @@ from stackroles.domains.cloud.served import assess_served, rejected_administrato
 from stackroles.domains.cloud.service import ServiceState, first_failure
 from stackroles.domains.cloud.status import ObservedCloud, assess_cloud, remembered
 from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
-from stackroles.domains.credentials.reconcile import Credentials
+from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.domains.database.reconcile_part import part_of
 from stackroles.domains.database.status import DatabaseState
 from stackroles.domains.messaging.reconcile import messaging_of
@@ -114,7 +114,7 @@ class CloudPass:
             await self._prune()
         await self._report(replace(observed, failing_apis=apis), reconciled)
 
-    def _observe(self, credentials: Credentials) -> ObservedCloud:
+    def _observe(self, credentials: CloudSecrets) -> ObservedCloud:
         """Return how the cloud stands by what its parts found."""
         roles = {role.name: role for s in self._services.values() for role in s.roles}
         broken = self._context.parts.latest(messaging_of(self._resource))
@@ -166,7 +166,7 @@ class CloudPass:
         return found if isinstance(found, DatabaseState) else remembered(self._previous)
 
     def _apis(
-        self, observed: ObservedCloud, credentials: Credentials
+        self, observed: ObservedCloud, credentials: CloudSecrets
     ) -> tuple[Finding | None, Finding | None]:
         """Return why not all APIs are known to serve, and that the administrator is refused."""
         admin = credentials.values.get(ADMIN)
@@ -214,7 +214,7 @@ def _belongs_to_no_service(child: Object) -> bool:
 
 
 def _reconciled(
-    credentials: Credentials, failure: Finding | None, refused: Finding | None
+    credentials: CloudSecrets, failure: Finding | None, refused: Finding | None
 ) -> Finding:
     applied = Finding(Reason.APPLIED, "All that can run yet is applied.")
     return credentials.finding or failure or refused or credentials.changed or applied

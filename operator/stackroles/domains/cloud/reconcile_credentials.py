@@ -11,7 +11,7 @@ from stackroles.domains.cloud.reconcile_parts import (
 )
 from stackroles.domains.cloud.reconcile_served import accepted_password
 from stackroles.domains.credentials.reconcile import (
-    Credentials,
+    CloudSecrets,
     observe_credentials,
     watch_user_secrets,
 )
@@ -40,7 +40,7 @@ class CredentialsState:
     """
 
     generation: int
-    credentials: Credentials
+    credentials: CloudSecrets
     children: tuple[Object, ...]
     failure: Finding | None = None
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from stackroles.domains.cloud.service import ServiceState, assess_apply_failure
 from stackroles.errors import ClusterError, Rejected
-from stackroles.kube.apply import ChildRecord, records_of, to_ref
+from stackroles.kube.apply import AppliedRecord, records_of, to_ref
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of
 from stackroles.reconcile.context import Context
 from stackroles.roles import registry
@@ -49,7 +49,7 @@ def refusal_of(failure: ClusterError | None) -> Finding | None:
 
 
 def to_children(
-    resource: Object, records: Iterable[ChildRecord], stays: Callable[[ObjectRef], bool]
+    resource: Object, records: Iterable[AppliedRecord], stays: Callable[[ObjectRef], bool]
 ) -> tuple[Object, ...]:
     """Return children as `status.children` has them: what was applied, and what stays besides.
 

@@ -22,7 +22,7 @@ from stackroles.domains.cloud.reconcile_parts import (
 from stackroles.domains.cloud.reconcile_scale_guard import reject_scale_down
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.cloud.service import ServiceState, dependents_of, nodes_of
-from stackroles.domains.credentials.reconcile import Credentials
+from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.errors import (
     ClusterError,
     Conflict,
@@ -97,7 +97,7 @@ class ServicePass:
         self._resource = resource
         self._cloud = cloud
         self._service = service
-        self._credentials: Credentials = credentials.credentials
+        self._credentials: CloudSecrets = credentials.credentials
         self._part = service_of(resource, service.name)
         self._now = context.observed_at(resource).now
         self._roles = [r for r in registry.CONTROLLER_ROLES if r.service == service.name]

@@ -13,7 +13,7 @@ from stackroles.api.v1alpha1.cloud_controller import Phase
 from stackroles.config.cloud import Cloud
 from stackroles.domains.cloud.phases import completed
 from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD, SERVICE_PASSWORD
-from stackroles.domains.credentials.reconcile import Credentials
+from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.errors import ClusterError
 from stackroles.kube.kinds import Key, ref_of
 from stackroles.openstack.access import administrator
@@ -115,7 +115,7 @@ class Steps:
         ]
 
     async def run(
-        self, run: frozenset[str], states: Iterable[StepState], credentials: Credentials
+        self, run: frozenset[str], states: Iterable[StepState], credentials: CloudSecrets
     ) -> None:
         """Start the steps that may run and are not done, and try failed ones again.
 
@@ -145,7 +145,7 @@ class Steps:
                     self._context.cluster, self._cloud, step.guards, checked=checked, now=now
                 )
 
-    def _run_own(self, step: Step, credentials: Credentials) -> None:
+    def _run_own(self, step: Step, credentials: CloudSecrets) -> None:
         """Do the operator's own step again and again: users and the catalogue of all services."""
         name, values, services = self._poll_name(step), credentials.values, registry.SERVICES
         admin = administrator(self._cloud, values[ADMIN][ADMIN_PASSWORD])

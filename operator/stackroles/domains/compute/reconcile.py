@@ -31,7 +31,7 @@ from stackroles.domains.compute.reconcile_view import (
 from stackroles.domains.compute.status_node import ENROLLING, READY, UNAVAILABLE
 from stackroles.domains.compute.status_pool import Selection, assess_pool
 from stackroles.errors import CloudError, ClusterError
-from stackroles.kube.apply import ChildRecord
+from stackroles.kube.apply import AppliedRecord
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.hosts import Host
@@ -263,7 +263,10 @@ class PoolPass:
         self._context.poller.refresh(f"{ref_of(self._resource)}/hosts")
 
     async def _report(
-        self, enrolment: Enrolment, records: tuple[ChildRecord, ...] | None, findings: PassFindings
+        self,
+        enrolment: Enrolment,
+        records: tuple[AppliedRecord, ...] | None,
+        findings: PassFindings,
     ) -> None:
         nodes = {
             name: previous_status(node)

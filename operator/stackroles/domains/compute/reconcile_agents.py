@@ -5,7 +5,7 @@ from typing import Any
 
 from stackroles.config.pool import Pool
 from stackroles.errors import ClusterError
-from stackroles.kube.apply import ChildRecord
+from stackroles.kube.apply import AppliedRecord
 from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import config_maps_in_use, existing_config_maps, observe_roles
@@ -40,7 +40,7 @@ async def apply_agents(
     pool: Pool,
     roles: Iterable[RoleDefinition],
     others: Iterable[Object],
-) -> tuple[tuple[ChildRecord, ...] | None, ClusterError | None]:
+) -> tuple[tuple[AppliedRecord, ...] | None, ClusterError | None]:
     """Apply the roles' objects and some others, and remove what is no longer wanted.
 
     Returns:

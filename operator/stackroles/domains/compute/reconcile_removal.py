@@ -10,7 +10,7 @@ from stackroles.config.pool import Pool, pool_label
 from stackroles.constants import FINALIZER, LABEL_POOL
 from stackroles.domains.compute.reconcile_node import nodes_of, pods_by_node
 from stackroles.domains.compute.reconcile_view import is_ready_node
-from stackroles.domains.compute.removal import Occupation, Step, decide
+from stackroles.domains.compute.removal import Occupation, RemovalStep, decide
 from stackroles.errors import CloudError
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import DEADLINE, CloudAccess
@@ -102,8 +102,8 @@ async def remove_nodes(
         )
     occupation: Occupation = seen.value if seen is not None else Occupation()
     steps = await _unpin(context, pool, _decide(context, pool, names, occupation))
-    finding = await _remove(context, resource, access, _at(steps, Step.REMOVE))
-    blocked, stopping = _at(steps, Step.BLOCK), _at(steps, Step.WAIT)
+    finding = await _remove(context, resource, access, _at(steps, RemovalStep.REMOVE))
+    blocked, stopping = _at(steps, RemovalStep.BLOCK), _at(steps, RemovalStep.WAIT)
     if blocked:
         where = "; ".join(f"{name}: {occupation.occupied[name]}" for name in blocked[:5])
         return _blocked(
@@ -113,7 +113,7 @@ async def remove_nodes(
             "confirm or revert resizes; a claim of neither is freed by openstack resource provider "
             "allocation delete.",
         )
-    observed = _at(steps, Step.OBSERVE)
+    observed = _at(steps, RemovalStep.OBSERVE)
     if observed:
         return Finding(
             Reason.DELETING,
@@ -127,7 +127,7 @@ async def remove_nodes(
 
 def _decide(
     context: Context, pool: Pool, names: Collection[str], occupation: Occupation
-) -> dict[str, Step]:
+) -> dict[str, RemovalStep]:
     pinned, pods = labelled(context, pool), pods_by_node(context, pool)
     return {
         name: decide(name, occupation, labelled=name in pinned, pods=len(pods.get(name, ())))
@@ -135,19 +135,21 @@ def _decide(
     }
 
 
-def _at(steps: Mapping[str, Step], step: Step) -> list[str]:
+def _at(steps: Mapping[str, RemovalStep], step: RemovalStep) -> list[str]:
     return [name for name, found in steps.items() if found is step]
 
 
-async def _unpin(context: Context, pool: Pool, steps: Mapping[str, Step]) -> dict[str, Step]:
+async def _unpin(
+    context: Context, pool: Pool, steps: Mapping[str, RemovalStep]
+) -> dict[str, RemovalStep]:
     """Take the pool's label from nodes whose turn it is; return the steps after that."""
     pods = pods_by_node(context, pool)
     after = dict(steps)
-    for name in _at(steps, Step.UNPIN):
+    for name in _at(steps, RemovalStep.UNPIN):
         node = context.cluster.get("Node", "", name)
         if node is not None:
             await context.cluster.label_node(node, {LABEL_POOL: None})
-        after[name] = Step.WAIT if pods.get(name) else Step.REMOVE
+        after[name] = RemovalStep.WAIT if pods.get(name) else RemovalStep.REMOVE
     return after
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Step(StrEnum):
+class RemovalStep(StrEnum):
     """What is done about a host that leaves."""
 
     OBSERVE = "observe"
@@ -35,7 +35,7 @@ class Occupation:
     free: frozenset[str] = frozenset()
 
 
-def decide(host: str, seen: Occupation, *, labelled: bool, pods: int) -> Step:
+def decide(host: str, seen: Occupation, *, labelled: bool, pods: int) -> RemovalStep:
     """Return what is done about a host.
 
     A guest on its way when its host was closed shows up only a little later, so that a host must be
@@ -48,9 +48,9 @@ def decide(host: str, seen: Occupation, *, labelled: bool, pods: int) -> Step:
         pods: how many pods of agents it has.
     """
     if host in seen.occupied:
-        return Step.BLOCK
+        return RemovalStep.BLOCK
     if host not in seen.free:
-        return Step.OBSERVE
+        return RemovalStep.OBSERVE
     if labelled:
-        return Step.UNPIN
-    return Step.WAIT if pods else Step.REMOVE
+        return RemovalStep.UNPIN
+    return RemovalStep.WAIT if pods else RemovalStep.REMOVE

@@ -32,7 +32,7 @@ _USER_SECRETS_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class CloudSecrets:
     """The Secrets of a cloud, and what is wrong with those a user supplies.
 
     Attributes:
@@ -56,7 +56,7 @@ async def observe_credentials(
     cloud: Cloud,
     services: tuple[OpenStackService, ...],
     accepted: str = "",
-) -> Credentials:
+) -> CloudSecrets:
     """Return a cloud's Secrets: existing values as they are, missing ones generated or supplied.
 
     Args:
@@ -74,7 +74,7 @@ async def observe_credentials(
     if secrets.finding is None and any(service.broker for service in services):
         data = credentials.broker_secret(services, secrets.values)
         secrets.add(naming.child(cloud.name, rabbitmq.DEFINITIONS), DEFAULT.broker.role, data)
-    return Credentials(
+    return CloudSecrets(
         manifests=tuple(secrets.manifests),
         values=secrets.values,
         finding=secrets.finding,

@@ -9,10 +9,10 @@ from stackroles.domains.database.model import (
     Bootstrap,
     Decision,
     Member,
+    MemberPhase,
     Mode,
     Outcome,
     PersistedState,
-    Phase,
     Verdict,
 )
 
@@ -52,7 +52,7 @@ def _settle(members: Sequence[Member], persisted: PersistedState, epoch: int) ->
         report = member.known
         assert report is not None  # noqa: S101 - unknown members were handled before
         lost = report.view is not None and not report.view.primary
-        stalled = report.mode == Mode.JOIN and report.phase is Phase.STARTING
+        stalled = report.mode == Mode.JOIN and report.phase is MemberPhase.STARTING
         patience = MERGE_SECONDS if len(running) > 1 else 1
         if not (stalled or (lost and report.non_primary_seconds >= patience)):
             state = f"{member.name} is {report.phase.lower()}"

@@ -6,7 +6,7 @@ No answer is None: unknown, never down.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stackroles.domains.database.model import Phase, Position, Report, View
+from stackroles.domains.database.model import MemberPhase, Position, Report, View
 from stackroles.reconcile.pod_http import get_all, url_of
 from stackroles.roles.haproxy import STATS_PORT
 from stackroles.roles.mariadb import AGENT_PORT
@@ -53,7 +53,7 @@ def parse_report(answer: Any) -> Report | None:
             pod_uid=str(answer["podUid"]),
             volume_id=str(answer["volumeId"]),
             attempt=str(answer["attempt"]),
-            phase=Phase(answer["phase"]),
+            phase=MemberPhase(answer["phase"]),
             mode=answer.get("mode"),
             position=_position(answer.get("position")),
             view=_view(answer.get("wsrep")),

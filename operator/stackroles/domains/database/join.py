@@ -8,10 +8,10 @@ from stackroles.domains.database.members import ALIVE, find, names
 from stackroles.domains.database.model import (
     Decision,
     Member,
+    MemberPhase,
     Mode,
     Outcome,
     PersistedState,
-    Phase,
     Verdict,
     View,
 )
@@ -126,7 +126,7 @@ def _busy(members: Sequence[Member], epoch: int) -> str | None:
         report = member.known
         if report is None:
             continue
-        if report.phase in ALIVE and (report.joining or report.phase is Phase.STARTING):
+        if report.phase in ALIVE and (report.joining or report.phase is MemberPhase.STARTING):
             return f"{member.name} is joining."
         if report.view and report.view.donor:
             return f"{member.name} is sending its state to a member that joins."

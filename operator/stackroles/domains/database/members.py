@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from stackroles.domains.database.model import Member, Phase
+from stackroles.domains.database.model import Member, MemberPhase
 
 # Phases in which a server runs, or may.
-ALIVE: Final = frozenset({Phase.STARTING, Phase.RUNNING, Phase.STOPPING})
+ALIVE: Final = frozenset({MemberPhase.STARTING, MemberPhase.RUNNING, MemberPhase.STOPPING})
 # Starts in a row that come to nothing once are met in any outage; again, and somebody must know.
 STARTS_THAT_TELL: Final = 2
 

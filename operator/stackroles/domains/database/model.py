@@ -15,7 +15,7 @@ class Mode(StrEnum):
     RECOVER = "recover"
 
 
-class Phase(StrEnum):
+class MemberPhase(StrEnum):
     """Where a member's agent is in its loop."""
 
     RECOVERING = "Recovering"
@@ -127,7 +127,7 @@ class Report:
     pod_uid: str
     volume_id: str
     attempt: str
-    phase: Phase
+    phase: MemberPhase
     mode: str | None = None
     position: Position | None = None
     view: View | None = None
@@ -183,7 +183,7 @@ class Member:
     def position(self) -> Position | None:
         """The recovered position; only while no server runs."""
         report = self.known
-        return report.position if report and report.phase is Phase.WAITING else None
+        return report.position if report and report.phase is MemberPhase.WAITING else None
 
     @property
     def view(self) -> View | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stackroles.domains.database.model import Member, Mode, Phase
+from stackroles.domains.database.model import Member, MemberPhase, Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +67,13 @@ def _transfers(member: Member) -> bool:
     if report is None:
         return False
     sends = report.view is not None and report.view.donor
-    return sends or report.joining or report.phase is Phase.STARTING
+    return sends or report.joining or report.phase is MemberPhase.STARTING
 
 
 def _stopped(member: Member) -> bool:
     """Return whether no server runs, and none may be starting by a published decision."""
     report, published = member.known, member.published
-    if report is None or report.phase not in (Phase.WAITING, Phase.RECOVERING):
+    if report is None or report.phase not in (MemberPhase.WAITING, MemberPhase.RECOVERING):
         return False
     return (
         published is None or published.mode is Mode.RECOVER or published.attempt != report.attempt

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from stackroles.addresses import pod_address
-from stackroles.agents.broker_protocol import Status
+from stackroles.agents.broker_protocol import BrokerStatus
 from stackroles.domains.messaging.status import MESSAGING, assess_brokers, parse_report
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.clouds import cloud_of
@@ -19,7 +19,7 @@ Object = dict[str, Any]
 PART: Final = "messaging"
 _INTERVAL = 10.0
 _DEADLINE = 5.0
-Reports = Mapping[str, Status | None]
+Reports = Mapping[str, BrokerStatus | None]
 
 
 async def pull_reports(addresses: Mapping[str, str]) -> Reports:

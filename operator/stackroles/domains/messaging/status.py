@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stackroles.agents.broker_protocol import Status
+from stackroles.agents.broker_protocol import BrokerStatus
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
@@ -11,15 +11,15 @@ from stackroles.workloads.conditions import Finding
 MESSAGING = DEFAULT.broker.name
 
 
-def parse_report(answer: Any) -> Status | None:
+def parse_report(answer: Any) -> BrokerStatus | None:
     """Return an agent's answer to /status, or None when it is none."""
     try:
-        return Status.from_json(answer)
+        return BrokerStatus.from_json(answer)
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def assess_brokers(reports: Mapping[str, Status | None]) -> Finding | None:
+def assess_brokers(reports: Mapping[str, BrokerStatus | None]) -> Finding | None:
     """Return what keeps members out of the cluster that needs a person, None where nothing does.
 
     Args:

@@ -20,8 +20,8 @@ from stackroles.agents.backup.repository import (
     Part,
     Restic,
     Sink,
-    Step,
     StepFailed,
+    StepResult,
     directory,
     file,
 )
@@ -489,13 +489,13 @@ def test_a_run_that_is_told_to_end_says_so_and_ends_restic(store: Path, tmp_path
 
 
 def test_a_result_fits_a_termination_message(tmp_path: Path) -> None:
-    result = Result(message="x" * 9000, steps=[Step("database", sha256="a" * 64)] * 8)
+    result = Result(message="x" * 9000, steps=[StepResult("database", sha256="a" * 64)] * 8)
 
     assert len(result.text().encode()) <= 4096
 
 
 def test_the_manifest_names_every_part_by_its_file(tmp_path: Path) -> None:
-    result = Result(steps=[Step("state", 2, 0.1, "aa", "s1")])
+    result = Result(steps=[StepResult("state", 2, 0.1, "aa", "s1")])
     target = tmp_path / "manifest"
     with target.open("wb") as sink:
         manifest(work(tmp_path), result).write(sink)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from stackroles.agents.galera import backup_stream
-from stackroles.agents.galera.http_server import Handler, Server
+from stackroles.agents.galera.http_server import MemberHandler, MemberServer
 from tests.support.alarm import alarm
 
 SIZE = 64 << 20
@@ -35,8 +35,8 @@ def settings(program: str) -> SimpleNamespace:
 
 
 @contextlib.contextmanager
-def serving(program: str) -> Iterator[Server]:
-    server = Server(SimpleNamespace(settings=settings(program)))  # type: ignore[arg-type]
+def serving(program: str) -> Iterator[MemberServer]:
+    server = MemberServer(SimpleNamespace(settings=settings(program)))  # type: ignore[arg-type]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
@@ -47,7 +47,7 @@ def serving(program: str) -> Iterator[Server]:
         server.server_close()
 
 
-def ask(server: Server) -> http.client.HTTPConnection:
+def ask(server: MemberServer) -> http.client.HTTPConnection:
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
     connection.request("POST", "/backup", headers={"Authorization": "Bearer token"})
     return connection
@@ -56,7 +56,7 @@ def ask(server: Server) -> http.client.HTTPConnection:
 def test_a_client_may_take_nothing_for_longer_than_a_request_may_take(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Handler, "timeout", 0.3)
+    monkeypatch.setattr(MemberHandler, "timeout", 0.3)
     with serving(PROGRAM) as server, contextlib.closing(ask(server)) as connection:
         answer = connection.getresponse()
         size = len(answer.read(1 << 20))

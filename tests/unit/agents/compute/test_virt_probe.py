@@ -22,7 +22,7 @@ from stackroles.agents.compute import (
 )
 from stackroles.agents.compute.node import AgentError
 from stackroles.agents.compute.probe_guest import Deadline, GuestModel
-from stackroles.agents.compute.probe_memory import Memory, Outcome
+from stackroles.agents.compute.probe_memory import Memory, ProbeOutcome
 from stackroles.agents.compute.probe_report import REASON_LIMIT, ProbeReport
 from stackroles.agents.compute.virsh import Virsh, message_of
 
@@ -205,10 +205,10 @@ def test_the_guest_is_defined_as_nova_defines_guests(
         ]
 
 
-def outcomes(**failures: str) -> Callable[[GuestModel], Outcome]:
-    def attempt(model: GuestModel) -> Outcome:
+def outcomes(**failures: str) -> Callable[[GuestModel], ProbeOutcome]:
+    def attempt(model: GuestModel) -> ProbeOutcome:
         at = {"kvm": "2026-01-01T00:00:01+00:00", "qemu": "2026-01-01T00:00:02+00:00"}
-        return Outcome(failure=failures[model.virt_type], seconds=1.0, at=at[model.virt_type])
+        return ProbeOutcome(failure=failures[model.virt_type], seconds=1.0, at=at[model.virt_type])
 
     return attempt
 
@@ -302,7 +302,7 @@ KEY = {
     "image": "i",
     "device": "0 600",
 }
-RAN = Outcome(failure="", seconds=2.0, at="2026-01-01T00:00:00+00:00")
+RAN = ProbeOutcome(failure="", seconds=2.0, at="2026-01-01T00:00:00+00:00")
 
 
 def test_what_has_run_is_not_run_again(tmp_path: Path) -> None:
@@ -505,10 +505,10 @@ def test_the_program_reports_and_a_restart_costs_no_guest(
 ) -> None:
     guests: list[GuestModel] = []
 
-    def probe(_: Virsh, model: GuestModel) -> Outcome:
+    def probe(_: Virsh, model: GuestModel) -> ProbeOutcome:
         guests.append(model)
         failure = "emulation failure" if model.virt_type == "kvm" else ""
-        return Outcome(failure=failure, seconds=1.0, at="2026-01-01T00:00:00+00:00")
+        return ProbeOutcome(failure=failure, seconds=1.0, at="2026-01-01T00:00:00+00:00")
 
     fake_virsh(monkeypatch, tmp_path, "echo 'Running hypervisor: QEMU 10.0.13'")
     files = {

@@ -9,10 +9,10 @@ import pytest
 from stackroles.agents.galera.accounts import statements
 from stackroles.agents.galera.mariadb import identifier, literal, native_hash
 from stackroles.agents.galera.peers import may_rejoin
-from stackroles.agents.galera.process import LogProgress, Server, parse_status
-from stackroles.agents.galera.settings import Settings, read_annotation, read_peers
+from stackroles.agents.galera.process import LogProgress, ServerProcess, parse_status
+from stackroles.agents.galera.settings import MemberSettings, read_annotation, read_peers
 from stackroles.agents.galera.volume import Volume, read_grastate
-from stackroles.agents.galera.watch import Watch
+from stackroles.agents.galera.watch import ServerWatch
 
 U1 = "11111111-1111-1111-1111-111111111111"
 
@@ -95,7 +95,7 @@ def test_an_annotation_is_read_as_the_downward_api_writes_it() -> None:
 def test_peers_are_the_other_members(tmp_path: Path) -> None:
     options = tmp_path / "my.cnf"
     options.write_text("[mysqld]\nwsrep_cluster_address = gcomm://m-0.db.ns.svc,m-1.db.ns.svc\n")
-    settings = Settings.from_environment(
+    settings = MemberSettings.from_environment(
         {"POD_NAME": "m-1", "POD_UID": "u", "POD_IP": "::1", "GALERA_DEFAULTS": str(options)}
     )
 
@@ -105,7 +105,7 @@ def test_peers_are_the_other_members(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_in_a_command() -> None:
-    settings = Settings(
+    settings = MemberSettings(
         member="m-0",
         pod_uid="u",
         address="a",
@@ -186,7 +186,7 @@ def test_a_line_without_an_end_is_passed_on_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("stackroles.agents.galera.process._LONGEST_LINE", 1000)
-    server = Server(
+    server = ServerProcess(
         ["sh", "-c", "head -c 3500 /dev/zero | tr '\\0' x"], str(tmp_path / "s"), "root"
     )
     # It ends by itself: a signal could come before it has written anything.
@@ -205,5 +205,5 @@ def test_once_whole_a_member_remembers_no_line_of_its_log() -> None:
         {"wsrep_cluster_status": "Primary", "wsrep_ready": "ON", "wsrep_local_state": "4"}
     )
     server.progress.add("a line")
-    Watch(agent, server).check()
+    ServerWatch(agent, server).check()
     assert server.progress._recent == {}

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from stackroles.domains.backup.decide import (
     FAILED_KEPT,
     ActiveRun,
-    Member,
     PolicyRun,
     ScheduleTrigger,
+    SourceCandidate,
     choose_source,
     conflicting_run,
     due,
@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 members = st.lists(
     st.builds(
-        Member,
+        SourceCandidate,
         st.sampled_from([f"demo-mariadb-{n}" for n in range(12)]),
         st.sampled_from(["", "10.0.0.1"]),
         st.booleans(),
@@ -34,7 +34,7 @@ members = st.lists(
 
 @given(members, st.sampled_from([None, *(f"demo-mariadb-{n}" for n in range(12))]))
 def test_a_source_is_ready_and_not_the_writer_of_a_cluster(
-    cluster: list[Member], writer: str | None
+    cluster: list[SourceCandidate], writer: str | None
 ) -> None:
     source = choose_source(cluster, writer, len(cluster))
 
@@ -45,7 +45,7 @@ def test_a_source_is_ready_and_not_the_writer_of_a_cluster(
 
 
 def test_the_highest_ordinal_is_taken_by_number_not_by_letter() -> None:
-    cluster = [Member(f"m-{n}", "10.0.0.1", True) for n in (2, 10, 9)]
+    cluster = [SourceCandidate(f"m-{n}", "10.0.0.1", True) for n in (2, 10, 9)]
 
     chosen = choose_source(cluster, "m-2", 3)
 
@@ -54,18 +54,23 @@ def test_the_highest_ordinal_is_taken_by_number_not_by_letter() -> None:
 
 
 def test_nothing_is_taken_while_the_writer_is_unknown() -> None:
-    assert choose_source([Member("m-0", "a", True), Member("m-1", "b", True)], None, 2) is None
+    assert (
+        choose_source(
+            [SourceCandidate("m-0", "a", True), SourceCandidate("m-1", "b", True)], None, 2
+        )
+        is None
+    )
 
 
 def test_a_single_member_is_its_own_source() -> None:
-    only = Member("m-0", "a", True)
+    only = SourceCandidate("m-0", "a", True)
 
     assert choose_source([only], "m-0", 1) == only
-    assert choose_source([Member("m-0", "a", False)], "m-0", 1) is None
+    assert choose_source([SourceCandidate("m-0", "a", False)], "m-0", 1) is None
 
 
 def test_a_writer_that_is_the_only_pod_of_a_cluster_is_left_alone() -> None:
-    assert choose_source([Member("m-0", "a", True)], "m-0", 3) is None
+    assert choose_source([SourceCandidate("m-0", "a", True)], "m-0", 3) is None
 
 
 def test_marks_are_acted_on_once_and_in_order() -> None:
@@ -91,7 +96,7 @@ def test_runs_into_one_repository_exclude_each_other_and_no_others() -> None:
 
 
 def test_a_member_that_streams_to_another_run_is_left_out() -> None:
-    cluster = [Member(f"m-{n}", f"10.0.0.{n}", True) for n in range(3)]
+    cluster = [SourceCandidate(f"m-{n}", f"10.0.0.{n}", True) for n in range(3)]
 
     assert choose_source(cluster, "m-0", 3, {"m-2"}) == cluster[1]
     assert choose_source(cluster, "m-0", 3, {"m-1", "m-2"}) is None

@@ -7,13 +7,13 @@ import yaml
 
 from stackroles.domains.credentials import generate as credentials
 from stackroles.roles import registry
-from stackroles.roles.definition import Connection, OpenStackService
+from stackroles.roles.definition import DatabaseUrl, OpenStackService
 from tests.support.clouds import cloud, counted
 
 SERVICE = OpenStackService(
     name="nova",
     databases=("nova",),
-    connections=(Connection(key="database-url", database="nova"),),
+    connections=(DatabaseUrl(key="database-url", database="nova"),),
     broker=True,
     identity=True,
     secrets=("metadata-secret",),

@@ -7,18 +7,18 @@ import pytest
 from aiohttp import web
 
 from stackroles.agents.galera.agent import Agent
-from stackroles.agents.galera.settings import Settings
+from stackroles.agents.galera.settings import MemberSettings
 from stackroles.domains.database.client import (
     parse_report,
     parse_writer,
     pull_reports,
     pull_writers,
 )
-from stackroles.domains.database.model import Phase, Position
+from stackroles.domains.database.model import MemberPhase, Position
 
 
 def test_what_an_agent_says_is_understood(tmp_path: Any) -> None:
-    settings = Settings(
+    settings = MemberSettings(
         member="m-0", pod_uid="uid", address="10.0.0.1", ordinal=0, peers=(), volume=tmp_path
     )
     agent = Agent(settings)
@@ -32,7 +32,7 @@ def test_what_an_agent_says_is_understood(tmp_path: Any) -> None:
         agent.volume_id,
         "10.0.0.1",
     )
-    assert report.phase is Phase.RECOVERING
+    assert report.phase is MemberPhase.RECOVERING
     assert report.position is None
     assert report.applied_epoch == 40
 

@@ -13,9 +13,9 @@ from stackroles.domains.database.model import (
     Bootstrap,
     Decision,
     Member,
+    MemberPhase,
     Mode,
     PersistedState,
-    Phase,
     Position,
     Report,
     Verdict,
@@ -34,7 +34,7 @@ def member(n: int, **report: Any) -> Member:
             "pod_uid": f"pod-{n}",
             "volume_id": f"vol-{n}",
             "attempt": f"attempt-{n}",
-            "phase": Phase.WAITING,
+            "phase": MemberPhase.WAITING,
             "address": f"10.0.0.{n}",
             **report,
         }
@@ -52,7 +52,7 @@ def at(n: int, seqno: int, uuid: str = U1, *, safe: bool = False, **report: Any)
 
 def synced(n: int, committed: int = 100, size: int = 3, uuid: str = U1, **view: Any) -> Member:
     seen = View(primary=True, synced=True, uuid=uuid, committed=committed, size=size, **view)
-    return member(n, phase=Phase.RUNNING, view=seen)
+    return member(n, phase=MemberPhase.RUNNING, view=seen)
 
 
 def unknown(n: int) -> Member:
@@ -119,9 +119,9 @@ def test_the_member_that_stopped_last_wins_a_tie_but_never_against_a_higher_posi
 def test_the_failure_of_398_lost_transactions_cannot_happen() -> None:
     """One was down at 7531; two were killed at 7929 and had not recovered their position yet."""
     recovering = [
-        member(0, phase=Phase.RECOVERING),
+        member(0, phase=MemberPhase.RECOVERING),
         at(1, 7531),
-        member(2, phase=Phase.RECOVERING),
+        member(2, phase=MemberPhase.RECOVERING),
     ]
     assert not decide(recovering, FORMED, "one").decisions
 
@@ -241,7 +241,7 @@ def test_a_recorded_start_stands_until_its_addressee_reports_anew() -> None:
 
 
 def test_a_member_that_is_starting_the_component_is_waited_for() -> None:
-    starting = member(0, phase=Phase.STARTING, mode="bootstrap")
+    starting = member(0, phase=MemberPhase.STARTING, mode="bootstrap")
 
     outcome = decide([starting, at(1, 5), at(2, 5)], FORMED, "one")
 
@@ -251,11 +251,11 @@ def test_a_member_that_is_starting_the_component_is_waited_for() -> None:
 
 def outside(n: int, seconds: int) -> Member:
     view = View(primary=False, synced=False, uuid=U1, committed=9, size=1)
-    return member(n, phase=Phase.RUNNING, view=view, non_primary_seconds=seconds)
+    return member(n, phase=MemberPhase.RUNNING, view=view, non_primary_seconds=seconds)
 
 
 def test_a_joiner_in_vain_and_a_member_left_alone_must_report_what_they_hold() -> None:
-    stalled = member(1, phase=Phase.STARTING, mode="join", joining=True)
+    stalled = member(1, phase=MemberPhase.STARTING, mode="join", joining=True)
 
     outcome = decide([at(0, 5), stalled, outside(2, 1)], FORMED, "one")
     assert decisions(outcome) == {}
@@ -272,7 +272,7 @@ def test_partitions_get_time_to_merge_by_themselves() -> None:
 
 
 def test_a_hanging_server_is_not_taken_for_a_stopped_one() -> None:
-    hanging = member(2, phase=Phase.RUNNING)
+    hanging = member(2, phase=MemberPhase.RUNNING)
 
     assert not decide([at(0, 5), at(1, 5), hanging], FORMED, "one").decisions
 
@@ -336,7 +336,11 @@ def test_waiting_members_join_one_at_a_time_lowest_first() -> None:
     assert not decide(informed, first.persisted, "one").decisions
     assert decisions(decide(informed, first.persisted, "two")) == {"m-1": (Mode.JOIN, 5)}
 
-    joining = [cluster[0], member(1, phase=Phase.STARTING, mode="join", joining=True), cluster[2]]
+    joining = [
+        cluster[0],
+        member(1, phase=MemberPhase.STARTING, mode="join", joining=True),
+        cluster[2],
+    ]
     assert not decide(joining, FORMED, "one").decisions
     ended = [
         cluster[0],
@@ -442,7 +446,7 @@ def test_facts_follow_what_is_synced() -> None:
 
 def test_a_database_that_has_never_served_is_no_fact_yet() -> None:
     making = member(
-        0, phase=Phase.RUNNING, view=synced(0, size=1).view, mode="create", creating=True
+        0, phase=MemberPhase.RUNNING, view=synced(0, size=1).view, mode="create", creating=True
     )
 
     outcome = decide([making, empty(1), empty(2)], PersistedState(), "one")

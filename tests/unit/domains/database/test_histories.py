@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stackroles.domains.database.model import Phase, Verdict
+from stackroles.domains.database.model import MemberPhase, Verdict
 from tests.support.galera_world import HISTORY, Operator, World
 
 _EVENTS = {
@@ -186,7 +186,7 @@ def test_a_new_operator_is_obeyed_whatever_was_obeyed_before_and_its_predecessor
     world.advance(node)
     world.advance(node)
     assert node.attempt != attempt
-    assert node.phase is Phase.WAITING
+    assert node.phase is MemberPhase.WAITING
     assert annotation != node.annotation
 
 

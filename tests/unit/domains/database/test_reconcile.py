@@ -13,9 +13,9 @@ from stackroles.constants import ANNOTATION_GALERA_DECISION, FINALIZER
 from stackroles.domains.database.model import (
     Bootstrap,
     Decision,
+    MemberPhase,
     Mode,
     PersistedState,
-    Phase,
     Position,
     Report,
     Verdict,
@@ -113,7 +113,7 @@ class World:
                 "pod_uid": self.uid(n),
                 "volume_id": f"vol-{n}",
                 "attempt": f"attempt-{n}",
-                "phase": Phase.WAITING,
+                "phase": MemberPhase.WAITING,
                 **changes,
             }
         )
@@ -124,7 +124,7 @@ class World:
 
     def sync(self, n: int, size: int = 3) -> None:
         view = View(primary=True, synced=True, uuid=U1, committed=50, size=size)
-        self.report(n, phase=Phase.RUNNING, view=view)
+        self.report(n, phase=MemberPhase.RUNNING, view=view)
 
     async def pull(self, addresses: Mapping[str, str]) -> Mapping[str, Report | None]:
         self.observations += 1
@@ -252,7 +252,7 @@ async def test_nothing_is_told_when_the_members_changed_since(world: World) -> N
 
     def kill(nth: int) -> None:
         if nth == 2:
-            world.report(2, attempt="fresh", phase=Phase.RECOVERING)
+            world.report(2, attempt="fresh", phase=MemberPhase.RECOVERING)
 
     world.before_observation = kill
     await world.reconcile()

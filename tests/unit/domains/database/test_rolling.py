@@ -5,18 +5,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackroles.domains.database.model import Decision, Member, Mode, Phase, Position, Report, View
+from stackroles.domains.database.model import (
+    Decision,
+    Member,
+    MemberPhase,
+    Mode,
+    Position,
+    Report,
+    View,
+)
 from stackroles.domains.database.rolling import RollMember, next_to_restart
 
 
 def whole(n: int, *, outdated: bool = True, donor: bool = False, size: int = 3) -> RollMember:
     view = View(primary=True, synced=not donor, uuid="u", committed=1, size=size, donor=donor)
-    return with_report(n, Phase.RUNNING, view=view, outdated=outdated)
+    return with_report(n, MemberPhase.RUNNING, view=view, outdated=outdated)
 
 
 def with_report(
     n: int,
-    phase: Phase,
+    phase: MemberPhase,
     *,
     view: View | None = None,
     outdated: bool = True,
@@ -24,7 +32,7 @@ def with_report(
     failed: int = 0,
     error: str = "",
 ) -> RollMember:
-    position = Position(uuid="u", seqno=1, error=error) if phase is Phase.WAITING else None
+    position = Position(uuid="u", seqno=1, error=error) if phase is MemberPhase.WAITING else None
     report = Report(
         pod_uid=f"p{n}",
         volume_id=f"v{n}",
@@ -52,7 +60,7 @@ def test_nobody_is_restarted_without_need() -> None:
 
 
 def test_nobody_is_restarted_while_a_state_is_sent_or_received() -> None:
-    joining = with_report(2, Phase.STARTING, joining=True)
+    joining = with_report(2, MemberPhase.STARTING, joining=True)
 
     assert next_to_restart([whole(0), whole(1), joining], "m-0") is None
     assert next_to_restart([whole(0, donor=True), whole(1), whole(2)], "m-1") is None
@@ -67,7 +75,7 @@ def test_nobody_is_restarted_while_another_pod_is_gone_or_going() -> None:
 
 
 def test_a_member_that_does_not_come_up_gets_the_template_that_was_put_back() -> None:
-    failing = with_report(2, Phase.WAITING)
+    failing = with_report(2, MemberPhase.WAITING)
     unpulled = RollMember(
         member=Member(name="m-2", ordinal=2, pod_uid="p2"), outdated=True, running=False
     )
@@ -90,9 +98,9 @@ def test_a_member_that_does_not_come_up_gets_the_template_that_was_put_back() ->
 def test_a_restart_takes_no_member_away_from_those_that_serve_but_one(states: list[str]) -> None:
     makers: dict[str, Callable[[int], RollMember]] = {
         "whole": whole,
-        "joining": lambda n: with_report(n, Phase.STARTING, joining=True),
-        "waiting": lambda n: with_report(n, Phase.WAITING),
-        "failing": lambda n: with_report(n, Phase.WAITING, failed=1),
+        "joining": lambda n: with_report(n, MemberPhase.STARTING, joining=True),
+        "waiting": lambda n: with_report(n, MemberPhase.WAITING),
+        "failing": lambda n: with_report(n, MemberPhase.WAITING, failed=1),
         "unknown": lambda n: RollMember(
             member=Member(name=f"m-{n}", ordinal=n, pod_uid=f"p{n}"), outdated=True
         ),
@@ -118,11 +126,13 @@ def test_pods_that_never_ran_get_the_corrected_template_one_by_one() -> None:
     assert next_to_restart([stuck(0), stuck(1), leaving], None) is None
 
 
-@pytest.mark.parametrize("phase", [Phase.WAITING, Phase.RECOVERING])
-def test_members_that_cannot_start_get_the_corrected_template_one_by_one(phase: Phase) -> None:
+@pytest.mark.parametrize("phase", [MemberPhase.WAITING, MemberPhase.RECOVERING])
+def test_members_that_cannot_start_get_the_corrected_template_one_by_one(
+    phase: MemberPhase,
+) -> None:
     """A bad option on a fresh cloud: the first one fails, the others wait for it for ever."""
     failing = with_report(0, phase, failed=1)
-    waiting = [with_report(n, Phase.WAITING) for n in (1, 2)]
+    waiting = [with_report(n, MemberPhase.WAITING) for n in (1, 2)]
 
     assert next_to_restart([failing, *waiting], None) == "m-0"
     assert next_to_restart([replace(failing, outdated=False), *waiting], None) is None
@@ -134,23 +144,23 @@ def test_members_that_cannot_start_get_the_corrected_template_one_by_one(phase: 
 
 
 def test_a_position_that_cannot_be_recovered_may_be_the_fault_of_an_option() -> None:
-    unusable = [with_report(n, Phase.WAITING, error="unknown variable 'x'") for n in range(3)]
+    unusable = [with_report(n, MemberPhase.WAITING, error="unknown variable 'x'") for n in range(3)]
 
     assert next_to_restart(unusable, None) == "m-0"
 
 
 def test_a_single_member_that_cannot_start_is_cured_and_one_that_merely_waits_is_left() -> None:
-    assert next_to_restart([with_report(0, Phase.WAITING, failed=1)], None) == "m-0"
-    assert next_to_restart([with_report(0, Phase.WAITING)], None) is None
-    assert next_to_restart([with_report(0, Phase.STARTING, failed=1)], None) is None
+    assert next_to_restart([with_report(0, MemberPhase.WAITING, failed=1)], None) == "m-0"
+    assert next_to_restart([with_report(0, MemberPhase.WAITING)], None) is None
+    assert next_to_restart([with_report(0, MemberPhase.STARTING, failed=1)], None) is None
 
 
 def test_an_outage_of_sound_members_is_not_made_longer_by_restarts() -> None:
-    assert next_to_restart([with_report(n, Phase.WAITING) for n in range(3)], None) is None
+    assert next_to_restart([with_report(n, MemberPhase.WAITING) for n in range(3)], None) is None
 
 
 def test_a_member_that_was_told_to_start_may_be_starting_now() -> None:
-    failing = with_report(0, Phase.WAITING, failed=1)
+    failing = with_report(0, MemberPhase.WAITING, failed=1)
     decided = replace(failing.member, published=Decision(attempt="a", epoch=1, mode=Mode.JOIN))
     before = replace(decided, published=Decision(attempt="before", epoch=1, mode=Mode.JOIN))
 
@@ -159,11 +169,11 @@ def test_a_member_that_was_told_to_start_may_be_starting_now() -> None:
 
 
 def test_a_member_that_cannot_start_waits_for_the_transfer_of_another() -> None:
-    failing = with_report(2, Phase.WAITING, failed=1)
+    failing = with_report(2, MemberPhase.WAITING, failed=1)
 
     for other in (
         whole(1, donor=True, size=2),
-        with_report(1, Phase.STARTING, joining=True),
-        with_report(1, Phase.RUNNING, joining=True),
+        with_report(1, MemberPhase.STARTING, joining=True),
+        with_report(1, MemberPhase.RUNNING, joining=True),
     ):
         assert next_to_restart([whole(0, size=2), other, failing], "m-0") is None

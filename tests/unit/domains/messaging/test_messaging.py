@@ -2,15 +2,15 @@
 
 import pytest
 
-from stackroles.agents.broker_protocol import State, Status
+from stackroles.agents.broker_protocol import BrokerStatus, State
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.messaging.status import assess_brokers, parse_report
 
-SPLIT = Status(State.SPLIT, message="demo-rabbitmq-1 is in a cluster of its own")
+SPLIT = BrokerStatus(State.SPLIT, message="demo-rabbitmq-1 is in a cluster of its own")
 
 
 def test_the_agents_own_form_is_read() -> None:
-    running = Status(State.RUNNING, frozenset({"rabbit@b", "rabbit@a"}))
+    running = BrokerStatus(State.RUNNING, frozenset({"rabbit@b", "rabbit@a"}))
     assert parse_report(running.to_json()) == running
 
 
@@ -20,7 +20,7 @@ def test_another_answer_is_none(answer: object) -> None:
 
 
 def test_a_second_cluster_is_told_and_silence_is_not() -> None:
-    well = parse_report(Status(State.RUNNING, frozenset({"rabbit@a"})).to_json())
+    well = parse_report(BrokerStatus(State.RUNNING, frozenset({"rabbit@a"})).to_json())
     assert assess_brokers({"demo-rabbitmq-0": well, "demo-rabbitmq-1": None}) is None
     found = assess_brokers(
         {"demo-rabbitmq-0": well, "demo-rabbitmq-1": parse_report(SPLIT.to_json())}
