@@ -53,7 +53,7 @@ def test_the_short_name_works(namespace: str, kubectl: Kubectl, crd: dict[str, o
     assert kubectl("get", names["shortNames"][0], "-n", namespace, "-o", "name") == ""
 
 
-def test_explain_tells_what_a_field_is(
+def test_explain_shows_what_a_field_is(
     plane: ControlPlane, admin: ApiClient, kubectl: Kubectl
 ) -> None:
     path = "/openapi/v3/apis/stackroles.io/v1alpha1"

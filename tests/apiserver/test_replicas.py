@@ -147,7 +147,7 @@ def test_killed_leader_is_replaced_within_the_lease(
     assert two.probe("/healthz") == 200
 
 
-def test_replica_that_is_told_to_stop_ends_fast_and_hands_over(
+def test_replica_that_is_asked_to_stop_ends_fast_and_hands_over(
     admin: ApiClient, start: Callable[[str], Replica]
 ) -> None:
     one = start("one").ready()

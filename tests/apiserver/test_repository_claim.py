@@ -99,7 +99,7 @@ async def test_a_claim_grows_where_its_class_can(admin: ApiClient, operator: Ope
     assert size(admin, path) == "2Gi"
 
 
-async def test_a_class_that_cannot_is_told(admin: ApiClient, operator: Operator) -> None:
+async def test_a_class_that_cannot_is_reported(admin: ApiClient, operator: Operator) -> None:
     await operator.ask_for("1Gi", "fixed")
     path = bind(admin, operator)
 

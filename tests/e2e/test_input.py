@@ -134,7 +134,7 @@ class TestCredentials:
         )  # fmt: skip
         assert "name another one in spec.storageClassName" in condition["message"]
 
-    def test_with_a_deletion_policy_of_delete_only_what_the_user_brought_stays(
+    def test_with_a_deletion_policy_of_delete_only_what_the_user_supplied_stays(
         self, kubectl: Kubectl
     ) -> None:
         kept = ("secrets", "pvc", "configmaps")

@@ -43,7 +43,7 @@ def test_environment_of_the_chart_is_understood() -> None:
         {"STACKROLES_IMAGE_TAGS": "{"},
     ],
 )
-def test_bad_value_is_told_by_its_name(environment: dict[str, str]) -> None:
+def test_bad_value_is_reported_by_its_name(environment: dict[str, str]) -> None:
     name = next(iter(environment))
 
     with pytest.raises(OperatorError, match=name):

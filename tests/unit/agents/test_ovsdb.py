@@ -140,7 +140,7 @@ def test_settings_of_the_role_are_what_the_agent_reads() -> None:
     assert config["remotes"]["ptcp:6642:0.0.0.0"] == {"inactivity-probe": 60000}
 
 
-def test_a_member_that_has_its_file_looks_for_its_former_self_too(
+def test_a_member_that_has_its_file_searches_for_its_former_self_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # It joined anew and was ended before that one was gone, which counts against the majority.

@@ -106,7 +106,7 @@ def test_the_node_policy_knows_the_operators_label_and_account(render: Render) -
     assert policy["spec"]["failurePolicy"] == "Fail"
 
 
-def test_crds_are_kept_unless_told_otherwise(render: Render) -> None:
+def test_crds_are_kept_unless_declared_otherwise(render: Render) -> None:
     kept = of_kind(render(), "CustomResourceDefinition")
     loose = of_kind(render('crds={"keep":false}'), "CustomResourceDefinition")
 

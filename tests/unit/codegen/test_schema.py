@@ -135,12 +135,12 @@ def test_fields_without_default_are_required_by_their_wire_name() -> None:
     assert structural_schema(model)["required"] == ["twoWords"]
 
 
-def test_a_default_is_told_and_left_to_the_operator() -> None:
+def test_a_default_is_described_and_left_to_the_operator() -> None:
     assert schema_of(int, 3) == {"description": "A field. Default: 3.", "type": "integer"}
     assert schema_of(bool, False)["description"] == "A field. Default: false."
 
 
-def test_a_description_that_tells_the_default_is_left_alone() -> None:
+def test_a_description_that_states_the_default_is_left_alone() -> None:
     assert schema_of(int, 3, description="Three by default.")["description"] == "Three by default."
 
 

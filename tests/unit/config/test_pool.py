@@ -58,7 +58,7 @@ def test_a_role_sees_its_services_options_overlaid_by_its_own() -> None:
     assert options == {"DEFAULT": {"debug": "true", "reserved_host_memory_mb": 2}}
 
 
-def test_agents_are_told_of_the_network() -> None:
+def test_agents_get_the_settings_of_the_network() -> None:
     names = ("interface", "physicalNetwork", "cloud", "southbound")
     found = json.loads(pool(network={"interface": "eth1"}).agent_settings(names, "tcp:sb:6642"))
     assert (found["interface"], found["physicalNetwork"]) == ("eth1", "physnet1")

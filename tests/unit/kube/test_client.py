@@ -57,7 +57,7 @@ async def test_no_answer_is_an_error_and_is_counted() -> None:
     assert seen == [("GET", 0)]
 
 
-async def test_credentials_that_are_missing_are_told(tmp_path: object) -> None:
+async def test_credentials_that_are_missing_are_reported(tmp_path: object) -> None:
     with pytest.raises(Exception, match="No way to reach Kubernetes"):
         await load_credentials(kubeconfig=f"{tmp_path}/nothing")
 

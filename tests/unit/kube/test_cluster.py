@@ -166,7 +166,7 @@ async def test_network_policy_that_was_changed_or_deleted_is_put_back() -> None:
         assert w.api.get("networkpolicies", "ns", "demo-p") is not None
 
 
-async def test_one_refused_child_does_not_stop_the_others() -> None:
+async def test_one_rejected_child_does_not_stop_the_others() -> None:
     async with world() as w:
         w.api.faults.append(Fault("PATCH", "configmaps/demo-c", 422))
 
@@ -345,7 +345,7 @@ async def test_what_is_gone_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -
         assert [ref.name for ref in w.cluster._memory] == ["b"]
 
 
-async def test_status_is_written_on_a_difference_and_told() -> None:
+async def test_status_is_written_on_a_difference_and_recorded() -> None:
     async with world() as w:
         ready = {"type": "Ready", "status": "True", "reason": "Ready", "lastTransitionTime": EARLY}
 
@@ -421,7 +421,7 @@ async def test_event_that_cannot_be_written_does_not_fail_the_pass() -> None:
         await w.cluster.event(w.owner(), "Normal", "Started", "It started")
 
 
-async def test_same_event_twice_in_a_row_is_told_once() -> None:
+async def test_same_event_twice_in_a_row_is_recorded_once() -> None:
     async with world() as w:
         for _ in range(3):
             await w.cluster.event(w.owner(), "Normal", "Started", "It started")

@@ -25,7 +25,7 @@ def cloud(created: datetime) -> dict[str, dict[str, str]]:
         (CREATED, None, ""),
     ],
 )
-def test_the_guests_time_is_told_only_when_cloud_and_guest_are_of_this_run(
+def test_the_guests_time_is_reported_only_when_cloud_and_guest_are_of_this_run(
     created: datetime, launched: datetime | None, expected: str
 ) -> None:
     assert demo.active_after(cloud(created), launched, START) == expected

@@ -112,7 +112,7 @@ def test_the_archive_is_the_one_apt_uses(sources: list[str]) -> None:
 
 
 @pytest.mark.parametrize("sources", [[], [SECURITY], ["# deb http://mirror.example/debian x main"]])
-def test_a_machine_without_debian_sources_is_told_so(sources: list[str]) -> None:
+def test_a_machine_without_debian_sources_is_reported(sources: list[str]) -> None:
     with pytest.raises(LabError, match="no Debian archive"):
         tools.archive_uri(sources)
 

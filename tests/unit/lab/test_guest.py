@@ -12,7 +12,7 @@ GUEST uptime=17\r
 """
 
 
-def test_the_console_tells_who_the_guest_is_and_the_last_uptime() -> None:
+def test_the_console_shows_who_the_guest_is_and_the_last_uptime() -> None:
     fields = dict(FIELDS.findall(CONSOLE))
     assert fields["address"] == "192.168.77.132"
     assert fields["instance-id"] == "95e5a03b-af4f-4e9d-b133-baac33740311"

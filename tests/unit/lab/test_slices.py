@@ -44,7 +44,7 @@ def wait_for(what: str, check: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_told_to_end_ends_its_step_and_what_that_started(
+def test_a_run_that_is_asked_to_end_ends_its_step_and_what_that_started(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     file = tmp_path / "pid"

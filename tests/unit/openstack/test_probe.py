@@ -70,7 +70,7 @@ async def test_every_api_is_asked_with_a_token(apis: Apis, url: str, account: Cr
     assert apis.tokens == ["t0ken"]
 
 
-async def test_a_refusal_is_told_in_the_services_own_text(
+async def test_a_rejection_is_reported_in_the_services_own_text(
     apis: Apis, url: str, account: Credentials
 ) -> None:
     body = {"message": "The Keystone service is temporarily unavailable.\n\n", "code": "503"}

@@ -99,7 +99,7 @@ async def test_success_does_not_come_again() -> None:
     assert 'reconcile_total{controller="cloudcontroller",result="success"} 1.0' in text
 
 
-async def test_invalid_spec_is_told_and_waits_for_a_new_one() -> None:
+async def test_invalid_spec_is_reported_and_waits_for_a_new_one() -> None:
     async with fake_api() as api, client_of(api) as client:
         bench = Bench(SpecInvalid(Reason.CREDENTIALS_INVALID, "a message"), client)
         bench.cache.remove(stored(custom(), 1))

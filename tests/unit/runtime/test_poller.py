@@ -40,7 +40,7 @@ def poller() -> tuple[Poller, list[Key]]:
     return Poller(enqueued.append, asyncio.get_running_loop().time), enqueued
 
 
-async def test_differences_are_told_and_repeats_are_not() -> None:
+async def test_differences_are_recorded_and_repeats_are_not() -> None:
     polls, enqueued = poller()
     service = Service()
     polls.ensure("a", service, interval=0.01, deadline=1, notify=KEY)

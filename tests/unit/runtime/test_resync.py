@@ -67,7 +67,7 @@ async def test_only_served_namespaces_are_listed(monkeypatch: pytest.MonkeyPatch
         ]
 
 
-async def test_round_finds_a_missed_deletion_and_looks_at_everything(
+async def test_round_finds_a_missed_deletion_and_reconciles_everything(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with world(monkeypatch, "ns") as (api, made, cluster, queue):

@@ -26,7 +26,7 @@ def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
     return {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]}
 
 
-def test_refused_spec_is_told_and_what_else_was_known_stays() -> None:
+def test_rejected_spec_is_reported_and_what_else_was_known_stays() -> None:
     status = inactive(KNOWN, Finding(Reason.SPEC_INVALID, "even replicas"), 2, NOW)
 
     assert conditions(status) == {

@@ -115,7 +115,7 @@ def test_pod_that_waits_a_moment_for_its_volume_is_no_problem() -> None:
         ("pod has unbound immediate PersistentVolumeClaims", "VolumePending"),
     ],
 )
-def test_volume_that_does_not_come_is_told_apart(expected: str, reason: str) -> None:
+def test_volume_that_does_not_come_is_distinguished(expected: str, reason: str) -> None:
     finding = assess_pod(pod(conditions=(unscheduled(expected, ago(minutes=1)),)), NOW)
     assert finding is not None
     assert finding.reason == reason
@@ -127,7 +127,7 @@ def test_advice_about_a_storage_class_leaves_members_that_run_alone(finding: Fin
     assert "--cascade=orphan" in finding.message
 
 
-def test_pod_that_runs_for_long_without_getting_ready_is_told() -> None:
+def test_pod_that_runs_for_long_without_getting_ready_is_reported() -> None:
     not_ready = {"type": "Ready", "status": "False", "lastTransitionTime": ago(minutes=20)}
     found = pod(
         container(state={"running": {}}),

@@ -73,5 +73,5 @@ def test_the_newest_refusal_is_reported_with_its_own_message(times: Object) -> N
         ([], [event(30)]),
     ],
 )
-def test_what_is_over_is_not_told(pods: list[Object], events: list[Object]) -> None:
+def test_what_is_over_is_not_reported(pods: list[Object], events: list[Object]) -> None:
     assert assess_rejections(workload(), pods, events, NOW) is None

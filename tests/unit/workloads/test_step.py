@@ -119,7 +119,7 @@ def test_a_step_that_has_just_begun_is_not_asked() -> None:
     assert assess_step("a/b", "", job(), [young], NOW).note == "running"
 
 
-def test_a_step_that_hung_is_told_at_once_with_the_end_of_its_log() -> None:
+def test_a_step_that_hung_is_reported_at_once_with_the_end_of_its_log() -> None:
     assert log_wanted(overdue(), NOW) == "db-sync"
     state = assess_step(
         "a/b", "look", job(failed=1), [overdue()], NOW, logs={"p": "waiting for a lock"}

@@ -50,7 +50,7 @@ def test_what_keeps_failing_is_given_up_though_bytes_move() -> None:
     assert child.errors == RETRY
 
 
-def test_a_stall_is_told_without_the_words_of_its_end() -> None:
+def test_a_stall_is_reported_without_the_output_of_its_end() -> None:
     program = (
         "import signal, sys, time\n"
         "signal.signal(15, lambda *_: sys.exit('signal terminated received, cleaning up'))\n"
@@ -81,7 +81,7 @@ def test_what_is_sent_again_and_again_is_no_progress() -> None:
     child.end()
 
 
-def test_what_keeps_it_is_told_before_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_keeps_it_is_reported_before_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restic_process, "NOTICE_SECONDS", 0.5)
     troubles: list[str] = []
     program = "import sys, time; time.sleep(2.5); print(len(sys.stdin.buffer.read()))"

@@ -329,7 +329,7 @@ def test_a_member_that_still_ends_another_backup_is_asked_again(
     assert (facts, Member.busy) == ({"position": POSITION}, 0)
 
 
-def test_a_member_that_stays_busy_is_told(
+def test_a_member_that_stays_busy_is_reported(
     store: Path, member: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stackroles.agents.backup.database_copy.BUSY_SECONDS", 0.0)
@@ -339,7 +339,7 @@ def test_a_member_that_stays_busy_is_told(
         restic(store).save(Part("database", "m", database(member, "token", None)))
 
 
-def test_a_wrong_token_is_told(store: Path, member: str) -> None:
+def test_a_wrong_token_is_reported(store: Path, member: str) -> None:
     with pytest.raises(StepFailed, match="401"):
         restic(store).save(Part("database", "m", database(member, "other", None)))
 
@@ -462,7 +462,7 @@ def test_a_run_says_which_set_is_the_oldest_that_is_left(store: Path, tmp_path: 
     assert "0-manifest" not in ids(store)
 
 
-def test_a_run_that_is_told_to_end_says_so_and_ends_restic(store: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_asked_to_end_says_so_and_ends_restic(store: Path, tmp_path: Path) -> None:
     put(store)
     program = (
         "import sys; from stackroles.agents.backup import repository, run as backup\n"

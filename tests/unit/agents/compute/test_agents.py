@@ -29,7 +29,7 @@ def test_a_chassis_with_an_interface_maps_the_provider_network_and_carries_gatew
     assert ovn_controller.stale(settings()) == ()
 
 
-def test_a_chassis_without_an_interface_loses_what_it_said_of_one() -> None:
+def test_a_chassis_without_an_interface_loses_what_it_reported_of_one() -> None:
     without = settings(interface=None)
     ids = ovn_controller.chassis(without, "node-1")
     stale = ovn_controller.stale(without)

@@ -158,7 +158,7 @@ def with_data(member: Member, seqno: int = 12) -> None:
     (member.control / "recovered").write_text(f"--wsrep_start_position={HISTORY}:{seqno},0-1-12")
 
 
-def test_an_empty_member_waits_and_makes_a_database_only_when_told(member: Member) -> None:
+def test_an_empty_member_waits_and_makes_a_database_only_when_decided(member: Member) -> None:
     member.start()
     report = member.waiting()
 
@@ -199,7 +199,7 @@ def test_the_position_is_withdrawn_and_the_decision_is_on_the_volume_before_the_
     assert "safe_to_bootstrap: 1" in (member.data / "grastate.dat").read_text()
 
 
-def test_a_kill_makes_a_new_attempt_and_the_old_decision_is_never_obeyed_again(
+def test_a_kill_makes_a_new_attempt_and_the_old_decision_is_never_applied_again(
     member: Member,
 ) -> None:
     with_data(member)
@@ -252,7 +252,7 @@ def test_other_decisions_are_refused(member: Member, decision: dict[str, Any]) -
     until(member.starts)
 
 
-def test_a_volume_keeps_its_id_and_what_it_obeyed_when_the_agent_is_started_again(
+def test_a_volume_keeps_its_id_and_what_it_applied_when_the_agent_is_started_again(
     member: Member,
 ) -> None:
     with_data(member)

@@ -149,7 +149,7 @@ def test_a_database_that_was_never_finished_counts_for_empty(tmp_path: Path) -> 
     assert not volume.position(["false"]).empty
 
 
-def test_what_was_obeyed_survives_a_file_that_was_cut_off(tmp_path: Path) -> None:
+def test_what_was_applied_survives_a_file_that_was_cut_off(tmp_path: Path) -> None:
     volume = Volume(tmp_path)
     volume.prepare()
     assert volume.applied_decision() == {}

@@ -60,7 +60,7 @@ class TestTurns:
         await world.run("a")
         assert world.condition("a")[0] == "BackupRunning"
 
-    async def test_of_two_looked_at_at_once_one_starts(self, world: World) -> None:
+    async def test_of_two_reconciled_at_once_one_starts(self, world: World) -> None:
         world.apply("b")
         first = asyncio.create_task(
             reconcile_backup(world.context, world.cluster.get("Backup", "ns", "b") or {})
@@ -184,7 +184,7 @@ class TestEnds:
         await world.run("one")
         assert world.condition("one")[0] == "BackupVerified"
 
-    async def test_a_job_whose_pod_never_tells_is_a_failure_after_a_minute(
+    async def test_a_job_whose_pod_never_reports_is_a_failure_after_a_minute(
         self, world: World
     ) -> None:
         world.apply("one")
@@ -219,7 +219,7 @@ class TestEnds:
 
         assert world.condition("one") == (reason, "it broke")
 
-    async def test_an_image_that_cannot_be_pulled_is_told_while_it_waits(
+    async def test_an_image_that_cannot_be_pulled_is_reported_while_it_waits(
         self, world: World
     ) -> None:
         world.apply("one")

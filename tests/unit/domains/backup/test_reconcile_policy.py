@@ -80,7 +80,7 @@ class TestMarks:
 
 
 class TestOverdue:
-    async def test_a_schedule_that_stopped_is_told(self, world: World) -> None:
+    async def test_a_schedule_that_stopped_is_reported(self, world: World) -> None:
         world.wait(hours=3)
         world.mark("nightly-1")
         world.wait(hours=1)
@@ -124,7 +124,7 @@ class TestVolume:
         assert claim(world)["spec"]["resources"]["requests"]["storage"] == "20Gi"  # type: ignore[index]
         assert world.policy("Ready")[0] == "AsDesired"
 
-    async def test_a_class_that_refuses_to_grow_is_told_and_the_schedule_is_applied(
+    async def test_a_class_that_refuses_to_grow_is_reported_and_the_schedule_is_applied(
         self, world: World
     ) -> None:
         expected = "only dynamically provisioned pvc can be resized"
@@ -147,7 +147,7 @@ class TestVolume:
 
         assert claim(world) == before
 
-    async def test_an_absent_storage_class_is_told(self, world: World) -> None:
+    async def test_an_absent_storage_class_is_reported(self, world: World) -> None:
         world.declare("second", repository={"volume": {"storageClassName": "absent"}})
 
         await world.settle("second")
@@ -156,7 +156,7 @@ class TestVolume:
         assert reason == "StorageClassMissing"
         assert "storage class absent does not exist" in message
 
-    async def test_no_class_and_no_default_one_is_told(self, world: World) -> None:
+    async def test_no_class_and_no_default_one_is_reported(self, world: World) -> None:
         world.declare("second", repository={"volume": {}})
 
         await world.settle("second")
@@ -167,7 +167,7 @@ class TestVolume:
         ("binding", "reason"),
         [("Immediate", "VolumePending"), ("WaitForFirstConsumer", "AsDesired")],
     )
-    async def test_a_volume_that_does_not_come_is_told_unless_it_waits_for_its_first_use(
+    async def test_a_volume_that_does_not_come_is_reported_unless_it_waits_for_its_first_use(
         self, world: World, binding: str, reason: str
     ) -> None:
         world.storage_class("slow", volumeBindingMode=binding)
@@ -179,7 +179,7 @@ class TestVolume:
         assert world.policy("Ready", "second")[0] == reason
 
 
-async def test_a_bucket_without_its_credentials_is_told(world: World) -> None:
+async def test_a_bucket_without_its_credentials_is_reported(world: World) -> None:
     bucket = {"endpoint": "https://s3", "bucket": "sets", "credentialsSecret": "s3"}
     world.declare(repository={"s3": bucket})
 

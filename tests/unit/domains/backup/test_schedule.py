@@ -91,5 +91,5 @@ def test_a_run_in_any_time_zone_is_not_missed_by_that(hours: int) -> None:
         assert missed("0 3 * * *", local=True, since=since, last=last, now=at) is None
 
 
-def test_a_run_in_a_time_zone_that_did_not_come_is_told_the_day_after() -> None:
+def test_a_run_in_a_time_zone_that_did_not_come_is_reported_the_day_after() -> None:
     assert missed_at("0 3 * * *", timedelta(days=2, hours=16), local=True)

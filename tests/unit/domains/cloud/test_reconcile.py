@@ -423,7 +423,7 @@ async def test_role_stays_when_what_it_needs_is_lost(world: World) -> None:
     assert world.condition("Available")["reason"] == "ReplicasUnavailable"
 
 
-async def test_failed_step_is_told_and_tried_again_later(world: World) -> None:
+async def test_failed_step_is_reported_and_tried_again_later(world: World) -> None:
     world.declare()
     for _ in range(3):
         await world.reconcile()
@@ -466,7 +466,7 @@ def _config_of(world: World, role: str) -> set[str]:
     }
 
 
-async def test_refused_child_is_told_and_the_others_are_applied(world: World) -> None:
+async def test_rejected_child_is_reported_and_the_others_are_applied(world: World) -> None:
     world.declare()
     world.api.faults.append(Fault("PATCH", "services/demo-keystone", 403))
     with pytest.raises(OperatorError):
@@ -475,7 +475,7 @@ async def test_refused_child_is_told_and_the_others_are_applied(world: World) ->
     assert "mariadb" in world.roles()
 
 
-async def test_a_refused_child_stops_nobody_elses_steps(world: World) -> None:
+async def test_a_rejected_child_stops_nobody_elses_steps(world: World) -> None:
     world.declare()
     for _ in range(3):
         await world.reconcile()
@@ -686,7 +686,7 @@ async def test_a_step_whose_pod_is_refused_says_so(world: World) -> None:
     assert "violates PodSecurity" in condition["message"]
 
 
-async def test_field_that_cannot_change_is_told_with_the_object(world: World) -> None:
+async def test_field_that_cannot_change_is_reported_with_the_object(world: World) -> None:
     world.declare()
     refused = (
         'StatefulSet.apps "demo-mariadb" is invalid: spec: Forbidden: updates to statefulset spec '

@@ -50,7 +50,7 @@ def running(world: World) -> dict[str, Any]:
     }
 
 
-async def test_a_step_that_runs_for_long_shows_what_it_said_last(world: World) -> None:
+async def test_a_step_that_runs_for_long_shows_its_last_output(world: World) -> None:
     await with_pod(world, **running(world))
     await world.reconcile()
     message = world.condition("Progressing")["message"]
@@ -144,7 +144,7 @@ async def test_a_settled_cloud_checks_nothing(world: World) -> None:
     assert checks(world) == []
 
 
-async def test_options_that_glance_refuses_leave_its_member_alone_and_are_told(
+async def test_options_that_glance_rejects_leave_its_member_alone_and_are_reported(
     world: World,
 ) -> None:
     await settled(world)

@@ -170,7 +170,7 @@ def test_database_that_fails_to_start_again_and_again_is_quoted() -> None:
     assert of(status, "Available").status == "True"
 
 
-def test_refused_child_is_what_ready_repeats() -> None:
+def test_rejected_child_is_what_ready_repeats() -> None:
     status = assess(observed(), Finding(Reason.APPLY_FAILED, "quota"))
     assert of(status, "Ready").reason == "ApplyFailed"
     assert of(status, "Reconciled").status == "False"

@@ -50,7 +50,7 @@ async def test_a_node_that_the_cloud_keeps_does_not_hold_up_its_new_pool(world: 
     assert world.condition("Ready", "second")[0] == "True"
 
 
-async def test_agents_stay_until_two_looks_found_nothing_on_their_host(world: World) -> None:
+async def test_agents_stay_until_two_checks_found_nothing_on_their_host(world: World) -> None:
     await serving(world, "n1")
     world.node("n1", other="label")
     await world.reconcile()
@@ -71,7 +71,7 @@ async def test_agents_stay_until_two_looks_found_nothing_on_their_host(world: Wo
     assert world.labelled() == []
 
 
-async def test_a_machine_that_is_off_leaves_with_its_node_and_is_said_to(world: World) -> None:
+async def test_a_machine_that_is_off_leaves_with_its_node_and_is_reported(world: World) -> None:
     await serving(world, "n1", "n2")
     world.node("n1", ready=False, other="label")
 

@@ -141,7 +141,7 @@ async def test_an_agent_that_runs_stays_while_what_it_needs_is_down(world: World
     assert "nova-compute" in world.daemon_sets()
 
 
-async def test_a_selector_that_matches_nothing_is_said(world: World) -> None:
+async def test_a_selector_that_matches_nothing_is_reported(world: World) -> None:
     world.controller()
     world.node("n1", other="label")
     world.declare()

@@ -100,7 +100,7 @@ async def test_a_value_that_is_new_in_this_version_is_drawn(world: World) -> Non
     assert after == before
 
 
-async def test_a_lost_value_can_be_brought(world: World) -> None:
+async def test_a_lost_value_can_be_supplied(world: World) -> None:
     world.declare()
     await world.settle()
     name = "demo-rabbitmq-credentials"
@@ -115,7 +115,7 @@ async def test_a_lost_value_can_be_brought(world: World) -> None:
     assert world.secret(name) == before
 
 
-async def test_the_administrators_password_and_keystones_keys_are_brought(world: World) -> None:
+async def test_the_administrators_password_and_keystones_keys_are_supplied(world: World) -> None:
     bring(world, "boss", password="chosen-by-a-person")
     ring = {"fernet-keys.0": KEY, "fernet-keys.1": KEY}
     bring(world, "keys", **ring)

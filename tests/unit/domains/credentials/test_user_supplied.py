@@ -61,7 +61,7 @@ def test_password_that_cannot_be_used_is_refused_without_being_quoted(value: str
 
 
 @pytest.mark.parametrize("service", registry.CREDENTIALS, ids=lambda service: service.name)
-def test_what_can_be_brought_for_a_service_is_taken(service: OpenStackService) -> None:
+def test_what_can_be_supplied_for_a_service_is_taken(service: OpenStackService) -> None:
     values = dict.fromkeys((*credentials.generated_keys(service), *service.external), "long-enough")
     values |= {f"{ring}.{number}": KEY for ring in service.keyrings for number in (0, 1)}
     assert values
@@ -91,7 +91,7 @@ def test_keys_of_an_object_store_come_without_passwords_and_have_their_own_form(
     assert caught.value.reason == "CredentialsInvalid"
 
 
-def test_a_key_repository_is_brought_whole_and_in_keystones_form() -> None:
+def test_a_key_repository_is_supplied_whole_and_in_keystones_form() -> None:
     ring = keystone.FERNET_KEYS
     taken = check_user_supplied(keystone.SERVICE, "mine", {f"{ring}.0": KEY, f"{ring}.7": KEY})
     assert keyring_of(taken, ring) == {"0": KEY, "7": KEY}

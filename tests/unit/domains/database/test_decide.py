@@ -301,7 +301,7 @@ def test_a_member_that_fails_to_form_the_cluster_again_and_again_rests_between_i
     }
 
 
-def test_a_leader_decides_above_what_was_recorded_and_what_members_obeyed() -> None:
+def test_a_leader_decides_above_what_was_recorded_and_what_members_applied() -> None:
     """The Lease of a reinstalled operator begins anew; what members applied is on their volumes."""
     for persisted, applied_epoch in ((FORMED, 40), (replace(FORMED, epoch=40, leader="gone"), 3)):
         stopped = [at(0, 9, applied_epoch=applied_epoch), at(1, 5), at(2, 5)]
@@ -314,7 +314,7 @@ def test_a_leader_decides_above_what_was_recorded_and_what_members_obeyed() -> N
         assert decide(stopped, first.persisted, "newer").decisions["m-0"].epoch == 42
 
 
-def test_a_new_leader_has_nothing_to_record_before_it_tells_something() -> None:
+def test_a_new_leader_has_nothing_to_record_before_it_publishes_something() -> None:
     persisted = replace(FORMED, epoch=40, leader="gone")
 
     assert decide([synced(0), synced(1), synced(2)], persisted, "new").persisted == persisted
@@ -462,7 +462,7 @@ def test_two_histories_that_serve_stop_everything() -> None:
     assert not outcome.decisions
 
 
-def test_an_obeyed_start_no_longer_stands_but_its_position_stays_the_floor() -> None:
+def test_an_applied_start_no_longer_stands_but_its_position_stays_the_floor() -> None:
     started = decide([at(0, 9), at(1, 5), at(2, 5)], FORMED, "one").persisted
     serving = decide([synced(0, size=1), at(1, 5), at(2, 5)], started, "one").persisted
 

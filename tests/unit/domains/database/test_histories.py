@@ -160,7 +160,9 @@ def test_the_simulation_reaches_its_interesting_states() -> None:
     assert played.verdict() is Verdict.VOLUME_LOST
 
 
-def test_a_new_operator_is_obeyed_whatever_was_obeyed_before_and_its_predecessor_no_more() -> None:
+def test_a_new_operators_decision_is_applied_whatever_was_before_and_its_predecessors_no_more() -> (
+    None
+):
     played = History()
     played.settle()
     world, old = played.world, played.operator

@@ -219,7 +219,7 @@ async def test_a_start_is_recorded_and_published_to_exactly_one_member(world: Wo
     assert world.polls.intervals == {"CloudController/ns/demo/galera": 1.0}
 
 
-async def test_it_is_recorded_before_it_is_told(world: World) -> None:
+async def test_it_is_recorded_before_it_is_published(world: World) -> None:
     for n in range(3):
         world.wait_at(n, 5)
     world.api.faults.append(Fault("PATCH", "/pods/", 500))
@@ -235,7 +235,7 @@ async def test_it_is_recorded_before_it_is_told(world: World) -> None:
     assert world.published_to(0) is not None
 
 
-async def test_nothing_is_told_when_it_cannot_be_recorded(world: World) -> None:
+async def test_nothing_is_published_when_it_cannot_be_recorded(world: World) -> None:
     for n in range(3):
         world.wait_at(n, 5)
     world.api.faults.append(Fault("POST", "configmaps", 500))
@@ -246,7 +246,7 @@ async def test_nothing_is_told_when_it_cannot_be_recorded(world: World) -> None:
     assert world.published_to(0) is None
 
 
-async def test_nothing_is_told_when_the_members_changed_since(world: World) -> None:
+async def test_nothing_is_published_when_the_members_changed_since(world: World) -> None:
     for n in range(3):
         world.wait_at(n, 5)
 
@@ -261,7 +261,7 @@ async def test_nothing_is_told_when_the_members_changed_since(world: World) -> N
     assert world.enqueued
 
 
-async def test_a_pass_that_tells_nothing_new_writes_nothing(world: World) -> None:
+async def test_a_pass_that_finds_nothing_new_writes_nothing(world: World) -> None:
     for n in range(3):
         world.wait_at(n, 5)
     await world.reconcile()
@@ -378,7 +378,7 @@ async def test_a_new_template_reaches_one_member_at_a_time_the_writer_last(world
     assert len(world.api.writes()) == before
 
 
-async def test_a_member_that_cannot_start_is_made_anew_instead_of_told_to_start(
+async def test_a_member_that_cannot_start_is_made_anew_instead_of_started(
     world: World,
 ) -> None:
     stateful_set(world)

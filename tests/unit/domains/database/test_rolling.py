@@ -159,7 +159,7 @@ def test_an_outage_of_sound_members_is_not_made_longer_by_restarts() -> None:
     assert next_to_restart([with_report(n, MemberPhase.WAITING) for n in range(3)], None) is None
 
 
-def test_a_member_that_was_told_to_start_may_be_starting_now() -> None:
+def test_a_member_with_a_decision_to_start_may_be_starting_now() -> None:
     failing = with_report(0, MemberPhase.WAITING, failed=1)
     decided = replace(failing.member, published=Decision(attempt="a", epoch=1, mode=Mode.JOIN))
     before = replace(decided, published=Decision(attempt="before", epoch=1, mode=Mode.JOIN))

@@ -19,7 +19,7 @@ def test_another_answer_is_none(answer: object) -> None:
     assert parse_report(answer) is None
 
 
-def test_a_second_cluster_is_told_and_silence_is_not() -> None:
+def test_a_second_cluster_is_reported_and_no_answer_is_not() -> None:
     well = parse_report(BrokerStatus(State.RUNNING, frozenset({"rabbit@a"})).to_json())
     assert assess_brokers({"demo-rabbitmq-0": well, "demo-rabbitmq-1": None}) is None
     found = assess_brokers(

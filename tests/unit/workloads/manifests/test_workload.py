@@ -132,7 +132,7 @@ def test_a_step_runs_the_image_of_its_services_role() -> None:
         ({"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}}, "1Gi", "2Gi"),
     ],
 )
-def test_of_request_and_limit_the_one_that_was_not_said_gives_way(
+def test_of_request_and_limit_the_one_that_was_not_declared_gives_way(
     declared: dict[str, Any], requests: str, limits: str
 ) -> None:
     built = build_resources(ResourceDefaults(), Resources.model_validate(declared))
@@ -208,7 +208,7 @@ def test_one_field_gives_every_container_a_limit_that_a_quota_asks_for() -> None
         assert container["resources"]["limits"]["cpu"] == "2"
 
 
-def test_what_is_said_of_a_role_wins_over_the_defaults() -> None:
+def test_what_is_declared_for_a_role_wins_over_the_defaults() -> None:
     declared = {
         "resources": {"limits": {"cpu": "4"}},
         "sidecarResources": {"requests": {"cpu": "3"}},
@@ -236,7 +236,7 @@ def test_resources_of_jobs_run_no_step_again() -> None:
             assert container["resources"]["requests"]["memory"] == "1Gi"
 
 
-def test_a_request_above_its_own_limit_is_told_with_its_place() -> None:
+def test_a_request_above_its_own_limit_is_reported_with_its_place() -> None:
     bad = {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}
     with pytest.raises(SpecInvalid) as caught:
         cloud(roles={"keystone": {"resources": bad}})
