@@ -168,16 +168,23 @@ def run(chosen: Iterable[Slice], notify: Notify) -> list[Outcome]:
 
 @contextmanager
 def _termination_interrupts() -> Iterator[None]:
-    """Take SIGTERM, by which a CI cancels, as SIGINT: a step's own session gets neither."""
+    """Take SIGTERM, by which a CI cancels, as SIGINT: a step's own session gets neither.
+
+    SIGINT itself is taken also where it is ignored, as in a shell's background job: a step would
+    inherit that and could only be killed.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run_steps(item: Slice, deadline: float, notify: Notify) -> Tally:

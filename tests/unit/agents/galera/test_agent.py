@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +16,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[4]
+# For a busy machine; a good run waits for none of them.
+SECONDS = 60
 HISTORY = "57536cfa-e693-11f1-bcb2-eb91ac8f95a5"
 SYNCED = {
     "wsrep_cluster_status": "Primary",
@@ -36,14 +37,14 @@ def grastate(seqno: int, uuid: str = HISTORY, safe: int = 0) -> str:
     return f"version: 2.1\nuuid:    {uuid}\nseqno:   {seqno}\nsafe_to_bootstrap: {safe}\n"
 
 
-def until(check: Callable[[], Any], seconds: float = 10) -> Any:
-    """Return the first true answer."""
-    deadline = time.monotonic() + seconds
+def until(check: Callable[[], Any]) -> Any:
+    """Return the first true answer of a check that stays true."""
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         if found := check():
             return found
         time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {check()!r}")
+    raise AssertionError(f"not within {SECONDS} s: {check()!r}")
 
 
 class Member:
@@ -62,7 +63,7 @@ class Member:
             "[mysqld]\nwsrep_cluster_address = gcomm://m-0.db,m-1.db,m-2.db\n"
         )
         (root / "podinfo/annotations").touch()
-        (self.control / "report-url").write_text(f"http://127.0.0.1:{self.port}/report")
+        (self.control / "agent-port").write_text(str(self.port))
         (self.control / "socket-path").write_text(str(root / "sock"))
         programs = {
             "SERVER": "mariadbd",
@@ -70,8 +71,11 @@ class Member:
             "RECOVERY": "galera_recovery",
             "BACKUP": "mariadb-backup",
         }
+        # Many are started: by the interpreter itself, without a shim or packages.
+        _, _, program = (ROOT / "tests/support/fake_mariadbd.py").read_text().partition("\n")
         for name in programs.values():
-            shutil.copy(ROOT / "tests/support/fake_mariadbd.py", root / "bin" / name)
+            (root / "bin" / name).write_text(f"#!{sys.executable} -SE\n{program}")
+            (root / "bin" / name).chmod(0o755)
         self.environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "operator"),
@@ -85,6 +89,7 @@ class Member:
             "GALERA_ANNOTATIONS": str(root / "podinfo/annotations"),
             "GALERA_SOCKET": str(root / "sock"),
             "GALERA_ALONE_SECONDS": "3600",
+            "GALERA_JOIN_SECONDS": "3600",
             "GALERA_DRAIN_SECONDS": "0",
             **{f"GALERA_{k}": str(root / "bin" / v) for k, v in programs.items()},
             **environment,
@@ -103,11 +108,11 @@ class Member:
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(15)
+        return self.process.wait(SECONDS)
 
     def get(self, path: str = "/report", method: str = "GET", **headers: str) -> tuple[int, str]:
         with contextlib.closing(
-            http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         ) as connection:
             connection.request(method, path, headers=headers)
             answer = connection.getresponse()
@@ -259,7 +264,7 @@ def test_a_volume_keeps_its_id_and_what_it_applied_when_the_agent_is_started_aga
     member.start()
     report = member.waiting()
     member.publish(attempt=report["attempt"], mode="join")
-    until(member.starts)
+    until(lambda: member.report()["activity"] == "Joining")
     assert member.stop() == 0
     member.start()
 
@@ -278,11 +283,9 @@ def test_a_joiner_without_progress_is_started_over(tmp_path: Path) -> None:
         member.start()
         report = member.waiting()
         member.publish(attempt=report["attempt"], mode="join")
-        until(member.starts)
-        until(lambda: member.report().get("activity") == "Joining")
 
         again = until(
-            lambda: r if (r := member.report()).get("position") and r["attempt"] else None, 15
+            lambda: r if (r := member.report()).get("failedStarts") and r["position"] else None
         )
 
         assert again["attempt"] != report["attempt"]
@@ -306,7 +309,6 @@ def test_a_server_that_refuses_to_start_is_quoted(member: Member) -> None:
 
     assert "disk on fire" in again["failure"]
     assert again["failedStarts"] == 1
-    assert again["backingOff"]
     until(lambda: not member.report()["backingOff"])
 
 
@@ -470,7 +472,7 @@ def test_a_recovery_that_fails_is_reported_with_its_output(member: Member) -> No
 
 def backup(member: Member, token: str) -> tuple[int, bytes]:
     with contextlib.closing(
-        http.client.HTTPConnection("127.0.0.1", member.port, timeout=5)
+        http.client.HTTPConnection("127.0.0.1", member.port, timeout=SECONDS)
     ) as connection:
         connection.request("POST", "/backup", headers={"Authorization": f"Bearer {token}"})
         answer = connection.getresponse()
@@ -506,7 +508,7 @@ def test_a_client_that_leaves_while_nothing_comes_ends_the_backup(member: Member
     member.start()
     member.waiting()
     with contextlib.closing(
-        http.client.HTTPConnection("127.0.0.1", member.port, timeout=5)
+        http.client.HTTPConnection("127.0.0.1", member.port, timeout=SECONDS)
     ) as leaving:
         leaving.request("POST", "/backup", headers={"Authorization": "Bearer token"})
         assert leaving.getresponse().status == 200

@@ -7,6 +7,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from stackroles.agents.galera.accounts import statements
+from stackroles.agents.galera.agent import Agent
 from stackroles.agents.galera.mariadb import identifier, literal, native_hash
 from stackroles.agents.galera.peers import may_rejoin
 from stackroles.agents.galera.process import LogProgress, ServerProcess, parse_status
@@ -207,3 +208,15 @@ def test_once_whole_a_member_remembers_no_line_of_its_log() -> None:
     server.progress.add("a line")
     ServerWatch(agent, server).check()
     assert server.progress._recent == {}
+
+
+def test_a_member_backs_off_after_a_failed_start(tmp_path: Path) -> None:
+    agent = Agent(
+        MemberSettings(member="m-0", pod_uid="u", address="a", ordinal=0, peers=(), volume=tmp_path)
+    )
+    assert not agent.report()["backingOff"]
+
+    agent._fail("disk on fire")
+
+    report = agent.report()
+    assert (report["backingOff"], report["failedStarts"]) == (True, 1)
