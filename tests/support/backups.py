@@ -10,7 +10,7 @@ from tests.support.cloud import Cloud, wait_gone
 from tests.support.resources import resource
 from tests.support.s3 import S3
 
-NAME = "e2e-large"
+NAME = "e2e-backup"
 DATABASE = "e2e_large"
 STATEMENT_MIB = 32
 # Two of them fit into a page of 16 KiB: one that does not takes a page of its own.
@@ -30,7 +30,7 @@ def filled(cloud: Cloud, mebibytes: int) -> Iterator[str]:
     """
     writer = cloud.wait_ready()["status"]["writer"]
     row = ", ".join(["RANDOM_BYTES(1024)"] * ROW_KIB)
-    cloud.sql(writer, f"CREATE DATABASE {DATABASE}")
+    cloud.sql(writer, f"CREATE OR REPLACE DATABASE {DATABASE}")
     try:
         cloud.sql(writer, f"CREATE TABLE {DATABASE}.t (id INT AUTO_INCREMENT PRIMARY KEY, d BLOB)")
         # The names in it are this file's own.

@@ -1,4 +1,4 @@
-"""A repository that stalls or refuses ends its own run with its message and holds up no other."""
+"""A slow repository takes what it can; one that stalls or refuses holds up its own run alone."""
 
 import time
 from collections.abc import Iterator
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from lab.kubectl import Kubectl, condition_of
-from tests.support.backups import Policies, filled, wait_copied
+from tests.support.backups import Policies, wait_copied
 from tests.support.cloud import Cloud, wait_reason
+from tests.support.copies import compare, copied_by_hand
 from tests.support.measurements import Measurements
 from tests.support.relay import relaying
 from tests.support.s3 import S3
@@ -20,13 +21,26 @@ STARTED_SECONDS = 120
 MESSAGE_SECONDS = 120
 STALLED_SECONDS = 420
 RUN_SECONDS = 400
+SLOW_RATE = 16e6
+# Of the rate of `mariadb-backup --stream | restic backup --stdin` by hand.
+SHARE = 0.8
 
 
 @pytest.fixture(scope="module", autouse=True)
-def large(cloud: Cloud) -> Iterator[None]:
-    """A database that is not copied before its repository stalls."""
-    with filled(cloud, MEBIBYTES):
-        yield
+def password(cloud: Cloud) -> Iterator[str]:
+    """Who may copy a database by hand that is not copied before its repository stalls."""
+    with copied_by_hand(cloud, MEBIBYTES) as known:
+        yield known
+
+
+def test_a_slow_repository_is_used_at_nearly_the_rate_of_a_copy_by_hand(
+    password: str, policies: Policies, s3: S3, measurements: Measurements
+) -> None:
+    found = compare("slow", policies, s3, password, measurements, rate=SLOW_RATE)
+
+    assert found.status["verified"] is True
+    assert found.chain < 1.2 * SLOW_RATE, "the link was not the slowest part"
+    assert found.share >= SHARE, f"{found.chain / 1e6:.1f} of {found.hand / 1e6:.1f} MB/s"
 
 
 def test_a_repository_that_stalls_holds_up_no_other_and_ends_its_run_with_its_message(
