@@ -97,10 +97,13 @@ def test_a_host_on_which_builds_fail_is_closed_and_opened_by_a_probe_guest(
     )
     assert service(connection, broken)[1].startswith("builds fail here: ")
     assert "libvirtError" in condition["message"]
-    assert ANNOTATION_PROBE in condition["message"]
     answers_as_itself(site, booted)  # guests of the other host are served as before
     # The probe that closing asked for meets the fault too.
     wait_reason(kubectl, "computenode", broken, "Ready", "ProbeGuestFailed", seconds=PROBED_SECONDS)
+    wait_reason(
+        kubectl, "computenode", broken, "GuestsFailing", "BuildsFail",
+        status="True", seconds=CLOSED_SECONDS, contains=ANNOTATION_PROBE,
+    )  # fmt: skip
 
     mend(kubectl, broken)
     assert service(connection, broken)[0] == "disabled"
