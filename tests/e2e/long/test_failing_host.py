@@ -38,12 +38,18 @@ def broken(kubectl: Kubectl, booted: Guest) -> Iterator[str]:
     mounted = kubectl.run("exec", pod, "--", "cat", "/proc/self/mounts")
     if EMULATOR in mounted:
         mend(kubectl, host)
+        request_probe(kubectl, host, "left")
 
 
 def mend(kubectl: Kubectl, host: str) -> None:
     """Let the host start guests again."""
     pods = {pod["spec"]["nodeName"]: pod for pod in kubectl.items("pods", LIBVIRT)}
     kubectl.run("exec", pods[host]["metadata"]["name"], "--", "umount", EMULATOR)
+
+
+def request_probe(kubectl: Kubectl, host: str, value: str) -> None:
+    """Ask for a probe guest, as the condition's message tells an administrator."""
+    kubectl.run("annotate", "computenode", host, f"{ANNOTATION_PROBE}={value}", "--overwrite")
 
 
 def build(kubectl: Kubectl, connection: Connection, like: Guest, host: str, name: str) -> str:
@@ -107,8 +113,7 @@ def test_a_host_on_which_builds_fail_is_closed_and_opened_by_a_probe_guest(
 
     mend(kubectl, broken)
     assert service(connection, broken)[0] == "disabled"
-    # As the condition's message tells an administrator.
-    kubectl.run("annotate", "computenode", broken, f"{ANNOTATION_PROBE}=mended", "--overwrite")
+    request_probe(kubectl, broken, "mended")
     kubectl.wait(
         "the probe guest that opens the host",
         lambda: (service(connection, broken)[0] == "enabled", str(service(connection, broken))),
