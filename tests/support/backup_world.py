@@ -21,7 +21,7 @@ from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import KINDS, kind_of
 from stackroles.reconcile.context import Context
 from stackroles.settings import Settings
-from tests.support.fake_api import FakeApi, client_of, fake_api
+from tests.support.fake_api import FakeApi, direct_api
 from tests.support.objects import child_labels, custom, owned_by
 from tests.support.polls import Polls, Time
 
@@ -207,7 +207,7 @@ def verified(oldest: str = "") -> Object:
 @asynccontextmanager
 async def backup_world() -> AsyncIterator[World]:
     """Serve a world with a cloud, a policy and all that it needs."""
-    async with fake_api() as api, client_of(api) as client:
+    async with direct_api() as (api, client):
         clock = Time()
         cluster = Cluster(client, Cache(), lambda: 10.0, now=clock.now)
         polls = Polls(clock)

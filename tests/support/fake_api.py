@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, cast
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from aiohttp import web
 from kubernetes.aio.client.configuration import Configuration
@@ -33,6 +34,40 @@ class Fault:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     message: str = "injected"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of the server."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    content_type: str
+    body: Object
+
+    @property
+    def path_qs(self) -> str:
+        """The path with its query."""
+        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server says to it."""
+
+    status: int
+    content: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    async def read(self) -> bytes:
+        """Return the content, as an HTTP client's response does."""
+        return self.content
+
+
+class _Place(NamedTuple):
+    kind: Kind
+    namespace: str
 
 
 @dataclass
@@ -151,70 +186,76 @@ class FakeApi:
             watch.take(plural, entry)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request."""
+        """Answer one request over HTTP."""
+        body = await request.json() if request.can_read_body else {}
+        answer = self.answer(
+            Request(request.method, request.path, dict(request.query), request.content_type, body)
+        )
+        if isinstance(answer, _Place):
+            return await self._watch(request, *answer)
+        return web.Response(
+            body=answer.content, status=answer.status, headers=answer.headers,
+            content_type="application/json",
+        )  # fmt: skip
+
+    def answer(self, request: Request) -> Answer | _Place:
+        """Answer one request; one for a watch with what is to be watched."""
         self.requests.append((request.method, request.path))
         for fault in self.faults:
             if fault.method == request.method and fault.part in request.path_qs:
                 self.faults.remove(fault)
                 body = {"kind": "Status", "message": fault.message, "code": fault.status}
-                return web.json_response(body, status=fault.status, headers=dict(fault.headers))
+                return _answer(body, fault.status, fault.headers)
         discovery = _discovery(request.path)
         if discovery is not None:
-            return web.json_response(discovery)
+            return _answer(discovery)
         place = _parse(request.path)
         if place is None:
             return _failure(404, f"no such path {request.path}")
         if place[1] in self.forbidden:
             return _failure(403, f"nothing in {place[1]} may be touched")
-        return await self._dispatch(request, *place)
+        return self._dispatch(request, *place)
 
-    async def _dispatch(
-        self, request: web.Request, kind: Kind, namespace: str, name: str, sub: str
-    ) -> web.StreamResponse:
+    def _dispatch(
+        self, request: Request, kind: Kind, namespace: str, name: str, sub: str
+    ) -> Answer | _Place:
         if request.method == "GET" and not name:
             if request.query.get("watch") == "true":
-                return await self._watch(request, kind, namespace)
+                return _Place(kind, namespace)
             return self._list(request, kind, namespace)
         if request.method == "GET" and sub == "log":
-            return web.Response(text=self.log)
-        body = await request.json() if request.can_read_body else {}
-        return self._act(request, (kind, namespace, name, sub), body)
+            return Answer(200, self.log.encode())
+        return self._act(request, (kind, namespace, name, sub))
 
-    def _act(
-        self, request: web.Request, place: tuple[Kind, str, str, str], body: Object
-    ) -> web.Response:
+    def _act(self, request: Request, place: tuple[Kind, str, str, str]) -> Answer:
         kind, namespace, name, _ = place
+        body = request.body
         key = (kind.plural, namespace, name or body.get("metadata", {}).get("name", ""))
         old = self._objects.get(key)
         if request.method == "PATCH":
-            return self._patch(request, place, old, body)
+            return self._patch(request, place, old)
         if request.method == "POST":
             if old is not None:
                 return _failure(409, "already exists")
-            return web.json_response(self._store(kind, namespace, body), status=201)
+            return _answer(self._store(kind, namespace, body), 201)
         if old is None:
             return _failure(404, f"{kind.plural} {name!r} not found")
         if request.method == "PUT":
             return self._replace(kind, namespace, old, body)
-        return (
-            self._delete(key, old, body) if request.method == "DELETE" else web.json_response(old)
-        )
+        return self._delete(key, old, body) if request.method == "DELETE" else _answer(old)
 
-    def _replace(self, kind: Kind, namespace: str, old: Object, body: Object) -> web.Response:
+    def _replace(self, kind: Kind, namespace: str, old: Object, body: Object) -> Answer:
         wanted = body["metadata"].get("resourceVersion")
         if wanted and wanted != old["metadata"]["resourceVersion"]:
             return _failure(409, "the object has been modified")
         body["metadata"] = {**old["metadata"], **body["metadata"]}
-        return web.json_response(self._store(kind, namespace, body))
+        return _answer(self._store(kind, namespace, body))
 
     def _patch(
-        self,
-        request: web.Request,
-        place: tuple[Kind, str, str, str],
-        old: Object | None,
-        body: Object,
-    ) -> web.Response:
+        self, request: Request, place: tuple[Kind, str, str, str], old: Object | None
+    ) -> Answer:
         kind, namespace, name, sub = place
+        body = request.body
         if request.content_type == "application/apply-patch+yaml":
             return self._apply(kind, namespace, old, body)
         if old is None:
@@ -230,25 +271,23 @@ class FakeApi:
             return _failure(422, "invalid", {"causes": causes})
         chosen = {"status": body.get("status")} if sub == "status" else body
         merged = _merge(old, chosen)
-        if merged == old:
-            return web.json_response(old)
-        return web.json_response(self._store(kind, namespace, merged))
+        return _answer(old if merged == old else self._store(kind, namespace, merged))
 
-    def _apply(self, kind: Kind, namespace: str, old: Object | None, body: Object) -> web.Response:
+    def _apply(self, kind: Kind, namespace: str, old: Object | None, body: Object) -> Answer:
         merged = _merge(old or {}, body)
         if old is not None and merged == old:
-            return web.json_response(old)
+            return _answer(old)
         status = 200 if old is not None else 201
-        return web.json_response(self._store(kind, namespace, merged), status=status)
+        return _answer(self._store(kind, namespace, merged), status)
 
-    def _delete(self, key: tuple[str, str, str], old: Object, body: Object) -> web.Response:
+    def _delete(self, key: tuple[str, str, str], old: Object, body: Object) -> Answer:
         for name, value in body.get("preconditions", {}).items():
             if old["metadata"][name] != value:
                 return _failure(409, f"precondition {name}")
         self.remove(*key)
-        return web.json_response({"kind": "Status", "status": "Success"})
+        return _answer({"kind": "Status", "status": "Success"})
 
-    def _list(self, request: web.Request, kind: Kind, namespace: str) -> web.Response:
+    def _list(self, request: Request, kind: Kind, namespace: str) -> Answer:
         selector = request.query.get("labelSelector", "")
         found = [
             {k: v for k, v in obj.items() if k not in ("kind", "apiVersion")}
@@ -263,7 +302,7 @@ class FakeApi:
         metadata = {"resourceVersion": str(self._version)}
         if end < len(found):
             metadata["continue"] = str(end)
-        return web.json_response(
+        return _answer(
             {
                 "apiVersion": kind.api_version,
                 "kind": f"{kind.name}List",
@@ -299,9 +338,13 @@ def _sent(obj: Object) -> Object:
     return sent
 
 
-def _failure(status: int, message: str, details: Object | None = None) -> web.Response:
+def _answer(body: Object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, json.dumps(body).encode(), headers or {})
+
+
+def _failure(status: int, message: str, details: Object | None = None) -> Answer:
     body = {"kind": "Status", "message": message, "code": status, "details": details or {}}
-    return web.json_response(body, status=status)
+    return _answer(body, status)
 
 
 def _selected(obj: Object, selector: str) -> bool:
@@ -409,3 +452,38 @@ async def client_of(api: FakeApi) -> AsyncIterator[KubeClient]:
         yield client
     finally:
         await client.close()
+
+
+@asynccontextmanager
+async def direct_api() -> AsyncIterator[tuple[FakeApi, KubeClient]]:
+    """Return a server and a client that asks it without HTTP: much faster, without watches."""
+    api = FakeApi()
+    client = KubeClient(Configuration())
+    client._rest = cast("Any", _Direct(api))
+    yield api, client
+
+
+class _Direct:
+    """Stands in for the client's HTTP connections."""
+
+    def __init__(self, api: FakeApi) -> None:
+        self._api = api
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: Any, **_: Any
+    ) -> Answer:
+        """Ask the server; others get their turn before and after, as with any request."""
+        await asyncio.sleep(0)
+        place = urlsplit(url)
+        answer = self._api.answer(
+            Request(
+                method, place.path, dict(parse_qsl(place.query)), headers["Content-Type"],
+                _sent(body or {}),
+            )
+        )  # fmt: skip
+        assert isinstance(answer, Answer), f"a watch of {url}"
+        await asyncio.sleep(0)
+        return answer
+
+    async def close(self) -> None:
+        """End nothing: there is no connection."""

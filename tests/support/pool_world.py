@@ -18,7 +18,7 @@ from stackroles.reconcile.blocked import reconcile_reporting_errors
 from stackroles.reconcile.context import Context
 from stackroles.roles import registry
 from stackroles.settings import Settings
-from tests.support.fake_api import FakeApi, client_of, fake_api
+from tests.support.fake_api import FakeApi, direct_api
 from tests.support.objects import custom
 from tests.support.polls import Polls, Time
 
@@ -274,7 +274,7 @@ class World:
 @asynccontextmanager
 async def pool_world() -> AsyncIterator[World]:
     """Serve an empty world."""
-    async with fake_api() as api, client_of(api) as client:
+    async with direct_api() as (api, client):
         clock, nova = Time(), Nova()
         polls = Polls(clock)
         enqueued: list[ObjectRef] = []

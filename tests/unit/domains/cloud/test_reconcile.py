@@ -25,7 +25,7 @@ from stackroles.reconcile.context import Context, Parts
 from stackroles.roles import registry
 from stackroles.runtime.wakeups import parts_of_controller
 from stackroles.settings import Settings
-from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
+from tests.support.fake_api import FakeApi, Fault, direct_api
 from tests.support.objects import custom
 from tests.support.polls import Polls, Time
 
@@ -190,7 +190,7 @@ class World:
 
 @asynccontextmanager
 async def _world() -> AsyncIterator[World]:
-    async with fake_api() as api, client_of(api) as client:
+    async with direct_api() as (api, client):
         clock, keystone = Time(), Keystone()
         polls = Polls(clock)
         enqueued: list[tuple[Key, float]] = []

@@ -36,7 +36,7 @@ from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import Key
 from stackroles.reconcile.context import Context, Observation
 from tests.support.clouds import cloud
-from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
+from tests.support.fake_api import FakeApi, Fault, direct_api
 from tests.support.objects import custom
 from tests.support.polls import Time
 
@@ -170,7 +170,7 @@ class World:
 
 @asynccontextmanager
 async def running() -> AsyncIterator[World]:
-    async with fake_api() as api, client_of(api) as client:
+    async with direct_api() as (api, client):
         clock, polls, enqueued = Time(), Polls(), list[tuple[Key, float]]()
         cluster = Cluster(client, Cache(), lambda: 30.0, now=clock.now)
         context = Context(
