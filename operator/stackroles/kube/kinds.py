@@ -1,5 +1,6 @@
 """The kinds this operator reads and writes, and how to address each in the API."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -156,7 +157,7 @@ def ref_of(obj: dict[str, Any]) -> ObjectRef:
     return ObjectRef(obj["kind"], metadata.get("namespace") or "", metadata["name"])
 
 
-def uid_of(obj: dict[str, Any]) -> str:
+def uid_of(obj: Mapping[str, Any]) -> str:
     """Return the uid of an object, empty for a manifest."""
     return str(obj["metadata"].get("uid", ""))
 

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Protocol
 
 from stackroles.kube.cluster import Cluster
-from stackroles.kube.kinds import Key, ObjectRef, PartRef
+from stackroles.kube.kinds import Key, ObjectRef, PartRef, uid_of
 from stackroles.workloads.conditions import ObservationTime
 
 
@@ -93,16 +93,22 @@ class Parts:
     """
 
     def __init__(self) -> None:
-        self._found: dict[PartRef, Any] = {}
+        self._found: dict[PartRef, tuple[str, Any]] = {}
 
-    def latest(self, ref: PartRef) -> Any:
-        """Return what a part found last, None before its first pass of this process."""
-        return self._found.get(ref)
+    def latest(self, ref: PartRef, uid: str) -> Any:
+        """Return what a part found last, None before its first pass of this process.
 
-    def update(self, ref: PartRef, found: Any) -> bool:
+        Args:
+            ref: the part.
+            uid: identity of the resource: what a former one of this name had counts for none.
+        """
+        known, found = self._found.get(ref, ("", None))
+        return found if known == uid else None
+
+    def update(self, ref: PartRef, uid: str, found: Any) -> bool:
         """Keep what a part found; return whether it differs from the last."""
-        before = self._found.get(ref)
-        self._found[ref] = found
+        before = self.latest(ref, uid)
+        self._found[ref] = (uid, found)
         return bool(before != found)
 
     def forget(self, whole: ObjectRef) -> None:
@@ -128,6 +134,7 @@ class Context:
         leader: name of this process's leadership; a process leads at most once.
         parts: what the parts of resources found.
         resolved: clouds as resolved from their specs; see `reconcile/clouds.py`.
+        active: returns the parts of a resource that are being reconciled now.
         unread: the watched namespaces that may not be read now: what is in them is not known.
     """
 
@@ -141,6 +148,7 @@ class Context:
     enqueue: Requeue
     leader: str
     unread: Callable[[], Collection[str]] = tuple
+    active: Callable[[ObjectRef], Collection[Key]] = lambda _: ()
     parts: Parts = field(default_factory=Parts)
     resolved: dict[ObjectRef, Any] = field(default_factory=dict)
 
@@ -154,16 +162,32 @@ class Context:
             now=self.clock.now().replace(microsecond=0),
         )
 
-    def publish(self, ref: PartRef, found: Any, readers: Iterable[Key] = ()) -> None:
+    def latest(self, resource: Mapping[str, Any], part: PartRef) -> Any:
+        """Return what a part of exactly this resource found last; see `Parts.latest`."""
+        return self.parts.latest(part, uid_of(resource))
+
+    def publish(
+        self,
+        resource: Mapping[str, Any],
+        part: PartRef,
+        found: Any,
+        readers: Iterable[Key] = (),
+    ) -> None:
         """Keep what a part found, and have its readers reconciled when that differs.
 
+        A pass that ends when its resource is gone, or another one has its name, publishes nothing.
+
         Args:
-            ref: the part.
+            resource: the resource as the pass had it.
+            part: the part.
             found: what it found; comparable.
             readers: who reads it besides the whole.
         """
-        if self.parts.update(ref, found):
-            for key in (ref.whole, *readers):
+        uid, current = uid_of(resource), self.cluster.get(*part.whole)
+        if current is None or uid_of(current) != uid:
+            return
+        if self.parts.update(part, uid, found):
+            for key in (part.whole, *readers):
                 self.enqueue(key)
 
     def rest(self, ref: ObjectRef) -> None:

@@ -6,6 +6,7 @@ from stackroles import naming
 from stackroles.api.v1alpha1.common import DeletionPolicy
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.constants import FINALIZER, LABEL_OWNER_KIND, LABEL_OWNER_NAME
+from stackroles.errors import NotReady
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
 from stackroles.workloads.conditions import Finding
@@ -35,6 +36,7 @@ async def reconcile_teardown(context: Context, resource: Object) -> Finding | No
             "they are deleted. To leave them behind, remove the finalizer "
             f"{FINALIZER} from this resource.",
         )
+    await_parts(context, resource)
     policy = (resource.get("spec") or {}).get("deletionPolicy")
     if policy == DeletionPolicy.DELETE and not ends:
         await _delete_kept(context, resource)
@@ -42,6 +44,16 @@ async def reconcile_teardown(context: Context, resource: Object) -> Finding | No
     context.cluster.forget(resource)
     await context.cluster.set_finalizer(resource, present=False)
     return None
+
+
+def await_parts(context: Context, resource: Object) -> None:
+    """Let the passes of a resource's parts end that began before it was to rest or to go.
+
+    Raises:
+        NotReady: some still go on; new ones do nothing.
+    """
+    if context.active(ref_of(resource)):
+        raise NotReady("Passes that began before have not ended", 1.0)
 
 
 def is_kept_up(context: Context, resource: Object) -> bool:

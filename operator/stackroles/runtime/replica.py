@@ -18,7 +18,7 @@ from stackroles.errors import OperatorError
 from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient
 from stackroles.kube.cluster import Cluster
-from stackroles.kube.kinds import WATCHED_KINDS, Key, Kind
+from stackroles.kube.kinds import WATCHED_KINDS, Key, Kind, ObjectRef, PartRef
 from stackroles.openstack.clients import Clouds
 from stackroles.reconcile.context import Context, Reconcilers
 from stackroles.runtime import health
@@ -119,6 +119,7 @@ class Operator:
             openstack=self.clouds,
             unread=self.scope.excluded,
             enqueue=self.enqueue,
+            active=self.active_parts,
             leader=f"{identity}/{uuid.uuid4()}",
         )
         self.dispatcher = Dispatcher(
@@ -147,6 +148,11 @@ class Operator:
     def enqueue(self, ref: Key, delay: float = 0.0) -> None:
         """Reconcile a resource after `delay` seconds."""
         self.queue.add_after(ref, delay)
+
+    def active_parts(self, whole: ObjectRef) -> list[Key]:
+        """Return the parts of a resource that are being reconciled."""
+        keys = (key for key, _ in self.queue.active())
+        return [key for key in keys if isinstance(key, PartRef) and key.whole == whole]
 
     def _is_active(self, ref: Key) -> bool:
         found = self.cluster.get(ref.kind, ref.namespace, ref.name)

@@ -13,12 +13,14 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_COMPONENT
 from stackroles.domains.cloud.bringup import build_graph, plan_bring_up
-from stackroles.domains.cloud.phases import completed
+from stackroles.domains.cloud.phases import completed, recorded_phases
 from stackroles.domains.cloud.reconcile_credentials import CredentialsState
 from stackroles.domains.cloud.reconcile_parts import (
     SERVICE_PARTS,
     credentials_of,
     service_states,
+    services_of,
+    to_children,
 )
 from stackroles.domains.cloud.reconcile_scale_guard import reject_scale_down
 from stackroles.domains.cloud.reconcile_served import accepted_password, watch_apis
@@ -36,7 +38,7 @@ from stackroles.reconcile.blocked import write_blocked_status
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import config_maps_in_use, existing_config_maps
-from stackroles.reconcile.teardown import reconcile_teardown
+from stackroles.reconcile.teardown import await_parts, reconcile_teardown
 from stackroles.roles import registry
 from stackroles.roles.keystone import CATALOGUE
 from stackroles.workloads.conditions import Finding
@@ -62,6 +64,7 @@ async def reconcile_cloud_controller(context: Context, resource: Object) -> None
             return
     cloud = cloud_of(context, resource)
     if cloud.spec.suspend:
+        await_parts(context, resource)
         context.rest(ref_of(resource))
         message = "Nothing is changed while spec.suspend is true; what runs keeps running."
         await write_blocked_status(context, resource, blocked or Finding(Reason.SUSPENDED, message))
@@ -69,8 +72,8 @@ async def reconcile_cloud_controller(context: Context, resource: Object) -> None
     # Its parts begin once it is there.
     await context.cluster.set_finalizer(resource, present=True)
     previous = _previous(resource)
-    reject_scale_down(context.cluster, cloud, registry.CONTROLLER_ROLES, previous.phases)
-    credentials = context.parts.latest(credentials_of(resource))
+    reject_scale_down(context.cluster, cloud, registry.CONTROLLER_ROLES, recorded_phases(resource))
+    credentials = context.latest(resource, credentials_of(resource))
     services = service_states(context, resource)
     if credentials is None or len(services) < len(SERVICE_PARTS):
         return  # each wakes this pass when its first has ended
@@ -105,6 +108,13 @@ class CloudPass:
         Args:
             blocked: what blocks its deletion, if it is to go.
         """
+        newest = self._resource["metadata"].get("generation", 0)
+        if self._generation() < newest == self._previous.observed_generation:
+            for key in services_of(self._resource):
+                self._context.enqueue(key)
+        if self._generation() < min(newest, self._previous.observed_generation):
+            # Found before the spec was invalid or suspended: each part wakes this pass anew.
+            return
         credentials = self._credentials.credentials
         observed = self._observe(credentials)
         apis, refused = self._apis(observed, credentials)
@@ -117,7 +127,7 @@ class CloudPass:
     def _observe(self, credentials: CloudSecrets) -> ObservedCloud:
         """Return how the cloud stands by what its parts found."""
         roles = {role.name: role for s in self._services.values() for role in s.roles}
-        broken = self._context.parts.latest(messaging_of(self._resource))
+        broken = self._context.latest(self._resource, messaging_of(self._resource))
         if broken is not None and roles[MESSAGING].present:
             roles[MESSAGING] = replace(roles[MESSAGING], problem=broken)
         observed = ObservedCloud(
@@ -140,15 +150,23 @@ class CloudPass:
     def _children(self) -> list[Object]:
         """Return the records of all children, each once: services share their agents."""
         children = [c for state in self._services.values() for c in state.children]
-        records = {(c["kind"], c["name"]): c for c in (*self._credentials.children, *children)}
+        left = to_children(self._resource, (), self._is_left)
+        records = {
+            (c["kind"], c["name"]): c for c in (*left, *self._credentials.children, *children)
+        }
         return [dict(records[key]) for key in sorted(records)]
+
+    def _is_left(self, ref: ObjectRef) -> bool:
+        child = self._context.cluster.get(*ref)
+        return child is not None and _belongs_to_no_service(child)
 
     async def _prune(self) -> None:
         """Remove what belongs to no service: agents that none uses any more, former services'."""
         if self._generation() < self._resource["metadata"].get("generation", 0):
             return
         cluster, namespace = self._context.cluster, self._cloud.namespace
-        wanted = [ObjectRef(c["kind"], namespace, c["name"]) for c in self._children()]
+        children = [c for s in self._services.values() for c in s.children]
+        wanted = [ObjectRef(c["kind"], namespace, c["name"]) for c in children]
         roles = [role for state in self._services.values() for role in state.roles]
         kept = kept_config_maps(
             existing_config_maps(cluster, self._resource, _belongs_to_no_service),
@@ -162,7 +180,7 @@ class CloudPass:
 
     def _database(self) -> DatabaseState:
         """Return what the database's own pass found, or what the status says it was."""
-        found = self._context.parts.latest(part_of(self._resource))
+        found = self._context.latest(self._resource, part_of(self._resource))
         return found if isinstance(found, DatabaseState) else remembered(self._previous)
 
     def _apis(

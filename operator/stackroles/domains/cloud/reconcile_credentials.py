@@ -1,8 +1,10 @@
 """The credentials of a cloud, reconciled by themselves: its Secrets, before all that reads them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from stackroles.constants import LABEL_COMPONENT
 from stackroles.domains.cloud.reconcile_parts import (
     credentials_of,
     refusal_of,
@@ -16,6 +18,7 @@ from stackroles.domains.credentials.reconcile import (
     watch_user_secrets,
 )
 from stackroles.errors import ClusterError
+from stackroles.kube.apply import AppliedRecord
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
@@ -37,12 +40,14 @@ class CredentialsState:
         credentials: what they are; its passwords stay in this process's memory.
         children: records of the Secrets, as `status.children` has them.
         failure: why not all Secrets were applied; None when all were.
+        refused: services of which a Secret was refused: their steps are not begun.
     """
 
     generation: int
     credentials: CloudSecrets
     children: tuple[Object, ...]
     failure: Finding | None = None
+    refused: frozenset[str] = frozenset()
 
 
 async def reconcile_credentials(context: Context, resource: Object) -> None:
@@ -78,12 +83,22 @@ async def reconcile_credentials(context: Context, resource: Object) -> None:
         credentials=found,
         children=children,
         failure=refusal_of(failure),
+        refused=_refused(found.manifests, applied.records) if failure else frozenset(),
     )
-    context.publish(part, state, services_of(resource))
+    context.publish(resource, part, state, services_of(resource))
     if failure is not None:
         raise failure
     if found.finding is not None:
         context.enqueue(part, _MISSING_SECONDS)
+
+
+def _refused(manifests: Iterable[Object], records: Iterable[AppliedRecord]) -> frozenset[str]:
+    known = {record.name for record in records}
+    return frozenset(
+        manifest["metadata"]["labels"][LABEL_COMPONENT]
+        for manifest in manifests
+        if manifest["metadata"]["name"] not in known
+    )
 
 
 def _is_secret(child: Object) -> bool:

@@ -36,7 +36,7 @@ def services_of(resource: Object) -> tuple[Key, ...]:
 
 def service_states(context: Context, resource: Object) -> dict[str, ServiceState]:
     """Return how each service stands, by name; one without an ended pass is left out."""
-    found = {name: context.parts.latest(service_of(resource, name)) for name in SERVICE_PARTS}
+    found = {name: context.latest(resource, service_of(resource, name)) for name in SERVICE_PARTS}
     return {name: state for name, state in found.items() if state is not None}
 
 

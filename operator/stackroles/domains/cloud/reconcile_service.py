@@ -1,6 +1,7 @@
 """One service of a cloud, reconciled by itself: its roles and steps in the order of their needs."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_COMPONENT
 from stackroles.domains.cloud.bringup import build_graph, plan_bring_up
-from stackroles.domains.cloud.phases import recorded_phases
+from stackroles.domains.cloud.phases import completed, recorded_phases
 from stackroles.domains.cloud.reconcile_credentials import CredentialsState
 from stackroles.domains.cloud.reconcile_parts import (
     credentials_of,
@@ -47,6 +48,7 @@ from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.config_maps import kept_config_maps
 from stackroles.workloads.manifests.children import build_role, unique
+from stackroles.workloads.step import StepState
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -74,7 +76,7 @@ async def reconcile_service(service: OpenStackService, context: Context, resourc
     if not is_kept_up(context, resource):
         return
     cloud = cloud_of(context, resource)
-    credentials = context.parts.latest(credentials_of(resource))
+    credentials = context.latest(resource, credentials_of(resource))
     if cloud.spec.suspend or credentials is None:
         return
     phases = recorded_phases(resource)
@@ -98,6 +100,7 @@ class ServicePass:
         self._cloud = cloud
         self._service = service
         self._credentials: CloudSecrets = credentials.credentials
+        self._held = service.name in credentials.refused
         self._part = service_of(resource, service.name)
         self._now = context.observed_at(resource).now
         self._roles = [r for r in registry.CONTROLLER_ROLES if r.service == service.name]
@@ -108,11 +111,15 @@ class ServicePass:
         try:
             state, failure = await self._bring()
         except _TEMPORARY:
+            if self._context.latest(self._resource, self._part) is None:
+                # The cloud's status must not wait for it: as it was, of the generation it was.
+                former = self._resource.get("status", {}).get("observedGeneration", 0)
+                self._publish(replace(self._failed(None), generation=former))
             raise
         except Exception as error:
             # Whatever it is, the cloud's status must not go on as if nothing was.
-            what = f"Service {self._service.name}: its pass failed: {error or repr(error)}"
-            self._publish(self._observe(failure=Finding(Reason.APPLY_FAILED, what)))
+            what = f"Service {self._service.name}: its pass failed: {str(error) or repr(error)}"
+            self._publish(self._failed(Finding(Reason.APPLY_FAILED, what)))
             raise
         self._publish(state)
         if failure is not None:
@@ -125,7 +132,7 @@ class ServicePass:
         before = self._observe()
         run = self._plan(before)
         records, failure = await self._apply(run)
-        if failure is None:
+        if failure is None and not self._held:
             await self._steps.run(run, before.steps, self._credentials)
             await self._steps.replace_members(self._now)
         after = self._observe(children=records, failure=refusal_of(failure))
@@ -142,13 +149,28 @@ class ServicePass:
         self, *, children: tuple[Object, ...] | None = None, failure: Finding | None = None
     ) -> ServiceState:
         """Return how the service stands by the cache; its children as before unless given."""
-        before: ServiceState | None = self._context.parts.latest(self._part)
+        before: ServiceState | None = self._context.latest(self._resource, self._part)
         known = before.children if before is not None else ()
         return ServiceState(
             generation=self._resource["metadata"].get("generation", 0),
             roles=observe_roles(self._context.cluster, self._cloud, self._roles, self._now),
             steps=self._steps.observe(recorded_phases(self._resource), self._now),
             children=known if children is None else children,
+            failure=failure,
+        )
+
+    def _failed(self, failure: Finding | None) -> ServiceState:
+        """Return how the service stood last, and by the cache; nothing is rendered for it."""
+        before: ServiceState | None = self._context.latest(self._resource, self._part)
+        nodes = (f"{self._service.name}/{step.name}" for step in self._service.steps)
+        done = completed(recorded_phases(self._resource))
+        return ServiceState(
+            generation=self._resource["metadata"].get("generation", 0),
+            roles=observe_roles(self._context.cluster, self._cloud, self._roles, self._now),
+            steps=before.steps
+            if before
+            else tuple(StepState(node=n, done=n in done) for n in nodes),
+            children=to_children(self._resource, (), self._is_own),
             failure=failure,
         )
 
@@ -182,14 +204,14 @@ class ServicePass:
         if failure is not None or self._credentials.finding is not None:
             # What could not be derived is not unwanted: nothing is removed, and it stays on record.
             return to_children(self._resource, applied.records, self._is_own), failure
-        kept = self._kept(manifests)
+        kept = self._kept(manifests, run)
         await self._context.cluster.prune(self._resource, [*manifests, *kept], among=self._owns)
         return to_children(self._resource, applied.records, kept.__contains__), None
 
     def _render(self, role: RoleDefinition) -> list[Object]:
         return render(self._context, self._cloud, role.name, lambda: build_role(self._cloud, role))
 
-    def _kept(self, manifests: Iterable[Object]) -> frozenset[ObjectRef]:
+    def _kept(self, manifests: Iterable[Object], run: frozenset[str]) -> frozenset[ObjectRef]:
         """Return the configuration that stays besides the present manifests."""
         # Again: what was just applied has begun to roll.
         roles = observe_roles(self._context.cluster, self._cloud, self._roles, self._now)
@@ -197,7 +219,8 @@ class ServicePass:
             existing_config_maps(self._context.cluster, self._resource, self._owns),
             (m["metadata"]["name"] for m in manifests if m["kind"] == "ConfigMap"),
             config_maps_in_use(self._context.cluster, self._cloud, self._service.name),
-            {role.name for role in roles if role.present and not role.complete},
+            {role.name for role in roles if role.present and not role.complete}
+            | {node.replace("/", "-") for node in self._steps.nodes - run},
         )
         return frozenset(ObjectRef("ConfigMap", self._cloud.namespace, name) for name in names)
 
@@ -210,12 +233,15 @@ class ServicePass:
         return child is not None and self._owns(child)
 
     def _publish(self, state: ServiceState) -> None:
-        before: ServiceState | None = self._context.parts.latest(self._part)
+        before: ServiceState | None = self._context.latest(self._resource, self._part)
         readers: tuple[str, ...] = ()
         if before is None or before.done != state.done:
             readers = dependents_of(
                 self._service, registry.SERVICES, registry.CONTROLLER_ROLES, _GRAPH
             )
         self._context.publish(
-            self._part, state, [service_of(self._resource, name) for name in readers]
+            self._resource,
+            self._part,
+            state,
+            [service_of(self._resource, name) for name in readers],
         )

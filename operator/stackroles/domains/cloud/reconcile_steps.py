@@ -59,6 +59,11 @@ class Steps:
         self._key = key
         self._logs: dict[str, str] = {}
 
+    @property
+    def nodes(self) -> frozenset[str]:
+        """The steps, as the graph of a bring-up names them."""
+        return frozenset(self._node(step) for step in self._service.steps)
+
     async def read_logs(self, now: datetime) -> None:
         """Read the end of the logs of steps that run for long, or failed without a message."""
         wanted: dict[str, str] = {}

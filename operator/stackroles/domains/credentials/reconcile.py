@@ -170,12 +170,12 @@ class _SecretsPass:
         """Return the values to go on with; what was changed instead is noted."""
         keys, place = credentials.generated_keys(service), self._in_use(service)
         found = await self._context.cluster.read_secret(self._cloud.namespace, place)
-        in_use = {key: value.decode() for key, value in (found or {}).items()}
+        in_use = _decode(place, found or {})
         mine = self._cloud.spec.credentials.get(service.name)
         sources = [(name, values)]
         if mine is not None and in_use:
             supplied = await self._context.cluster.read_secret(self._cloud.namespace, mine)
-            sources.append((mine, _decode(service, mine, supplied or {})))
+            sources.append((mine, _decode(mine, supplied or {})))
         for secret, written in sources:
             changed = changed_keys(keys, written, in_use)
             if service.name == credentials.ADMIN and changed:
@@ -217,7 +217,7 @@ class _SecretsPass:
         """
         found = await self._context.cluster.read_secret(self._cloud.namespace, name)
         if found is not None:
-            return {key: value.decode() for key, value in found.items() if value}
+            return {key: value for key, value in _decode(name, found).items() if value}
         if name in self._made or self._taken_up:
             raise SpecInvalid(
                 Reason.CREDENTIALS_MISSING,
@@ -282,7 +282,7 @@ class _SecretsPass:
         found = await self._context.cluster.read_secret(self._cloud.namespace, secret)
         if found is None and whole and not required:
             return {}
-        decoded = None if found is None else _decode(service, secret, found)
+        decoded = None if found is None else _decode(secret, found)
         return check_user_supplied(service, secret, decoded, required)
 
 
@@ -290,11 +290,14 @@ def _external(service: OpenStackService, supplied: Strings) -> dict[str, str]:
     return {key: supplied[key] for key in service.external if key in supplied}
 
 
-def _decode(service: OpenStackService, secret: str, found: Mapping[str, bytes]) -> dict[str, str]:
+def _decode(secret: str, found: Mapping[str, bytes]) -> dict[str, str]:
+    """Return what a Secret holds as text.
+
+    Raises:
+        SpecInvalid: it holds something else; the message names no content.
+    """
     try:
         return {key: value.decode() for key, value in found.items()}
     except UnicodeDecodeError:
-        raise SpecInvalid(
-            Reason.CREDENTIALS_INVALID,
-            f"spec.credentials.{service.name}: Secret {secret} holds bytes that are no text.",
-        ) from None
+        message = f"Secret {secret} holds bytes that are no text: put text there."
+        raise SpecInvalid(Reason.CREDENTIALS_INVALID, message) from None

@@ -37,4 +37,4 @@ async def reconcile_database(context: Context, resource: Object) -> None:
         blocked=f"{found.verdict}: {found.message}" if found.verdict.needs_person else "",
         failing=found.failing,
     )
-    context.publish(part_of(resource), state)
+    context.publish(resource, part_of(resource), state)

@@ -59,4 +59,4 @@ async def reconcile_messaging(context: Context, resource: Object) -> None:
     name = f"{part.whole}/brokers"
     context.poller.ensure(name, ask, interval=_INTERVAL, deadline=_DEADLINE, notify=part)
     seen = context.poller.latest(name)
-    context.publish(part, assess_brokers(seen.value) if seen and seen.value else None)
+    context.publish(resource, part, assess_brokers(seen.value) if seen and seen.value else None)

@@ -89,6 +89,10 @@ class World:
         if known is not None:
             resource = {**copy.deepcopy(known), "spec": spec}
         self.cluster.cache.upsert(self.api.put(resource))
+        if known is None:
+            # The database is a part with a pass of its own, which has tests of its own.
+            database = DatabaseState(writer="demo-mariadb-0")
+            self.context.publish(self.resource, DATABASE, database)
 
     @property
     def resource(self) -> Object:
@@ -206,8 +210,6 @@ async def _world() -> AsyncIterator[World]:
             enqueue=lambda ref, delay=0.0: enqueued.append((ref, delay)),
             leader="one",
         )
-        # The database is a part with a pass of its own, which has tests of its own.
-        context.parts.update(DATABASE, DatabaseState(writer="demo-mariadb-0"))
         apis = Apis()
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(served, "ask_apis", apis.ask)
@@ -501,7 +503,7 @@ async def test_the_database_stands_as_the_status_says_until_its_own_pass_has_end
     world.declare()
     await world.settle()
     blocked = DatabaseState(writer="demo-mariadb-0", blocked="Lost: volumes are gone")
-    world.context.publish(DATABASE, blocked)
+    world.context.publish(world.resource, DATABASE, blocked)
     assert world.enqueued[-1] == (DATABASE.whole, 0.0)
     await world.reconcile()
     assert world.condition("Ready")["reason"] == "DatabaseBlocked"

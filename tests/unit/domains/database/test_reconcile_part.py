@@ -66,7 +66,7 @@ def change(world: World, metadata: dict[str, Any], **spec: Any) -> None:
 async def test_a_difference_wakes_the_cloud_and_a_repetition_does_not(world: World) -> None:
     part = part_of(owner(world))
     await reconcile_database(world.context, owner(world))
-    assert world.context.parts.latest(part) == DatabaseState(writer="demo-mariadb-1")
+    assert world.context.latest(owner(world), part) == DatabaseState(writer="demo-mariadb-1")
     assert (part.whole, 0.0) in world.enqueued
 
     world.enqueued.clear()
@@ -86,7 +86,7 @@ async def test_a_suspended_cloud_is_left_alone(world: World) -> None:
     change(world, {}, suspend=True)
     await reconcile_database(world.context, owner(world))
     assert world.observations == 0
-    assert world.context.parts.latest(part_of(owner(world))) is None
+    assert world.context.latest(owner(world), part_of(owner(world))) is None
 
 
 @pytest.mark.parametrize("pools", [False, True])
