@@ -28,6 +28,7 @@ from lab import (
     requirements,
     rotation,
     slices,
+    steps,
     usage,
 )
 from lab.errors import LAB, LabError
@@ -184,10 +185,10 @@ def run_tests(
         runs = rotation.last_runs(rotation.RECORD.read_text())
         typer.echo(rotation.left_out((*areas, case), runs))
     if good and not chosen:
-        cluster.down(paths, engine.get(paths), slices.CLUSTER)
+        cluster.down(paths, engine.get(paths), steps.CLUSTER)
     elif slices.uses_cluster(wanted):
-        remove = f"{LAB} cluster down --name {slices.CLUSTER}"
-        typer.echo(f"the cluster {slices.CLUSTER} stays up to look at; `{remove}` removes it")
+        remove = f"{LAB} cluster down --name {steps.CLUSTER}"
+        typer.echo(f"the cluster {steps.CLUSTER} stays up to look at; `{remove}` removes it")
     typer.echo(usage.line(paths))
     if not good:
         raise typer.Exit(1)

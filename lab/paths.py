@@ -60,6 +60,11 @@ class Paths:
         """Built files, one directory for each hash of their inputs."""
         return self.cache / "artifacts"
 
+    @property
+    def types(self) -> Path:
+        """What mypy knows of files by their content: a fresh clone is as good as the last one."""
+        return self.cache / "mypy"
+
     def cluster(self, name: str) -> Path:
         """Kubeconfig, configuration and audit log of one cluster."""
         return self.cache / "clusters" / name

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
-from lab import binaries, budgets, rotation, shell
+from lab import budgets, rotation, steps
 from lab.budgets import Outcome, Tally
-from lab.paths import REPOSITORY, Paths
-
-REPORTS = REPOSITORY / "build" / "test"
-GRACE_SECONDS = 60
-"""What a step that is interrupted gets to write its summary and to end what it started."""
+from lab.steps import CLUSTER, Step
 
 Notify = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command of a slice.
-
-    Attributes:
-        name: What is shown and what its report is called.
-        command: The command line.
-        tests: Whether it is pytest, whose report holds the counts.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    tests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +23,14 @@ class Slice:
 
     Attributes:
         ordered: Whether each step stands on the one before, so that a failure ends the slice.
+        beside: Steps that run while the others do; what they print is shown after these.
     """
 
     name: str
     steps: tuple[Step, ...]
     needs: tuple[str, ...] = ()
     ordered: bool = False
+    beside: tuple[Step, ...] = ()
 
 
 def _python(name: str, *arguments: str) -> Step:
@@ -61,27 +41,26 @@ def _pytest(name: str, *arguments: str) -> Step:
     return Step(name, (sys.executable, "-m", "pytest", *arguments), tests=True)
 
 
+# That generated files are up to date is a unit test.
 STATIC = (
     _python("lint", "ruff", "check", "."),
     _python("format", "ruff", "format", "--check", "."),
     Step("layers", (str(Path(sys.executable).parent / "lint-imports"),)),
     _python("go", "lab", "gofmt"),
     _python("types", "mypy"),
-    _python("generated files", "stackroles.codegen", "--check"),
 )
-CLUSTER = "stackroles-test"
-"""The tests' cluster; the demo's is another one."""
 BRING_UP = "bring_up"
 SLICES = (
     Slice("build", (_python("build", "lab", "build"),)),
     Slice(
         "unit-and-apiserver",
+        # Most of the time these wait, and types take one processor as long.
         (
-            *STATIC,
-            _pytest("unit", "tests/unit", "-q", "-n", "2"),
             _pytest("apiserver", "tests/apiserver", "-q"),
+            _pytest("unit", "tests/unit", "-q", "-n", "2"),
         ),
         needs=("build",),
+        beside=STATIC,
     ),
     Slice(
         "bring-up",
@@ -115,8 +94,8 @@ def long_slice(case: str) -> Slice:
 
 def areas_slice(areas: Iterable[str]) -> Slice:
     """Return the slice of some areas, each a step of its own."""
-    steps = tuple(_pytest(f"area {area}", rotation.path(area), "-v") for area in areas)
-    return Slice("areas", steps, needs=("build", "bring-up"))
+    each = tuple(_pytest(f"area {area}", rotation.path(area), "-v") for area in areas)
+    return Slice("areas", each, needs=("build", "bring-up"))
 
 
 def rotated() -> tuple[tuple[str, ...], str]:
@@ -189,71 +168,18 @@ def _termination_interrupts() -> Iterator[None]:
 
 def _run_steps(item: Slice, deadline: float, notify: Notify) -> Tally:
     tally = Tally()
-    for step in item.steps:
-        if step.tests and not _has_tests(step):
-            notify(f"-- {step.name}: no tests yet")
-            continue
-        notify(f"-- {step.name}: {shell.shown([Path(step.command[0]).name, *step.command[1:]])}")
-        counted = _run_step(step, deadline)
-        tally += counted
-        if counted.failed and item.ordered:
-            break
-    return tally
-
-
-def _has_tests(step: Step) -> bool:
-    place = REPOSITORY / next(part for part in step.command if part.startswith("tests/"))
-    return place.is_file() or any(place.rglob("test_*.py"))
-
-
-def _run_step(step: Step, deadline: float) -> Tally:
-    report = REPORTS / f"{step.name.replace(' ', '-')}.xml"
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.unlink(missing_ok=True)
-    command = [*step.command, f"--junitxml={report}"] if step.tests else list(step.command)
-    status = _wait(command, deadline)
-    if step.tests and report.is_file():
-        tally = counts(report.read_text())
-        # a failure of pytest without a failed test, such as nothing collected, is one itself
-        return tally if status == 0 or tally.failed else tally + Tally(failed=1)
-    return Tally(passed=1) if status == 0 else Tally(failed=1)
-
-
-def _wait(command: Sequence[str], deadline: float) -> int:
-    """Run a command until its end or the deadline, when it is interrupted, then killed."""
-    environment = shell.environment()
-    folders = [str(folder) for folder in binaries.search_path(Paths.from_environment())]
-    environment.setdefault("STACKROLES_CLUSTER", CLUSTER)
-    environment["PATH"] = os.pathsep.join([*folders, environment["PATH"]])
-    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, start_new_session=True)
-    try:
-        return process.wait(timeout=max(deadline - time.monotonic(), 1))
-    except subprocess.TimeoutExpired:
-        return _end(process) or 1
-    except KeyboardInterrupt:
-        _end(process)
-        raise
-
-
-def _end(process: subprocess.Popen[bytes]) -> int:
-    """Interrupt a step with all it started, kill it when that takes too long or is repeated."""
-    os.killpg(process.pid, signal.SIGINT)
-    try:
-        return process.wait(timeout=GRACE_SECONDS)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        os.killpg(process.pid, signal.SIGKILL)
-        return process.wait()
-
-
-def counts(report: str) -> Tally:
-    """Return the counts in pytest's JUnit report."""
-    suites = ET.fromstring(report).iter("testsuite")  # noqa: S314 - written by our own pytest
-    tally = Tally()
-    for suite in suites:
-        number = {
-            name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")
-        }
-        failed = number["failures"] + number["errors"]
-        passed = number["tests"] - failed - number["skipped"]
-        tally += Tally(passed, failed, number["skipped"])
+    with steps.running(item.beside) as beside:
+        for step in item.steps:
+            if step.tests and not steps.has_tests(step):
+                notify(f"-- {step.name}: no tests yet")
+                continue
+            notify(steps.title(step))
+            counted = steps.run(step, deadline)
+            tally += counted
+            if counted.failed and item.ordered:
+                break
+        for step, process in beside:
+            status = steps.wait(process, deadline)
+            notify(f"{steps.title(step)}\n{steps.log(step).read_text().rstrip()}")
+            tally += Tally(passed=1) if status == 0 else Tally(failed=1)
     return tally

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import budgets, slices
+from lab import budgets, slices, steps
 from lab.budgets import Outcome, Tally
 from lab.errors import LabError
 
@@ -68,7 +68,7 @@ def test_slices_that_are_good_one_by_one_may_take_too_long_together() -> None:
 def test_counts_come_from_pytests_report() -> None:
     report = """<?xml version="1.0"?><testsuites>
       <testsuite name="pytest" tests="10" failures="1" errors="2" skipped="3"/></testsuites>"""
-    assert slices.counts(report) == Tally(passed=4, failed=3, skipped=3)
+    assert steps.counts(report) == Tally(passed=4, failed=3, skipped=3)
 
 
 def test_every_slice_needs_only_earlier_ones() -> None:

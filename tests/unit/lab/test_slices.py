@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import slices
+from lab import slices, steps
 from lab.budgets import Tally
 from lab.paths import REPOSITORY
 
@@ -22,8 +22,8 @@ time.sleep(600)
 """
 RUN = """
 import sys
-from lab import slices
-step = slices.Step("long", (sys.executable, "-c", sys.argv[1], sys.argv[2]))
+from lab import slices, steps
+step = steps.Step("long", (sys.executable, "-c", sys.argv[1], sys.argv[2]))
 slices.run([slices.Slice("build", (step,))], print)
 """
 SECONDS = 60.0
@@ -59,10 +59,33 @@ def test_a_run_that_is_asked_to_end_ends_its_step_and_what_that_started(
     wait_for("the end of what the step started", lambda: gone(int(file.read_text())))
 
 
+def test_steps_beside_others_are_counted_and_shown_after_them() -> None:
+    def step(name: str, program: str) -> steps.Step:
+        return steps.Step(name, (sys.executable, "-c", program))
+
+    first = step("first", "")
+    beside = (step("beside", "print('good')"), step("failing", "raise SystemExit('bad')"))
+    item = slices.Slice("unit-and-apiserver", (first,), beside=beside)
+    shown: list[str] = []
+
+    (outcome,) = slices.run([item], shown.append)
+
+    assert outcome.tally == Tally(passed=2, failed=1)
+    assert [text.partition("\n")[2] for text in shown[2:]] == ["good", "bad"]
+
+
+def test_a_step_beside_others_ends_with_them() -> None:
+    endless = steps.Step("endless", (sys.executable, "-c", "import time; time.sleep(600)"))
+    with slices._termination_interrupts(), steps.running([endless]) as running:
+        ((_, process),) = running
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
 def test_a_step_over_its_time_is_ended_and_has_failed() -> None:
-    step = slices.Step("long", (sys.executable, "-c", "import time; time.sleep(600)"))
+    step = steps.Step("long", (sys.executable, "-c", "import time; time.sleep(600)"))
     with slices._termination_interrupts():
-        assert slices._run_step(step, time.monotonic()) == Tally(failed=1)
+        assert steps.run(step, time.monotonic()) == Tally(failed=1)
 
 
 def test_only_slices_that_need_a_cluster_use_one() -> None:
