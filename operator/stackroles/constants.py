@@ -33,7 +33,6 @@ ANNOTATION_CONFIG_HASH: Final = f"{API_GROUP}/config-hash"
 ANNOTATION_CONFIG_MAPS: Final = f"{API_GROUP}/config-maps"
 # Names of the values of a Secret that exist once: one of these that is missing is lost.
 ANNOTATION_KEYS: Final = f"{API_GROUP}/keys"
-ANNOTATION_GALERA_DECISION: Final = f"{API_GROUP}/galera-decision"
 # On a ComputeNode, set by a person: another value makes the node run its probe guest again.
 ANNOTATION_PROBE: Final = f"{API_GROUP}/probe"
 FINALIZER: Final = f"{API_GROUP}/teardown"

@@ -14,7 +14,7 @@ from stackroles.domains.cloud.reconcile_credentials import reconcile_credentials
 from stackroles.domains.cloud.reconcile_parts import CREDENTIALS, SERVICE_PARTS
 from stackroles.domains.cloud.reconcile_service import reconciler_of
 from stackroles.domains.compute.reconcile import reconcile_compute_pool
-from stackroles.domains.database.reconcile import PART as DATABASE
+from stackroles.domains.database.reconcile_members import PART as DATABASE
 from stackroles.domains.database.reconcile_part import reconcile_database
 from stackroles.domains.messaging.reconcile import PART as MESSAGING
 from stackroles.domains.messaging.reconcile import reconcile_messaging

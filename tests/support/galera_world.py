@@ -1,28 +1,27 @@
 """A Galera cluster, its agents and an operator that may crash, as a simulation without time.
 
 Independent of the code under test except for what each side really runs: the operator's `decide`
-and the agent's `refusal`. The rest is what was seen of MariaDB 11.8 with Galera 4: a member that is
-killed keeps what was durable on it, a component lives on while most of its last members remain, a
-joiner needs a primary component, a state transfer destroys the old data before the new is whole.
+and the agent's `rejection`. The rest is what was seen of MariaDB 11.8 with Galera 4: a member that
+is killed keeps what was durable on it, a component lives on while most of its last members remain,
+a joiner needs a primary component, a state transfer destroys the old data before the new is whole.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from stackroles.agents.galera import decision as agent
-from stackroles.agents.galera.volume import Position as AgentPosition
-from stackroles.domains.database.decide import decide
-from stackroles.domains.database.model import (
+from stackroles.agents.galera.decision import rejection
+from stackroles.agents.galera.protocol import (
+    Activity,
     Decision,
-    Member,
     MemberPhase,
     Mode,
-    PersistedState,
     Position,
     Report,
-    Verdict,
     View,
 )
+from stackroles.agents.galera.volume import AppliedDecision
+from stackroles.domains.database.decide import decide
+from stackroles.domains.database.model import Member, PersistedState, Verdict
 
 HISTORY = "11111111-1111-1111-1111-111111111111"
 
@@ -42,7 +41,7 @@ class Volume:
     seqno: int = -1
     transfer: bool = False
     safe: bool = False
-    applied: dict[str, int | str] = field(default_factory=dict)
+    applied: AppliedDecision = field(default_factory=AppliedDecision)
 
 
 @dataclass
@@ -54,7 +53,7 @@ class Node:
     pod_uid: str
     attempt: str
     phase: MemberPhase = MemberPhase.RECOVERING
-    mode: str | None = None
+    mode: Mode | None = None
     reachable: bool = True
     synced: bool = False
     primary: bool = False
@@ -62,18 +61,18 @@ class Node:
     annotation: Decision | None = None
 
     @property
-    def position(self) -> AgentPosition | None:
+    def position(self) -> Position | None:
         """What the agent would report."""
         if self.phase is not MemberPhase.WAITING:
             return None
         volume = self.volume
         if volume.empty or volume.creating:
-            return AgentPosition(empty=True)
+            return Position(empty=True)
         if volume.transfer:
-            return AgentPosition(transfer=True)
+            return Position(transfer=True)
         if volume.uuid is None:
-            return AgentPosition(error="no history")
-        return AgentPosition(uuid=volume.uuid, seqno=volume.seqno, safe=volume.safe)
+            return Position(error="no history")
+        return Position(uuid=volume.uuid, seqno=volume.seqno, safe=volume.safe)
 
 
 class World:
@@ -210,20 +209,13 @@ class World:
         published, position = node.annotation, node.position
         if published is None or position is None:
             return
-        decision = agent.Decision(
-            attempt=published.attempt,
-            epoch=published.epoch,
-            mode=published.mode.value,
-            uuid=published.uuid,
-            seqno=published.seqno,
-        )
-        if agent.rejection(decision, node.attempt, position, node.volume.applied):
+        if rejection(published, node.attempt, position, node.volume.applied):
             return
         if published.mode is Mode.RECOVER:
             self._over(node)
             return
-        node.volume.applied = {"attempt": published.attempt, "epoch": published.epoch}
-        node.phase, node.mode = MemberPhase.STARTING, published.mode.value
+        node.volume.applied = AppliedDecision(published.attempt, published.epoch)
+        node.phase, node.mode = MemberPhase.STARTING, published.mode
         if published.mode is Mode.JOIN:
             if self.component and any(other.joining for other in self.nodes):
                 self.crowds += 1
@@ -286,7 +278,6 @@ class World:
         )
 
     def _report(self, node: Node) -> Report:
-        found = node.position
         view = None
         if node.phase is MemberPhase.RUNNING:
             view = View(
@@ -303,21 +294,12 @@ class World:
             attempt=node.attempt,
             phase=node.phase,
             mode=node.mode,
-            position=Position(
-                empty=found.empty,
-                uuid=found.uuid,
-                seqno=found.seqno,
-                safe=found.safe,
-                transfer=found.transfer,
-                error=found.error,
-            )
-            if found
-            else None,
+            position=node.position,
             view=view,
-            joining=node.joining,
+            activity=Activity.JOINING if node.joining else None,
             address=node.name,
             creating=node.volume.creating,
-            applied_epoch=int(node.volume.applied.get("epoch", 0)),
+            applied_epoch=node.volume.applied.epoch,
             non_primary_seconds=60 if view and not view.primary else 0,
         )
 

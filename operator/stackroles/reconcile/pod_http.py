@@ -1,13 +1,17 @@
 """Asks pods over HTTP at their addresses, without the Kubernetes API; no answer is None."""
 
 import asyncio
-import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import aiohttp
+import structlog
 
+from stackroles.agents import wire
 from stackroles.config.endpoint import HTTP, Endpoint
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 _SECONDS: Final = 1.0
 _LARGEST: Final = 65536
@@ -18,7 +22,28 @@ def url_of(address: str, port: int, path: str) -> str:
     return Endpoint(HTTP, address, port).url(path)
 
 
-async def get_all(urls: Mapping[str, str]) -> dict[str, Any]:
+async def get_messages(kind: type[T], urls: Mapping[str, str]) -> dict[str, T | None]:
+    """Return the agents' answers by name, as `get_all`; None also for one of another form.
+
+    Args:
+        kind: the message of the agent's protocol.
+        urls: what to ask, by name.
+    """
+    answers = await get_all(urls)
+    return {name: _message(kind, name, answer) for name, answer in answers.items()}
+
+
+def _message(kind: type[T], name: str, answer: str | None) -> T | None:
+    if answer is None:
+        return None
+    try:
+        return wire.loads(kind, answer)
+    except wire.WireError as error:
+        log.warning("An agent's answer is of another form", agent=name, error=str(error))
+        return None
+
+
+async def get_all(urls: Mapping[str, str]) -> dict[str, str | None]:
     """Return the answers by name, asked side by side within a second; None where there is none."""
     if not urls:
         return {}
@@ -29,8 +54,8 @@ async def get_all(urls: Mapping[str, str]) -> dict[str, Any]:
     return dict(zip(urls, answers, strict=True))
 
 
-async def _get(session: aiohttp.ClientSession, url: str) -> Any:
-    """Return the answer: parsed when it is JSON, else as text; None when there is none.
+async def _get(session: aiohttp.ClientSession, url: str) -> str | None:
+    """Return the answer, None when there is none.
 
     A pod may have been taken over: it cannot send the operator to another address, nor make it hold
     more than `_LARGEST` bytes.
@@ -40,10 +65,8 @@ async def _get(session: aiohttp.ClientSession, url: str) -> Any:
             if response.status != 200:
                 return None
             body = await _read_bounded(response.content)
-            if body is not None and response.content_type == "application/json":
-                return json.loads(body)
             return None if body is None else body.decode(errors="replace")
-    except (aiohttp.ClientError, TimeoutError, ValueError):
+    except (aiohttp.ClientError, TimeoutError):
         return None
 
 

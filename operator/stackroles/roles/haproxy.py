@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from stackroles.agents.galera.protocol import PORT as AGENT_PORT
+from stackroles.agents.galera.protocol import WSREP_PATH
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Key, Sections, merge
 from stackroles.roles.allowed_sections import AllowedSections
@@ -16,7 +18,6 @@ from stackroles.roles.container import (
     Security,
 )
 from stackroles.roles.definition import OpenStackService, RoleDefinition, Workload
-from stackroles.roles.mariadb import AGENT_PORT
 from stackroles.roles.mariadb import NAME as DATABASE
 from stackroles.roles.topology import DEFAULT
 
@@ -98,7 +99,7 @@ listen {DATABASE}
   stick-table type integer size 10k nopurge peers proxies
   stick on int(1)
   option httpchk
-  http-check send meth GET uri /wsrep ver HTTP/1.1 hdr Host agent
+  http-check send meth GET uri {WSREP_PATH} ver HTTP/1.1 hdr Host agent
   http-check expect status 200
   default-server check port {AGENT_PORT} inter 1s fastinter 500ms fall 2 rise 1 \
 on-marked-down shutdown-sessions resolvers cluster init-addr none

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from stackroles import naming
+from stackroles.agents.galera.protocol import PORT as AGENT_PORT
+from stackroles.agents.galera.protocol import REPORT_PATH, WSREP_PATH
 from stackroles.config import layers, oslo
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Key
@@ -38,7 +40,6 @@ from stackroles.roles.topology import DEFAULT
 
 NAME = DEFAULT.database.role
 USER = 42434
-AGENT_PORT = 9300
 DATA = "/var/lib/mysql"
 OPTIONS = "/etc/stackroles/my.cnf"
 ACCOUNTS = "/etc/stackroles/accounts.json"
@@ -262,8 +263,8 @@ MARIADB: RoleDefinition[Cloud] = RoleDefinition(
                 Port("ist", 4568, published=False),
                 Port("sst", 4444, published=False),
             ),
-            startup=Probe(http_path="/report", port=AGENT_PORT, period=1, failures=120),
-            readiness=Probe(http_path="/wsrep", port=AGENT_PORT, period=2, failures=2),
+            startup=Probe(http_path=REPORT_PATH, port=AGENT_PORT, period=1, failures=120),
+            readiness=Probe(http_path=WSREP_PATH, port=AGENT_PORT, period=2, failures=2),
             no_liveness_because=(
                 "the agent restarts the server by itself, and a restart by the kubelet would cut "
                 "off state transfers, which may take hours"

@@ -1,6 +1,6 @@
 """The node's agent: reports guests, failed builds and the data plane of a compute node."""
 
-from stackroles.agents.compute.node_protocol import PORT
+from stackroles.agents.compute.node_protocol import PORT, REPORT_PATH
 from stackroles.config.pool import Pool
 from stackroles.roles import compute
 from stackroles.roles.container import (
@@ -14,8 +14,6 @@ from stackroles.roles.container import (
 )
 from stackroles.roles.container import Port as ContainerPort
 from stackroles.roles.definition import RoleDefinition, Workload
-
-_REPORT = "/report"
 
 NODE_AGENT: RoleDefinition[Pool] = RoleDefinition(
     name="node-agent",
@@ -36,7 +34,7 @@ NODE_AGENT: RoleDefinition[Pool] = RoleDefinition(
                 "networks' namespaces to try their metadata proxies",
             ),
             ports=(ContainerPort("report", PORT),),
-            readiness=Probe(port=PORT, http_path=_REPORT, period=5, timeout=5),
+            readiness=Probe(port=PORT, http_path=REPORT_PATH, period=5, timeout=5),
             no_liveness_because="it ends when it breaks; while it says nothing the operator takes "
             "its node for unknown",
             env=(AGENT_PATH,),

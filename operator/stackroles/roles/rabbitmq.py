@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from stackroles.agents import wire
+from stackroles.agents.broker.protocol import PORT as AGENT_PORT
+from stackroles.agents.broker.protocol import READY_PATH, STATUS_PATH, BrokerSettings
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Key, merge
 from stackroles.roles.allowed_sections import AllowedSections
@@ -41,7 +44,6 @@ DEFINITIONS = "rabbitmq-definitions"
 DEFINITIONS_KEY = "definitions.json"
 DISTRIBUTION_PORT = 25672
 
-AGENT_PORT = 15691
 _SETTINGS = "/etc/stackroles/broker.json"
 _COOKIE = "/etc/rabbitmq/cookie"
 _RESOURCES = ResourceDefaults(cpu="50m", memory="160Mi", memory_limit="1Gi")
@@ -154,15 +156,15 @@ def files(cloud: Cloud) -> Mapping[str, str]:
 
 
 def _agent_settings(cloud: Cloud) -> str:
-    """Return the settings of agents/broker.py."""
-    document = {
-        "members": list(cloud.members(NAME)),
-        "port": AGENT_PORT,
-        "amqp_port": BROKER_PORT,
-        "home": HOME,
-        "cookie": f"{_COOKIE}/erlang-cookie",
-    }
-    return json.dumps(document, indent=1)
+    """Return the settings of agents/broker/."""
+    settings = BrokerSettings(
+        members=tuple(cloud.members(NAME)),
+        port=AGENT_PORT,
+        amqp_port=BROKER_PORT,
+        home=HOME,
+        cookie=f"{_COOKIE}/erlang-cookie",
+    )
+    return wire.dumps(settings, indent=1)
 
 
 RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
@@ -185,7 +187,7 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
     containers=(
         Container(
             name="rabbitmq",
-            command=(*AGENT_COMMAND, "stackroles.agents.broker", _SETTINGS),
+            command=(*AGENT_COMMAND, "stackroles.agents.broker.agent", _SETTINGS),
             security=Security(user=USER),
             ports=(
                 Port("amqp", BROKER_PORT),
@@ -196,8 +198,8 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
             # The agent asks the broker for its members, and the others for theirs: one that runs
             # in a cluster of its own is not ready, nor one that has paused in a minority. It may
             # wait for the others for as long as they are away.
-            startup=Probe(port=AGENT_PORT, http_path="/status", period=1, failures=60),
-            readiness=Probe(port=AGENT_PORT, http_path="/ready", period=5),
+            startup=Probe(port=AGENT_PORT, http_path=STATUS_PATH, period=1, failures=60),
+            readiness=Probe(port=AGENT_PORT, http_path=READY_PATH, period=5),
             no_liveness_because=(
                 "a broker that waits for its peers or has paused in a minority must be left alone"
             ),

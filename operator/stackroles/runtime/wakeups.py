@@ -6,7 +6,7 @@ from typing import Any
 from stackroles.constants import LABEL_COMPONENT, LABEL_NAME
 from stackroles.domains.backup.status import is_finished
 from stackroles.domains.cloud.reconcile_parts import CREDENTIALS, SERVICE_PARTS
-from stackroles.domains.database.reconcile import PART as DATABASE_PART
+from stackroles.domains.database.reconcile_members import PART as DATABASE_PART
 from stackroles.domains.messaging.reconcile import PART as MESSAGING_PART
 from stackroles.kube.cache import Cache
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of

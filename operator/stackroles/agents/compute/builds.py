@@ -12,16 +12,11 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stackroles.agents.compute.node_protocol import (
-    FAILURES_LIMIT,
-    FAULT_LIMIT,
-    BuildFailure,
-    failures_from_json,
-)
+from stackroles.agents import wire
+from stackroles.agents.compute.node_protocol import FAILURES_LIMIT, FAULT_LIMIT, BuildFailure
 
 FILE = Path("/var/lib/nova/stackroles-builds.json")
 # oslo_messaging.notify._impl_log.LogDriver.LOGGER_BASE
@@ -35,8 +30,8 @@ HOST_FAULT = 500
 def read(file: Path = FILE) -> tuple[BuildFailure, ...]:
     """Return the builds that failed in a row; none where the file is missing or of another form."""
     try:
-        return failures_from_json(json.loads(file.read_text()))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return wire.loads(tuple[BuildFailure, ...], file.read_bytes())
+    except (FileNotFoundError, wire.WireError):
         return ()
 
 
@@ -88,7 +83,7 @@ class Recorder(logging.Handler):
             found = after(known, json.loads(record.getMessage()), self._clock())
             if found != known or not self._file.exists():
                 draft = self._file.with_suffix(".new")
-                draft.write_text(json.dumps([asdict(failure) for failure in found]))
+                draft.write_text(wire.dumps(found))
                 draft.replace(self._file)
         except (OSError, ValueError, TypeError, AttributeError):
             # Nothing of a build depends on its being counted.

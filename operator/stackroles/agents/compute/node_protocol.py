@@ -1,13 +1,10 @@
-"""What a node's agent reports to the operator: GET /report on PORT, one JSON object.
+"""What a node's agent reports to the operator: a NodeReport."""
 
-Both sides import this module, so that the form of a report is written once.
-"""
-
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 PORT = 8480
+# What the agent answers by GET.
+REPORT_PATH = "/report"
 # An answer has at most 64 KiB for the operator.
 INSTANCES_LIMIT = 400
 FAILURES_LIMIT = 20
@@ -93,57 +90,3 @@ class NodeReport:
     domains: tuple[Domain, ...] = ()
     libvirt_error: str = ""
     build_failures: tuple[BuildFailure, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON types."""
-        return asdict(self)
-
-
-def report_from_json(data: Any) -> NodeReport | None:
-    """Return a report from an agent's answer, None for an answer of another form."""
-    if not isinstance(data, Mapping):
-        return None
-    try:
-        plane = data["data_plane"]
-        lists = ("idle_ports", "tunnels", "silent_networks")
-        return NodeReport(
-            at=int(data["at"]),
-            data_plane=DataPlane(
-                switch_error=str(plane["switch_error"]),
-                controller=str(plane["controller"]),
-                flows=int(plane["flows"]),
-                settled=bool(plane["settled"]),
-                ports=int(plane["ports"]),
-                address=str(plane["address"]),
-                **{name: tuple(str(item) for item in plane[name]) for name in lists},
-            ),
-            domains=tuple(
-                Domain(
-                    uuid=str(domain["uuid"]),
-                    state=str(domain["state"]),
-                    reason=str(domain["reason"]),
-                    since=int(domain["since"]),
-                )
-                for domain in data["domains"]
-            ),
-            libvirt_error=str(data["libvirt_error"]),
-            build_failures=failures_from_json(data["build_failures"]),
-        )
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def failures_from_json(data: Any) -> tuple[BuildFailure, ...]:
-    """Return failed builds from JSON types.
-
-    Raises:
-        KeyError, TypeError, ValueError: they have another form.
-    """
-    return tuple(
-        BuildFailure(
-            at=int(failure["at"]),
-            instance=str(failure["instance"]),
-            fault=str(failure["fault"])[:FAULT_LIMIT],
-        )
-        for failure in data
-    )

@@ -6,7 +6,6 @@ It takes samples by itself, so that the time of a state and the growth of flows 
 answer costs the operator no waiting. It changes nothing on the node.
 """
 
-import json
 import sys
 import threading
 import time
@@ -15,9 +14,10 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from stackroles.agents import wire
 from stackroles.agents.compute import builds, data_plane, domains, node
 from stackroles.agents.compute.node import AgentError
-from stackroles.agents.compute.node_protocol import PORT, NodeReport
+from stackroles.agents.compute.node_protocol import PORT, REPORT_PATH, NodeReport
 
 PAUSE_SECONDS = 5.0
 # Older ones are not answered: what is not known now is not known.
@@ -79,9 +79,10 @@ class ReportHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer /report."""
-        report = self.server.sampler.newest() if self.path == "/report" else None
-        code = 200 if report else 503 if self.path == "/report" else 404
-        body = json.dumps(report.to_json() if report else {}, separators=(",", ":")).encode()
+        known = self.path == REPORT_PATH
+        report = self.server.sampler.newest() if known else None
+        code = 200 if report else 503 if known else 404
+        body = wire.dumps(report, separators=(",", ":")).encode() if report else b"{}"
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -14,23 +14,31 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
+from dataclasses import replace
 from typing import Any
 
-from stackroles.agents.galera import http_server, mariadb, process
-from stackroles.agents.galera.decision import Decision, parse_decision, rejection
+from stackroles.agents import wire
+from stackroles.agents.galera import http_server, mariadb, process, start
+from stackroles.agents.galera.decision import rejection
 from stackroles.agents.galera.peers import may_rejoin, pull
 from stackroles.agents.galera.process import ServerProcess, Wsrep
+from stackroles.agents.galera.protocol import (
+    Activity,
+    Decision,
+    MemberPhase,
+    Mode,
+    Position,
+    Report,
+)
 from stackroles.agents.galera.settings import MemberSettings, read_annotation
-from stackroles.agents.galera.volume import Position, Volume
+from stackroles.agents.galera.volume import AppliedDecision, Volume
 from stackroles.agents.galera.watch import STOP_SECONDS, ServerWatch, log
 
 _TICK = 0.1
 _PEER_SECONDS = 2.0
-_OPTIONS_SECONDS = 60.0
 # A joiner that fails again and again disturbs the writers each time.
 _REST_SECONDS = 60.0
 
@@ -44,7 +52,15 @@ class Agent:
         self.volume_id = self.volume.prepare()
         self.stopping = threading.Event()
         self._lock = threading.Lock()
-        self._state: dict[str, Any] = {"attempt": "", "phase": "Recovering", "position": None}
+        # What changes with the loop; `report` adds what is known at any time.
+        self._report = Report(
+            member=settings.member,
+            pod_uid=settings.pod_uid,
+            volume_id=self.volume_id,
+            address=settings.address,
+            attempt="",
+            phase=MemberPhase.RECOVERING,
+        )
         self._wsrep: Wsrep | None = None
         self._server: ServerProcess | None = None
         self._primary = time.monotonic()
@@ -55,37 +71,35 @@ class Agent:
 
     # -- what others see -------------------------------------------------------------------------
 
-    def _enter(self, phase: str, **changes: Any) -> None:
+    def _enter(self, phase: MemberPhase, **changes: Any) -> None:
         with self._lock:
-            self._state = {**self._state, "phase": phase, "activity": None, **changes}
-            if phase not in ("Running", "Stopping"):
+            self._report = replace(self._report, phase=phase, activity=None, **changes)
+            if phase not in (MemberPhase.RUNNING, MemberPhase.STOPPING):
                 self._wsrep = None
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Report:
         """Return what this member knows of itself; `position` only while no server runs."""
         with self._lock:
-            state, wsrep = dict(self._state), self._wsrep
+            report, wsrep = self._report, self._wsrep
             alone = time.monotonic() - self._primary
-        return {
-            "member": self.settings.member,
-            "podUid": self.settings.pod_uid,
-            "volumeId": self.volume_id,
-            "address": self.settings.address,
-            "creating": self.volume.creating,
-            "failedStarts": self._failed_starts,
-            "failure": self._failure,
-            "appliedEpoch": self._applied_epoch(),
-            "backingOff": time.monotonic() < self._rested,
-            "nonPrimarySeconds": round(alone) if wsrep and not wsrep.primary else 0,
-            "wsrep": wsrep.as_json() if wsrep else None,
-            **state,
-        }
+        return replace(
+            report,
+            creating=self.volume.creating,
+            failed_starts=self._failed_starts,
+            failure=self._failure,
+            applied_epoch=self.volume.applied_decision().epoch,
+            backing_off=time.monotonic() < self._rested,
+            non_primary_seconds=round(alone) if wsrep and not wsrep.primary else 0,
+            view=wsrep.view() if wsrep else None,
+        )
 
     def serves(self) -> bool:
         """Return whether clients may be sent here."""
         with self._lock:
-            wsrep, phase = self._wsrep, self._state["phase"]
-        return bool(wsrep and wsrep.serves and phase == "Running" and not self.volume.creating)
+            wsrep, phase = self._wsrep, self._report.phase
+        return bool(
+            wsrep and wsrep.serves and phase is MemberPhase.RUNNING and not self.volume.creating
+        )
 
     def wsrep(self) -> Wsrep | None:
         """Return the server's last view of the cluster."""
@@ -99,7 +113,7 @@ class Agent:
         while not self.stopping.is_set():
             position = self._recover()
             decision = self._await_decision(position)
-            if decision is None or decision.mode == "recover":
+            if decision is None or decision.mode is Mode.RECOVER:
                 continue
             if not self._start(decision, position):
                 continue
@@ -110,17 +124,17 @@ class Agent:
 
     def _recover(self) -> Position:
         attempt = uuid.uuid4().hex
-        self._enter("Recovering", attempt=attempt, position=None, mode=None)
+        self._enter(MemberPhase.RECOVERING, attempt=attempt, position=None, mode=None)
         self.volume.forget_view()
         began = time.monotonic()
         position = self.volume.position(self.settings.recovery_command())
         log(f"Attempt {attempt}: position {position} after {time.monotonic() - began:.1f} s")
-        self._enter("Waiting", position=position.as_json())
+        self._enter(MemberPhase.WAITING, position=position)
         return position
 
     def _await_decision(self, position: Position) -> Decision | None:
         """Return what to do with this attempt; None when asked to stop."""
-        attempt = self._state["attempt"]
+        attempt = self._report.attempt
         began = asked = time.monotonic()
         while not self.stopping.wait(_TICK):
             process.reap(set())
@@ -136,81 +150,36 @@ class Agent:
                 asked = now
                 reports = pull(self.settings.peers)
                 here = self.settings.member, self.settings.address
-                if may_rejoin(*here, position.as_json(), reports):
+                if may_rejoin(*here, position, reports):
                     log("No decision came; a peer is primary: joining it")
-                    return Decision(attempt=attempt, epoch=self._applied_epoch(), mode="join")
+                    epoch = self.volume.applied_decision().epoch
+                    return Decision(attempt=attempt, epoch=epoch, mode=Mode.JOIN)
         return None
-
-    def _applied_epoch(self) -> int:
-        return int(self.volume.applied_decision().get("epoch", 0))
 
     def _published(self) -> Decision | None:
         try:
             text = self.settings.annotations.read_text()
-        except OSError:
+            value = read_annotation(text, self.settings.annotation)
+            return wire.loads(Decision, value) if value else None
+        except (OSError, wire.WireError):
             return None
-        value = read_annotation(text, self.settings.annotation)
-        return parse_decision(value) if value else None
 
     def _start(self, decision: Decision, position: Position) -> bool:
         """Note the decision on the volume, then start the server; False when it cannot be noted."""
-        self._enter("Starting", position=None, mode=decision.mode)
+        self._enter(MemberPhase.STARTING, position=None, mode=decision.mode)
         try:
-            self._check_options()
-            self.volume.record_applied({"attempt": decision.attempt, "epoch": decision.epoch})
-            command = self._command(decision, position)
+            start.check_options(self.settings)
+            self.volume.record_applied(AppliedDecision(decision.attempt, decision.epoch))
+            command = start.prepare(self.settings, self.volume, decision, position)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self._fail(f"The server was not started: {error}")
-            self._enter("Recovering")
+            self._enter(MemberPhase.RECOVERING)
             self.stopping.wait(1)
             return False
         self.settings.socket.unlink(missing_ok=True)
         log(f"Starting by decision {decision}")
         self._server = ServerProcess(command, str(self.settings.socket), self.settings.user)
         return True
-
-    def _check_options(self) -> None:
-        """Raise ValueError with the server's errors when it would reject its options.
-
-        A server looks at most of them only after it has joined; to leave then stops all writes
-        until the others have dropped it.
-        """
-        with tempfile.TemporaryDirectory() as nowhere:
-            settings = self.settings
-            command = [settings.server, *settings.options(), f"--datadir={nowhere}"]
-            done = subprocess.run(
-                [*command, "--verbose", "--help"],
-                capture_output=True,
-                text=True,
-                timeout=_OPTIONS_SECONDS,
-                check=False,
-            )
-        if done.returncode != 0:
-            errors = [line for line in done.stderr.splitlines() if "[ERROR]" in line]
-            raise ValueError("; ".join(errors[:3]) or f"it refuses its options ({done.returncode})")
-
-    def _command(self, decision: Decision, position: Position) -> list[str]:
-        """Prepare the data for a start and return the server's command."""
-        command = [self.settings.server, *self.settings.options()]
-        if decision.mode == "join":
-            self.volume.begin_join()
-        if decision.mode == "create":
-            self.volume.begin_creation()
-            subprocess.run(self.settings.install_command(), check=True, stdout=sys.stderr)
-            return [*command, "--wsrep-new-cluster"]
-        if decision.mode == "bootstrap":
-            self.volume.allow_bootstrap()
-            command.append("--wsrep-new-cluster")
-        elif position.uuid is None or decision.full:
-            # A joiner that names no position is sent everything.
-            if position.empty:
-                self.volume.clear()
-                self.volume.end_creation()
-            if decision.full and position.uuid is not None:
-                self.volume.forget_position()
-            return [*command, f"--wsrep-sst-method={decision.transfer}"]
-        start = f"--wsrep-start-position={position.uuid}:{position.seqno}"
-        return [*command, start, f"--wsrep-sst-method={decision.transfer}"]
 
     def _watch(self) -> None:
         """Follow the running server until it ends or must be ended."""
@@ -223,7 +192,7 @@ class Agent:
             process.reap({self._server.pid})
             why, patience = watch.check()
             if why is not None:
-                self._enter("Stopping")
+                self._enter(MemberPhase.STOPPING)
                 self._server.stop(patience)
                 break
         else:
@@ -246,7 +215,7 @@ class Agent:
     def _stop_gracefully(self) -> None:
         """Let the proxies move the clients away, then stop the server."""
         assert self._server is not None  # noqa: S101 - called while it runs
-        self._enter("Stopping")
+        self._enter(MemberPhase.STOPPING)
         deadline = time.monotonic() + self.settings.drain_seconds
         with contextlib.suppress(OSError, mariadb.SqlError):
             while time.monotonic() < deadline and self._server.clients() > 0:
@@ -257,20 +226,20 @@ class Agent:
     def _end(self) -> None:
         """Withdraw what was reported of the ended server."""
         server, self._server = self._server, None
-        self._enter("Recovering", position=None)
+        self._enter(MemberPhase.RECOVERING, position=None)
         if server is not None:
             server.cleanup()
 
     # -- helpers of the watch --------------------------------------------------------------------
 
-    def seen(self, wsrep: Wsrep | None, phase: str, activity: str | None) -> None:
+    def seen(self, wsrep: Wsrep | None, phase: MemberPhase, activity: Activity | None) -> None:
         """Publish a sample of the running server."""
         with self._lock:
             self._wsrep = wsrep
             if wsrep is None or wsrep.primary:
                 self._primary = time.monotonic()
-            if self._state["phase"] != "Stopping":
-                self._state = {**self._state, "phase": phase, "activity": activity}
+            if self._report.phase is not MemberPhase.STOPPING:
+                self._report = replace(self._report, phase=phase, activity=activity)
 
     def joined(self) -> None:
         """Forget failures: the server is a whole member."""
@@ -281,7 +250,7 @@ class Agent:
     def recovery_wanted(self) -> bool:
         """Return whether the operator asks this running attempt to stop and report anew."""
         found = self._published()
-        return bool(found and found.mode == "recover" and found.attempt == self._state["attempt"])
+        return bool(found and found.mode is Mode.RECOVER and found.attempt == self._report.attempt)
 
     def _log_once(self, message: str) -> None:
         if message != self._last_logged:

@@ -1,6 +1,6 @@
 """What a database member's agent answers over HTTP.
 
-GET  /report    the member's report, JSON
+GET  /report    the member's Report (protocol.py), JSON
 GET  /wsrep     200 while clients may be sent here, else 503; the proxies' check and the probe
 GET  /metrics   the same in Prometheus' text format
 POST /backup    a physical backup as a stream (backup_stream)
@@ -8,28 +8,34 @@ GET  /backup    why the last backup failed; an empty line when it did not
 """
 
 import contextlib
-import json
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from stackroles.agents import wire
 from stackroles.agents.galera import backup_stream
+from stackroles.agents.galera.protocol import (
+    BACKUP_PATH,
+    METRICS_PATH,
+    REPORT_PATH,
+    WSREP_PATH,
+    MemberPhase,
+    Report,
+)
 
 if TYPE_CHECKING:
     from stackroles.agents.galera.agent import Agent
 
-_PHASES = ("Recovering", "Waiting", "Starting", "Running", "Stopping")
 
-
-def metrics(report: dict[str, Any], *, serves: bool, counters: dict[str, float]) -> str:
+def metrics(report: Report, *, serves: bool, counters: dict[str, float]) -> str:
     """Return a report in Prometheus' text format."""
     lines = ["# TYPE stackroles_galera_serves gauge", f"stackroles_galera_serves {int(serves)}"]
     lines.append("# TYPE stackroles_galera_phase gauge")
     lines += [
-        f'stackroles_galera_phase{{phase="{phase}"}} {int(report["phase"] == phase)}'
-        for phase in _PHASES
+        f'stackroles_galera_phase{{phase="{phase}"}} {int(report.phase is phase)}'
+        for phase in MemberPhase
     ]
     for name, value in sorted(counters.items()):
         lines += [f"# TYPE mysql_global_status_{name} untyped",
@@ -66,15 +72,15 @@ class MemberHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer /report, /wsrep and /metrics."""
         agent = self.server.agent
-        if self.path == "/report":
-            self._answer(200, "application/json", json.dumps(agent.report()))
-        elif self.path == "/wsrep":
-            report = agent.report()
-            state = (report["wsrep"] or {}).get("comment") or report["phase"]
+        if self.path == REPORT_PATH:
+            self._answer(200, "application/json", wire.dumps(agent.report()))
+        elif self.path == WSREP_PATH:
+            wsrep = agent.wsrep()
+            state = (wsrep.comment if wsrep else "") or agent.report().phase
             self._answer(200 if agent.serves() else 503, "text/plain", f"{state}\n")
-        elif self.path == "/backup":
+        elif self.path == BACKUP_PATH:
             self._answer(200, "text/plain", f"{self.server.backups.last_error}\n")
-        elif self.path == "/metrics":
+        elif self.path == METRICS_PATH:
             wsrep = agent.wsrep()
             counters = dict(wsrep.counters) if wsrep else {}
             text = metrics(agent.report(), serves=agent.serves(), counters=counters)
@@ -86,7 +92,7 @@ class MemberHandler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Answer /backup."""
-        if self.path == "/backup":
+        if self.path == BACKUP_PATH:
             self.close_connection = True
             self.server.backups.answer(self)
         else:

@@ -1,37 +1,34 @@
 """What a member learns from its peers when no operator answers."""
 
 import http.client
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from stackroles.agents import wire
+from stackroles.agents.galera.protocol import REPORT_PATH, MemberPhase, Position, Report
 
 _SECONDS = 1.0
 _LARGEST = 65536
 
 
-def pull(peers: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
+def pull(peers: Sequence[str]) -> dict[str, Report | None]:
     """Return every peer's report by address; None where no answer came."""
     return {peer: _pull_one(peer) for peer in peers}
 
 
-def _pull_one(peer: str) -> Mapping[str, Any] | None:
+def _pull_one(peer: str) -> Report | None:
     host, _, port = peer.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=_SECONDS)
     try:
-        connection.request("GET", "/report")
-        found = json.loads(connection.getresponse().read(_LARGEST))
-    except (OSError, ValueError, http.client.HTTPException):
+        connection.request("GET", REPORT_PATH)
+        return wire.loads(Report, connection.getresponse().read(_LARGEST))
+    except (OSError, wire.WireError, http.client.HTTPException):
         return None
     finally:
         connection.close()
-    return found if isinstance(found, dict) else None
 
 
 def may_rejoin(
-    member: str,
-    address: str,
-    position: Mapping[str, Any],
-    reports: Mapping[str, Mapping[str, Any] | None],
+    member: str, address: str, position: Position, reports: Mapping[str, Report | None]
 ) -> bool:
     """Return whether a member without a decision may join on its own.
 
@@ -39,16 +36,16 @@ def may_rejoin(
     lowest name first; and nobody joins a history that is not its own or is behind its own.
     """
     known = [report for report in reports.values() if report]
-    primary = [r for r in known if (r.get("wsrep") or {}).get("synced")]
-    if not primary or any(r.get("phase") == "Starting" for r in known):
+    primary = [report.view for report in known if report.view and report.view.synced]
+    if not primary or any(report.phase is MemberPhase.STARTING for report in known):
         return False
-    if any(r.get("activity") for r in known):
+    if any(report.activity for report in known):
         return False
-    if any(r.get("phase") == "Waiting" and str(r.get("member")) < member for r in known):
+    if any(report.phase is MemberPhase.WAITING and report.member < member for report in known):
         return False
-    view = primary[0]["wsrep"]
-    if any(address in r["wsrep"]["addresses"] for r in primary):
+    if any(address in view.addresses for view in primary):
         return False  # the component still counts this member's former self
-    if position.get("uuid") is None:
-        return not position.get("error")
-    return bool(position["uuid"] == view["uuid"] and position["seqno"] <= view["committed"])
+    if position.uuid is None:
+        return not position.error
+    view = primary[0]
+    return position.uuid == view.uuid and position.seqno <= view.committed

@@ -9,14 +9,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stackroles.agents.galera import mariadb
+from stackroles.agents.galera.protocol import DONOR, SYNCED, View
 
-SYNCED = 4
-DONOR = 2
 _SET_CHILD_SUBREAPER = 36
 _SQL_SECONDS = 1.0
 # Logged by Galera when a joiner has given up and only a new start helps; the server stays up.
@@ -49,7 +47,6 @@ class Wsrep:
         uuid: the history of the component.
         committed: the last committed transaction.
         size: members of the component.
-        view: number of the component's configuration; grows with every change of membership.
         addresses: where the component's members are.
         counters: further status variables, for metrics.
     """
@@ -62,7 +59,6 @@ class Wsrep:
     uuid: str
     committed: int
     size: int
-    view: int
     addresses: tuple[str, ...]
     counters: Mapping[str, float]
 
@@ -80,11 +76,17 @@ class Wsrep:
         """
         return self.primary and self.ready and self.state in (SYNCED, DONOR)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the view as it is reported."""
-        found = asdict(self)
-        del found["counters"]
-        return found | {"synced": self.synced}
+    def view(self) -> View:
+        """Return what of it is reported."""
+        return View(
+            primary=self.primary,
+            synced=self.synced,
+            uuid=self.uuid,
+            committed=self.committed,
+            size=self.size,
+            state=self.state,
+            addresses=frozenset(self.addresses),
+        )
 
 
 def parse_status(values: Mapping[str, str]) -> Wsrep:
@@ -108,7 +110,6 @@ def parse_status(values: Mapping[str, str]) -> Wsrep:
         uuid=values.get("wsrep_cluster_state_uuid", ""),
         committed=number("wsrep_last_committed"),
         size=number("wsrep_cluster_size"),
-        view=number("wsrep_cluster_conf_id"),
         addresses=tuple(
             address.rpartition(":")[0]
             for address in values.get("wsrep_incoming_addresses", "").split(",")

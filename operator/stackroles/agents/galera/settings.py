@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stackroles.agents.galera.protocol import DECISION_ANNOTATION, PORT
+
 
 @dataclass(frozen=True)
 class MemberSettings:
@@ -39,11 +41,11 @@ class MemberSettings:
     address: str
     ordinal: int
     peers: tuple[str, ...]
-    port: int = 9300
+    port: int = PORT
     volume: Path = Path("/var/lib/mysql")
     defaults: Path = Path("/etc/stackroles/my.cnf")
     annotations: Path = Path("/etc/podinfo/annotations")
-    annotation: str = "stackroles.io/galera-decision"
+    annotation: str = DECISION_ANNOTATION
     socket: Path = Path("/run/mysqld/mysqld.sock")
     user: str = "mysql"
     operator_user: str = "stackroles"

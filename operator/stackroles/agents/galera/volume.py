@@ -8,16 +8,17 @@
 """
 
 import contextlib
-import json
 import os
 import re
 import shutil
 import subprocess
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from stackroles.agents import wire
+from stackroles.agents.galera.protocol import Position
 
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 # galera_recovery's last word; the position may carry a binlog GTID after a comma.
@@ -33,31 +34,16 @@ _NO_HISTORY = (
 
 
 @dataclass(frozen=True)
-class Position:
-    """Where a stopped member's data stands.
+class AppliedDecision:
+    """What a volume keeps of the last decision that was applied; nothing before the first.
 
     Attributes:
-        empty: the volume holds no database.
-        uuid: the history the data belongs to, or None when the data cannot be trusted.
-        seqno: the last committed transaction of that history, -1 when unknown.
-        safe: Galera's own mark of the member that stopped last.
-        prepared: recovery met prepared transactions it could not settle.
-        transfer: a state transfer was cut off, or the member was found inconsistent; only
-            another transfer makes it whole, and others hold all that it held.
-        error: why the position is not known, in a sentence.
+        attempt: the attempt it was for.
+        epoch: the term of who decided.
     """
 
-    empty: bool = False
-    uuid: str | None = None
-    seqno: int = -1
-    safe: bool = False
-    prepared: bool = False
-    transfer: bool = False
-    error: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the position as it is reported."""
-        return asdict(self)
+    attempt: str = ""
+    epoch: int = 0
 
 
 def read_grastate(text: str) -> tuple[str, int, bool]:
@@ -90,17 +76,16 @@ class Volume:
             write_durably(path, uuid.uuid4().hex)
         return path.read_text().strip()
 
-    def applied_decision(self) -> Mapping[str, Any]:
-        """Return the last decision that was applied; empty before the first."""
+    def applied_decision(self) -> AppliedDecision:
+        """Return the last decision that was applied."""
         try:
-            found = json.loads(self._applied.read_text())
-        except (FileNotFoundError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+            return wire.loads(AppliedDecision, self._applied.read_bytes())
+        except (FileNotFoundError, wire.WireError):
+            return AppliedDecision()
 
-    def record_applied(self, decision: Mapping[str, Any]) -> None:
+    def record_applied(self, applied: AppliedDecision) -> None:
         """Put a decision on the volume for good; raises OSError when that cannot be done."""
-        write_durably(self._applied, json.dumps(dict(decision), sort_keys=True))
+        write_durably(self._applied, wire.dumps(applied, sort_keys=True))
 
     @property
     def creating(self) -> bool:

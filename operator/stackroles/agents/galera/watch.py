@@ -5,6 +5,7 @@ from typing import Protocol
 
 from stackroles.agents.galera import mariadb, process
 from stackroles.agents.galera.process import ServerProcess, Wsrep
+from stackroles.agents.galera.protocol import DONOR, Activity, MemberPhase
 from stackroles.agents.galera.settings import MemberSettings
 from stackroles.agents.galera.volume import Volume
 
@@ -25,7 +26,7 @@ class WatchedMember(Protocol):
     def volume(self) -> Volume:
         """The member's volume."""
 
-    def seen(self, wsrep: Wsrep | None, phase: str, activity: str | None) -> None:
+    def seen(self, wsrep: Wsrep | None, phase: MemberPhase, activity: Activity | None) -> None:
         """Publish a sample of the running server."""
 
     def joined(self) -> None:
@@ -55,7 +56,9 @@ class ServerWatch:
             return None, 0
         self._sampled = now
         wsrep = self._server.sample()
-        phase = "Running" if wsrep is not None or self.was_synced else "Starting"
+        phase = (
+            MemberPhase.RUNNING if wsrep is not None or self.was_synced else MemberPhase.STARTING
+        )
         self._agent.seen(wsrep, phase, self._activity(wsrep))
         if wsrep is not None and wsrep.synced:
             if not self.was_synced:
@@ -73,12 +76,12 @@ class ServerWatch:
             return self._lost(wsrep)
         return self._stuck(now, wsrep)
 
-    def _activity(self, wsrep: Wsrep | None) -> str | None:
-        if wsrep is not None and (wsrep.synced or wsrep.state == process.DONOR):
-            return "Donor" if wsrep.state == process.DONOR else None
+    def _activity(self, wsrep: Wsrep | None) -> Activity | None:
+        if wsrep is not None and (wsrep.synced or wsrep.state == DONOR):
+            return Activity.DONOR if wsrep.state == DONOR else None
         if self.was_synced:
             return None
-        return "SST" if process.running(b"wsrep_sst_") else "Joining"
+        return Activity.TRANSFER if process.running(b"wsrep_sst_") else Activity.JOINING
 
     def _complete(self, wsrep: Wsrep) -> None:
         """Finish a first start: the operator's account, then the mark that the database is made."""

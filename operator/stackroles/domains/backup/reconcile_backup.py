@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from stackroles import naming
+from stackroles.agents.galera.protocol import BACKUP_PATH
+from stackroles.agents.galera.protocol import PORT as AGENT_PORT
 from stackroles.api.v1alpha1.backup import (
     BackupPolicySpec,
     BackupProgress,
@@ -50,7 +52,6 @@ from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.blocked import attribute_to, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
-from stackroles.roles.mariadb import AGENT_PORT
 from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.pod import failure_message, first_finding, runs_container
@@ -181,7 +182,7 @@ async def _create_job(
     run = Run(
         policy=policy,
         policy_name=resource["spec"]["policy"],
-        source=Endpoint(HTTP, source.address, AGENT_PORT).url("/backup"),
+        source=Endpoint(HTTP, source.address, AGENT_PORT).url(BACKUP_PATH),
         secrets=list_secrets(context, cloud),
     )
     inputs = build_inputs(parent, await read_inputs(context, cloud), cloud.agents)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from stackroles.agents.compute.node_protocol import PORT, NodeReport, report_from_json
-from stackroles.reconcile.pod_http import get_all, url_of
+from stackroles.agents.compute.node_protocol import PORT, REPORT_PATH, NodeReport
+from stackroles.reconcile.pod_http import get_messages, url_of
 
 
 async def pull_node_reports(addresses: Mapping[str, str]) -> dict[str, NodeReport | None]:
@@ -12,5 +12,5 @@ async def pull_node_reports(addresses: Mapping[str, str]) -> dict[str, NodeRepor
     Args:
         addresses: the agent's pod address by node.
     """
-    answers = await get_all({name: url_of(ip, PORT, "/report") for name, ip in addresses.items()})
-    return {name: report_from_json(answer) for name, answer in answers.items()}
+    urls = {name: url_of(ip, PORT, REPORT_PATH) for name, ip in addresses.items()}
+    return await get_messages(NodeReport, urls)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from stackroles.agents.compute.node_protocol import BuildFailure, Domain, NodeReport
+from stackroles.agents.compute.node_protocol import FAULT_LIMIT, BuildFailure, Domain, NodeReport
 from stackroles.api.v1alpha1.compute import InstanceStates
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.constants import ANNOTATION_PROBE
@@ -137,7 +137,8 @@ def assess_guests(
     if closed:
         return Finding(
             Reason.BUILDS_FAIL,
-            f"Builds of instances failed on {node} one after the other, last with: {closed}. Its "
+            f"Builds of instances failed on {node} one after the other, last with: "
+            f"{closed[:FAULT_LIMIT]}. Its "
             "service is disabled in nova until a probe guest has run there. Where the first one "
             "failed too, mend what the fault names, then ask for another: kubectl annotate "
             f"computenode {node} {ANNOTATION_PROBE}=$(date +%s) --overwrite",
@@ -146,7 +147,7 @@ def assess_guests(
         return Finding(
             Reason.BUILDS_FAIL,
             f"{len(failures)} builds of instances in a row failed on {node}, last with: "
-            f"{failures[-1].fault}",
+            f"{failures[-1].fault[:FAULT_LIMIT]}",
         )
     if differing:
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""

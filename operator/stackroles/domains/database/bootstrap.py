@@ -4,17 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from stackroles.agents.galera.protocol import Decision, MemberPhase, Mode
 from stackroles.domains.database.members import STARTS_THAT_TELL, find
-from stackroles.domains.database.model import (
-    Bootstrap,
-    Decision,
-    Member,
-    MemberPhase,
-    Mode,
-    Outcome,
-    PersistedState,
-    Verdict,
-)
+from stackroles.domains.database.model import Bootstrap, Member, Outcome, PersistedState, Verdict
 
 # Galera merges partitions by itself within seconds when most of the last component meet again.
 MERGE_SECONDS: Final = 10

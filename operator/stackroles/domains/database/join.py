@@ -4,17 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from stackroles.agents.galera.protocol import Decision, MemberPhase, Mode, Transfer, View
 from stackroles.domains.database.members import ALIVE, find, names
-from stackroles.domains.database.model import (
-    Decision,
-    Member,
-    MemberPhase,
-    Mode,
-    Outcome,
-    PersistedState,
-    Verdict,
-    View,
-)
+from stackroles.domains.database.model import Member, Outcome, PersistedState, Verdict
 
 # A joiner that failed so often by its own position gets the data as a whole.
 STARTS_BEFORE_FULL: Final = 3
@@ -74,7 +66,7 @@ def _noted(
         addressee = find(members, record.member)
         report = addressee.known if addressee else None
         if report and (report.attempt != record.decision.attempt or addressee.view):  # type: ignore[union-attr]
-            # Obeyed, or out of date: it cannot form a second component any more. Its position
+            # Applied, or out of date: it cannot form a second component any more. Its position
             # stays as the floor below which nothing may be bootstrapped.
             record = replace(record, decision=replace(record.decision, attempt=""))
     return replace(
@@ -162,6 +154,6 @@ def _joining(member: Member, persisted: PersistedState, epoch: int) -> Decision:
         seqno=position.seqno,
         # rsync stops writes on the donor, but of a new and small database it is done in a second or
         # two. mariabackup blocks nobody; its script sleeps ten seconds, without an option.
-        transfer="mariabackup" if persisted.complete else "rsync",
+        transfer=Transfer.MARIABACKUP if persisted.complete else Transfer.RSYNC,
         full=bool(position.error) or report.failed_starts >= STARTS_BEFORE_FULL,
     )

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from stackroles.domains.database.model import Member, MemberPhase
+from stackroles.agents.galera.protocol import MemberPhase
+from stackroles.domains.database.model import Member
 
 # Phases in which a server runs, or may.
 ALIVE: Final = frozenset({MemberPhase.STARTING, MemberPhase.RUNNING, MemberPhase.STOPPING})

@@ -5,24 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-
-class Mode(StrEnum):
-    """What a member is to do."""
-
-    CREATE = "create"
-    BOOTSTRAP = "bootstrap"
-    JOIN = "join"
-    RECOVER = "recover"
-
-
-class MemberPhase(StrEnum):
-    """Where a member's agent is in its loop."""
-
-    RECOVERING = "Recovering"
-    WAITING = "Waiting"
-    STARTING = "Starting"
-    RUNNING = "Running"
-    STOPPING = "Stopping"
+from stackroles.agents.galera.protocol import Decision, MemberPhase, Position, Report, View
+from stackroles.agents.wire import OPTIONAL
 
 
 class Verdict(StrEnum):
@@ -63,95 +47,6 @@ _FOR_A_PERSON: Final = frozenset(
         Verdict.STATE_UNREADABLE,
     }
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where a stopped member's data stands, as its agent recovered it."""
-
-    empty: bool = False
-    uuid: str | None = None
-    seqno: int = -1
-    safe: bool = False
-    prepared: bool = False
-    transfer: bool = False
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What a running member sees of the cluster.
-
-    Attributes:
-        primary: it belongs to the primary component.
-        synced: it is a whole member of it.
-        uuid: the history of the component.
-        committed: the last committed transaction.
-        size: members of the component; one that has ended counts until the others drop it.
-        donor: it sends its state to a joiner.
-        addresses: where the members of the component are.
-    """
-
-    primary: bool
-    synced: bool
-    uuid: str
-    # Grows with every transaction: no difference that anything must be reconciled for.
-    committed: int = field(compare=False)
-    size: int = 1
-    donor: bool = False
-    addresses: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What one member reports.
-
-    Attributes:
-        pod_uid: its pod.
-        volume_id: its volume.
-        attempt: made anew before every start of its server.
-        phase: where its agent is.
-        mode: how its server was started.
-        position: where its data stands; only while no server runs.
-        view: what its server sees; only while one answers.
-        joining: its server is started and not synced yet.
-        creating: its database is being made and has never served.
-        failed_starts: starts in a row that came to nothing.
-        non_primary_seconds: for how long its server has been without a component.
-        address: where it is.
-        failure: why its last start came to nothing; empty once it is synced.
-        backing_off: it has just failed and is not to join yet.
-        applied_epoch: the term of the last decision it applied; it rejects those of earlier ones.
-    """
-
-    pod_uid: str
-    volume_id: str
-    attempt: str
-    phase: MemberPhase
-    mode: str | None = None
-    position: Position | None = None
-    view: View | None = None
-    joining: bool = False
-    creating: bool = False
-    failed_starts: int = 0
-    non_primary_seconds: int = field(default=0, compare=False)
-    address: str = ""
-    failure: str = ""
-    backing_off: bool = False
-    applied_epoch: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What is decided for one member, for exactly one attempt."""
-
-    attempt: str
-    epoch: int
-    mode: Mode
-    uuid: str | None = None
-    seqno: int = -1
-    transfer: str = "mariabackup"
-    full: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +117,8 @@ class PersistedState:
     volumes: Mapping[str, str] = field(default_factory=dict)
     complete: bool = False
     bootstrap: Bootstrap | None = None
-    epoch: int = 0
-    leader: str = ""
+    epoch: int = field(default=0, metadata=OPTIONAL)
+    leader: str = field(default="", metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

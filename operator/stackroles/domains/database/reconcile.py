@@ -1,57 +1,39 @@
 """Database cluster: observe the members, decide, record, observe again, and only then publish."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
-from stackroles import naming
-from stackroles.addresses import pod_address
+from stackroles.agents import wire
+from stackroles.agents.galera.protocol import DECISION_ANNOTATION, Decision, Mode
 from stackroles.config.cloud import Cloud
-from stackroles.constants import ANNOTATION_GALERA_DECISION
-from stackroles.domains.database.client import pull_reports, pull_writers
 from stackroles.domains.database.decide import decide
 from stackroles.domains.database.members import STARTS_THAT_TELL, failures
-from stackroles.domains.database.model import (
-    Decision,
-    Member,
-    Mode,
-    Outcome,
-    PersistedState,
-    Report,
-    Verdict,
+from stackroles.domains.database.model import Member, Outcome, PersistedState, Verdict
+from stackroles.domains.database.reconcile_members import (
+    PART,
+    Members,
+    Network,
+    Observed,
+    published,
 )
-from stackroles.domains.database.reconcile_state import (
-    StateUnreadable,
-    dump_decision,
-    parse_decision,
-    read_state,
-    record_state,
-)
-from stackroles.domains.database.rolling import RollMember, next_to_restart
+from stackroles.domains.database.reconcile_state import StateUnreadable, read_state, record_state
+from stackroles.domains.database.rolling import next_to_restart
 from stackroles.errors import Conflict, NotReady
-from stackroles.kube.kinds import ObjectRef, PartRef, ref_of
+from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.context import Context
 from stackroles.roles.topology import DEFAULT, Topology
-from stackroles.workloads.manifests.metadata import selector
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
-PART: Final = "database"
-_REVISION: Final = "controller-revision-hash"
 _CALM_SECONDS: Final = 2.0
 _BUSY_SECONDS: Final = 1.0
-_DEADLINE_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 0.5
 # Some decisions depend on how long something lasts, which no difference of reports shows.
 _WATCH_SECONDS: Final = 2.0
-# How old answers may be that nothing follows from: a poll's interval, its deadline left aside.
-_FRESH_SECONDS: Final = 3.0
-
-_Answers = tuple[Mapping[str, Report | None], Mapping[str, int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +59,6 @@ class GaleraResult:
     failing: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
-    """How the members and the proxies are asked; addresses by pod name."""
-
-    reports: Callable[[Mapping[str, str]], Awaitable[Mapping[str, Report | None]]] = pull_reports
-    writers: Callable[[Mapping[str, str]], Awaitable[Mapping[str, int | None]]] = pull_writers
-
-
 async def reconcile_galera(
     context: Context,
     owner: Object,
@@ -107,93 +81,70 @@ async def reconcile_galera(
     Raises:
         ClusterError: the Kubernetes API refused or did not answer.
     """
-    galera = _Galera(context, owner, cloud, network or Network(), topology)
-    outcome, members, writer = await galera.decide_and_record()
-    restart = galera.next_to_restart(outcome, members, writer)
+    members = Members(context, owner, cloud, network or Network(), topology)
+    galera = _Galera(context, owner, cloud, members)
+    outcome, observed = await galera.decide_and_record()
+    restart = galera.next_to_restart(outcome, observed)
     await galera.publish(outcome, leaving=restart["metadata"]["name"] if restart else None)
     galera.keep_polling(outcome)
     if restart is not None:
         await galera.restart(restart)
     return GaleraResult(
         ready=outcome.verdict is Verdict.SYNCED,
-        primary=any(member.view for member in members),
-        writer=writer,
+        primary=any(member.view for member in observed.members),
+        writer=observed.writer,
         verdict=outcome.verdict,
         message=outcome.message,
-        members={member.name: _phase(member) for member in members},
-        failing=failures(members, STARTS_THAT_TELL),
+        members={member.name: _phase(member) for member in observed.members},
+        failing=failures(observed.members, STARTS_THAT_TELL),
     )
 
 
 class _Galera:
     """One pass over one cloud's database."""
 
-    def __init__(
-        self,
-        context: Context,
-        owner: Object,
-        cloud: Cloud,
-        network: Network,
-        topology: Topology,
-    ) -> None:
+    def __init__(self, context: Context, owner: Object, cloud: Cloud, members: Members) -> None:
         self._context = context
         self._cluster = context.cluster
         self._owner = owner
         self._cloud = cloud
-        self._network = network
-        self._database, self._proxy = topology.database.name, topology.proxy.name
-        self._workload = cloud.workload(self._database)
+        self._members = members
+        self._part = PartRef(*ref_of(owner), PART)
 
-    async def decide_and_record(self) -> tuple[Outcome, Sequence[Member], str | None]:
-        """Decide, and record what follows; return also the members and the writer.
+    async def decide_and_record(self) -> tuple[Outcome, Observed]:
+        """Decide, and record what follows; return also what that was decided on.
 
         What was polled a moment ago is enough to find that nothing is to be done. Where something
         is, all members are asked again first.
         """
         try:
             persisted = await read_state(self._cluster, self._cloud)
-            polled = self._polled()
+            polled = self._members.polled()
             if polled is not None:
-                members, writer = self._members(polled[0]), self._agreed(polled[1])
-                outcome = decide(members, persisted, self._context.leader)
-                if not self._acts(outcome, persisted, members, writer):
-                    return outcome, members, writer
-            members, writer = await asyncio.gather(self._observe(), self.writer())
-            outcome = decide(members, persisted, self._context.leader)
+                outcome = decide(polled.members, persisted, self._context.leader)
+                if not self._acts(outcome, persisted, polled):
+                    return outcome, polled
+            observed = await self._members.ask()
+            outcome = decide(observed.members, persisted, self._context.leader)
             if outcome.persisted != persisted:
                 await record_state(self._cluster, self._cloud, persisted, outcome.persisted)
         except StateUnreadable as error:
             unreadable = Outcome(
                 verdict=Verdict.STATE_UNREADABLE, message=str(error), persisted=PersistedState()
             )
-            members, writer = await asyncio.gather(self._observe(), self.writer())
-            return unreadable, members, writer
-        return outcome, members, writer
+            return unreadable, await self._members.ask()
+        return outcome, observed
 
-    def _polled(self) -> _Answers | None:
-        """Return what members and proxies answered the poller, None when that is too long ago."""
-        seen = self._context.poller.latest(poll_name(ref_of(self._owner)))
-        if seen is None or seen.error or self._context.clock.monotonic() - seen.at > _FRESH_SECONDS:
-            return None
-        answers: _Answers = seen.value
-        return answers
-
-    def _acts(
-        self,
-        outcome: Outcome,
-        persisted: PersistedState,
-        members: Sequence[Member],
-        writer: str | None,
-    ) -> bool:
+    def _acts(self, outcome: Outcome, persisted: PersistedState, observed: Observed) -> bool:
         """Return whether an outcome changes anything: the record, a member's decision, or a pod."""
-        pods = self._pods(self._database)
+        pods = self._members.pods()
         return (
             outcome.persisted != persisted
             or any(
-                name not in pods or _published(pods[name]) != decision
+                name not in pods or published(pods[name]) != decision
                 for name, decision in outcome.decisions.items()
             )
-            or self.next_to_restart(outcome, members, writer) is not None
+            or self.next_to_restart(outcome, observed) is not None
         )
 
     async def publish(self, outcome: Outcome, leaving: str | None) -> None:
@@ -205,64 +156,31 @@ class _Galera:
         """
         if not outcome.decisions.keys() - {leaving}:
             return
-        again = decide(await self._observe(), outcome.persisted, self._context.leader)
-        pods = self._pods(self._database)
+        members = await self._members.ask_members()
+        again = decide(members, outcome.persisted, self._context.leader)
+        pods = self._members.pods()
         for name, decision in outcome.decisions.items():
             if name == leaving:
                 continue
             if again.decisions.get(name) != decision:
                 log.info("The members have changed since the decision", member=name)
-                self._context.enqueue(PartRef(*ref_of(self._owner), PART), _RETRY_SECONDS)
+                self._context.enqueue(self._part, _RETRY_SECONDS)
                 continue
-            if _published(pods[name]) == decision:
+            if published(pods[name]) == decision:
                 continue
-            annotations = {ANNOTATION_GALERA_DECISION: dump_decision(decision)}
+            annotations = {DECISION_ANNOTATION: wire.dumps(decision, sort_keys=True)}
             await self._cluster.annotate_pod(pods[name], annotations)
             log.info("Published a decision", member=name, **_log_fields(decision))
             if decision.mode in (Mode.CREATE, Mode.BOOTSTRAP):
                 await self._cluster.event(self._owner, "Normal", "GaleraBootstrap", outcome.message)
 
-    async def _observe(self) -> list[Member]:
-        """Return every member that should exist, and every further one that does."""
-        return self._members(await self._network.reports(_addresses(self._pods(self._database))))
-
-    def _members(self, reports: Mapping[str, Report | None]) -> list[Member]:
-        pods = self._pods(self._database)
-        wanted = {
-            naming.pod(self._workload, n) for n in range(self._cloud.replicas[self._database])
-        }
-        return [
-            _member(name, pods.get(name), reports.get(name))
-            for name in sorted(wanted | pods.keys(), key=_ordinal)
-        ]
-
-    async def writer(self) -> str | None:
-        """Return the member that all proxies agree on, None when they do not, or nobody came."""
-        return self._agreed(await self._network.writers(_addresses(self._pods(self._proxy))))
-
-    def _agreed(self, writers: Mapping[str, int | None]) -> str | None:
-        found = {n for n in writers.values() if n is not None}
-        if len(found) != 1 or found == {0}:
-            return None
-        return naming.pod(self._workload, found.pop() - 1)
-
-    def next_to_restart(
-        self, outcome: Outcome, members: Sequence[Member], writer: str | None
-    ) -> Object | None:
+    def next_to_restart(self, outcome: Outcome, observed: Observed) -> Object | None:
         """Return the pod of the next member that needs the present template, if that is safe."""
         if not outcome.verdict.may_restart:
             return None
-        workload = self._cluster.get("StatefulSet", self._cloud.namespace, self._workload)
-        if workload is None:
-            return None
-        status = workload.get("status", {})
-        if status.get("observedGeneration") != workload["metadata"].get("generation"):
-            return None
-        revision, pods = status.get("updateRevision"), self._pods(self._database)
-        chosen = next_to_restart(
-            [_roll_member(member, pods.get(member.name), revision) for member in members], writer
-        )
-        return pods[chosen] if chosen else None
+        rolling = self._members.rolling(observed.members)
+        chosen = next_to_restart(rolling, observed.writer) if rolling else None
+        return self._members.pods()[chosen] if chosen else None
 
     async def restart(self, pod: Object) -> None:
         """Delete a member's pod, so that it is made again by the present template."""
@@ -278,68 +196,9 @@ class _Galera:
     def keep_polling(self, outcome: Outcome) -> None:
         """Poll the members, more often while not all are synced."""
         calm = outcome.verdict is Verdict.SYNCED
-
-        async def poll() -> tuple[Mapping[str, Report | None], Mapping[str, int | None]]:
-            members, proxies = self._pods(self._database), self._pods(self._proxy)
-            reports = await self._network.reports(_addresses(members))
-            return reports, await self._network.writers(_addresses(proxies))
-
-        part = PartRef(*ref_of(self._owner), PART)
-        self._context.poller.ensure(
-            poll_name(part.whole),
-            poll,
-            interval=_CALM_SECONDS if calm else _BUSY_SECONDS,
-            deadline=_DEADLINE_SECONDS,
-            notify=part,
-        )
+        self._members.poll(_CALM_SECONDS if calm else _BUSY_SECONDS)
         if not calm and not outcome.verdict.needs_person:
-            self._context.enqueue(part, _WATCH_SECONDS)
-
-    def _pods(self, role: str) -> dict[str, Object]:
-        found = self._cluster.list("Pod", self._cloud.namespace, selector(self._cloud, role))
-        return {pod["metadata"]["name"]: pod for pod in found}
-
-
-def poll_name(ref: ObjectRef) -> str:
-    """Return the name under which a cloud's database is polled; it starts with the resource's."""
-    return f"{ref}/galera"
-
-
-def _member(name: str, pod: Object | None, report: Report | None) -> Member:
-    return Member(
-        name=name,
-        ordinal=_ordinal(name),
-        pod_uid=pod["metadata"]["uid"] if pod else None,
-        report=report,
-        published=_published(pod) if pod else None,
-    )
-
-
-def _published(pod: Object) -> Decision | None:
-    annotations = pod["metadata"].get("annotations", {})
-    return parse_decision(annotations.get(ANNOTATION_GALERA_DECISION))
-
-
-def _roll_member(member: Member, pod: Object | None, revision: str | None) -> RollMember:
-    metadata = pod["metadata"] if pod else {}
-    statuses = (pod or {}).get("status", {}).get("containerStatuses") or ()
-    current = metadata.get("labels", {}).get(_REVISION)
-    return RollMember(
-        member=member,
-        outdated=pod is not None and revision is not None and current != revision,
-        leaving="deletionTimestamp" in metadata,
-        running=any("running" in status.get("state", {}) for status in statuses),
-    )
-
-
-def _addresses(pods: Mapping[str, Object]) -> dict[str, str]:
-    """Return the addresses of pods that have one."""
-    found = {name: pod_address(pod) for name, pod in pods.items()}
-    return {name: ip for name, ip in found.items() if ip}
-
-
-def _ordinal(name: str) -> int:
-    return int(name.rpartition("-")[2])
+            self._context.enqueue(self._part, _WATCH_SECONDS)
 
 
 def _phase(member: Member) -> str:

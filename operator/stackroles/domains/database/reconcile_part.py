@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from stackroles.domains.database.reconcile import PART, reconcile_galera
+from stackroles.domains.database.reconcile import reconcile_galera
+from stackroles.domains.database.reconcile_members import PART
 from stackroles.domains.database.status import DATABASE, DatabaseState
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.clouds import cloud_of

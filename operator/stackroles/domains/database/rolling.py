@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stackroles.domains.database.model import Member, MemberPhase, Mode
+from stackroles.agents.galera.protocol import MemberPhase, Mode
+from stackroles.domains.database.model import Member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from stackroles.addresses import pod_address
-from stackroles.agents.broker_protocol import BrokerStatus
-from stackroles.domains.messaging.status import MESSAGING, assess_brokers, parse_report
+from stackroles.agents.broker.protocol import PORT, STATUS_PATH, BrokerStatus
+from stackroles.domains.messaging.status import MESSAGING, assess_brokers
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.pod_http import get_all, url_of
+from stackroles.reconcile.pod_http import get_messages, url_of
 from stackroles.reconcile.teardown import is_kept_up
-from stackroles.roles.rabbitmq import AGENT_PORT
 from stackroles.workloads.manifests.metadata import selector
 
 Object = dict[str, Any]
@@ -28,8 +27,8 @@ async def pull_reports(addresses: Mapping[str, str]) -> Reports:
     Args:
         addresses: pod address by pod name.
     """
-    urls = {name: url_of(ip, AGENT_PORT, "/status") for name, ip in addresses.items()}
-    return {name: parse_report(answer) for name, answer in (await get_all(urls)).items()}
+    urls = {name: url_of(ip, PORT, STATUS_PATH) for name, ip in addresses.items()}
+    return await get_messages(BrokerStatus, urls)
 
 
 def messaging_of(resource: Object) -> PartRef:

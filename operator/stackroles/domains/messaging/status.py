@@ -1,22 +1,13 @@
 """How the brokers stand, as far as it shows in a cloud's status."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from stackroles.agents.broker_protocol import BrokerStatus
+from stackroles.agents.broker.protocol import BrokerStatus
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 
 MESSAGING = DEFAULT.broker.name
-
-
-def parse_report(answer: Any) -> BrokerStatus | None:
-    """Return an agent's answer to /status, or None when it is none."""
-    try:
-        return BrokerStatus.from_json(answer)
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 def assess_brokers(reports: Mapping[str, BrokerStatus | None]) -> Finding | None:

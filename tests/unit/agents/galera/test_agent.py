@@ -333,7 +333,7 @@ def test_a_running_member_reports_anew_when_asked(member: Member) -> None:
     report = member.waiting()
     member.status(wsrep_cluster_status="non-Primary", wsrep_ready="OFF")
     member.publish(attempt=report["attempt"], mode="join")
-    until(lambda: (member.report().get("wsrep") or {}).get("comment"))
+    until(lambda: (member.report().get("wsrep") or {}).get("uuid"))
 
     member.publish(attempt=report["attempt"], mode="recover")
 

@@ -1,5 +1,6 @@
 """What the database agent's parts compute, without a server."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -11,24 +12,29 @@ from stackroles.agents.galera.agent import Agent
 from stackroles.agents.galera.mariadb import identifier, literal, native_hash
 from stackroles.agents.galera.peers import may_rejoin
 from stackroles.agents.galera.process import LogProgress, ServerProcess, parse_status
+from stackroles.agents.galera.protocol import Activity, MemberPhase, Position, Report, View
 from stackroles.agents.galera.settings import MemberSettings, read_annotation, read_peers
-from stackroles.agents.galera.volume import Volume, read_grastate
+from stackroles.agents.galera.volume import AppliedDecision, Volume, read_grastate
 from stackroles.agents.galera.watch import ServerWatch
 
 U1 = "11111111-1111-1111-1111-111111111111"
 
 
-def peer(name: str, **report: Any) -> dict[str, Any]:
-    return {"member": name, "phase": "Running", "wsrep": None, "activity": None, **report}
+def peer(name: str, phase: MemberPhase = MemberPhase.RUNNING, **report: Any) -> Report:
+    return Report(
+        member=name, pod_uid="uid", volume_id="volume", attempt="a", phase=phase, **report
+    )
 
 
-def serving(name: str, committed: int = 9, *addresses: str) -> dict[str, Any]:
-    view = {"synced": True, "uuid": U1, "committed": committed, "addresses": list(addresses)}
-    return peer(name, wsrep=view)
+def serving(name: str, committed: int = 9, *addresses: str) -> Report:
+    view = View(
+        primary=True, synced=True, uuid=U1, committed=committed, addresses=frozenset(addresses)
+    )
+    return peer(name, view=view)
 
 
-AT_FIVE = {"uuid": U1, "seqno": 5, "error": ""}
-EMPTY = {"uuid": None, "seqno": -1, "error": ""}
+AT_FIVE = Position(uuid=U1, seqno=5)
+EMPTY = Position(empty=True)
 
 
 @pytest.mark.parametrize(
@@ -39,17 +45,17 @@ EMPTY = {"uuid": None, "seqno": -1, "error": ""}
         (AT_FIVE, {"a": None, "b": None}, False),
         (AT_FIVE, {"a": peer("m-0"), "b": None}, False),
         (AT_FIVE, {"a": serving("m-0", 4), "b": None}, False),
-        ({**AT_FIVE, "uuid": "other"}, {"a": serving("m-0"), "b": None}, False),
-        ({**EMPTY, "error": "disk full"}, {"a": serving("m-0"), "b": None}, False),
+        (replace(AT_FIVE, uuid="other"), {"a": serving("m-0"), "b": None}, False),
+        (Position(error="disk full"), {"a": serving("m-0"), "b": None}, False),
         (AT_FIVE, {"a": serving("m-0", 9, "10.0.0.1"), "b": None}, False),
-        (AT_FIVE, {"a": serving("m-0"), "b": peer("m-2", phase="Starting")}, False),
-        (AT_FIVE, {"a": serving("m-0"), "b": peer("m-2", activity="SST")}, False),
-        (AT_FIVE, {"a": serving("m-2"), "b": peer("m-0", phase="Waiting")}, False),
-        (AT_FIVE, {"a": serving("m-0"), "b": peer("m-2", phase="Waiting")}, True),
+        (AT_FIVE, {"a": serving("m-0"), "b": peer("m-2", phase=MemberPhase.STARTING)}, False),
+        (AT_FIVE, {"a": serving("m-0"), "b": peer("m-2", activity=Activity.TRANSFER)}, False),
+        (AT_FIVE, {"a": serving("m-2"), "b": peer("m-0", phase=MemberPhase.WAITING)}, False),
+        (AT_FIVE, {"a": serving("m-0"), "b": peer("m-2", phase=MemberPhase.WAITING)}, True),
     ],
 )
 def test_a_member_left_alone_joins_only_what_is_safe(
-    position: dict[str, Any], reports: dict[str, Any], expected: bool
+    position: Position, reports: dict[str, Report | None], expected: bool
 ) -> None:
     assert may_rejoin("m-1", "10.0.0.1", position, reports) is expected
 
@@ -153,10 +159,12 @@ def test_a_database_that_was_never_finished_counts_for_empty(tmp_path: Path) -> 
 def test_what_was_applied_survives_a_file_that_was_cut_off(tmp_path: Path) -> None:
     volume = Volume(tmp_path)
     volume.prepare()
-    assert volume.applied_decision() == {}
+    assert volume.applied_decision() == AppliedDecision()
 
-    volume.record_applied({"attempt": "a", "epoch": 3})
-    assert Volume(tmp_path).applied_decision() == {"attempt": "a", "epoch": 3}
+    volume.record_applied(AppliedDecision("a", 3))
+    assert Volume(tmp_path).applied_decision() == AppliedDecision("a", 3)
+    (tmp_path / "agent/applied").write_text('{"attempt": "a", ')
+    assert volume.applied_decision() == AppliedDecision()
 
 
 def stamped(number: int, message: str) -> str:
@@ -214,9 +222,9 @@ def test_a_member_backs_off_after_a_failed_start(tmp_path: Path) -> None:
     agent = Agent(
         MemberSettings(member="m-0", pod_uid="u", address="a", ordinal=0, peers=(), volume=tmp_path)
     )
-    assert not agent.report()["backingOff"]
+    assert not agent.report().backing_off
 
     agent._fail("disk on fire")
 
     report = agent.report()
-    assert (report["backingOff"], report["failedStarts"]) == (True, 1)
+    assert (report.backing_off, report.failed_starts) == (True, 1)

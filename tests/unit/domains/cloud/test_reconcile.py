@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -768,10 +769,11 @@ async def test_a_broker_in_a_second_cluster_is_named(
     await world.settle()
     message = "demo-rabbitmq-1 is in a cluster of its own"
 
-    async def answers(urls: dict[str, str]) -> dict[str, Any]:
-        return {key: {"state": "split", "members": [], "message": message} for key in urls}
+    async def answers(urls: dict[str, str]) -> dict[str, str]:
+        answer = json.dumps({"state": "split", "members": [], "message": message})
+        return dict.fromkeys(urls, answer)
 
-    monkeypatch.setattr("stackroles.domains.messaging.reconcile.get_all", answers)
+    monkeypatch.setattr("stackroles.reconcile.pod_http.get_all", answers)
     [brokers] = [s for s in world.all("StatefulSet") if s["metadata"]["name"] == "demo-rabbitmq"]
     pod = {
         "apiVersion": "v1",

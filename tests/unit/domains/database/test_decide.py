@@ -5,22 +5,21 @@ from typing import Any
 
 import pytest
 
+from stackroles.agents.galera.protocol import (
+    DONOR,
+    Activity,
+    Decision,
+    MemberPhase,
+    Mode,
+    Position,
+    Report,
+    View,
+)
 from stackroles.domains.database.bootstrap import MERGE_SECONDS
 from stackroles.domains.database.decide import decide
 from stackroles.domains.database.join import STARTS_BEFORE_FULL
 from stackroles.domains.database.members import STARTS_THAT_TELL, failures
-from stackroles.domains.database.model import (
-    Bootstrap,
-    Decision,
-    Member,
-    MemberPhase,
-    Mode,
-    PersistedState,
-    Position,
-    Report,
-    Verdict,
-    View,
-)
+from stackroles.domains.database.model import Bootstrap, Member, PersistedState, Verdict
 
 U1 = "11111111-1111-1111-1111-111111111111"
 U2 = "22222222-2222-2222-2222-222222222222"
@@ -255,7 +254,7 @@ def outside(n: int, seconds: int) -> Member:
 
 
 def test_a_joiner_in_vain_and_a_member_left_alone_must_report_what_they_hold() -> None:
-    stalled = member(1, phase=MemberPhase.STARTING, mode="join", joining=True)
+    stalled = member(1, phase=MemberPhase.STARTING, mode="join", activity=Activity.JOINING)
 
     outcome = decide([at(0, 5), stalled, outside(2, 1)], FORMED, "one")
     assert decisions(outcome) == {}
@@ -338,17 +337,17 @@ def test_waiting_members_join_one_at_a_time_lowest_first() -> None:
 
     joining = [
         cluster[0],
-        member(1, phase=MemberPhase.STARTING, mode="join", joining=True),
+        member(1, phase=MemberPhase.STARTING, mode="join", activity=Activity.JOINING),
         cluster[2],
     ]
     assert not decide(joining, FORMED, "one").decisions
     ended = [
         cluster[0],
-        replace(cluster[1], report=replace(first_report, joining=True)),
+        replace(cluster[1], report=replace(first_report, activity=Activity.JOINING)),
         cluster[2],
     ]
     assert decisions(decide(ended, FORMED, "one")) == {"m-1": (Mode.JOIN, 5)}
-    donor = [synced(0, size=1, donor=True), unknown(1), cluster[2]]
+    donor = [synced(0, size=1, state=DONOR), unknown(1), cluster[2]]
     assert not decide(donor, FORMED, "one").decisions
     assert decisions(decide([cluster[0], unknown(1), cluster[2]], FORMED, "one")) == {
         "m-2": (Mode.JOIN, 5)

@@ -6,7 +6,8 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stackroles.domains.database.model import MemberPhase, Verdict
+from stackroles.agents.galera.protocol import MemberPhase
+from stackroles.domains.database.model import Verdict
 from tests.support.galera_world import HISTORY, Operator, World
 
 _EVENTS = {

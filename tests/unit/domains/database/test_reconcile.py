@@ -9,25 +9,15 @@ from typing import Any
 
 import pytest
 
-from stackroles.constants import ANNOTATION_GALERA_DECISION, FINALIZER
-from stackroles.domains.database.model import (
-    Bootstrap,
-    Decision,
-    MemberPhase,
-    Mode,
-    PersistedState,
-    Position,
-    Report,
-    Verdict,
-    View,
-)
-from stackroles.domains.database.reconcile import GaleraResult, Network, reconcile_galera
+from stackroles.agents.galera.protocol import Decision, MemberPhase, Mode, Position, Report, View
+from stackroles.constants import FINALIZER
+from stackroles.domains.database.model import Bootstrap, PersistedState, Verdict
+from stackroles.domains.database.reconcile import GaleraResult, reconcile_galera
+from stackroles.domains.database.reconcile_members import Network, published
 from stackroles.domains.database.reconcile_state import (
     KEY,
     StateUnreadable,
-    dump_decision,
     dump_state,
-    parse_decision,
     parse_state,
 )
 from stackroles.errors import ClusterError, NotReady
@@ -144,9 +134,7 @@ class World:
     def published_to(self, n: int) -> Decision | None:
         pod = self.api.get("pods", "ns", f"demo-mariadb-{n}")
         assert pod is not None
-        return parse_decision(
-            pod["metadata"].get("annotations", {}).get(ANNOTATION_GALERA_DECISION)
-        )
+        return published(pod)
 
     def persisted(self) -> PersistedState:
         state = self.api.get("configmaps", "ns", "demo-state")
@@ -434,9 +422,7 @@ def test_what_is_recorded_is_read_back() -> None:
     )
 
     assert parse_state(dump_state(persisted)) == persisted
-    assert parse_decision(dump_decision(decision)) == decision
     assert parse_state(None) == PersistedState()
-    assert parse_decision("{}") is parse_decision(None) is None
     for text in ("[]", "{", json.dumps({"uuid": None})):
         with pytest.raises(StateUnreadable):
             parse_state(text)

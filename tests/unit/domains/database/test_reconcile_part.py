@@ -9,7 +9,8 @@ import pytest
 from stackroles.constants import FINALIZER
 from stackroles.domains.database import reconcile_part
 from stackroles.domains.database.model import Verdict
-from stackroles.domains.database.reconcile import Network, reconcile_galera
+from stackroles.domains.database.reconcile import reconcile_galera
+from stackroles.domains.database.reconcile_members import Network
 from stackroles.domains.database.reconcile_part import part_of, reconcile_database
 from stackroles.domains.database.status import DatabaseState
 from stackroles.reconcile.context import Observation

@@ -5,20 +5,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackroles.domains.database.model import (
+from stackroles.agents.galera.protocol import (
+    DONOR,
+    SYNCED,
+    Activity,
     Decision,
-    Member,
     MemberPhase,
     Mode,
     Position,
     Report,
     View,
 )
+from stackroles.domains.database.model import Member
 from stackroles.domains.database.rolling import RollMember, next_to_restart
 
 
 def whole(n: int, *, outdated: bool = True, donor: bool = False, size: int = 3) -> RollMember:
-    view = View(primary=True, synced=not donor, uuid="u", committed=1, size=size, donor=donor)
+    view = View(
+        primary=True,
+        synced=not donor,
+        uuid="u",
+        committed=1,
+        size=size,
+        state=DONOR if donor else SYNCED,
+    )
     return with_report(n, MemberPhase.RUNNING, view=view, outdated=outdated)
 
 
@@ -40,7 +50,7 @@ def with_report(
         phase=phase,
         view=view,
         position=position,
-        joining=joining,
+        activity=Activity.JOINING if joining else None,
         failed_starts=failed,
     )
     member = Member(name=f"m-{n}", ordinal=n, pod_uid=f"p{n}", report=report)

@@ -1,27 +1,21 @@
 """A RabbitMQ member's agent: when a broker may start, and which of two clusters stays."""
 
-import json
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from stackroles.agents import broker
-from stackroles.agents.broker import (
-    BrokerMember,
-    BrokerSettings,
-    BrokerWatch,
-    Start,
-    Wait,
-    decide,
-    other_cluster,
-    parse_answer,
-)
-from stackroles.agents.broker_protocol import BrokerStatus, State
+from stackroles.agents import wire
+from stackroles.agents.broker import agent
+from stackroles.agents.broker.agent import BrokerMember, BrokerWatch, parse_answer
+from stackroles.agents.broker.http_server import StatusServer
+from stackroles.agents.broker.membership import Start, Wait, decide, other_cluster
+from stackroles.agents.broker.protocol import BrokerSettings, BrokerStatus, State
 from stackroles.roles import rabbitmq
 from tests.support.clouds import cloud
 
@@ -114,15 +108,13 @@ class Server:
 
 
 def settings(tmp_path: Path, port: int = 0) -> BrokerSettings:
-    document = json.loads(rabbitmq.files(cloud())["/etc/stackroles/broker.json"])
-    return BrokerSettings(
-        **{**document, "members": tuple(document["members"]), "home": str(tmp_path), "port": port}
-    )
+    given = wire.loads(BrokerSettings, rabbitmq.files(cloud())["/etc/stackroles/broker.json"])
+    return replace(given, home=str(tmp_path), port=port)
 
 
 @pytest.fixture
 def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BrokerMember:
-    monkeypatch.setattr(broker, "listens", lambda port: True)
+    monkeypatch.setattr(agent, "listens", lambda port: True)
     return BrokerMember(settings(tmp_path), "demo-rabbitmq-1")
 
 
@@ -187,8 +179,8 @@ def test_a_first_start_that_was_cut_off_begins_anew(member: BrokerMember, tmp_pa
 def test_a_member_that_waits_says_for_whom(
     member: BrokerMember, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker, "PAUSE", 0.0)
-    monkeypatch.setattr(broker, "PATIENCE", -1.0)
+    monkeypatch.setattr(agent, "PAUSE", 0.0)
+    monkeypatch.setattr(agent, "PATIENCE", -1.0)
     logged: list[str] = []
     answers = iter([others(STOPPED, None), others(SERVING, SERVING)])
 
@@ -207,7 +199,7 @@ def test_a_member_that_waits_says_for_whom(
 
 @contextmanager
 def serving(member: BrokerMember) -> Iterator[int]:
-    server = broker.StatusServer(member)
+    server = StatusServer(0, member)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -220,11 +212,11 @@ def serving(member: BrokerMember) -> Iterator[int]:
 
 def test_members_understand_each_other_over_http(member: BrokerMember) -> None:
     with serving(member) as port:
-        assert broker.ask_peer("localhost", port) == EMPTY
+        assert agent.ask_peer("localhost", port) == EMPTY
         with pytest.raises(urllib.error.HTTPError, match="503"):
             urllib.request.urlopen(f"http://localhost:{port}/ready")
         member.status = SERVING
-        assert broker.ask_peer("localhost", port) == SERVING
+        assert agent.ask_peer("localhost", port) == SERVING
         with urllib.request.urlopen(f"http://localhost:{port}/ready") as response:
             assert response.status == 200
-    assert broker.ask_peer("localhost", port) is None
+    assert agent.ask_peer("localhost", port) is None

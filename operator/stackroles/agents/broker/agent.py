@@ -6,12 +6,8 @@ rabbit_peer_discovery, seen with 4.0.5). Clients that land there share no queue 
 member without data asks all the others first: one that serves is made to forget the member's former
 self, and then is joined; a new cluster is formed only when all the others have answered that they
 have no data either. No answer means unknown, never empty.
-
-GET /status   what this member is, JSON: state, members of its cluster, a message for people
-GET /ready    200 while the broker runs and no other member is in another cluster, else 503
 """
 
-import json
 import os
 import re
 import shutil
@@ -22,13 +18,20 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from stackroles.agents.broker_protocol import BrokerStatus, State
+from stackroles.agents import wire
+from stackroles.agents.broker.http_server import StatusServer
+from stackroles.agents.broker.membership import Start, decide, other_cluster
+from stackroles.agents.broker.protocol import (
+    STATUS_PATH,
+    BrokerSettings,
+    BrokerStatus,
+    State,
+)
 
 ASK_TIMEOUT = 2.0
 PAUSE = 1.0
@@ -42,79 +45,6 @@ SPLIT_SEEN = 3
 LARGEST = 65536
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 QUESTION = b"{rabbit:is_running(), rabbit_nodes:list_members()}.\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerSettings:
-    """What the operator gives: hosts of the members, ports, and where data is."""
-
-    members: tuple[str, ...]
-    port: int
-    amqp_port: int
-    home: str
-    cookie: str
-
-    def host(self, pod: str) -> str:
-        """Return the host of a pod of this StatefulSet."""
-        return f"{pod}.{self.members[0].partition('.')[2]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Start the broker; `forget_by` is a node that is to forget this one first, "" for none."""
-
-    forget_by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing is safe yet."""
-
-    because: str
-
-
-def decide(node: str, peers: Mapping[str, BrokerStatus | None]) -> Start | Wait:
-    """Return what a member without data does.
-
-    Args:
-        node: its name, such as rabbit@host.
-        peers: what each of the other nodes answered, None where none did.
-    """
-    running = {name: peer for name, peer in peers.items() if peer and peer.state is State.RUNNING}
-    if running:
-        knowing = sorted(name for name, peer in running.items() if node in peer.members)
-        return Start(forget_by=knowing[0] if knowing else "")
-    data = {State.STOPPED, State.SPLIT}
-    stopped = sorted(name for name, peer in peers.items() if peer and peer.state in data)
-    if stopped:
-        return Wait(f"{', '.join(stopped)} have data but do not serve: a majority must run first")
-    unknown = sorted(name for name, peer in peers.items() if peer is None)
-    if unknown:
-        return Wait(f"{', '.join(unknown)} did not answer whether they have data")
-    return Start()
-
-
-def other_cluster(
-    node: str, members: frozenset[str], peers: Mapping[str, BrokerStatus | None]
-) -> frozenset[str]:
-    """Return the members of another cluster to which this member must give way, else nothing.
-
-    Of two clusters the larger one stays: it is the one that others formed. Where they are equal
-    the one with the first node stays.
-
-    Args:
-        node: this member's node.
-        members: nodes of its cluster.
-        peers: what each of the other nodes answered.
-    """
-    for name, peer in sorted(peers.items()):
-        if peer is None or peer.state is not State.RUNNING:
-            continue
-        if name in members and node in peer.members:
-            continue
-        if (-len(peer.members), sorted(peer.members)) < (-len(members), sorted(members)):
-            return peer.members
-    return frozenset()
 
 
 def parse_answer(text: str) -> frozenset[str] | None:
@@ -146,9 +76,9 @@ def ask_peer(host: str, port: int) -> BrokerStatus | None:
     # No proxy of the environment stands between members.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://{host}:{port}/status", timeout=ASK_TIMEOUT) as response:
-            return BrokerStatus.from_json(json.loads(response.read(LARGEST)))
-    except (OSError, ValueError, KeyError, TypeError):
+        with opener.open(f"http://{host}:{port}{STATUS_PATH}", timeout=ASK_TIMEOUT) as response:
+            return wire.loads(BrokerStatus, response.read(LARGEST))
+    except (OSError, ValueError):
         return None
 
 
@@ -310,44 +240,6 @@ def listens(port: int) -> bool:
         return False
 
 
-class StatusServer(ThreadingHTTPServer):
-    """The agent's HTTP server."""
-
-    daemon_threads = True
-
-    def __init__(self, member: BrokerMember) -> None:
-        self.member = member
-        super().__init__(("", member.settings.port), StatusHandler)
-
-
-class StatusHandler(BaseHTTPRequestHandler):
-    """Answers one request."""
-
-    timeout = 10
-    server: StatusServer
-
-    def do_GET(self) -> None:
-        """Answer /status and /ready."""
-        member = self.server.member
-        body = json.dumps(member.status.to_json()).encode()
-        if self.path == "/status":
-            self._answer(200, body)
-        elif self.path == "/ready":
-            self._answer(200 if member.ready else 503, body)
-        else:
-            self._answer(404, b"{}")
-
-    def _answer(self, code: int, body: bytes) -> None:
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # type: ignore[explicit-override]  # noqa: A002
-        """Keep the checks out of the log."""
-
-
 def install_cookie(settings: BrokerSettings) -> None:
     """Copy the cookie: Erlang refuses one that others may read, and a Secret's file is a link."""
     path = Path(settings.home) / ".erlang.cookie"
@@ -364,13 +256,12 @@ def log(text: str) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the member; return its exit status."""
-    document = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    settings = BrokerSettings(**{**document, "members": tuple(document["members"])})
+    settings = wire.loads(BrokerSettings, Path(arguments[0]).read_bytes())
     member = BrokerMember(settings, os.environ["POD_NAME"])
     # PID 1 has no default action for signals: without a handler SIGTERM would be ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     install_cookie(settings)
-    threading.Thread(target=StatusServer(member).serve_forever, daemon=True).start()
+    threading.Thread(target=StatusServer(settings.port, member).serve_forever, daemon=True).start()
     if member.has_data():
         member.status = BrokerStatus(State.STOPPED)
     else:
