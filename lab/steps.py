@@ -94,6 +94,8 @@ def _start(command: Sequence[str], output: IO[bytes] | None = None) -> Process:
     folders = [str(folder) for folder in binaries.search_path(paths)]
     environment.setdefault("STACKROLES_CLUSTER", CLUSTER)
     environment.setdefault("MYPY_CACHE_DIR", str(paths.types))
+    # Many processes import the same modules: compiled by each of them, these cost seconds.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment["PATH"] = os.pathsep.join([*folders, environment["PATH"]])
     return subprocess.Popen(
         command,

@@ -5,6 +5,7 @@ import copy
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.credentials.changed import (
@@ -25,6 +26,15 @@ async def world() -> AsyncIterator[World]:
         yield found
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def settled() -> AsyncIterator[World]:
+    """One cloud that came up, for tests that leave it as they found it."""
+    async with clouds._world() as found:
+        found.declare()
+        await found.settle()
+        yield found
+
+
 def edit(world: World, secret: str, key: str, value: str = OTHER) -> str:
     """Change a value in a Secret; return the one that was there."""
     stored = copy.deepcopy(world.api.get("secrets", "ns", secret))
@@ -35,6 +45,7 @@ def edit(world: World, secret: str, key: str, value: str = OTHER) -> str:
     return before
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("service", "key"),
     [
@@ -47,27 +58,25 @@ def edit(world: World, secret: str, key: str, value: str = OTHER) -> str:
     ],
 )
 async def test_a_changed_value_is_named_and_reaches_nobody(
-    world: World, service: str, key: str
+    settled: World, service: str, key: str
 ) -> None:
-    world.declare()
-    await world.settle()
     place = f"demo-{service}-credentials-in-use"
-    in_use, asked = world.secret(place), len(world.keystone.asked)
-    brokers = world.secret("demo-rabbitmq-definitions")
-    edit(world, f"demo-{service}-credentials", key)
-    await world.reconcile()
-    ready = world.condition("Ready")
+    in_use, asked = settled.secret(place), len(settled.keystone.asked)
+    brokers = settled.secret("demo-rabbitmq-definitions")
+    edit(settled, f"demo-{service}-credentials", key)
+    await settled.reconcile()
+    ready = settled.condition("Ready")
     assert (ready["status"], ready["reason"]) == ("False", "CredentialsChanged")
     assert f"Secret demo-{service}-credentials, key {key}" in ready["message"]
     assert place in ready["message"]
     assert OTHER not in ready["message"]
-    assert world.secret(place) == in_use
-    assert world.secret("demo-rabbitmq-definitions") == brokers
-    assert world.secret(f"demo-{service}-credentials")[key] == OTHER
-    assert len(world.keystone.asked) == asked
-    edit(world, f"demo-{service}-credentials", key, in_use[key])
-    await world.reconcile()
-    assert world.condition("Ready")["status"] == "True"
+    assert settled.secret(place) == in_use
+    assert settled.secret("demo-rabbitmq-definitions") == brokers
+    assert settled.secret(f"demo-{service}-credentials")[key] == OTHER
+    assert len(settled.keystone.asked) == asked
+    edit(settled, f"demo-{service}-credentials", key, in_use[key])
+    await settled.reconcile()
+    assert settled.condition("Ready")["status"] == "True"
 
 
 async def test_urls_are_made_of_the_password_in_use(world: World) -> None:

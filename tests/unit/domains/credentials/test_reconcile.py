@@ -5,6 +5,7 @@ import copy
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from stackroles.constants import ANNOTATION_KEYS
 from tests.unit.domains.cloud import test_reconcile as clouds
@@ -17,6 +18,15 @@ S3 = {"glance": {"DEFAULT": {"enabled_backends": "s3:s3"}}}
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     async with clouds._world() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def settled() -> AsyncIterator[World]:
+    """One cloud that came up, for tests that leave it as they found it."""
+    async with clouds._world() as found:
+        found.declare()
+        await found.settle()
         yield found
 
 
@@ -40,6 +50,7 @@ def lose(world: World, name: str, *keys: str, noted: bool = True) -> None:
     world.cluster.cache.upsert(world.api.put(stored))
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("noted", [True, False])
 @pytest.mark.parametrize(
     ("secret", "key"),
@@ -53,21 +64,19 @@ def lose(world: World, name: str, *keys: str, noted: bool = True) -> None:
     ],
 )
 async def test_a_value_that_is_lost_is_not_drawn_anew(
-    world: World, secret: str, key: str, noted: bool
+    settled: World, secret: str, key: str, noted: bool
 ) -> None:
-    world.declare()
-    await world.settle()
-    whole = copy.deepcopy(world.api.get("secrets", "ns", secret))
+    whole = copy.deepcopy(settled.api.get("secrets", "ns", secret))
     assert whole is not None
-    lose(world, secret, key, noted=noted)
-    await world.reconcile()
-    condition = world.condition("Ready")
+    lose(settled, secret, key, noted=noted)
+    await settled.reconcile()
+    condition = settled.condition("Ready")
     assert condition["reason"] == "CredentialsMissing"
     assert secret in condition["message"]
-    assert key not in world.secret(secret)
-    world.cluster.cache.upsert(world.api.put(whole))
-    await world.reconcile()
-    assert world.condition("Ready")["status"] == "True"
+    assert key not in settled.secret(secret)
+    settled.cluster.cache.upsert(settled.api.put(whole))
+    await settled.reconcile()
+    assert settled.condition("Ready")["status"] == "True"
 
 
 async def test_all_keys_of_a_repository_that_are_lost_are_not_drawn_anew(world: World) -> None:
