@@ -11,6 +11,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.errors import SpecInvalid
 from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.teardown import is_kept_up
 from stackroles.roles import registry
 from stackroles.roles.resolve import resolve_cloud
 from stackroles.workloads.manifests.agents import agent_sources
@@ -66,6 +67,20 @@ def cloud_of(context: Context, controller: Mapping[str, Any]) -> Cloud:
     )
     context.resolved[ref] = Resolved(uid, copy.deepcopy(dict(spec)), cloud)
     return cloud
+
+
+def active_cloud(context: Context, resource: Object) -> Cloud | None:
+    """Return the cloud that the parts of a CloudController work on, None while they have to rest.
+
+    They rest while it is suspended, before its finalizer is there, and once its end has begun.
+
+    Raises:
+        SpecInvalid: as `cloud_of`; the reconciliation of the whole reports it.
+    """
+    if not is_kept_up(context, resource):
+        return None
+    cloud = cloud_of(context, resource)
+    return None if cloud.spec.suspend else cloud
 
 
 def render(

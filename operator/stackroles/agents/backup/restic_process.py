@@ -48,7 +48,7 @@ class Stalled(Exception):  # noqa: N818 - what happened, as in a condition
     """Nothing moved for too long; says what was waited for.
 
     Attributes:
-        complaint: what restic said of it by then; what it writes when it is ended is no cause.
+        complaint: restic's error output by then; what it writes when it is ended is no cause.
     """
 
     def __init__(self, message: str, complaint: str = "") -> None:
@@ -219,7 +219,7 @@ class ResticProcess:
             raise self._stalled(f"what it is asked has failed for {self._stall:.0f} s")
 
     def _stalled(self, what: str) -> Stalled:
-        """Return the error with what the repository failed with last, else restic's last words."""
+        """Return the error with the repository's last failure, else the end of restic's output."""
         return Stalled(what, self._retried or self.errors)
 
     def _report_idle(self, seconds: float) -> None:

@@ -143,7 +143,7 @@ class CloudPass:
         return replace(observed, waiting=waiting)
 
     def _generation(self) -> int:
-        """Return the generation that all parts have been brought to."""
+        """Return the generation that all parts have been applied for."""
         generations = (state.generation for state in self._services.values())
         return min(self._credentials.generation, *generations)
 

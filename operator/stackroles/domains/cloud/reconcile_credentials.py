@@ -20,9 +20,8 @@ from stackroles.domains.credentials.reconcile import (
 from stackroles.errors import ClusterError
 from stackroles.kube.apply import AppliedRecord
 from stackroles.kube.kinds import ref_of
-from stackroles.reconcile.clouds import cloud_of
+from stackroles.reconcile.clouds import active_cloud
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.teardown import is_kept_up
 from stackroles.roles import registry
 from stackroles.workloads.conditions import Finding
 
@@ -36,7 +35,7 @@ class CredentialsState:
     """The credentials as their last pass left them.
 
     Attributes:
-        generation: generation of the CloudController that they were brought to.
+        generation: generation of the CloudController that they were applied for.
         credentials: what they are; its passwords stay in this process's memory.
         children: records of the Secrets, as `status.children` has them.
         failure: why not all Secrets were applied; None when all were.
@@ -58,10 +57,8 @@ async def reconcile_credentials(context: Context, resource: Object) -> None:
         ClusterError: a Secret was refused, after what was found was published.
         NotReady: a Secret still belongs to an earlier owner of this name.
     """
-    if not is_kept_up(context, resource):
-        return
-    cloud, part = cloud_of(context, resource), credentials_of(resource)
-    if cloud.spec.suspend:
+    cloud, part = active_cloud(context, resource), credentials_of(resource)
+    if cloud is None:
         return
     ref = ref_of(resource)
     watch_user_secrets(context, ref, cloud, part)

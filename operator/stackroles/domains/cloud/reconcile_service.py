@@ -34,7 +34,7 @@ from stackroles.errors import (
     Unavailable,
 )
 from stackroles.kube.kinds import ObjectRef
-from stackroles.reconcile.clouds import cloud_of, render
+from stackroles.reconcile.clouds import active_cloud, render
 from stackroles.reconcile.context import Context, Reconcile
 from stackroles.reconcile.observe import (
     config_maps_in_use,
@@ -42,7 +42,6 @@ from stackroles.reconcile.observe import (
     explain_roles,
     observe_roles,
 )
-from stackroles.reconcile.teardown import is_kept_up
 from stackroles.roles import registry
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import Finding
@@ -73,11 +72,9 @@ async def reconcile_service(service: OpenStackService, context: Context, resourc
         ClusterError: a child was refused; all others were applied, and it was published.
         NotReady: a child still belongs to an earlier owner of this name.
     """
-    if not is_kept_up(context, resource):
-        return
-    cloud = cloud_of(context, resource)
+    cloud = active_cloud(context, resource)
     credentials = context.latest(resource, credentials_of(resource))
-    if cloud.spec.suspend or credentials is None:
+    if cloud is None or credentials is None:
         return
     phases = recorded_phases(resource)
     reject_scale_down(context.cluster, cloud, registry.CONTROLLER_ROLES, phases)
@@ -135,28 +132,21 @@ class ServicePass:
         if failure is None and not self._held:
             await self._steps.run(run, before.steps, self._credentials)
             await self._steps.replace_members(self._now)
-        after = self._observe(children=records, failure=refusal_of(failure))
-        cluster = self._context.cluster
-        return ServiceState(
-            generation=after.generation,
+        after, cluster = self._observe(), self._context.cluster
+        return replace(
+            after,
             roles=await explain_roles(cluster, self._cloud, after.roles, self._now),
             steps=await self._steps.explain(after.steps),
-            children=after.children,
-            failure=after.failure,
+            children=records,
+            failure=refusal_of(failure),
         ), failure
 
-    def _observe(
-        self, *, children: tuple[Object, ...] | None = None, failure: Finding | None = None
-    ) -> ServiceState:
-        """Return how the service stands by the cache; its children as before unless given."""
-        before: ServiceState | None = self._context.latest(self._resource, self._part)
-        known = before.children if before is not None else ()
+    def _observe(self) -> ServiceState:
+        """Return how the service's roles and steps stand by the cache."""
         return ServiceState(
             generation=self._resource["metadata"].get("generation", 0),
             roles=observe_roles(self._context.cluster, self._cloud, self._roles, self._now),
             steps=self._steps.observe(recorded_phases(self._resource), self._now),
-            children=known if children is None else children,
-            failure=failure,
         )
 
     def _failed(self, failure: Finding | None) -> ServiceState:

@@ -51,7 +51,7 @@ class ServiceState(RolesAndSteps):
     """A service as its last reconciliation left it.
 
     Attributes:
-        generation: generation of the CloudController that it was brought to.
+        generation: generation of the CloudController that it was applied for.
         children: records of its children, as `status.children` has them.
         failure: why not all of it was applied; None when all was.
     """

@@ -6,9 +6,8 @@ from stackroles.domains.database.reconcile import reconcile_galera
 from stackroles.domains.database.reconcile_members import PART
 from stackroles.domains.database.status import DATABASE, DatabaseState
 from stackroles.kube.kinds import PartRef, ref_of
-from stackroles.reconcile.clouds import cloud_of
+from stackroles.reconcile.clouds import active_cloud
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.teardown import is_kept_up
 
 Object = dict[str, Any]
 
@@ -25,11 +24,11 @@ async def reconcile_database(context: Context, resource: Object) -> None:
         SpecInvalid: the spec asks for what cannot be; the pass over the cloud says so.
         ClusterError: the Kubernetes API refused or did not answer.
     """
-    if not is_kept_up(context, resource):
+    cloud = active_cloud(context, resource)
+    if cloud is None:
         return
-    cloud = cloud_of(context, resource)
     workload = context.cluster.get("StatefulSet", cloud.namespace, cloud.workload(DATABASE))
-    if cloud.spec.suspend or workload is None:
+    if workload is None:
         return
     found = await reconcile_galera(context, resource, cloud)
     state = DatabaseState(

@@ -7,10 +7,9 @@ from stackroles.addresses import pod_address
 from stackroles.agents.broker.protocol import PORT, STATUS_PATH, BrokerStatus
 from stackroles.domains.messaging.status import MESSAGING, assess_brokers
 from stackroles.kube.kinds import PartRef, ref_of
-from stackroles.reconcile.clouds import cloud_of
+from stackroles.reconcile.clouds import active_cloud
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.pod_http import get_messages, url_of
-from stackroles.reconcile.teardown import is_kept_up
 from stackroles.workloads.manifests.metadata import selector
 
 Object = dict[str, Any]
@@ -42,11 +41,11 @@ async def reconcile_messaging(context: Context, resource: Object) -> None:
     Raises:
         SpecInvalid: the spec asks for what cannot be; the pass over the cloud says so.
     """
-    if not is_kept_up(context, resource):
+    cloud = active_cloud(context, resource)
+    if cloud is None:
         return
-    cloud = cloud_of(context, resource)
     workload = context.cluster.get("StatefulSet", cloud.namespace, cloud.workload(MESSAGING))
-    if cloud.spec.suspend or workload is None:
+    if workload is None:
         return
     part = messaging_of(resource)
 
