@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import copy
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +10,13 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from stackroles.agents.backup.progress import PREFIX
+from stackroles.agents import wire
+from stackroles.agents.backup.protocol import (
+    PROGRESS_PREFIX,
+    ProgressLine,
+    RunOutcome,
+    StepResult,
+)
 from stackroles.constants import LABEL_NAME
 from stackroles.domains.backup.reconcile_backup import reconcile_backup
 from stackroles.domains.backup.reconcile_policy import reconcile_backup_policy
@@ -110,7 +115,7 @@ class World:
         metadata = {"name": name, "namespace": "ns", "labels": labels}
         self.store({"kind": "Job", "metadata": metadata, "spec": {}, "status": {}})
 
-    def pod(self, backup: str, phase: str = "Running", outcome: Object | None = None) -> None:
+    def pod(self, backup: str, phase: str = "Running", outcome: RunOutcome | None = None) -> None:
         """Let the kubelet report a run's pod."""
         job = self.api.get("jobs", "ns", f"{backup}-run")
         known = copy.deepcopy(self.api.get("pods", "ns", f"{backup}-run-x"))
@@ -125,7 +130,7 @@ class World:
         }
         state: Object = {"running": {}}
         if phase in {"Succeeded", "Failed"}:
-            message = json.dumps(outcome) if outcome else ""
+            message = wire.dumps(outcome) if outcome else ""
             state = {"terminated": {"exitCode": int(phase == "Failed"), "message": message}}
         containers = [{"name": "backup", "state": state}]
         self.store({**pod, "status": {"phase": phase, "containerStatuses": containers}})
@@ -134,8 +139,9 @@ class World:
         """Let a run's program log how far it is, and the operator read it."""
         self.pod(backup)
         await self.run(backup)
-        line = {"part": part, "bytes": 0, "bytesPerSecond": 0, "trouble": "", **fields}
-        self.api.log = f"{PREFIX}{json.dumps(line)}\nprogress {{cut"
+        counts = {"bytes": 0, "bytes_per_second": 0, "trouble": "", **fields}
+        line = wire.dumps(ProgressLine(part=part, **counts))
+        self.api.log = f"{PROGRESS_PREFIX}{line}\n{PROGRESS_PREFIX}{{cut"
         await self.polls.tick()
         await self.run(backup)
 
@@ -153,8 +159,7 @@ class World:
         await self.run(backup)
 
     async def fail(self, backup: str, reason: str = "StepFailed") -> None:
-        outcome = {"ok": False, "reason": reason, "message": "it broke", "steps": []}
-        self.pod(backup, "Failed", outcome)
+        self.pod(backup, "Failed", RunOutcome(reason=reason, message="it broke"))
         self.end(backup, "Failed", reason="BackoffLimitExceeded")
         await self.run(backup)
 
@@ -198,10 +203,10 @@ class World:
         return dict((found or {})["status"])
 
 
-def verified(oldest: str = "") -> Object:
+def verified(oldest: str = "") -> RunOutcome:
     """Return what the program of a run that went well leaves."""
-    step = {"name": "database", "bytes": 7, "seconds": 1.0, "sha256": "a", "snapshot": "s"}
-    return {"ok": True, "verified": True, "snapshot": "s", "oldest": oldest, "steps": [step]}
+    step = StepResult("database", bytes=7, seconds=1.0, sha256="a", snapshot="s")
+    return RunOutcome(ok=True, verified=True, snapshot="s", oldest=oldest, steps=(step,))
 
 
 @asynccontextmanager

@@ -4,12 +4,13 @@ Runs inside role pods: standard library only. A pod of a backup has no access to
 and no port; its log is there anyway, for the operator and for a person.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable
 
-PREFIX = "progress "
+from stackroles.agents import wire
+from stackroles.agents.backup.protocol import PROGRESS_PREFIX, ProgressLine
+
 PERIOD_SECONDS = 10.0
 # A condition holds 1024 characters at most, and more is of no use to a reader.
 TROUBLE_LIMIT = 600
@@ -76,10 +77,10 @@ class Progress:
             seconds = now - self._last_at
             rate = (copied - self._last_bytes) / seconds if seconds > 0 else 0.0
             self._last_bytes, self._last_at = copied, now
-            line = {
-                "part": self._part,
-                "bytes": copied,
-                "bytesPerSecond": round(rate),
-                "trouble": self._trouble,
-            }
-        self._write(PREFIX + json.dumps(line))
+            line = ProgressLine(
+                part=self._part,
+                bytes=copied,
+                bytes_per_second=round(rate),
+                trouble=self._trouble,
+            )
+        self._write(PROGRESS_PREFIX + wire.dumps(line))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stackroles.agents.backup.progress import Progress
+from stackroles.agents.backup.protocol import StepResult
 from stackroles.agents.backup.restic_process import (
     CHUNK,
     STALL_SECONDS,
@@ -45,18 +46,6 @@ class Sink(Protocol):
 
     def write(self, data: bytes, /) -> int:
         """Take some bytes and return how many."""
-
-
-@dataclass
-class StepResult:
-    """What became of one part; the operator copies it into `status.steps`."""
-
-    name: str
-    bytes: int = 0
-    seconds: float = 0.0
-    sha256: str | None = None
-    snapshot: str | None = None
-    message: str | None = None
 
 
 class HashingSink:

@@ -13,20 +13,28 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from stackroles.agents import wire
 from stackroles.agents.backup.database_copy import database
 from stackroles.agents.backup.progress import Progress
+from stackroles.agents.backup.protocol import (
+    RESOURCES_FILE,
+    STATE_FILE,
+    VERSIONS_FILE,
+    RunOutcome,
+    StepResult,
+    Versions,
+)
 from stackroles.agents.backup.repository import (
     Part,
     Restic,
     Sink,
     StepFailed,
-    StepResult,
     directory,
     file,
 )
@@ -35,33 +43,19 @@ TERMINATION_LIMIT = 4000
 MANIFEST = "manifest.json"
 
 
-@dataclass
-class Result:
-    """What became of the run.
+def termination_message(outcome: RunOutcome) -> str:
+    """Return an outcome as one line that fits a termination message."""
+    line = _line(outcome)
+    if len(line.encode()) <= TERMINATION_LIMIT:
+        return line
+    return _line(replace(outcome, message=outcome.message[:500]))
 
-    Attributes:
-        oldest: the oldest verified set that retention left.
-    """
 
-    ok: bool = False
-    reason: str = ""
-    message: str = ""
-    verified: bool = False
-    snapshot: str | None = None
-    position: str | None = None
-    stored: int = 0
-    oldest: str = ""
-    steps: list[StepResult] = field(default_factory=list)
-
-    def text(self) -> str:
-        """Return the result as one line that fits a termination message."""
-        full = asdict(self)
-        full["steps"] = [{k: v for k, v in step.items() if v} for step in full["steps"]]
-        line = json.dumps(full, separators=(",", ":"))
-        if len(line.encode()) <= TERMINATION_LIMIT:
-            return line
-        full["message"] = full["message"][:500]
-        return json.dumps(full, separators=(",", ":"))
+def _line(outcome: RunOutcome) -> str:
+    """Return an outcome as JSON; steps leave out what they do not have, to be short."""
+    content = wire.encode(outcome)
+    content["steps"] = [{k: v for k, v in step.items() if v} for step in content["steps"]]
+    return json.dumps(content, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -71,13 +65,18 @@ class Plan:
     name: str
     cloud: str
     policy: str
-    versions: Mapping[str, Any]
+    versions: Versions
     parts: tuple[Part, ...]
     keep: int
 
 
 def plan(environment: Mapping[str, str]) -> Plan:
-    """Return the plan of this run; raises KeyError for an input the Job must have set."""
+    """Return the plan of this run.
+
+    Raises:
+        KeyError: the Job does not set an input.
+        WireError: the versions are none.
+    """
     inputs = Path(environment["BACKUP_INPUTS"])
     token = Path(environment["BACKUP_TOKEN_FILE"]).read_text(encoding="utf-8").strip()
     copies = Path(environment["BACKUP_COPIES"])
@@ -95,24 +94,24 @@ def plan(environment: Mapping[str, str]) -> Plan:
     ]
     parts += [
         Part("secrets", "secrets.tar", directory(Path(environment["BACKUP_SECRETS"]))),
-        Part("resources", "resources.json", file(inputs / "resources.json")),
-        Part("state", "state.json", file(inputs / "state.json")),
+        Part("resources", RESOURCES_FILE, file(inputs / RESOURCES_FILE)),
+        Part("state", STATE_FILE, file(inputs / STATE_FILE)),
     ]
     return Plan(
         name=environment["BACKUP_NAME"],
         cloud=environment["BACKUP_CLOUD"],
         policy=environment["BACKUP_POLICY"],
-        versions=json.loads((inputs / "versions.json").read_text(encoding="utf-8")),
+        versions=wire.loads(Versions, (inputs / VERSIONS_FILE).read_bytes()),
         parts=tuple(parts),
         keep=int(environment["BACKUP_KEEP"]),
     )
 
 
-def verify(restic: Restic, result: Result, parts: tuple[Part, ...]) -> None:
+def verify(restic: Restic, steps: Iterable[StepResult], parts: tuple[Part, ...]) -> None:
     """Check the repository and read every part back; raises StepFailed on any difference."""
     restic.run("verify", "check")
     names = {part.name: part.filename for part in parts}
-    for step in result.steps:
+    for step in steps:
         found = restic.read(step, names[step.name])
         if found != step.sha256:
             raise StepFailed(
@@ -120,7 +119,7 @@ def verify(restic: Restic, result: Result, parts: tuple[Part, ...]) -> None:
             )
 
 
-def manifest(work: Plan, result: Result) -> Part:
+def manifest(work: Plan, outcome: RunOutcome) -> Part:
     """Return the manifest of the set: what it holds, where, and how each part is checked."""
     filenames = {part.name: part.filename for part in work.parts}
     content = {
@@ -128,9 +127,9 @@ def manifest(work: Plan, result: Result) -> Part:
         "name": work.name,
         "cloud": work.cloud,
         "policy": work.policy,
-        "versions": work.versions,
-        "position": result.position,
-        "parts": [asdict(step) | {"filename": filenames[step.name]} for step in result.steps],
+        "versions": wire.encode(work.versions),
+        "position": outcome.position,
+        "parts": [wire.encode(step) | {"filename": filenames[step.name]} for step in outcome.steps],
     }
     text = json.dumps(content, indent=1, sort_keys=True).encode()
 
@@ -176,35 +175,36 @@ def retention(snapshots: list[dict[str, Any]], policy: str, keep: int) -> Kept:
     return Kept(kept[-1] if kept else "", tuple(surplus))
 
 
-def run(work: Plan, restic: Restic) -> Result:
+def run(work: Plan, restic: Restic) -> RunOutcome:
     """Take the set, prove it, and only then write its manifest; never raises StepFailed."""
-    result = Result()
+    outcome = RunOutcome()
     try:
         if not restic.open():
             found = restic.snapshots("repository")
             restic.clean(retention(found, work.policy, work.keep).surplus)
         for part in work.parts:
             step, facts, stored = restic.save(part)
-            result.steps.append(step)
-            result.stored += stored
-            result.position = facts.get("position") or result.position
-        verify(restic, result, work.parts)
-        last, _, stored = restic.save(manifest(work, result))
+            position = facts.get("position") or outcome.position
+            outcome = _with(outcome, step, stored, position=position)
+        verify(restic, outcome.steps, work.parts)
+        last, _, stored = restic.save(manifest(work, outcome))
         if restic.read(last, MANIFEST) != last.sha256:
             raise StepFailed("manifest", "the manifest does not read back as it was written")
-        result.stored += stored
-        result.steps.append(last)
-        result.snapshot, result.verified, result.ok = last.snapshot, True, True
+        outcome = _with(outcome, last, stored, snapshot=last.snapshot, verified=True, ok=True)
         kept = retention(restic.snapshots("retention"), work.policy, work.keep)
         if kept.surplus:
             restic.forget("retention", kept.surplus)
-        result.oldest = kept.oldest
+        return replace(outcome, oldest=kept.oldest)
     except StepFailed as error:
         # What was verified stays verified: a failed retention is reported, and the set is there.
-        result.reason, result.message = error.reason, str(error)
-        if not result.ok:
-            result.steps.append(StepResult(error.step, message=str(error)))
-    return result
+        failed = replace(outcome, reason=error.reason, message=str(error))
+        return failed if failed.ok else _with(failed, StepResult(error.step, message=str(error)))
+
+
+def _with(outcome: RunOutcome, step: StepResult, stored: int = 0, **changed: Any) -> RunOutcome:
+    """Return an outcome with one more step, which stored some bytes."""
+    steps = (*outcome.steps, step)
+    return replace(outcome, steps=steps, stored=outcome.stored + stored, **changed)
 
 
 def _stop(number: int, _: FrameType | None) -> NoReturn:
@@ -230,18 +230,19 @@ def main() -> int:
         tags=(f"set={work.name}", f"policy={work.policy}"), host=work.cloud, progress=progress
     )
     progress.start()
-    result = run(work, restic)
+    outcome = run(work, restic)
     progress.stop()
     print(
         f"peak memory: {_peak(resource.RUSAGE_SELF)} MiB, "
         f"of restic {_peak(resource.RUSAGE_CHILDREN)} MiB",
         flush=True,
     )
+    message = termination_message(outcome)
     Path(os.environ.get("BACKUP_RESULT", "/dev/termination-log")).write_text(
-        result.text(), encoding="utf-8"
+        message, encoding="utf-8"
     )
-    print(result.text(), flush=True)
-    return 0 if result.ok else 1
+    print(message, flush=True)
+    return 0 if outcome.ok else 1
 
 
 if __name__ == "__main__":

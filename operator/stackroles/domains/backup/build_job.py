@@ -1,11 +1,12 @@
 """The Job of one backup: what it reads, what it runs, and where its set goes."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from stackroles import naming
+from stackroles.agents import wire
+from stackroles.agents.backup.protocol import RESOURCES_FILE, STATE_FILE, VERSIONS_FILE
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import OVSDB, Endpoint
@@ -63,7 +64,7 @@ def build_inputs(
     parent: BackupParent, inputs: Mapping[str, Any], agents: Mapping[str, str]
 ) -> Manifest:
     """Return the ConfigMap with a run's JSON inputs (by file name, no secrets) and its program."""
-    data = {name: json.dumps(value, sort_keys=True) for name, value in inputs.items()}
+    data = {name: wire.dumps(value, sort_keys=True) for name, value in inputs.items()}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -156,7 +157,7 @@ def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
 def _volumes(parent: BackupParent, run: Run, agents: Mapping[str, str]) -> Volumes:
     """Return volumes and the main container's mounts."""
     found, inputs = Volumes(), inputs_name(parent.name)
-    files = items("resources.json", "state.json", "versions.json")
+    files = items(RESOURCES_FILE, STATE_FILE, VERSIONS_FILE)
     found.add("inputs", _INPUTS, {"configMap": {"name": inputs, "items": files}})
     found.add_agents(inputs, closure([PROGRAM], agents))
     found.add_repository(run.policy, run.policy_name)

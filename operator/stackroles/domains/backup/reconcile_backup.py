@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from stackroles import naming
+from stackroles.agents.backup.protocol import RunOutcome
 from stackroles.agents.galera.protocol import BACKUP_PATH
 from stackroles.agents.galera.protocol import PORT as AGENT_PORT
 from stackroles.api.v1alpha1.backup import (
@@ -26,7 +27,7 @@ from stackroles.domains.backup.decide import (
     is_old_failure,
     keeps_log,
 )
-from stackroles.domains.backup.outcome import RunOutcome, read_outcome, read_progress
+from stackroles.domains.backup.outcome import read_outcome, read_progress
 from stackroles.domains.backup.reconcile_inputs import list_members, list_secrets, read_inputs
 from stackroles.domains.backup.reconcile_queue import (
     copied_members,

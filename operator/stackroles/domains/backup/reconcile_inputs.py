@@ -5,6 +5,7 @@ from typing import Any
 
 from stackroles import __version__, naming
 from stackroles.addresses import pod_address
+from stackroles.agents.backup.protocol import RESOURCES_FILE, STATE_FILE, VERSIONS_FILE, Versions
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_OWNER_KIND, LABEL_PART_OF
 from stackroles.domains.backup.decide import SourceCandidate
@@ -15,7 +16,7 @@ from stackroles.workloads.pod import is_ready
 
 
 async def read_inputs(context: Context, cloud: Cloud) -> Mapping[str, Any]:
-    """Return the parts of a set that are JSON: resources, state, versions. No secrets."""
+    """Return the JSON that a run puts into its set, by file. No secrets."""
     kinds = ("CloudController", "ComputePool", "BackupPolicy")
     resources = [
         {
@@ -34,8 +35,8 @@ async def read_inputs(context: Context, cloud: Cloud) -> Mapping[str, Any]:
     ]
     state = await context.cluster.read_config_map(cloud.namespace, naming.state(cloud.name))
     images = {name: cloud.image(name) for name in ("mariadb", "ovn", "keystone", "nova")}
-    versions = {"operator": __version__, "release": cloud.spec.release, "images": images}
-    return {"resources.json": resources, "state.json": state or {}, "versions.json": versions}
+    versions = Versions(operator=__version__, release=cloud.spec.release, images=images)
+    return {RESOURCES_FILE: resources, STATE_FILE: state or {}, VERSIONS_FILE: versions}
 
 
 def list_secrets(context: Context, cloud: Cloud) -> tuple[str, ...]:

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from stackroles.agents import wire
+from stackroles.agents.backup.protocol import RunOutcome
 from stackroles.api.v1alpha1.backup import BackupProgress, BackupStatus, BackupStep
 from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
-from stackroles.domains.backup.outcome import RunOutcome
 from stackroles.workloads.conditions import Finding, build_condition, conditions_of
 
 # Reasons after which a run never changes again: a failed run is followed by another Backup.
@@ -92,7 +93,7 @@ def finding_of(outcome: RunOutcome | None, job_failure: str, message: str) -> Fi
             f"with its checksum.{note}",
         )
     if outcome is not None:
-        step = outcome.steps[-1].get("name", "") if outcome.steps else ""
+        step = outcome.steps[-1].name if outcome.steps else ""
         reason = _OF_PROGRAM.get(outcome.reason, Reason.BACKUP_FAILED)
         where = f"Step {step} failed: " if step else ""
         return Finding(reason, f"{where}{outcome.message}")
@@ -117,7 +118,7 @@ def with_outcome(status: BackupStatus, outcome: RunOutcome | None, ended: dateti
             "position": outcome.position,
             "verified": outcome.ok,
             "oldest_kept": outcome.oldest or None,
-            "steps": tuple(BackupStep.model_validate(dict(step)) for step in outcome.steps),
+            "steps": tuple(BackupStep.model_validate(wire.encode(step)) for step in outcome.steps),
         }
     return status.model_copy(update=update)
 

@@ -6,7 +6,8 @@ import queue
 import pytest
 
 from stackroles.agents.backup import progress
-from stackroles.agents.backup.progress import PREFIX, Progress
+from stackroles.agents.backup.progress import Progress
+from stackroles.agents.backup.protocol import PROGRESS_PREFIX
 from stackroles.domains.backup.outcome import read_progress
 
 
@@ -33,7 +34,7 @@ def test_a_line_holds_part_bytes_rate_and_what_the_repository_fails_with() -> No
     reporter.trouble("")
     reporter.begin("verify")
 
-    assert [json.loads(line.removeprefix(PREFIX)) for line in lines] == [
+    assert [json.loads(line.removeprefix(PROGRESS_PREFIX)) for line in lines] == [
         {"part": "database", "bytes": 0, "bytesPerSecond": 0, "trouble": ""},
         {"part": "database", "bytes": 100, "bytesPerSecond": 10, "trouble": ""},
         {"part": "database", "bytes": 150, "bytesPerSecond": 5, "trouble": "Save() returned error"},
@@ -54,7 +55,7 @@ def test_a_line_is_written_now_and_then_also_while_nothing_moves(
 
     reporter.start()
     for _ in range(3):
-        assert lines.get(timeout=20).startswith(PREFIX)
+        assert lines.get(timeout=20).startswith(PROGRESS_PREFIX)
 
     reporter.stop()
 

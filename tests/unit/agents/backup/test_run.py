@@ -14,18 +14,28 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
+from stackroles.agents import wire
 from stackroles.agents.backup.database_copy import database
+from stackroles.agents.backup.protocol import RunOutcome, StepResult, Versions
 from stackroles.agents.backup.removal import remove
 from stackroles.agents.backup.repository import (
     Part,
     Restic,
     Sink,
     StepFailed,
-    StepResult,
     directory,
     file,
 )
-from stackroles.agents.backup.run import Kept, Plan, Result, manifest, retention, run
+from stackroles.agents.backup.run import (
+    Kept,
+    Plan,
+    manifest,
+    plan,
+    retention,
+    run,
+    termination_message,
+)
+from stackroles.domains.backup.outcome import read_outcome
 from tests.support.alarm import alarm
 
 RESTIC = """#!{python}
@@ -101,6 +111,9 @@ elif args[0] == "snapshots":
 """
 
 
+VERSIONS = Versions(operator="0.1.0", release="2025.1", images={"ovn": "r/ovn:1"})
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     program = tmp_path / "restic"
@@ -139,7 +152,7 @@ def work(tmp_path: Path) -> Plan:
         Part("secrets", "secrets.tar", directory(secrets)),
         Part("state", "state.json", file(tmp_path / "state.json")),
     )
-    return Plan("one", "cloud", "daily", {"operator": "0.1.0"}, parts, 3)
+    return Plan("one", "cloud", "daily", VERSIONS, parts, 3)
 
 
 def test_a_set_is_verified_and_ends_with_its_manifest(store: Path, tmp_path: Path) -> None:
@@ -149,7 +162,11 @@ def test_a_set_is_verified_and_ends_with_its_manifest(store: Path, tmp_path: Pat
     assert [step.name for step in result.steps] == ["secrets", "state", "manifest"]
     written = json.loads((store / str(result.snapshot)).read_text())
     assert [part["filename"] for part in written["parts"]] == ["secrets.tar", "state.json"]
-    assert written["versions"] == {"operator": "0.1.0"}
+    assert written["versions"] == {
+        "operator": "0.1.0",
+        "release": "2025.1",
+        "images": {"ovn": "r/ovn:1"},
+    }
 
 
 def test_a_key_that_does_not_open_the_repository_is_named(store: Path, tmp_path: Path) -> None:
@@ -468,7 +485,7 @@ def test_a_run_that_is_asked_to_end_says_so_and_ends_restic(store: Path, tmp_pat
         "import sys; from stackroles.agents.backup import repository, run as backup\n"
         "def wait(sink): print('copying', flush=True); import signal; signal.pause()\n"
         "part = repository.Part('database', 'm', wait)\n"
-        "work = backup.Plan('one', 'cloud', 'daily', {}, (part,), 3)\n"
+        "work = backup.Plan('one', 'cloud', 'daily', None, (part,), 3)\n"
         f"restic = repository.Restic({str(store.parent / 'restic')!r})\n"
         "backup.plan = lambda _: work; backup.Restic = lambda **_: restic\n"
         "sys.exit(backup.main())\n"
@@ -489,15 +506,50 @@ def test_a_run_that_is_asked_to_end_says_so_and_ends_restic(store: Path, tmp_pat
 
 
 def test_a_result_fits_a_termination_message(tmp_path: Path) -> None:
-    result = Result(message="x" * 9000, steps=[StepResult("database", sha256="a" * 64)] * 8)
+    steps = (StepResult("database", sha256="a" * 64),) * 8
+    text = termination_message(RunOutcome(message="x" * 9000, steps=steps))
 
-    assert len(result.text().encode()) <= 4096
+    assert len(text.encode()) <= 4096
+    assert read_outcome(text) == RunOutcome(message="x" * 500, steps=steps)
+
+
+def test_a_termination_message_leaves_out_what_a_step_does_not_have() -> None:
+    step = StepResult("database", 7, 1.5, "aa", "s1")
+    outcome = RunOutcome(ok=True, verified=True, steps=(step, StepResult("x", message="full")))
+    text = termination_message(outcome)
+
+    assert text == (
+        '{"ok":true,"reason":"","message":"","verified":true,"snapshot":null,"position":null,'
+        '"stored":0,"oldest":"","steps":[{"name":"database","bytes":7,"seconds":1.5,"sha256":"aa",'
+        '"snapshot":"s1"},{"name":"x","message":"full"}]}'
+    )
+    assert read_outcome(text) == outcome
+
+
+def test_a_plan_is_read_from_what_its_job_gives(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t\n")
+    (tmp_path / "copies").mkdir()
+    (tmp_path / "copies" / "ovn-nb.ovsdb").touch()
+    (tmp_path / "versions.json").write_text(wire.dumps(VERSIONS, sort_keys=True))
+    environment = {
+        "BACKUP_NAME": "one", "BACKUP_CLOUD": "cloud", "BACKUP_POLICY": "daily", "BACKUP_KEEP": "3",
+        "BACKUP_INPUTS": str(tmp_path), "BACKUP_COPIES": str(tmp_path / "copies"),
+        "BACKUP_SECRETS": str(tmp_path / "secrets"), "BACKUP_TOKEN_FILE": str(tmp_path / "token"),
+        "BACKUP_SOURCE": "http://10.0.0.7:9300/backup",
+    }  # fmt: skip
+
+    found = plan(environment)
+
+    assert (found.versions, found.keep) == (VERSIONS, 3)
+    assert [part.filename for part in found.parts] == [
+        "mariadb.mbstream", "ovn-nb.ovsdb", "secrets.tar", "resources.json", "state.json"
+    ]  # fmt: skip
 
 
 def test_the_manifest_names_every_part_by_its_file(tmp_path: Path) -> None:
-    result = Result(steps=[StepResult("state", 2, 0.1, "aa", "s1")])
+    outcome = RunOutcome(steps=(StepResult("state", 2, 0.1, "aa", "s1"),))
     target = tmp_path / "manifest"
     with target.open("wb") as sink:
-        manifest(work(tmp_path), result).write(sink)
+        manifest(work(tmp_path), outcome).write(sink)
 
     assert json.loads(target.read_text())["parts"][0]["filename"] == "state.json"

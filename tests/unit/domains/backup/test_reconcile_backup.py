@@ -112,7 +112,7 @@ class TestTurns:
         await world.run("one")
         trouble = "Save(<data/1>) returned error, retrying after 1s: request timeout"
 
-        await world.log("one", "database", bytes=5 << 20, bytesPerSecond=7, trouble=trouble)
+        await world.log("one", "database", bytes=5 << 20, bytes_per_second=7, trouble=trouble)
 
         assert (
             world.condition("one")[1]

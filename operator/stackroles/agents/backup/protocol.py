@@ -1,0 +1,102 @@
+"""What a backup's Job and the operator exchange.
+
+The operator gives files of JSON, of which the program reads the Versions; the program writes a
+ProgressLine now and then into its log, and at last its RunOutcome as its termination message.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stackroles.agents.wire import OPTIONAL, key
+
+# Files of the inputs. Resources and state are copied as they are: nobody reads them here.
+RESOURCES_FILE = "resources.json"
+STATE_FILE = "state.json"
+VERSIONS_FILE = "versions.json"
+# What a line of the log begins with that holds a ProgressLine.
+PROGRESS_PREFIX = "progress "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """What a set was made by, for whoever restores it.
+
+    Attributes:
+        operator: the operator's version.
+        release: the release of OpenStack.
+        images: the cloud's images by role.
+    """
+
+    operator: str
+    release: str
+    images: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressLine:
+    """How far a part is.
+
+    Attributes:
+        part: what is copied or read back.
+        bytes: bytes of it so far.
+        bytes_per_second: the rate since the last line.
+        trouble: what the repository fails with; empty while it does not.
+    """
+
+    part: str
+    bytes: int
+    bytes_per_second: int = field(metadata=key("bytesPerSecond"))
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What became of one part; one of a part that failed has a message.
+
+    Attributes:
+        name: the part.
+        bytes: bytes read.
+        seconds: the time it took.
+        sha256: checksum of what was read, hexadecimal.
+        snapshot: restic's snapshot of it.
+        message: what went wrong.
+    """
+
+    name: str
+    bytes: int = field(default=0, metadata=OPTIONAL)
+    seconds: float = field(default=0.0, metadata=OPTIONAL)
+    sha256: str | None = field(default=None, metadata=OPTIONAL)
+    snapshot: str | None = field(default=None, metadata=OPTIONAL)
+    message: str | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        ok: whether there is a verified set.
+        reason: what kind of failure it was, as a condition's reason; empty without one.
+        message: what failed; the set may be there all the same.
+        verified: whether the repository's own check passed and every part reads back as written.
+        snapshot: restic's snapshot of the manifest.
+        position: where in the replicated history the database's copy stands, `uuid:seqno`.
+        stored: bytes that the run added to the repository.
+        oldest: the policy's oldest verified set that retention left; empty while it did not run.
+        steps: the parts, the one that failed last.
+    """
+
+    ok: bool = False
+    reason: str = ""
+    message: str = ""
+    verified: bool = False
+    snapshot: str | None = None
+    position: str | None = None
+    stored: int = 0
+    oldest: str = ""
+    steps: tuple[StepResult, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes read in all."""
+        return sum(step.bytes for step in self.steps)
