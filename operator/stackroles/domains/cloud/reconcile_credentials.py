@@ -1,11 +1,12 @@
 """The credentials of a cloud, reconciled by themselves: its Secrets, before all that reads them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stackroles.constants import LABEL_COMPONENT
 from stackroles.domains.cloud.reconcile_parts import (
+    TEMPORARY,
     credentials_of,
     refusal_of,
     services_of,
@@ -19,7 +20,7 @@ from stackroles.domains.credentials.reconcile import (
 )
 from stackroles.errors import ClusterError
 from stackroles.kube.apply import AppliedRecord
-from stackroles.kube.kinds import ref_of
+from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.reconcile.clouds import active_cloud
 from stackroles.reconcile.context import Context
 from stackroles.roles import registry
@@ -54,7 +55,7 @@ async def reconcile_credentials(context: Context, resource: Object) -> None:
 
     Raises:
         SpecInvalid: the spec asks for what cannot be; the pass over the cloud says so.
-        ClusterError: a Secret was refused, after what was found was published.
+        ClusterError: a Secret could not be read or was refused, after that was published.
         NotReady: a Secret still belongs to an earlier owner of this name.
     """
     cloud, part = active_cloud(context, resource), credentials_of(resource)
@@ -63,7 +64,18 @@ async def reconcile_credentials(context: Context, resource: Object) -> None:
     ref = ref_of(resource)
     watch_user_secrets(context, ref, cloud, part)
     accepted = accepted_password(context, ref)
-    found = await observe_credentials(context, resource, cloud, registry.SERVICES, accepted)
+    before: CredentialsState | None = context.latest(resource, part)
+    drawn = before.credentials.values if before else {}
+    try:
+        found = await observe_credentials(
+            context, resource, cloud, registry.SERVICES, accepted=accepted, drawn=drawn
+        )
+    except TEMPORARY:
+        raise
+    except ClusterError as error:
+        # The cloud's status must not wait for what no retry may ever bring.
+        context.publish(resource, part, _unread(resource, before, error), services_of(resource))
+        raise
     applied = await context.cluster.apply_each(resource, found.manifests)
     failure = applied.failure
     if failure is not None and not isinstance(failure, ClusterError):
@@ -72,9 +84,7 @@ async def reconcile_credentials(context: Context, resource: Object) -> None:
     whole = found.finding is None and failure is None
     if whole:
         await context.cluster.prune(resource, found.manifests, among=_is_secret)
-    children = to_children(
-        resource, applied.records, lambda ref: not whole and ref.kind == "Secret"
-    )
+    children = to_children(resource, applied.records, lambda ref: not whole and _is_secret_ref(ref))
     state = CredentialsState(
         generation=resource["metadata"].get("generation", 0),
         credentials=found,
@@ -89,6 +99,21 @@ async def reconcile_credentials(context: Context, resource: Object) -> None:
         context.enqueue(part, _MISSING_SECONDS)
 
 
+def _unread(
+    resource: Object, before: CredentialsState | None, error: ClusterError
+) -> CredentialsState:
+    """Return the credentials as they were; nothing new begins where none were read so far."""
+    failure = refusal_of(error)
+    if before is not None:
+        return replace(before, failure=failure)
+    return CredentialsState(
+        generation=resource.get("status", {}).get("observedGeneration", 0),
+        credentials=CloudSecrets(manifests=(), values={}, finding=failure),
+        children=to_children(resource, (), _is_secret_ref),
+        failure=failure,
+    )
+
+
 def _refused(manifests: Iterable[Object], records: Iterable[AppliedRecord]) -> frozenset[str]:
     known = {record.name for record in records}
     return frozenset(
@@ -100,3 +125,7 @@ def _refused(manifests: Iterable[Object], records: Iterable[AppliedRecord]) -> f
 
 def _is_secret(child: Object) -> bool:
     return bool(child["kind"] == "Secret")
+
+
+def _is_secret_ref(ref: ObjectRef) -> bool:
+    return ref.kind == "Secret"

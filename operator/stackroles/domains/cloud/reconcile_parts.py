@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from stackroles.domains.cloud.service import ServiceState, assess_apply_failure
-from stackroles.errors import ClusterError, Rejected
+from stackroles.errors import (
+    ClusterError,
+    Conflict,
+    LeadershipLost,
+    NotReady,
+    Rejected,
+    SpecInvalid,
+    Throttled,
+    Unavailable,
+)
 from stackroles.kube.apply import AppliedRecord, records_of, to_ref
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of
 from stackroles.reconcile.context import Context
@@ -15,6 +24,8 @@ Object = dict[str, Any]
 
 CREDENTIALS: Final = "credentials"
 _SERVICES: Final = "services/"
+# What is over with the next attempt is no finding: a conflict, an API server that is busy or away.
+TEMPORARY: Final = (LeadershipLost, NotReady, SpecInvalid, Conflict, Throttled, Unavailable)
 SERVICE_PARTS: Final = {service.name: _SERVICES + service.name for service in registry.SERVICES}
 """The part of each service, by the service's name."""
 

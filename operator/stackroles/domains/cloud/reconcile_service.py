@@ -14,6 +14,7 @@ from stackroles.domains.cloud.bringup import build_graph, plan_bring_up
 from stackroles.domains.cloud.phases import completed, recorded_phases
 from stackroles.domains.cloud.reconcile_credentials import CredentialsState
 from stackroles.domains.cloud.reconcile_parts import (
+    TEMPORARY,
     credentials_of,
     refusal_of,
     service_of,
@@ -24,15 +25,7 @@ from stackroles.domains.cloud.reconcile_scale_guard import reject_scale_down
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.cloud.service import ServiceState, dependents_of, nodes_of
 from stackroles.domains.credentials.reconcile import CloudSecrets
-from stackroles.errors import (
-    ClusterError,
-    Conflict,
-    LeadershipLost,
-    NotReady,
-    SpecInvalid,
-    Throttled,
-    Unavailable,
-)
+from stackroles.errors import ClusterError
 from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.clouds import active_cloud, render
 from stackroles.reconcile.context import Context, Reconcile
@@ -54,8 +47,6 @@ log = structlog.get_logger(__name__)
 
 # Some findings depend on how long something lasts, which no event tells.
 _UNSETTLED_SECONDS = 15.0
-# What is over with the next attempt is no finding: a conflict, an API server that is busy or away.
-_TEMPORARY = (LeadershipLost, NotReady, SpecInvalid, Conflict, Throttled, Unavailable)
 _GRAPH = build_graph(registry.CONTROLLER_ROLES, registry.SERVICES)
 
 
@@ -107,7 +98,7 @@ class ServicePass:
         """Observe, plan, build, apply, observe again, and publish how it stands."""
         try:
             state, failure = await self._bring()
-        except _TEMPORARY:
+        except TEMPORARY:
             if self._context.latest(self._resource, self._part) is None:
                 # The cloud's status must not wait for it: as it was, of the generation it was.
                 former = self._resource.get("status", {}).get("observedGeneration", 0)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from stackroles import naming
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
-from stackroles.constants import ANNOTATION_KEYS, LABEL_MANAGED_BY, MANAGED_BY
 from stackroles.domains.credentials import generate as credentials
 from stackroles.domains.credentials.changed import (
     ChangedValue,
@@ -15,9 +15,9 @@ from stackroles.domains.credentials.changed import (
     changed_keys,
     hold,
 )
+from stackroles.domains.credentials.existing import ExistingSecrets, decode
 from stackroles.domains.credentials.user_supplied import check_user_supplied, keyring_of
 from stackroles.errors import SpecInvalid
-from stackroles.kube.apply import records_of
 from stackroles.kube.kinds import Key, ObjectRef
 from stackroles.reconcile.context import Context
 from stackroles.roles import keystone, rabbitmq
@@ -55,7 +55,9 @@ async def observe_credentials(
     resource: Object,
     cloud: Cloud,
     services: tuple[OpenStackService, ...],
+    *,
     accepted: str = "",
+    drawn: Mapping[str, Strings] = MappingProxyType({}),
 ) -> CloudSecrets:
     """Return a cloud's Secrets: existing values as they are, missing ones generated or supplied.
 
@@ -65,8 +67,10 @@ async def observe_credentials(
         cloud: the same, resolved.
         services: the services there are.
         accepted: a password that keystone takes from the administrator, other than the one in use.
+        drawn: values of an earlier pass, by service: what was generated stays while its Secret is
+            refused, since the broker's definitions hold it already.
     """
-    secrets = _SecretsPass(context, resource, cloud, accepted)
+    secrets = _SecretsPass(context, resource, cloud, accepted, drawn)
     for service in services:
         if service.has_credentials:
             await secrets.service(service)
@@ -109,15 +113,20 @@ def watch_user_secrets(context: Context, ref: ObjectRef, cloud: Cloud, key: Key)
 class _SecretsPass:
     """One pass over the Secrets of a cloud; the first finding is reported."""
 
-    def __init__(self, context: Context, resource: Object, cloud: Cloud, accepted: str) -> None:
+    def __init__(
+        self,
+        context: Context,
+        resource: Object,
+        cloud: Cloud,
+        accepted: str,
+        drawn: Mapping[str, Strings],
+    ) -> None:
         self._context = context
         self._accepted = accepted
+        self._drawn = drawn
         self._cloud = cloud
         self._random = context.random.randbytes
-        self._made = {ref.name for ref in records_of(resource) if ref.kind == "Secret"}
-        state = context.cluster.get("ConfigMap", cloud.namespace, naming.state(cloud.name))
-        # A database without any record of Secrets is one that a resource takes up again.
-        self._taken_up = state is not None and not self._made
+        self._existing = ExistingSecrets(context.cluster, resource, cloud)
         self.manifests: list[Object] = []
         self.values: dict[str, Mapping[str, str]] = {}
         self.finding: Finding | None = None
@@ -131,15 +140,15 @@ class _SecretsPass:
             ring: naming.child(self._cloud.name, service.name, ring) for ring in service.keyrings
         }
         try:
-            known = await self._known(name)
-            keys = {ring: await self._known(secret) for ring, secret in rings.items()}
+            known = await self._existing.read(name)
+            keys = {ring: await self._existing.read(secret) for ring, secret in rings.items()}
             whole = self._is_whole(service, known) and all(keys.values())
             supplied = await self._user_supplied(service, whole, known)
             values = supplied | known | _external(service, supplied)
-            self._check_kept(service, name, credentials.generated_keys(service), values)
+            self._existing.check_kept(service, name, credentials.generated_keys(service), values)
             for ring, secret in rings.items():
                 keys[ring] = keys[ring] or keyring_of(supplied, ring)
-                self._check_ring(service, secret, keys[ring])
+                self._existing.check_ring(service, secret, keys[ring])
             held = await self._hold(service, name, values)
         except SpecInvalid as error:
             self._report(error)
@@ -155,10 +164,10 @@ class _SecretsPass:
         service = keystone.ADMINISTRATOR
         name = naming.child(self._cloud.name, credentials.ADMIN)
         try:
-            known = await self._known(name)
+            known = await self._existing.read(name)
             supplied = await self._user_supplied(service, self._is_whole(service, known), known)
             values = supplied | known
-            self._check_kept(service, name, service.secrets, values)
+            self._existing.check_kept(service, name, service.secrets, values)
             held = await self._hold(service, name, values)
         except SpecInvalid as error:
             self._report(error)
@@ -170,12 +179,12 @@ class _SecretsPass:
         """Return the values to go on with; what was changed instead is noted."""
         keys, place = credentials.generated_keys(service), self._in_use(service)
         found = await self._context.cluster.read_secret(self._cloud.namespace, place)
-        in_use = _decode(place, found or {})
+        in_use = decode(place, found or {})
         mine = self._cloud.spec.credentials.get(service.name)
         sources = [(name, values)]
         if mine is not None and in_use:
             supplied = await self._context.cluster.read_secret(self._cloud.namespace, mine)
-            sources.append((mine, _decode(mine, supplied or {})))
+            sources.append((mine, decode(mine, supplied or {})))
         for secret, written in sources:
             changed = changed_keys(keys, written, in_use)
             if service.name == credentials.ADMIN and changed:
@@ -184,7 +193,8 @@ class _SecretsPass:
                     in_use[credentials.ADMIN_PASSWORD] = self._accepted
                     continue
             self.changed += [ChangedValue(service.name, secret, key, place) for key in changed]
-        return hold(keys, values, in_use)
+        drawn = self._drawn.get(service.name, {})
+        return {key: drawn[key] for key in keys if key in drawn} | hold(keys, values, in_use)
 
     def _in_use(self, service: OpenStackService) -> str:
         return naming.credentials_in_use(self._cloud.name, service.name)
@@ -208,54 +218,6 @@ class _SecretsPass:
 
     def _report(self, error: SpecInvalid) -> None:
         self.finding = self.finding or Finding(error.reason, error.message)
-
-    async def _known(self, name: str) -> dict[str, str]:
-        """Return what a Secret of the cloud's holds, nothing before it was made.
-
-        Raises:
-            SpecInvalid: it was made and is gone; new passwords would fit no database.
-        """
-        found = await self._context.cluster.read_secret(self._cloud.namespace, name)
-        if found is not None:
-            return {key: value for key, value in _decode(name, found).items() if value}
-        if name in self._made or self._taken_up:
-            raise SpecInvalid(
-                Reason.CREDENTIALS_MISSING,
-                f"Secret {name} was made for this cloud and is gone. What it held is not generated "
-                "anew, since the databases know the old passwords. Bring it back from a backup, "
-                f"with the label {LABEL_MANAGED_BY}: {MANAGED_BY}.",
-            )
-        return {}
-
-    def _recorded(self, name: str) -> frozenset[str] | None:
-        """Return the names noted on a Secret; without a note, none for one that was not made."""
-        seen = self._context.cluster.get("Secret", self._cloud.namespace, name)
-        noted = (seen or {}).get("metadata", {}).get("annotations", {}).get(ANNOTATION_KEYS)
-        if noted is not None:
-            return frozenset(noted.split(","))
-        return None if name in self._made or self._taken_up else frozenset()
-
-    def _check_kept(
-        self, service: OpenStackService, name: str, wanted: tuple[str, ...], values: Strings
-    ) -> None:
-        missing = credentials.missing_keys(wanted, values, self._recorded(name))
-        if missing:
-            raise SpecInvalid(
-                Reason.CREDENTIALS_MISSING,
-                f"Secret {name} has lost {', '.join(missing)}. That is not generated anew, since "
-                "the databases and services know the old value. Put it back from a backup or bring "
-                f"it by spec.credentials.{service.name}.",
-            )
-
-    def _check_ring(self, service: OpenStackService, name: str, keys: Strings) -> None:
-        least = credentials.RING_KEYS
-        if len(keys) < len(least) and self._recorded(name) != frozenset():
-            raise SpecInvalid(
-                Reason.CREDENTIALS_MISSING,
-                f"Secret {name} has lost keys: it holds {', '.join(sorted(keys)) or 'none'}. New "
-                "ones would make unreadable what was encrypted by the old ones. Put them back from "
-                f"a backup; where it holds none, spec.credentials.{service.name} may bring them.",
-            )
 
     def _is_whole(self, service: OpenStackService, known: Strings) -> bool:
         return all(key in known for key in credentials.generated_keys(service))
@@ -282,22 +244,9 @@ class _SecretsPass:
         found = await self._context.cluster.read_secret(self._cloud.namespace, secret)
         if found is None and whole and not required:
             return {}
-        decoded = None if found is None else _decode(secret, found)
+        decoded = None if found is None else decode(secret, found)
         return check_user_supplied(service, secret, decoded, required)
 
 
 def _external(service: OpenStackService, supplied: Strings) -> dict[str, str]:
     return {key: supplied[key] for key in service.external if key in supplied}
-
-
-def _decode(secret: str, found: Mapping[str, bytes]) -> dict[str, str]:
-    """Return what a Secret holds as text.
-
-    Raises:
-        SpecInvalid: it holds something else; the message names no content.
-    """
-    try:
-        return {key: value.decode() for key, value in found.items()}
-    except UnicodeDecodeError:
-        message = f"Secret {secret} holds bytes that are no text: put text there."
-        raise SpecInvalid(Reason.CREDENTIALS_INVALID, message) from None

@@ -222,6 +222,48 @@ async def test_steps_wait_for_a_secret_that_was_refused(world: World) -> None:
     assert "glance" not in steps
 
 
+async def test_a_secret_that_cannot_be_read_is_in_the_status_of_a_new_cloud(world: World) -> None:
+    world.declare()
+    for _ in range(2):
+        world.api.faults.append(Fault("GET", "secrets/demo-glance-credentials", 403))
+        with pytest.raises(OperatorError):
+            await world.reconcile()
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "ApplyFailed")
+    assert "demo-glance-credentials" in ready["message"]
+    assert not world.all("StatefulSet")
+    world.api.faults.clear()
+    await world.settle()
+    assert world.condition("Ready")["status"] == "True"
+
+
+async def test_a_secret_that_cannot_be_read_any_more_takes_nothing_away(world: World) -> None:
+    world.declare()
+    await world.settle()
+    before = {found["metadata"]["name"] for found in world.all("StatefulSet")}
+    world.api.faults.append(Fault("GET", "secrets/demo-glance-credentials", 403))
+    world.cluster._memory.clear()
+    with pytest.raises(OperatorError):
+        await world.reconcile()
+    assert "demo-glance-credentials" in world.condition("Ready")["message"]
+    assert {found["metadata"]["name"] for found in world.all("StatefulSet")} == before
+
+
+async def test_a_password_is_generated_once_while_its_secret_is_refused(world: World) -> None:
+    """The brokers' definitions hold it already: another one at each retry would roll them."""
+    world.declare()
+    found = set()
+    for _ in range(3):
+        world.api.faults += [Fault("PATCH", "secrets/demo-neutron-credentials", 403)] * 2
+        with pytest.raises(OperatorError):
+            await world.reconcile()
+        world.api.faults.clear()
+        definitions = world.api.get("secrets", "ns", "demo-rabbitmq-definitions")
+        assert definitions is not None
+        found.add(definitions["data"]["definitions.json"])
+    assert len(found) == 1
+
+
 def agents(world: World) -> set[str]:
     return {
         found["metadata"]["name"]

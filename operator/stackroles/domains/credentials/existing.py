@@ -1,0 +1,98 @@
+"""Secrets that were made for a cloud once: read as they are, and never generated anew."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stackroles import naming
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.config.cloud import Cloud
+from stackroles.constants import ANNOTATION_KEYS, LABEL_MANAGED_BY, MANAGED_BY
+from stackroles.domains.credentials import generate as credentials
+from stackroles.errors import SpecInvalid
+from stackroles.kube.apply import records_of
+from stackroles.kube.cluster import Cluster
+from stackroles.roles.definition import OpenStackService
+
+Object = dict[str, Any]
+Strings = Mapping[str, str]
+
+
+class ExistingSecrets:
+    """The Secrets of a cloud as the cluster has them.
+
+    Args:
+        cluster: the cluster.
+        resource: the CloudController as in the cache.
+        cloud: the same, resolved.
+    """
+
+    def __init__(self, cluster: Cluster, resource: Object, cloud: Cloud) -> None:
+        self._cluster = cluster
+        self._cloud = cloud
+        self._made = {ref.name for ref in records_of(resource) if ref.kind == "Secret"}
+        state = cluster.get("ConfigMap", cloud.namespace, naming.state(cloud.name))
+        # A database without any record of Secrets is one that a resource takes up again.
+        self._taken_up = state is not None and not self._made
+
+    async def read(self, name: str) -> dict[str, str]:
+        """Return what a Secret of the cloud's holds, nothing before it was made.
+
+        Raises:
+            SpecInvalid: it was made and is gone; new passwords would fit no database.
+        """
+        found = await self._cluster.read_secret(self._cloud.namespace, name)
+        if found is not None:
+            return {key: value for key, value in decode(name, found).items() if value}
+        if name in self._made or self._taken_up:
+            raise SpecInvalid(
+                Reason.CREDENTIALS_MISSING,
+                f"Secret {name} was made for this cloud and is gone. What it held is not generated "
+                "anew, since the databases know the old passwords. Bring it back from a backup, "
+                f"with the label {LABEL_MANAGED_BY}: {MANAGED_BY}.",
+            )
+        return {}
+
+    def _recorded(self, name: str) -> frozenset[str] | None:
+        """Return the names noted on a Secret; without a note, none for one that was not made."""
+        seen = self._cluster.get("Secret", self._cloud.namespace, name)
+        noted = (seen or {}).get("metadata", {}).get("annotations", {}).get(ANNOTATION_KEYS)
+        if noted is not None:
+            return frozenset(noted.split(","))
+        return None if name in self._made or self._taken_up else frozenset()
+
+    def check_kept(
+        self, service: OpenStackService, name: str, wanted: tuple[str, ...], values: Strings
+    ) -> None:
+        """Raise SpecInvalid where values that were made once are gone from a service's Secret."""
+        missing = credentials.missing_keys(wanted, values, self._recorded(name))
+        if missing:
+            raise SpecInvalid(
+                Reason.CREDENTIALS_MISSING,
+                f"Secret {name} has lost {', '.join(missing)}. That is not generated anew, since "
+                "the databases and services know the old value. Put it back from a backup or bring "
+                f"it by spec.credentials.{service.name}.",
+            )
+
+    def check_ring(self, service: OpenStackService, name: str, keys: Strings) -> None:
+        """Raise SpecInvalid where a key repository that was made once has lost keys."""
+        least = credentials.RING_KEYS
+        if len(keys) < len(least) and self._recorded(name) != frozenset():
+            raise SpecInvalid(
+                Reason.CREDENTIALS_MISSING,
+                f"Secret {name} has lost keys: it holds {', '.join(sorted(keys)) or 'none'}. New "
+                "ones would make unreadable what was encrypted by the old ones. Put them back from "
+                f"a backup; where it holds none, spec.credentials.{service.name} may bring them.",
+            )
+
+
+def decode(secret: str, found: Mapping[str, bytes]) -> dict[str, str]:
+    """Return what a Secret holds as text.
+
+    Raises:
+        SpecInvalid: it holds something else; the message names no content.
+    """
+    try:
+        return {key: value.decode() for key, value in found.items()}
+    except UnicodeDecodeError:
+        message = f"Secret {secret} holds bytes that are no text: put text there."
+        raise SpecInvalid(Reason.CREDENTIALS_INVALID, message) from None
