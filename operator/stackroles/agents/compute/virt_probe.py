@@ -4,7 +4,7 @@ Runs before nova-compute starts, and again on request. KVM is tried first and QE
 unless the pool asks for one of them. nova-compute gets exactly what the probe guest ran with. A
 node on which none runs starts nova-compute all the same, so that guests that are there can be moved
 or deleted; the operator keeps new ones away from it. The outcome is the container's termination
-message (probe_report.py).
+message (probe_protocol.py).
 """
 
 import configparser
@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from stackroles.agents import wire
 from stackroles.agents.compute import host_identity, kvm, node, probe_guest, probe_memory
 from stackroles.agents.compute.probe_guest import GuestModel
 from stackroles.agents.compute.probe_memory import Memory, ProbeOutcome
-from stackroles.agents.compute.probe_report import ProbeReport
+from stackroles.agents.compute.probe_protocol import REASON_LIMIT, ProbeReport
 from stackroles.agents.compute.virsh import Virsh
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -221,6 +222,11 @@ def _alone(file: Path) -> Iterator[None]:
         yield
 
 
+def termination_message(report: ProbeReport) -> str:
+    """Return a report as text that fits a termination message."""
+    return wire.dumps(replace(report, reason=report.reason[:REASON_LIMIT]), ensure_ascii=False)
+
+
 def program(arguments: Sequence[str]) -> None:
     """Probe, write nova's identity and options, and report; with "again" only probe and report."""
     settings, name = node.settings(), node.node_name()
@@ -245,9 +251,10 @@ def program(arguments: Sequence[str]) -> None:
         request=request,
         compute_id=compute,
         host_uuid=host,
-    ).to_json()
-    node.write_termination_message(report)
-    node.log(report)
+    )
+    message = termination_message(report)
+    node.write_termination_message(message)
+    node.log(message)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stackroles import naming
-from stackroles.agents.compute.probe_report import ProbeReport
+from stackroles.agents.compute.probe_protocol import ProbeReport
 from stackroles.constants import ANNOTATION_PROBE
 
 Object = Mapping[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from stackroles.agents.compute.node_protocol import NodeReport
-from stackroles.agents.compute.probe_report import ProbeReport
+from stackroles.agents.compute.probe_protocol import ProbeReport
 from stackroles.config.pool import Pool
 from stackroles.domains.compute.gate import FAILING, UNPROVEN, GateAction, HostGate, decide
 from stackroles.domains.compute.probing import is_answered

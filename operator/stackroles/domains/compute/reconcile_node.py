@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stackroles.agents.compute.probe_report import ProbeReport
+from stackroles.agents.compute.probe_protocol import ProbeReport
 from stackroles.api.v1alpha1.common import dump
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus
 from stackroles.config.pool import Pool

@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from stackroles.agents.compute.probe_report import ProbeReport
+from stackroles.agents.compute.probe_protocol import ProbeReport
 from stackroles.config.pool import Pool
 from stackroles.constants import LABEL_INSTANCE, LABEL_NAME, LABEL_OWNER_KIND, LABEL_STEP
 from stackroles.domains.compute.build_probe import SERVICE, build_probe_job, step_of

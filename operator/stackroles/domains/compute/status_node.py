@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from stackroles.agents import wire
 from stackroles.agents.compute.node_protocol import BuildFailure, NodeReport
-from stackroles.agents.compute.probe_report import ProbeReport
+from stackroles.agents.compute.probe_protocol import ProbeReport
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, InstanceStates
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.constants import ANNOTATION_PROBE
@@ -114,8 +115,16 @@ def _report_of(pod: Object, probe: str) -> ProbeReport | None:
     for container in containers_of(pod):
         ended = container.get("state", {}).get("terminated") or {}
         if container["name"] == probe and ended.get("exitCode") == 0:
-            return ProbeReport.from_json(ended.get("message") or "")
+            return _read(ended.get("message") or "")
     return None
+
+
+def _read(message: str) -> ProbeReport | None:
+    """Return the report in a termination message, None where it is none."""
+    try:
+        return wire.loads(ProbeReport, message)
+    except wire.WireError:
+        return None
 
 
 def assess_node(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from stackroles.agents.compute.probe_report import ProbeReport
+from stackroles.agents import wire
+from stackroles.agents.compute.probe_protocol import ProbeReport
 from stackroles.constants import ANNOTATION_PROBE
 from stackroles.domains.compute.probing import differs, is_answered, unanswered
 from tests.support.pool_world import World, pool_world, serving
@@ -91,7 +92,7 @@ def ask(world: World, name: str, request: str) -> None:
 
 def end(world: World, job: dict[str, Any], report: ProbeReport) -> None:
     """Let the Job's pod end with a report."""
-    ended = {"terminated": {"exitCode": 0, "message": report.to_json()}}
+    ended = {"terminated": {"exitCode": 0, "message": wire.dumps(report)}}
     owner = {"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
     world.store(
         {
@@ -140,7 +141,7 @@ async def test_an_answer_is_kept_and_another_outcome_restarts_nova_compute(world
     at = "2026-01-01T00:00:0{}+00:00"
     await serving(world, "n1")
     first = ProbeReport(virt_type="kvm", cpu_mode="host-model", probed_at=at.format(1))
-    world.pod("n1", "nova-compute", report=first.to_json())
+    world.pod("n1", "nova-compute", report=wire.dumps(first))
     ask(world, "n1", "r1")
     await world.settle()
     (job,) = jobs(world)

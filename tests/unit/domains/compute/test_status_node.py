@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from stackroles.agents.compute.probe_report import ProbeReport
+from stackroles.agents import wire
+from stackroles.agents.compute.probe_protocol import ProbeReport
 from stackroles.api.v1alpha1.common import Condition, dump
 from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
 from stackroles.api.v1alpha1.conditions import Reason
@@ -117,7 +118,7 @@ def test_a_node_on_which_no_probe_guest_ran_is_not_ready_with_the_hypervisors_me
 
 
 def probe_pod(report: ProbeReport, kind: str = "initContainerStatuses") -> dict[str, Any]:
-    ended = {"terminated": {"exitCode": 0, "message": report.to_json()}}
+    ended = {"terminated": {"exitCode": 0, "message": wire.dumps(report)}}
     return {"status": {kind: [{"name": "virt-probe", "state": ended}]}}
 
 
@@ -130,7 +131,7 @@ def test_the_newest_of_a_nodes_reports_counts() -> None:
     assert read_report(pods[1:], "virt-probe") == first
 
 
-@pytest.mark.parametrize("message", ["", "not json", "[1]"])
+@pytest.mark.parametrize("message", ["", "not json", "[1]", "{}", '{"virtType": 1}'])
 def test_a_report_that_is_none_is_left_out(message: str) -> None:
     ended = {"terminated": {"exitCode": 0, "message": message}}
     pod = {"status": {"initContainerStatuses": [{"name": "virt-probe", "state": ended}]}}
