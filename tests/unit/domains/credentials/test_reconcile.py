@@ -3,11 +3,13 @@
 import base64
 import copy
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
 from stackroles.constants import ANNOTATION_KEYS
+from stackroles.reconcile.context import Parts
 from tests.unit.domains.cloud import test_reconcile as clouds
 from tests.unit.domains.cloud.test_reconcile import World
 
@@ -102,6 +104,7 @@ async def test_a_value_that_is_new_in_this_version_is_drawn(world: World) -> Non
     world.cluster.cache.upsert(world.api.put(stored))
     # nor did the former version have a copy of it for the pods
     lose(world, "demo-nova-credentials-in-use", "metadata-secret")
+    world.context = replace(world.context, parts=Parts())  # the version is another process
     await world.settle()
     assert world.condition("Ready")["status"] == "True"
     after = world.secret(name)
