@@ -32,7 +32,7 @@ from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.domains.database.reconcile_part import part_of
 from stackroles.domains.database.status import DatabaseState
 from stackroles.domains.messaging.reconcile import messaging_of
-from stackroles.domains.messaging.status import MESSAGING
+from stackroles.domains.messaging.status import MESSAGING, MessagingState, remembered_messaging
 from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.reconcile.blocked import write_blocked_status
 from stackroles.reconcile.clouds import cloud_of
@@ -127,9 +127,9 @@ class CloudPass:
     def _observe(self, credentials: CloudSecrets) -> ObservedCloud:
         """Return how the cloud stands by what its parts found."""
         roles = {role.name: role for s in self._services.values() for role in s.roles}
-        broken = self._context.latest(self._resource, messaging_of(self._resource))
-        if broken is not None and roles[MESSAGING].present:
-            roles[MESSAGING] = replace(roles[MESSAGING], problem=broken)
+        messaging = self._messaging().problem
+        if messaging is not None and roles[MESSAGING].present:
+            roles[MESSAGING] = replace(roles[MESSAGING], problem=messaging)
         observed = ObservedCloud(
             roles=tuple(roles[role.name] for role in registry.CONTROLLER_ROLES),
             steps=tuple(s for name in SERVICE_PARTS for s in self._services[name].steps),
@@ -177,6 +177,11 @@ class CloudPass:
         names = (*kept, naming.state(self._cloud.name))
         keep = [*wanted, *(ObjectRef("ConfigMap", namespace, name) for name in names)]
         await cluster.prune(self._resource, keep, among=_belongs_to_no_service)
+
+    def _messaging(self) -> MessagingState:
+        """Return what the messaging cluster's own pass found, or what the status says it was."""
+        found = self._context.latest(self._resource, messaging_of(self._resource))
+        return found if isinstance(found, MessagingState) else remembered_messaging(self._previous)
 
     def _database(self) -> DatabaseState:
         """Return what the database's own pass found, or what the status says it was."""

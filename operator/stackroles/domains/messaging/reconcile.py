@@ -57,4 +57,5 @@ async def reconcile_messaging(context: Context, resource: Object) -> None:
     name = f"{part.whole}/brokers"
     context.poller.ensure(name, ask, interval=_INTERVAL, deadline=_DEADLINE, notify=part)
     seen = context.poller.latest(name)
-    context.publish(resource, part, assess_brokers(seen.value) if seen and seen.value else None)
+    if seen is not None and seen.value is not None:
+        context.publish(resource, part, assess_brokers(seen.value))

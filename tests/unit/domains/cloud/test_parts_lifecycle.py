@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from stackroles.agents.broker.protocol import BrokerStatus, State
 from stackroles.constants import LABEL_COMPONENT, LABEL_STEP
 from stackroles.domains.cloud.reconcile_parts import service_of, service_states, services_of
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.database.status import DatabaseState
+from stackroles.domains.messaging.reconcile import messaging_of
 from stackroles.errors import (
     ClusterError,
     NotFound,
@@ -24,7 +26,7 @@ from stackroles.errors import (
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import controller_of
-from stackroles.reconcile.context import Parts
+from stackroles.reconcile.context import Observation, Parts
 from stackroles.workloads.manifests.agents import agent_sources
 from stackroles.workloads.manifests.children import build_role, build_step
 from tests.support.fake_api import Fault
@@ -262,6 +264,29 @@ async def test_a_password_is_generated_once_while_its_secret_is_refused(world: W
         assert definitions is not None
         found.add(definitions["data"]["definitions.json"])
     assert len(found) == 1
+
+
+async def test_what_blocks_the_messaging_is_not_forgotten_by_a_restart(world: World) -> None:
+    world.declare()
+    await world.settle()
+    workload = copy.deepcopy(world.api.get("statefulsets", "ns", "demo-rabbitmq"))
+    assert workload is not None
+    workload["status"]["readyReplicas"] = 2
+    world.cluster.cache.upsert(world.api.put(workload))
+    poll = f"{messaging_of(world.resource).whole}/brokers"
+
+    async def reported(**found: BrokerStatus) -> Any:
+        world.polls.seen[poll] = Observation(found, "", world.clock.monotonic())
+        await world.reconcile()
+        return world.condition("Progressing")
+
+    blocked = await reported(pod=BrokerStatus(State.SPLIT, message="pod is in another cluster"))
+    assert blocked["reason"] == "MessagingBlocked"
+    restart(world)
+    await world.reconcile()
+    assert world.condition("Progressing") == blocked
+    well = await reported(pod=BrokerStatus(State.RUNNING))
+    assert well["reason"] == "Recovering"
 
 
 def agents(world: World) -> set[str]:

@@ -9,8 +9,8 @@ SPLIT = BrokerStatus(State.SPLIT, message="demo-rabbitmq-1 is in a cluster of it
 
 def test_a_second_cluster_is_reported_and_no_answer_is_not() -> None:
     well = BrokerStatus(State.RUNNING, frozenset({"rabbit@a"}))
-    assert assess_brokers({"demo-rabbitmq-0": well, "demo-rabbitmq-1": None}) is None
-    found = assess_brokers({"demo-rabbitmq-0": well, "demo-rabbitmq-1": SPLIT})
+    assert assess_brokers({"demo-rabbitmq-0": well, "demo-rabbitmq-1": None}).problem is None
+    found = assess_brokers({"demo-rabbitmq-0": well, "demo-rabbitmq-1": SPLIT}).problem
     assert found is not None
     assert found.reason is Reason.MESSAGING_BLOCKED
     assert found.message == "demo-rabbitmq-1 is in a cluster of its own."
