@@ -16,6 +16,7 @@ from enum import Enum
 from urllib.parse import unquote, urlsplit
 
 from stackroles.agents.galera.accounts import connect
+from stackroles.agents.galera.accounts_protocol import Server
 from stackroles.agents.galera.mariadb import Connection, SqlError, identifier
 
 MARK = "stackroles_first_migration"
@@ -76,7 +77,7 @@ def _session(url: str) -> Connection:
         OSError: there was no answer within two minutes.
     """
     parts = urlsplit(url)
-    server = {"host": parts.hostname, "port": parts.port or 3306, "user": parts.username}
+    server = Server(host=parts.hostname or "", port=parts.port or 3306, user=parts.username or "")
     session = connect(server, unquote(parts.password or ""))
     # A process of an attempt that was ended may still hold a table for a moment.
     session.query(f"SET SESSION lock_wait_timeout = {_LOCK_WAIT_SECONDS}")

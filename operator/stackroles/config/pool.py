@@ -1,7 +1,6 @@
 """One pool of compute nodes with its cloud: what its roles and builders read."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stackroles import naming
@@ -108,24 +107,3 @@ class Pool:
     def options(self, role: str, service: str) -> Layer:
         """Return the user's options of a role: its service's, overlaid by its own."""
         return user_options(self.spec.config, role, service)
-
-    def agent_settings(self, names: Iterable[str], southbound: str) -> str:
-        """Return settings of an agent program as JSON (agents/compute/node.py).
-
-        Args:
-            names: those that the program reads; a change of the others is none of its pod's.
-            southbound: where OVN's southbound database answers.
-
-        Raises:
-            KeyError: there is no setting of a name.
-        """
-        network = self.spec.network
-        known = {
-            "cloud": f"{self.namespace}/{self.cloud.name}",
-            "interface": network.interface,
-            "physicalNetwork": network.physical_network,
-            "gateway": network.gateway,
-            "southbound": southbound,
-            "virtType": self.spec.virt_type.value,
-        }
-        return json.dumps({name: known[name] for name in names}, indent=1)

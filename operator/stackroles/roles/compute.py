@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from stackroles.agents import wire
 from stackroles.config.pool import Pool
-from stackroles.roles import ovn
 from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
@@ -43,13 +43,17 @@ def node_root(because: str) -> Security:
     return Security(user=0, privileged=True, because=because)
 
 
-def settings_files(pool: Pool, *names: str) -> Mapping[str, str]:
-    """Return the file with the settings that a role's agents read, and no others.
+def cloud_identity(pool: Pool) -> str:
+    """Return what tells a pool's cloud from others, from which hosts' identities are derived."""
+    return f"{pool.namespace}/{pool.cloud.name}"
+
+
+def settings_files(settings: object) -> Mapping[str, str]:
+    """Return the file with the settings of a role's agents.
 
     The file is part of the pod's template: a setting that nobody in the pod reads would roll it.
 
     Args:
-        pool: the pool.
-        names: the settings, see Pool.agent_settings.
+        settings: what the agents' protocol module declares.
     """
-    return {SETTINGS: pool.agent_settings(names, ovn.south(pool.cloud))}
+    return {SETTINGS: wire.dumps(settings, indent=1)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from stackroles.agents.compute.libvirt_protocol import LibvirtSettings
 from stackroles.config.pool import Pool
 from stackroles.roles import compute
 from stackroles.roles.container import (
@@ -18,7 +19,7 @@ _ALIVE = ("virsh", "-c", "qemu:///system", "version", "--daemon")
 
 def files(pool: Pool) -> Mapping[str, str]:
     """Return the settings of libvirt's agent."""
-    return compute.settings_files(pool, "cloud")
+    return compute.settings_files(LibvirtSettings(cloud=compute.cloud_identity(pool)))
 
 
 LIBVIRT: RoleDefinition[Pool] = RoleDefinition(

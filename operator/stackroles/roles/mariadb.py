@@ -1,10 +1,11 @@
 """MariaDB with Galera: three members, each run by an agent that reports and applies decisions."""
 
-import json
 from collections.abc import Iterable, Mapping
 from functools import partial
 
 from stackroles import naming
+from stackroles.agents import wire
+from stackroles.agents.galera.accounts_protocol import Account, Accounts, Server
 from stackroles.agents.galera.protocol import PORT as AGENT_PORT
 from stackroles.agents.galera.protocol import REPORT_PATH, WSREP_PATH
 from stackroles.config import layers, oslo
@@ -174,16 +175,18 @@ def _defaults(cloud: Cloud) -> dict[str, str | int]:
 
 def accounts(cloud: Cloud, services: Iterable[OpenStackService]) -> Mapping[str, str]:
     """Return which databases belong to whom; passwords come through the environment."""
-    wanted = [
-        {
-            "user": service.name,
-            "databases": list(service.databases),
-            "password": password_variable(service.name),
-        }
-        for service in services
-    ]
-    server = {"host": cloud.host(DEFAULT.proxy.name), "port": DATABASE_PORT, "user": OPERATOR_USER}
-    return {ACCOUNTS: json.dumps({"server": server, "accounts": wanted}, indent=1)}
+    wanted = Accounts(
+        server=Server(host=cloud.host(DEFAULT.proxy.name), port=DATABASE_PORT, user=OPERATOR_USER),
+        accounts=tuple(
+            Account(
+                user=service.name,
+                databases=service.databases,
+                password=password_variable(service.name),
+            )
+            for service in services
+        ),
+    )
+    return {ACCOUNTS: wire.dumps(wanted, indent=1)}
 
 
 def password_variable(service: str) -> str:

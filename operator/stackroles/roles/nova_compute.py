@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from stackroles.agents.compute.probe_protocol import ProbeSettings
 from stackroles.config import oslo
 from stackroles.config.layers import Sections
 from stackroles.config.pool import Pool
@@ -98,9 +99,10 @@ def files(pool: Pool) -> Mapping[str, str]:
         privileged,
         common.oslo_options(pool.options("nova-compute", "nova")),
     )
+    probe = ProbeSettings(cloud=compute.cloud_identity(pool), virt_type=pool.spec.virt_type.value)
     return {
         **resolvers.python_files(cloud),
-        **compute.settings_files(pool, "cloud", "virtType"),
+        **compute.settings_files(probe),
         **common.broker_files(cloud),
         _CONFIG: rendered,
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from stackroles.agents.compute.openvswitch_protocol import SwitchSettings
 from stackroles.config.pool import Pool
 from stackroles.roles import compute
 from stackroles.roles.container import (
@@ -19,7 +20,7 @@ _NO_LIVENESS = "a restart of a switch that works costs every guest of the node i
 
 def files(pool: Pool) -> Mapping[str, str]:
     """Return the settings of the switch's agents."""
-    return compute.settings_files(pool, "interface")
+    return compute.settings_files(SwitchSettings(interface=pool.spec.network.interface))
 
 
 OPENVSWITCH: RoleDefinition[Pool] = RoleDefinition(

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from stackroles.agents.compute.ovn_controller_protocol import ChassisSettings
 from stackroles.config.pool import Pool
-from stackroles.roles import compute, resolvers
+from stackroles.roles import compute, ovn, resolvers
 from stackroles.roles.container import (
     Container,
     HostMount,
@@ -22,8 +23,14 @@ _CONNECTED = (
 
 def files(pool: Pool) -> Mapping[str, str]:
     """Return the settings of the chassis, and of a resolver that forgets failures."""
-    chassis = ("interface", "physicalNetwork", "gateway", "southbound")
-    return {**compute.settings_files(pool, *chassis), **resolvers.OVS_FILES}
+    network = pool.spec.network
+    chassis = ChassisSettings(
+        interface=network.interface,
+        physical_network=network.physical_network,
+        gateway=network.gateway,
+        southbound=ovn.south(pool.cloud),
+    )
+    return {**compute.settings_files(chassis), **resolvers.OVS_FILES}
 
 
 OVN_CONTROLLER: RoleDefinition[Pool] = RoleDefinition(

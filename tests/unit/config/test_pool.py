@@ -1,5 +1,3 @@
-import json
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,15 +54,3 @@ def test_a_role_sees_its_services_options_overlaid_by_its_own() -> None:
     }
     options = pool(config=config).options("nova-compute", "nova")
     assert options == {"DEFAULT": {"debug": "true", "reserved_host_memory_mb": 2}}
-
-
-def test_agents_get_the_settings_of_the_network() -> None:
-    names = ("interface", "physicalNetwork", "cloud", "southbound")
-    found = json.loads(pool(network={"interface": "eth1"}).agent_settings(names, "tcp:sb:6642"))
-    assert (found["interface"], found["physicalNetwork"]) == ("eth1", "physnet1")
-    assert (found["cloud"], found["southbound"]) == ("ns/demo", "tcp:sb:6642")
-    assert json.loads(pool().agent_settings(names, "tcp:sb:6642"))["interface"] is None
-
-
-def test_an_agent_gets_no_setting_that_it_does_not_read() -> None:
-    assert json.loads(pool().agent_settings(["cloud"], "tcp:sb:6642")) == {"cloud": "ns/demo"}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stackroles.agents.compute import host_identity, kvm, node
+from stackroles.agents.compute.libvirt_protocol import LibvirtSettings
 
 ETC = Path("/etc/libvirt")
 RUN = Path("/run/libvirt")
@@ -81,8 +82,8 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
 
 def program(_: Sequence[str]) -> None:
     """Write libvirt's files, make the guests' cgroups and become libvirtd."""
-    settings, name = node.settings(), node.node_name()
-    derived = host_identity.identity("libvirt", settings["cloud"], name)
+    settings, name = node.settings(LibvirtSettings), node.node_name()
+    derived = host_identity.identity("libvirt", settings.cloud, name)
     host_uuid = host_identity.persisted(host_identity.HOST_UUID, derived)
     write(ETC / "libvirtd.conf", LIBVIRTD.format(host_uuid=host_uuid))
     write(ETC / "qemu.conf", QEMU.format(user=kvm.NOVA, group=kvm.share()))

@@ -1,13 +1,16 @@
 """What the agents of a compute node share: settings, running programs, termination messages."""
 
-import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+from stackroles.agents import wire
+
+T = TypeVar("T")
 
 SETTINGS = Path("/etc/stackroles/compute.json")
 # Shown by the API as the container's termination message; the operator repeats it in a condition.
@@ -21,14 +24,23 @@ class AgentError(Exception):
     """What is wrong on this node, in a sentence for people."""
 
 
-def settings() -> Mapping[str, Any]:
-    """Return the settings mounted into this pod, by name.
+def settings(kind: type[T]) -> T:
+    """Return the settings mounted into this pod.
 
-    A pod gets those that its role names (roles/compute.py) and no others, so that a changed one
-    rolls only the pods that read it.
+    A pod gets those that its agents read and no others, so that a changed one rolls only the pods
+    that read it.
+
+    Args:
+        kind: what the agent's protocol module declares.
+
+    Raises:
+        AgentError: they are of another form.
+        OSError: there are none.
     """
-    found: dict[str, Any] = json.loads(SETTINGS.read_text())
-    return found
+    try:
+        return wire.loads(kind, SETTINGS.read_bytes())
+    except wire.WireError as error:
+        raise AgentError(f"the settings in {SETTINGS} cannot be read: {error}") from error
 
 
 def node_name() -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stackroles.agents.compute import node, taps, underlay
 from stackroles.agents.compute.node import AgentError, vsctl
+from stackroles.agents.compute.openvswitch_protocol import SwitchSettings
 
 RUN = Path("/run/openvswitch")
 SOCKET = RUN / "db.sock"
@@ -106,7 +107,7 @@ def network() -> None:
     # As the first process of a container it would otherwise not be ended by it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     underlay.READY.unlink(missing_ok=True)
-    interface = node.settings()["interface"]
+    interface = node.settings(SwitchSettings).interface
     address = os.environ["NODE_ADDRESS"]
     started, due, trouble = 0.0, 0.0, ""
     keeper = Keeper(interface, address)

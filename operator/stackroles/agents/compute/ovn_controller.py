@@ -1,45 +1,17 @@
 """ovn-controller on a compute node: registers the chassis' settings, then becomes the daemon."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from stackroles.agents.compute import node
 from stackroles.agents.compute.node import vsctl
 from stackroles.agents.compute.openvswitch import LOG_OPTIONS, SOCKET
+from stackroles.agents.compute.ovn_controller_protocol import ChassisSettings
 from stackroles.agents.compute.underlay import PROVIDER
 
 RUN = Path("/run/ovn")
 # The underlay may wait for a person (an interface without an address): the pod's status says so.
 UNDERLAY_SECONDS = 600.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChassisSettings:
-    """What the pool says of its nodes as chassis.
-
-    Attributes:
-        interface: the node's interface for tunnels and the provider network, or None.
-        physical_network: neutron's name of the provider network.
-        gateway: whether this node may carry router gateways.
-        southbound: OVN's southbound database, "tcp:<host>:<port>" of each member, comma-separated.
-    """
-
-    interface: str | None
-    physical_network: str
-    gateway: bool
-    southbound: str
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> "ChassisSettings":
-        """Return the chassis' part of a pod's settings."""
-        return cls(
-            interface=settings["interface"],
-            physical_network=settings["physicalNetwork"],
-            gateway=settings["gateway"],
-            southbound=settings["southbound"],
-        )
 
 
 def chassis(settings: ChassisSettings, name: str) -> dict[str, str]:
@@ -76,7 +48,7 @@ def encapsulation() -> str:
 
 def program(_: Sequence[str]) -> None:
     """Wait for the underlay, set the chassis' ids and become ovn-controller."""
-    settings = ChassisSettings.from_settings(node.settings())
+    settings = node.settings(ChassisSettings)
     node.wait_for("the underlay", encapsulation, UNDERLAY_SECONDS)
     ids = chassis(settings, node.node_name())
     vsctl("set", "open", ".", *(f'external_ids:{key}="{value}"' for key, value in ids.items()))

@@ -1,4 +1,8 @@
-"""What a compute node's probe reports to the operator: a ProbeReport as its termination message."""
+"""What a compute node's probe and the operator exchange.
+
+The operator gives ProbeSettings as a file; the probe leaves a ProbeReport as its termination
+message.
+"""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +13,20 @@ from stackroles.agents.wire import OPTIONAL, key
 REASON_LIMIT = 800
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSettings:
+    """What the pool says of its nodes as hosts of guests.
+
+    Attributes:
+        cloud: the cloud, `<namespace>/<name>`.
+        virt_type: kvm or qemu; Auto for the better one that runs guests.
+    """
+
+    cloud: str
+    virt_type: str = field(metadata=key("virtType"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeReport:
     """What runs guests on a node, as a guest has shown.
 

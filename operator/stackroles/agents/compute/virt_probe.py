@@ -22,7 +22,7 @@ from stackroles.agents import wire
 from stackroles.agents.compute import host_identity, kvm, node, probe_guest, probe_memory
 from stackroles.agents.compute.probe_guest import GuestModel
 from stackroles.agents.compute.probe_memory import Memory, ProbeOutcome
-from stackroles.agents.compute.probe_protocol import REASON_LIMIT, ProbeReport
+from stackroles.agents.compute.probe_protocol import REASON_LIMIT, ProbeReport, ProbeSettings
 from stackroles.agents.compute.virsh import Virsh
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -229,14 +229,14 @@ def termination_message(report: ProbeReport) -> str:
 
 def program(arguments: Sequence[str]) -> None:
     """Probe, write nova's identity and options, and report; with "again" only probe and report."""
-    settings, name = node.settings(), node.node_name()
+    settings, name = node.settings(ProbeSettings), node.node_name()
     compute = host_identity.persisted(
-        STATE / "compute_id", host_identity.identity("compute", settings["cloud"], name)
+        STATE / "compute_id", host_identity.identity("compute", settings.cloud, name)
     )
     host = host_identity.persisted(
-        host_identity.HOST_UUID, host_identity.identity("libvirt", settings["cloud"], name)
+        host_identity.HOST_UUID, host_identity.identity("libvirt", settings.cloud, name)
     )
-    verdict, request = examine(settings["virtType"], os.environ.get("PROBE_REQUEST", ""))
+    verdict, request = examine(settings.virt_type, os.environ.get("PROBE_REQUEST", ""))
     if AGAIN not in arguments:
         NODE_CONFIG.write_text(nova_options(verdict.model))
         # nova measures its file system before it makes it.

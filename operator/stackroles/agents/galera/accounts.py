@@ -4,14 +4,14 @@ Reads which belong to whom from a file, passwords from the environment. SQL carr
 account whose password and rights are right already is not touched.
 """
 
-import json
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from stackroles.agents import wire
+from stackroles.agents.galera.accounts_protocol import Account, Accounts, Server
 from stackroles.agents.galera.mariadb import (
     Connection,
     SqlError,
@@ -24,17 +24,17 @@ _PATIENCE = 120.0
 _TIMEOUT = 60.0
 
 
-def statements(account: Mapping[str, Any], password: str, stored: str | None) -> Sequence[str]:
+def statements(account: Account, password: str, stored: str | None) -> Sequence[str]:
     """Return what makes one account right.
 
     Args:
-        account: `user` and its `databases`.
+        account: the account.
         password: the password it shall have.
         stored: the hash it has, None where there is no such account.
     """
-    who = f"{literal(account['user'])}@'%'"
+    who = f"{literal(account.user)}@'%'"
     wanted = native_hash(password)
-    made = [f"CREATE DATABASE IF NOT EXISTS {identifier(name)}" for name in account["databases"]]
+    made = [f"CREATE DATABASE IF NOT EXISTS {identifier(name)}" for name in account.databases]
     if stored is None:
         made.append(f"CREATE USER IF NOT EXISTS {who} IDENTIFIED BY PASSWORD '{wanted}'")
     elif stored != wanted:
@@ -42,12 +42,12 @@ def statements(account: Mapping[str, Any], password: str, stored: str | None) ->
     # An underscore in the name of a database in GRANT stands for any character.
     made += [
         f"GRANT ALL PRIVILEGES ON {identifier(name.replace('_', chr(92) + '_'))}.* TO {who}"
-        for name in account["databases"]
+        for name in account.databases
     ]
     return made
 
 
-def connect(server: Mapping[str, Any], password: str) -> Connection:
+def connect(server: Server, password: str) -> Connection:
     """Return a session with the writer, waiting while it moves or starts.
 
     Raises:
@@ -57,9 +57,7 @@ def connect(server: Mapping[str, Any], password: str) -> Connection:
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            return Connection.tcp(
-                server["host"], int(server["port"]), server["user"], password, _TIMEOUT
-            )
+            return Connection.tcp(server.host, server.port, server.user, password, _TIMEOUT)
         except OSError:
             if time.monotonic() > deadline:
                 raise
@@ -68,8 +66,8 @@ def connect(server: Mapping[str, Any], password: str) -> Connection:
 
 def main(environment: Mapping[str, str]) -> int:
     """Make all accounts; returns the exit code and says in a sentence what failed."""
-    plan = json.loads(Path(environment["ACCOUNTS_FILE"]).read_text())
-    server = plan["server"]
+    wanted = wire.loads(Accounts, Path(environment["ACCOUNTS_FILE"]).read_bytes())
+    server = wanted.server
     try:
         with connect(server, environment["OPERATOR_PASSWORD"]) as session:
             rows = session.query(
@@ -77,13 +75,13 @@ def main(environment: Mapping[str, str]) -> int:
                 " WHERE host = '%'"
             )
             stored = {str(user): hashed or "" for user, hashed in rows}
-            for account in plan["accounts"]:
-                password = environment[account["password"]]
-                for statement in statements(account, password, stored.get(account["user"])):
+            for account in wanted.accounts:
+                password = environment[account.password]
+                for statement in statements(account, password, stored.get(account.user)):
                     session.query(statement)
-                print(f"{account['user']}: {', '.join(account['databases'])}", flush=True)
+                print(f"{account.user}: {', '.join(account.databases)}", flush=True)
     except (OSError, SqlError) as error:
-        print(f"The database at {server['host']}:{server['port']} refused: {error}", flush=True)
+        print(f"The database at {server.host}:{server.port} refused: {error}", flush=True)
         return 1
     return 0
 

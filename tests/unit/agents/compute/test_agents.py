@@ -3,22 +3,43 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from stackroles.agents.compute import host_identity, libvirt, node, nova_compute, ovn_controller
-
-SETTINGS = {
-    "interface": "eth1",
-    "physicalNetwork": "physnet1",
-    "gateway": True,
-    "southbound": "tcp:sb-0:6642,tcp:sb-1:6642",
-}
+from stackroles.agents.compute.openvswitch_protocol import SwitchSettings
+from stackroles.agents.compute.ovn_controller_protocol import ChassisSettings
 
 
-def settings(**changes: object) -> ovn_controller.ChassisSettings:
-    return ovn_controller.ChassisSettings.from_settings(SETTINGS | changes)
+def settings(*, interface: str | None = "eth1", gateway: bool = True) -> ChassisSettings:
+    return ChassisSettings(
+        interface=interface,
+        physical_network="physnet1",
+        gateway=gateway,
+        southbound="tcp:sb-0:6642,tcp:sb-1:6642",
+    )
+
+
+def read_settings(_: Sequence[str]) -> None:
+    node.settings(SwitchSettings)
+
+
+def test_settings_of_another_form_become_the_termination_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file, message = tmp_path / "compute.json", tmp_path / "message"
+    message.touch()
+    monkeypatch.setattr(node, "SETTINGS", file)
+    monkeypatch.setattr(node, "TERMINATION_LOG", message)
+    file.write_text('{"interface": "eth1", "later": 1}')
+    assert node.settings(SwitchSettings) == SwitchSettings(interface="eth1")
+
+    file.write_text("{}")
+    with pytest.raises(SystemExit):
+        node.main(read_settings)
+    assert message.read_text() == f"the settings in {file} cannot be read: it has no interface"
 
 
 def test_a_chassis_with_an_interface_maps_the_provider_network_and_carries_gateways() -> None:

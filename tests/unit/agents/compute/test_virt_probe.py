@@ -3,7 +3,6 @@
 The machines are simulated at libvirt: everything above it is the agent's own code.
 """
 
-import json
 import os
 import stat
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from stackroles.agents.compute import (
 from stackroles.agents.compute.node import AgentError
 from stackroles.agents.compute.probe_guest import Deadline, GuestModel
 from stackroles.agents.compute.probe_memory import Memory, ProbeOutcome
-from stackroles.agents.compute.probe_protocol import REASON_LIMIT, ProbeReport
+from stackroles.agents.compute.probe_protocol import REASON_LIMIT, ProbeReport, ProbeSettings
 from stackroles.agents.compute.virsh import Virsh, message_of
 
 KVM = GuestModel(virt_type="kvm", cpu_mode="host-model", machine_type="pc")
@@ -516,7 +515,9 @@ def test_the_program_reports_and_a_restart_costs_no_guest(
     files["nova.conf"].write_text("[libvirt]\n")
     files["termination-log"].touch()
     files["kvm"].touch()
-    (tmp_path / "compute.json").write_text(json.dumps({"cloud": "ns/demo", "virtType": "Auto"}))
+    (tmp_path / "compute.json").write_text(
+        wire.dumps(ProbeSettings(cloud="ns/demo", virt_type="Auto"))
+    )
     monkeypatch.setattr(virt_probe, "probe", probe)
     monkeypatch.setattr(probe_guest, "prepare", lambda _: None)
     monkeypatch.setattr(virt_probe, "STATE", tmp_path)

@@ -8,6 +8,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from stackroles.agents.galera.accounts import statements
+from stackroles.agents.galera.accounts_protocol import Account
 from stackroles.agents.galera.agent import Agent
 from stackroles.agents.galera.mariadb import identifier, literal, native_hash
 from stackroles.agents.galera.peers import may_rejoin
@@ -61,7 +62,7 @@ def test_a_member_left_alone_joins_only_what_is_safe(
 
 
 def test_an_account_is_made_changed_or_left_as_its_password_demands() -> None:
-    account = {"user": "nova", "databases": ["nova", "nova_api"]}
+    account = Account(user="nova", databases=("nova", "nova_api"), password="VARIABLE")
 
     new = statements(account, "geheim", None)
     assert new[:2] == [
