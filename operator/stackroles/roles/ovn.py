@@ -1,9 +1,10 @@
 """OVN: its two databases, each a raft cluster of three, and the daemon that joins them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stackroles.agents import wire
+from stackroles.agents.ovsdb.protocol import OvsdbSettings
 from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import OVSDB, Endpoint
 from stackroles.roles import resolvers
@@ -76,23 +77,20 @@ class Database:
         )
 
     def settings(self, cloud: Cloud) -> str:
-        """Return the settings of agents/ovsdb.py."""
-        return json.dumps(
-            {
-                "database": self.name,
-                "schema": f"/usr/share/ovn/{self.file.replace('ovn', 'ovn-')}.ovsschema",
-                "path": f"{HOME}/{self.file}_db.db",
-                "control": self.control,
-                "socket": f"{RUN}/{self.file}_db.sock",
-                "port": self.port,
-                "raft_port": self.raft_port,
-                "members": cloud.qualified_members(self.role),
-                "election_timer_ms": ELECTION_TIMER_MS,
-                "inactivity_probe_ms": INACTIVITY_PROBE_MS,
-            },
-            indent=1,
-            sort_keys=True,
+        """Return the settings of agents/ovsdb/."""
+        settings = OvsdbSettings(
+            database=self.name,
+            schema=f"/usr/share/ovn/{self.file.replace('ovn', 'ovn-')}.ovsschema",
+            path=f"{HOME}/{self.file}_db.db",
+            control=self.control,
+            socket=f"{RUN}/{self.file}_db.sock",
+            port=self.port,
+            raft_port=self.raft_port,
+            members=tuple(cloud.qualified_members(self.role)),
+            election_timer_ms=ELECTION_TIMER_MS,
+            inactivity_probe_ms=INACTIVITY_PROBE_MS,
         )
+        return wire.dumps(settings, indent=1, sort_keys=True)
 
 
 NORTH = Database(role="ovn-nb", name="OVN_Northbound", file="ovnnb", port=6641, raft_port=6643)
@@ -163,7 +161,7 @@ def _database_role(database: Database) -> RoleDefinition[Cloud]:
         containers=(
             Container(
                 name=database.role,
-                command=(*AGENT_COMMAND, "stackroles.agents.ovsdb", _SETTINGS),
+                command=(*AGENT_COMMAND, "stackroles.agents.ovsdb.agent", _SETTINGS),
                 security=Security(user=USER),
                 ports=(
                     Port("ovsdb", database.port),

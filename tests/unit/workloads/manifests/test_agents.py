@@ -32,7 +32,7 @@ SOURCES = {
     "galera/sql.py": "from stackroles.agents.galera import wire\n",
     "galera/wire.py": "import os\n",
     "node.py": "",
-    "ovsdb.py": "import stackroles.agents.backup.run\n",
+    "migration.py": "import stackroles.agents.backup.run\n",
     "backup/__init__.py": "",
     "backup/run.py": "",
 }
@@ -73,8 +73,8 @@ def test_pod_gets_what_its_command_names_and_what_that_imports() -> None:
 
 
 def test_an_import_by_whole_name_is_followed_into_its_package() -> None:
-    found = agents_of([container(*AGENT_COMMAND, "stackroles.agents.ovsdb")], SOURCES)
-    assert set(found) == {"__init__.py", "ovsdb.py", "backup/__init__.py", "backup/run.py"}
+    found = agents_of([container(*AGENT_COMMAND, "stackroles.agents.migration")], SOURCES)
+    assert set(found) == {"__init__.py", "migration.py", "backup/__init__.py", "backup/run.py"}
 
 
 def test_a_name_within_a_module_is_that_module() -> None:
@@ -105,7 +105,7 @@ def test_a_changed_agent_changes_only_the_map_of_roles_that_run_it() -> None:
 
 
 def test_sources_are_those_of_the_package() -> None:
-    assert {"__init__.py", "ovsdb.py", "galera/agent.py"} <= agent_sources().keys()
+    assert {"__init__.py", "migration.py", "galera/agent.py"} <= agent_sources().keys()
     assert not [path for path in agent_sources() if "__pycache__" in path]
 
 
