@@ -2,8 +2,8 @@
 
 The body is chunked. Its trailer `X-Backup-Status` is `complete` only when mariadb-backup ended with
 0 and printed "completed OK!"; otherwise the response ends without its last chunk, so that a client
-that knows nothing of trailers fails too, and `GET /backup` says why. Nothing but a body that ended
-well and a trailer that says `complete` is a backup. One runs at a time.
+that knows nothing of trailers fails too, and the log says why. Nothing but a body that ended well
+and a trailer that says `complete` is a backup. One runs at a time.
 """
 
 import contextlib
@@ -35,7 +35,6 @@ class Backups:
     def __init__(self, settings: MemberSettings) -> None:
         self._settings = settings
         self._one = threading.Lock()
-        self.last_error = ""
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one POST with a backup, or say why there is none."""
@@ -49,8 +48,9 @@ class Backups:
             finally:
                 self._one.release()
             # Told when the next backup may come: whoever reads it tries again.
-            self.last_error = failure
-            if not failure:
+            if failure:
+                print(f"Backup failed: {failure}", flush=True)
+            else:
                 request.wfile.write(f"0\r\n{_STATUS}: complete\r\n\r\n".encode())
 
     def _allowed(self, header: str) -> bool:
@@ -96,9 +96,7 @@ class Backups:
             code, last = process.wait(), _last_line(log)
         if code == 0 and last.endswith(_DONE):
             return ""
-        failure = f"mariadb-backup ended with {code}, last output: {last}"
-        print(f"Backup failed: {failure}", flush=True)
-        return failure
+        return f"mariadb-backup ended with {code}, last output: {last}"
 
 
 class _Silent(Exception):  # noqa: N818 - what happened

@@ -4,7 +4,6 @@ GET  /report    the member's Report (protocol.py), JSON
 GET  /wsrep     200 while clients may be sent here, else 503; the proxies' check and the probe
 GET  /metrics   the same in Prometheus' text format
 POST /backup    a physical backup as a stream (backup_stream)
-GET  /backup    why the last backup failed; an empty line when it did not
 """
 
 import contextlib
@@ -78,15 +77,13 @@ class MemberHandler(BaseHTTPRequestHandler):
             wsrep = agent.wsrep()
             state = (wsrep.comment if wsrep else "") or agent.report().phase
             self._answer(200 if agent.serves() else 503, "text/plain", f"{state}\n")
-        elif self.path == BACKUP_PATH:
-            self._answer(200, "text/plain", f"{self.server.backups.last_error}\n")
         elif self.path == METRICS_PATH:
             wsrep = agent.wsrep()
             counters = dict(wsrep.counters) if wsrep else {}
             text = metrics(agent.report(), serves=agent.serves(), counters=counters)
             self._answer(200, "text/plain; version=0.0.4", text)
         else:
-            self._answer(404, "text/plain", "Known here: /report /wsrep /metrics /backup\n")
+            self._answer(404, "text/plain", "Known here: /report /wsrep /metrics\n")
 
     do_HEAD = do_GET  # noqa: N815
 

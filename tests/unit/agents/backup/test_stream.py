@@ -67,19 +67,24 @@ def test_a_client_may_take_nothing_for_longer_than_a_request_may_take(
     assert size == SIZE
 
 
-def test_a_client_that_is_gone_without_a_word_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_is_gone_without_a_word_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(backup_stream, "STALL_SECONDS", 0.5)
     with serving(PROGRAM) as server, contextlib.closing(ask(server)) as connection:
         connection.getresponse()
-        end = time.monotonic() + 20
-        while not server.backups.last_error:
+        said, end = "", time.monotonic() + 20
+        while "\n" not in said:
             assert time.monotonic() < end
             time.sleep(0.05)
+            said += capsys.readouterr().out
 
-    assert server.backups.last_error == "the client took nothing for 0 s"
+    assert said == "Backup failed: the client took nothing for 0 s\n"
 
 
-def test_a_program_that_writes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_writes_nothing_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(backup_stream, "STALL_SECONDS", 1.0)
     with (
         serving(SILENT) as server,
@@ -88,7 +93,7 @@ def test_a_program_that_writes_nothing_is_given_up(monkeypatch: pytest.MonkeyPat
     ):
         connection.getresponse().read()
 
-    assert server.backups.last_error == "mariadb-backup wrote nothing for 1 s"
+    assert capsys.readouterr().out == "Backup failed: mariadb-backup wrote nothing for 1 s\n"
 
 
 def test_the_stream_moves_more_at_a_time_than_a_pipe_usually_holds() -> None:
