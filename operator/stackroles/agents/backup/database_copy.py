@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import re
-import ssl
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -45,7 +44,7 @@ class PositionFinder:
         return self._target.write(data)
 
 
-def database(url: str, token: str, authority: str | None) -> Callable[[Sink], Mapping[str, str]]:
+def database(url: str, token: str) -> Callable[[Sink], Mapping[str, str]]:
     """Return a writer of the physical database copy that a Galera member streams.
 
     The member ends its chunked answer properly only when mariadb-backup completed, so a copy that
@@ -54,11 +53,6 @@ def database(url: str, token: str, authority: str | None) -> Callable[[Sink], Ma
     address = urllib.parse.urlsplit(url)
 
     def connect() -> http.client.HTTPConnection:
-        if address.scheme == "https":
-            context = ssl.create_default_context(cafile=authority)
-            return http.client.HTTPSConnection(
-                str(address.hostname), address.port, timeout=READ_TIMEOUT, context=context
-            )
         return http.client.HTTPConnection(str(address.hostname), address.port, timeout=READ_TIMEOUT)
 
     def write(sink: Sink) -> Mapping[str, str]:

@@ -1,13 +1,15 @@
-"""What a backup's Job and the operator exchange.
+"""What a backup's Jobs and the operator exchange.
 
-The operator gives files of JSON, of which the program reads the Versions; the program writes a
-ProgressLine now and then into its log, and at last its RunOutcome as its termination message.
+The operator gives RunSettings or RemovalSettings as environment variables, and files of JSON, of
+which a run reads the Versions. A run writes a ProgressLine now and then into its log, and at last
+its RunOutcome as its termination message.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
-from stackroles.agents.wire import OPTIONAL, key
+from stackroles.agents.wire import OPTIONAL, decode, encode, key
 
 # Files of the inputs. Resources and state are copied as they are: nobody reads them here.
 RESOURCES_FILE = "resources.json"
@@ -15,6 +17,72 @@ STATE_FILE = "state.json"
 VERSIONS_FILE = "versions.json"
 # What a line of the log begins with that holds a ProgressLine.
 PROGRESS_PREFIX = "progress "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """What a run has to do, and where its inputs are.
+
+    Attributes:
+        name: the Backup.
+        cloud: the cloud that it is of.
+        policy: the BackupPolicy, whose sets are counted together.
+        keep: how many verified sets stay.
+        source: URL of the database member's stream.
+        inputs: folder of the files of JSON.
+        copies: folder of what was copied before, a part for each file.
+        secrets: folder of the Secrets, each a folder.
+        token_file: the file with the token that the database member asks for.
+    """
+
+    name: str
+    cloud: str
+    policy: str
+    keep: int
+    source: str
+    inputs: str
+    copies: str
+    secrets: str
+    token_file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalSettings:
+    """Which set is removed.
+
+    Attributes:
+        name: the Backup that it is of.
+        policy: its BackupPolicy.
+    """
+
+    name: str
+    policy: str
+
+
+Settings = TypeVar("Settings", RunSettings, RemovalSettings)
+
+
+def to_environment(settings: RunSettings | RemovalSettings) -> dict[str, str]:
+    """Return settings as environment variables."""
+    return {_variable(name): str(value) for name, value in encode(settings).items()}
+
+
+def from_environment(kind: type[Settings], variables: Mapping[str, str]) -> Settings:
+    """Return the settings in environment variables.
+
+    Raises:
+        ValueError: one is missing, or no number where it has to be.
+    """
+    found: dict[str, Any] = {}
+    for each in fields(kind):
+        text = variables.get(_variable(each.name))
+        if text is not None:
+            found[each.name] = int(text) if each.type is int else text
+    return decode(kind, found)
+
+
+def _variable(name: str) -> str:
+    return f"BACKUP_{name.upper()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

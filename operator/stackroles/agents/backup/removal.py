@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stackroles.agents.backup.progress import Progress
+from stackroles.agents.backup.protocol import RemovalSettings, from_environment
 from stackroles.agents.backup.repository import Restic, StepFailed
 
 MANIFEST_TAG = "part=manifest"
@@ -49,12 +50,11 @@ def remove(restic: Restic, policy: str, name: str) -> int:
 
 def main() -> int:
     """Remove the set of the Backup that the environment names; return 0 when it is gone."""
+    settings = from_environment(RemovalSettings, os.environ)
     progress = Progress()
     progress.start()
     try:
-        count = remove(
-            Restic(progress=progress), os.environ["BACKUP_POLICY"], os.environ["BACKUP_NAME"]
-        )
+        count = remove(Restic(progress=progress), settings.policy, settings.name)
     except StepFailed as error:
         message, code = str(error), 1
     else:

@@ -27,8 +27,10 @@ from stackroles.agents.backup.protocol import (
     STATE_FILE,
     VERSIONS_FILE,
     RunOutcome,
+    RunSettings,
     StepResult,
     Versions,
+    from_environment,
 )
 from stackroles.agents.backup.repository import (
     Part,
@@ -60,7 +62,7 @@ def _line(outcome: RunOutcome) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What this run has to do, read once from the environment and the mounted inputs."""
+    """What a run has to do: its settings, and parts that read its mounted inputs."""
 
     name: str
     cloud: str
@@ -70,40 +72,33 @@ class Plan:
     keep: int
 
 
-def plan(environment: Mapping[str, str]) -> Plan:
-    """Return the plan of this run.
+def plan(settings: RunSettings) -> Plan:
+    """Return the plan of a run.
 
     Raises:
-        KeyError: the Job does not set an input.
+        OSError: an input is not there.
         WireError: the versions are none.
     """
-    inputs = Path(environment["BACKUP_INPUTS"])
-    token = Path(environment["BACKUP_TOKEN_FILE"]).read_text(encoding="utf-8").strip()
-    copies = Path(environment["BACKUP_COPIES"])
-    parts = [
-        Part(
-            "database",
-            "mariadb.mbstream",
-            database(environment["BACKUP_SOURCE"], token, environment.get("BACKUP_AUTHORITY")),
-        )
-    ]
+    inputs = Path(settings.inputs)
+    token = Path(settings.token_file).read_text(encoding="utf-8").strip()
+    parts = [Part("database", "mariadb.mbstream", database(settings.source, token))]
     parts += [
         Part(path.stem, path.name, file(path))
-        for path in sorted(copies.iterdir())
+        for path in sorted(Path(settings.copies).iterdir())
         if path.is_file()
     ]
     parts += [
-        Part("secrets", "secrets.tar", directory(Path(environment["BACKUP_SECRETS"]))),
+        Part("secrets", "secrets.tar", directory(Path(settings.secrets))),
         Part("resources", RESOURCES_FILE, file(inputs / RESOURCES_FILE)),
         Part("state", STATE_FILE, file(inputs / STATE_FILE)),
     ]
     return Plan(
-        name=environment["BACKUP_NAME"],
-        cloud=environment["BACKUP_CLOUD"],
-        policy=environment["BACKUP_POLICY"],
+        name=settings.name,
+        cloud=settings.cloud,
+        policy=settings.policy,
         versions=wire.loads(Versions, (inputs / VERSIONS_FILE).read_bytes()),
         parts=tuple(parts),
-        keep=int(environment["BACKUP_KEEP"]),
+        keep=settings.keep,
     )
 
 
@@ -224,7 +219,7 @@ def _peak(whose: int) -> int:
 def main() -> int:
     """Run one backup; return 0 only for a verified set."""
     signal.signal(signal.SIGTERM, _stop)
-    work = plan(os.environ)
+    work = plan(from_environment(RunSettings, os.environ))
     progress = Progress()
     restic = Restic(
         tags=(f"set={work.name}", f"policy={work.policy}"), host=work.cloud, progress=progress

@@ -6,7 +6,12 @@ from typing import Any
 
 from stackroles import naming
 from stackroles.agents import wire
-from stackroles.agents.backup.protocol import RESOURCES_FILE, STATE_FILE, VERSIONS_FILE
+from stackroles.agents.backup.protocol import (
+    RESOURCES_FILE,
+    STATE_FILE,
+    VERSIONS_FILE,
+    RunSettings,
+)
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import OVSDB, Endpoint
@@ -20,7 +25,6 @@ from stackroles.domains.backup.build_repository import (
 )
 from stackroles.roles.container import (
     Container,
-    Env,
     ScratchMount,
 )
 from stackroles.roles.topology import DEFAULT
@@ -135,23 +139,18 @@ def _ovn_copy(cloud: Cloud, role: str, database: str, port: int) -> Container:
 
 
 def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
-    return agent_container(
-        MAIN,
-        PROGRAM,
-        Env("BACKUP_NAME", parent.name),
-        Env("BACKUP_CLOUD", cloud.name),
-        Env("BACKUP_POLICY", run.policy_name),
-        Env("BACKUP_KEEP", str(run.policy.keep_last)),
-        Env("BACKUP_SOURCE", run.source),
-        Env("BACKUP_INPUTS", _INPUTS),
-        Env("BACKUP_COPIES", _COPIES),
-        Env("BACKUP_SECRETS", _SECRETS),
-        Env(
-            "BACKUP_TOKEN_FILE",
-            f"{_SECRETS}/{secret_name(cloud.name, DEFAULT.database.role)}/backup-token",
-        ),
-        scratch=(ScratchMount("copies", _COPIES),),
+    settings = RunSettings(
+        name=parent.name,
+        cloud=cloud.name,
+        policy=run.policy_name,
+        keep=run.policy.keep_last,
+        source=run.source,
+        inputs=_INPUTS,
+        copies=_COPIES,
+        secrets=_SECRETS,
+        token_file=f"{_SECRETS}/{secret_name(cloud.name, DEFAULT.database.role)}/backup-token",
     )
+    return agent_container(MAIN, PROGRAM, settings, ScratchMount("copies", _COPIES))
 
 
 def _volumes(parent: BackupParent, run: Run, agents: Mapping[str, str]) -> Volumes:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from stackroles import naming
+from stackroles.agents.backup.protocol import RemovalSettings
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_REPOSITORY
@@ -12,7 +13,6 @@ from stackroles.domains.backup.build_repository import (
     agent_container,
     repository_environment,
 )
-from stackroles.roles.container import Env
 from stackroles.workloads.manifests.agents import closure, config_map_data
 from stackroles.workloads.manifests.metadata import Manifest, metadata
 
@@ -37,8 +37,8 @@ def build_removal(
     volumes = Volumes()
     volumes.add_agents(name, closure([PROGRAM], cloud.agents))
     volumes.add_repository(policy, policy_name)
-    env = Env("BACKUP_NAME", parent.name), Env("BACKUP_POLICY", policy_name)
-    main = agent_container(REMOVAL, PROGRAM, *env)
+    settings = RemovalSettings(name=parent.name, policy=policy_name)
+    main = agent_container(REMOVAL, PROGRAM, settings)
     pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, policy.resources)
     pod["containers"][0]["env"] += repository_environment(policy)
     repository = repository_id(parent.namespace, policy_name, policy)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from stackroles.agents.backup.protocol import RemovalSettings, RunSettings, to_environment
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.domains.backup.build import SECURITY, claim_name
 from stackroles.roles.container import (
@@ -24,14 +25,14 @@ _REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
 
 
 def agent_container(
-    name: str, program: str, *env: Env, scratch: tuple[ScratchMount, ...] = ()
+    name: str, program: str, settings: RunSettings | RemovalSettings, *scratch: ScratchMount
 ) -> Container:
     """Return the container of an agent that works with a repository.
 
     Args:
         name: the container's name.
         program: the agent, below the package of agents.
-        env: its environment besides the repository's.
+        settings: its environment besides the repository's.
         scratch: where it may write.
     """
     return Container(
@@ -40,7 +41,7 @@ def agent_container(
         security=SECURITY,
         no_liveness_because="it ends by itself or by its Job's deadline",
         resources=ResourceDefaults(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),
-        env=(AGENT_PATH, *env),
+        env=(AGENT_PATH, *(Env(*pair) for pair in to_environment(settings).items())),
         mounts=scratch,
     )
 

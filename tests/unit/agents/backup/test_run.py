@@ -16,7 +16,15 @@ from typing_extensions import override
 
 from stackroles.agents import wire
 from stackroles.agents.backup.database_copy import database
-from stackroles.agents.backup.protocol import RunOutcome, StepResult, Versions
+from stackroles.agents.backup.protocol import (
+    RemovalSettings,
+    RunOutcome,
+    RunSettings,
+    StepResult,
+    Versions,
+    from_environment,
+    to_environment,
+)
 from stackroles.agents.backup.removal import remove
 from stackroles.agents.backup.repository import (
     Part,
@@ -309,7 +317,7 @@ def test_the_position_is_read_out_of_the_copy(
     store: Path, member: str, monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
     monkeypatch.setattr(Member, "chunks", (b"page" * 100 + INFO[:cut], INFO[cut:] + b"more"))
-    part = Part("database", "mariadb.mbstream", database(member, "token", None))
+    part = Part("database", "mariadb.mbstream", database(member, "token"))
 
     step, facts, stored = restic(store).save(part)
 
@@ -326,7 +334,7 @@ def test_a_copy_that_is_not_whole_never_becomes_a_snapshot(
 ) -> None:
     monkeypatch.setattr(Member, "chunks", chunks)
     monkeypatch.setattr(Member, "whole", whole)
-    part = Part("database", "mariadb.mbstream", database(member, "token", None))
+    part = Part("database", "mariadb.mbstream", database(member, "token"))
 
     with pytest.raises(StepFailed):
         restic(store).save(part)
@@ -341,7 +349,7 @@ def test_a_member_that_still_ends_another_backup_is_asked_again(
     monkeypatch.setattr(Member, "chunks", (INFO,))
     monkeypatch.setattr(Member, "busy", 3)
 
-    _, facts, _ = restic(store).save(Part("database", "m", database(member, "token", None)))
+    _, facts, _ = restic(store).save(Part("database", "m", database(member, "token")))
 
     assert (facts, Member.busy) == ({"position": POSITION}, 0)
 
@@ -353,12 +361,12 @@ def test_a_member_that_stays_busy_is_reported(
     monkeypatch.setattr(Member, "busy", 1)
 
     with pytest.raises(StepFailed, match="409"):
-        restic(store).save(Part("database", "m", database(member, "token", None)))
+        restic(store).save(Part("database", "m", database(member, "token")))
 
 
 def test_a_wrong_token_is_reported(store: Path, member: str) -> None:
     with pytest.raises(StepFailed, match="401"):
-        restic(store).save(Part("database", "m", database(member, "other", None)))
+        restic(store).save(Part("database", "m", database(member, "other")))
 
 
 def snapshot(name: str, part: str, when: str) -> dict[str, object]:
@@ -487,6 +495,7 @@ def test_a_run_that_is_asked_to_end_says_so_and_ends_restic(store: Path, tmp_pat
         "part = repository.Part('database', 'm', wait)\n"
         "work = backup.Plan('one', 'cloud', 'daily', None, (part,), 3)\n"
         f"restic = repository.Restic({str(store.parent / 'restic')!r})\n"
+        "backup.from_environment = lambda *_: None\n"
         "backup.plan = lambda _: work; backup.Restic = lambda **_: restic\n"
         "sys.exit(backup.main())\n"
     )
@@ -526,19 +535,36 @@ def test_a_termination_message_leaves_out_what_a_step_does_not_have() -> None:
     assert read_outcome(text) == outcome
 
 
+def test_settings_are_read_from_the_environment_whole_or_not_at_all() -> None:
+    settings = RemovalSettings(name="one", policy="daily")
+    variables = to_environment(settings)
+
+    assert variables == {"BACKUP_NAME": "one", "BACKUP_POLICY": "daily"}
+    assert from_environment(RemovalSettings, {**variables, "PATH": "/bin"}) == settings
+    with pytest.raises(ValueError, match="it has no policy"):
+        from_environment(RemovalSettings, {"BACKUP_NAME": "one"})
+    with pytest.raises(ValueError, match="'many'"):
+        from_environment(RunSettings, {**variables, "BACKUP_KEEP": "many"})
+
+
 def test_a_plan_is_read_from_what_its_job_gives(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t\n")
     (tmp_path / "copies").mkdir()
     (tmp_path / "copies" / "ovn-nb.ovsdb").touch()
     (tmp_path / "versions.json").write_text(wire.dumps(VERSIONS, sort_keys=True))
-    environment = {
-        "BACKUP_NAME": "one", "BACKUP_CLOUD": "cloud", "BACKUP_POLICY": "daily", "BACKUP_KEEP": "3",
-        "BACKUP_INPUTS": str(tmp_path), "BACKUP_COPIES": str(tmp_path / "copies"),
-        "BACKUP_SECRETS": str(tmp_path / "secrets"), "BACKUP_TOKEN_FILE": str(tmp_path / "token"),
-        "BACKUP_SOURCE": "http://10.0.0.7:9300/backup",
-    }  # fmt: skip
+    settings = RunSettings(
+        name="one",
+        cloud="cloud",
+        policy="daily",
+        keep=3,
+        source="http://10.0.0.7:9300/backup",
+        inputs=str(tmp_path),
+        copies=str(tmp_path / "copies"),
+        secrets=str(tmp_path / "secrets"),
+        token_file=str(tmp_path / "token"),
+    )
 
-    found = plan(environment)
+    found = plan(from_environment(RunSettings, to_environment(settings)))
 
     assert (found.versions, found.keep) == (VERSIONS, 3)
     assert [part.filename for part in found.parts] == [
