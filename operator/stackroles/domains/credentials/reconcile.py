@@ -15,7 +15,7 @@ from stackroles.domains.credentials.changed import (
     changed_keys,
     hold,
 )
-from stackroles.domains.credentials.existing import ExistingSecrets, decode
+from stackroles.domains.credentials.reconcile_existing import ExistingSecrets, decode
 from stackroles.domains.credentials.user_supplied import check_user_supplied, keyring_of
 from stackroles.errors import SpecInvalid
 from stackroles.kube.kinds import Key, ObjectRef
