@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import yaml
 
 from lab import binaries, shell
 from lab.cluster import Cluster
+from lab.errors import LAB, LabError
 from lab.images import OPERATOR, PREFIX, Image, tags
 from lab.kubectl import Kubectl, Notify, Object
 from lab.paths import REPOSITORY
@@ -93,9 +94,31 @@ def wait_operator(target: Site, notify: Notify) -> None:
         fresh = status.get("observedGeneration") == found.get("metadata", {}).get("generation")
         ready = status.get("readyReplicas", 0)
         done = fresh and status.get("updatedReplicas") == ready == wanted == status.get("replicas")
-        return done, f"{ready} of {wanted} replicas of the operator are ready"
+        if done:
+            return True, ""
+        pods = target.system.items("pods", f"app.kubernetes.io/instance={RELEASE}")
+        counts = f"{ready} of {wanted} replicas of the operator are ready"
+        return False, "\n".join((counts, *why_waiting(pods)))
 
-    target.system.wait("the operator", check, seconds=CHART_SECONDS, notify=notify)
+    try:
+        target.system.wait("the operator", check, seconds=CHART_SECONDS, notify=notify)
+    except LabError as error:
+        remedy = f'eval "$({LAB} env)"; kubectl -n {SYSTEM} describe pods'
+        raise LabError(error.what, detail=error.detail, remedy=remedy) from error
+
+
+def why_waiting(pods: Iterable[Object]) -> list[str]:
+    """Return for each container that cannot start what Kubernetes says of it."""
+    found = [
+        (pod["metadata"]["name"], container.get("state", {}).get("waiting", {}))
+        for pod in pods
+        for container in pod.get("status", {}).get("containerStatuses", [])
+    ]
+    return [
+        f"{pod}: {waiting['reason']}: {waiting['message']}"
+        for pod, waiting in found
+        if waiting.get("reason") and waiting.get("message")
+    ]
 
 
 def encryption_key(target: Site) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 from lab import diagnosis
 from lab.errors import LabError
+from lab.install import why_waiting
+from lab.kubectl import Object
 
 ID = "7f3a"
 FAULT = {
@@ -142,3 +144,17 @@ def test_a_pool_that_is_not_ready_is_shown_with_its_nodes() -> None:
     cluster: Any = Cluster()
     error = diagnosis.explain_pool(LabError("Ready did not come true", detail="seen"), cluster)
     assert error.detail.startswith("seen\nComputeNodes:\n  node-1: Ready; kvm")
+
+
+def test_a_replica_that_cannot_start_is_named_with_its_reason() -> None:
+    def pod(name: str, **waiting: str) -> Object:
+        statuses = [{"name": "operator", "state": {"waiting": waiting} if waiting else {}}]
+        return {"metadata": {"name": name}, "status": {"containerStatuses": statuses}}
+
+    pods = [
+        pod("a", reason="ImagePullBackOff", message='Back-off pulling image "operator:1"'),
+        pod("b", reason="ContainerCreating"),
+        pod("c"),
+        {"metadata": {"name": "d"}, "status": {}},
+    ]
+    assert why_waiting(pods) == ['a: ImagePullBackOff: Back-off pulling image "operator:1"']
