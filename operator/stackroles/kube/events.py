@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from stackroles import naming
-from stackroles.api.v1alpha1.fit import shorten
+from stackroles.agents.text import shorten
 from stackroles.constants import MANAGED_BY
 from stackroles.kube.kinds import ref_of, uid_of
 

@@ -2,7 +2,7 @@
 
 import re
 
-from stackroles.api.v1alpha1.fit import tail
+from stackroles.agents.text import tail
 
 EXCERPT_LENGTH = 700
 _LINES = 6

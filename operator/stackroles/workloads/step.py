@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from stackroles.agents.text import shorten
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.api.v1alpha1.fit import shorten
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.log_excerpt import summarize
 from stackroles.workloads.pod import containers_of, failure_message, first_finding

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from stackroles.agents.text import shorten, tail
 from stackroles.api.v1alpha1.common import StatusPart
-from stackroles.api.v1alpha1.fit import fit, shorten, tail
+from stackroles.api.v1alpha1.fit import fit
 from stackroles.api.v1alpha1.registry import RESOURCES
 from stackroles.codegen.schema import structural_schema
 

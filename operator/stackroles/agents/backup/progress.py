@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from stackroles.agents import wire
 from stackroles.agents.backup.protocol import PROGRESS_PREFIX, ProgressLine
+from stackroles.agents.text import shorten
 
 PERIOD_SECONDS = 10.0
 # A condition holds 1024 characters at most, and more is of no use to a reader.
@@ -68,7 +69,7 @@ class Progress:
 
     def trouble(self, line: str) -> None:
         """Note what the repository fails with; "" once it no longer does."""
-        self._trouble = line[:TROUBLE_LIMIT]
+        self._trouble = shorten(line, TROUBLE_LIMIT)
 
     def report(self) -> None:
         """Write how far the part is, and its rate since the last line."""

@@ -13,6 +13,7 @@ from typing import Any
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.protocol import RemovalSettings, from_environment
 from stackroles.agents.backup.repository import Restic, StepFailed
+from stackroles.agents.text import shorten
 
 MANIFEST_TAG = "part=manifest"
 
@@ -62,7 +63,7 @@ def main() -> int:
     progress.stop()
     print(message, flush=True)
     path = Path(os.environ.get("BACKUP_RESULT", "/dev/termination-log"))
-    path.write_text(message[:2000], encoding="utf-8")
+    path.write_text(shorten(message, 2000), encoding="utf-8")
     return code
 
 

@@ -25,6 +25,7 @@ from stackroles.agents.backup.restic_process import (
     ResticProcess,
     Stalled,
 )
+from stackroles.agents.text import head, tail
 
 # A repository that can be used answers its first question at once.
 ANSWER_SECONDS = 90.0
@@ -235,7 +236,7 @@ class Restic:
 
     @staticmethod
     def _failure(step: str, code: int, errors: str) -> StepFailed:
-        excerpt = errors[-600:]
+        excerpt = tail(errors, 600)
         if code == WRONG_PASSWORD or "wrong password" in excerpt:
             return StepFailed(
                 step,
@@ -262,7 +263,7 @@ class Restic:
 
 
 def _stalled(step: str, error: Stalled) -> StepFailed:
-    detail = f" restic: {error.complaint[:600]}" if error.complaint else ""
+    detail = f" restic: {head(error.complaint, 600)}" if error.complaint else ""
     return StepFailed(
         step,
         f"the repository does not get on: {error}. See whether its server or volume answers, "

@@ -40,6 +40,7 @@ from stackroles.agents.backup.repository import (
     directory,
     file,
 )
+from stackroles.agents.text import shorten
 
 TERMINATION_LIMIT = 4000
 MANIFEST = "manifest.json"
@@ -50,7 +51,7 @@ def termination_message(outcome: RunOutcome) -> str:
     line = _line(outcome)
     if len(line.encode()) <= TERMINATION_LIMIT:
         return line
-    return _line(replace(outcome, message=outcome.message[:500]))
+    return _line(replace(outcome, message=shorten(outcome.message, 500)))
 
 
 def _line(outcome: RunOutcome) -> str:

@@ -17,13 +17,12 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stackroles.agents import wire
+from stackroles.agents import peer_http, wire
 from stackroles.agents.broker.http_server import StatusServer
 from stackroles.agents.broker.membership import Start, decide, other_cluster
 from stackroles.agents.broker.protocol import (
@@ -73,12 +72,10 @@ def ask_broker(node: str) -> frozenset[str] | None:
 
 def ask_peer(host: str, port: int) -> BrokerStatus | None:
     """Return what the agent at a host answers, None without an answer."""
-    # No proxy of the environment stands between members.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://{host}:{port}{STATUS_PATH}", timeout=ASK_TIMEOUT) as response:
-            return wire.loads(BrokerStatus, response.read(LARGEST))
-    except (OSError, ValueError):
+        body = peer_http.get(host, port, STATUS_PATH, seconds=ASK_TIMEOUT, limit=LARGEST)
+        return wire.loads(BrokerStatus, body)
+    except (OSError, wire.WireError):
         return None
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from stackroles.agents import wire
 from stackroles.agents.compute.node_protocol import FAILURES_LIMIT, FAULT_LIMIT, BuildFailure
+from stackroles.agents.text import shorten
 
 FILE = Path("/var/lib/nova/stackroles-builds.json")
 # oslo_messaging.notify._impl_log.LogDriver.LOGGER_BASE
@@ -53,7 +54,7 @@ def after(
     failure = BuildFailure(
         at=int(now),
         instance=str(payload.get("instance_id", "")),
-        fault=fault_of(payload)[:FAULT_LIMIT],
+        fault=shorten(fault_of(payload), FAULT_LIMIT),
     )
     return (*failures, failure)[-FAILURES_LIMIT:]
 

@@ -17,6 +17,7 @@ from stackroles.agents.compute import node
 from stackroles.agents.compute.node import AgentError, vsctl
 from stackroles.agents.compute.node_protocol import DataPlane
 from stackroles.agents.compute.taps import PORT_KEY
+from stackroles.agents.text import shorten
 
 SWITCH_RUN = Path("/run/openvswitch")
 OVN_RUN = Path("/run/ovn")
@@ -44,7 +45,7 @@ def read(flows_before: int) -> DataPlane:
         interfaces = json.loads(vsctl(*_INTERFACES))
         encapsulation = vsctl("--if-exists", "get", "open", ".", "external_ids:ovn-encap-ip")
     except AgentError as error:
-        return DataPlane(switch_error=str(error)[:500])
+        return DataPlane(switch_error=shorten(str(error), 500))
     ports, tunnels = ports_of(interfaces)
     return DataPlane(
         controller=connection(),
@@ -63,7 +64,7 @@ def connection() -> str:
     try:
         return ask(OVN_RUN, "ovn-controller", "connection-status").strip()
     except AgentError as error:
-        return f"not there ({error})"[:500]
+        return shorten(f"not there ({error})", 500)
 
 
 def is_settled(flows: int, before: int) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from stackroles.agents import wire
+from stackroles.agents.text import shorten
 
 T = TypeVar("T")
 
@@ -106,7 +107,7 @@ def log(message: str) -> None:
 def write_termination_message(message: str) -> None:
     """Leave a message for the pod's status."""
     if TERMINATION_LOG.exists():
-        TERMINATION_LOG.write_text(message[:TERMINATION_LOG_LIMIT])
+        TERMINATION_LOG.write_text(shorten(message, TERMINATION_LOG_LIMIT))
 
 
 def main(program: Callable[[Sequence[str]], None]) -> NoReturn:

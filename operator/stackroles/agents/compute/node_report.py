@@ -18,6 +18,7 @@ from stackroles.agents import wire
 from stackroles.agents.compute import builds, data_plane, domains, node
 from stackroles.agents.compute.node import AgentError
 from stackroles.agents.compute.node_protocol import PORT, REPORT_PATH, NodeReport
+from stackroles.agents.text import shorten
 
 PAUSE_SECONDS = 5.0
 # Older ones are not answered: what is not known now is not known.
@@ -35,7 +36,7 @@ def sample(before: NodeReport, now: float) -> NodeReport:
     try:
         found, error = domains.since(domains.read(), before.domains, now), ""
     except AgentError as failure:
-        found, error = before.domains, str(failure)[:500]
+        found, error = before.domains, shorten(str(failure), 500)
     return replace(
         before,
         at=int(now),

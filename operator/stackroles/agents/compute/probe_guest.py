@@ -17,6 +17,7 @@ from xml.sax.saxutils import quoteattr
 
 from stackroles.agents.compute import kvm
 from stackroles.agents.compute.node import PROBE_GUEST, AgentError
+from stackroles.agents.text import shorten
 
 LINE = "stackroles probe guest: running Linux"
 MEMORY_MIB = 128
@@ -268,8 +269,4 @@ def _is_message(line: str) -> bool:
 
 def shortened(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """Return a text on one line without time stamps, its middle left out where it is too long."""
-    line = " ".join(_STAMP.sub("", text).split())
-    if len(line) <= limit:
-        return line
-    half = (limit - 5) // 2
-    return f"{line[:half]} ... {line[-half:]}"
+    return shorten(" ".join(_STAMP.sub("", text).split()), limit)

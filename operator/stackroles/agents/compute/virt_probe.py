@@ -24,6 +24,7 @@ from stackroles.agents.compute.probe_guest import GuestModel
 from stackroles.agents.compute.probe_memory import Memory, ProbeOutcome
 from stackroles.agents.compute.probe_protocol import REASON_LIMIT, ProbeReport, ProbeSettings
 from stackroles.agents.compute.virsh import Virsh
+from stackroles.agents.text import shorten
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 CPUINFO = Path("/proc/cpuinfo")
@@ -224,7 +225,9 @@ def _alone(file: Path) -> Iterator[None]:
 
 def termination_message(report: ProbeReport) -> str:
     """Return a report as text that fits a termination message."""
-    return wire.dumps(replace(report, reason=report.reason[:REASON_LIMIT]), ensure_ascii=False)
+    return wire.dumps(
+        replace(report, reason=shorten(report.reason, REASON_LIMIT)), ensure_ascii=False
+    )
 
 
 def program(arguments: Sequence[str]) -> None:

@@ -36,6 +36,7 @@ from stackroles.agents.galera.protocol import (
 from stackroles.agents.galera.settings import MemberSettings, read_annotation
 from stackroles.agents.galera.volume import AppliedDecision, Volume
 from stackroles.agents.galera.watch import STOP_SECONDS, ServerWatch, log
+from stackroles.agents.text import shorten
 
 _TICK = 0.1
 _PEER_SECONDS = 2.0
@@ -207,7 +208,7 @@ class Agent:
     def _fail(self, why: str) -> None:
         """Note a start that came to nothing; the next join waits the longer the more there were."""
         with self._lock:
-            self._failure = why[:1000]
+            self._failure = shorten(why, 1000)
             self._failed_starts += 1
             self._rested = time.monotonic() + min(2.0**self._failed_starts, _REST_SECONDS)
         log(why)

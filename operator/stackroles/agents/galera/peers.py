@@ -1,9 +1,8 @@
 """What a member learns from its peers when no operator answers."""
 
-import http.client
 from collections.abc import Mapping, Sequence
 
-from stackroles.agents import wire
+from stackroles.agents import peer_http, wire
 from stackroles.agents.galera.protocol import REPORT_PATH, MemberPhase, Position, Report
 
 _SECONDS = 1.0
@@ -17,14 +16,11 @@ def pull(peers: Sequence[str]) -> dict[str, Report | None]:
 
 def _pull_one(peer: str) -> Report | None:
     host, _, port = peer.rpartition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=_SECONDS)
     try:
-        connection.request("GET", REPORT_PATH)
-        return wire.loads(Report, connection.getresponse().read(_LARGEST))
-    except (OSError, wire.WireError, http.client.HTTPException):
+        body = peer_http.get(host, int(port), REPORT_PATH, seconds=_SECONDS, limit=_LARGEST)
+        return wire.loads(Report, body)
+    except (OSError, wire.WireError):
         return None
-    finally:
-        connection.close()
 
 
 def may_rejoin(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stackroles.agents.galera import mariadb
 from stackroles.agents.galera.protocol import DONOR, SYNCED, View
+from stackroles.agents.text import shorten
 
 _SET_CHILD_SUBREAPER = 36
 _SQL_SECONDS = 1.0
@@ -186,7 +187,7 @@ class ServerProcess:
                 self.progress.add(line)
                 self.given_up |= any(phrase in line for phrase in _GIVEN_UP)
                 if "[ERROR]" in line:
-                    self.last_errors = [*self.last_errors[-4:], line[:300]]
+                    self.last_errors = [*self.last_errors[-4:], shorten(line, 300)]
 
     @property
     def pid(self) -> int:

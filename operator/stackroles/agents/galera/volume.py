@@ -19,6 +19,7 @@ from pathlib import Path
 
 from stackroles.agents import wire
 from stackroles.agents.galera.protocol import Position
+from stackroles.agents.text import shorten
 
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 # galera_recovery's last word; the position may carry a binlog GTID after a comma.
@@ -184,7 +185,7 @@ def _recover(command: Sequence[str], history: str) -> Position | None:
     if found is None:
         last = next((line for line in reversed(output.splitlines()) if line.strip()), "no output")
         why = f"The recovery of the position failed (exit {done.returncode}): {last.strip()}"
-        return Position(prepared=_PREPARED in output, error=why[:500])
+        return Position(prepared=_PREPARED in output, error=shorten(why, 500))
     if found[1] != history:
         return None  # the state file speaks of another history: neither can be trusted
     return Position(uuid=history, seqno=int(found[2]), prepared=_PREPARED in output)

@@ -6,19 +6,21 @@ A member without a file answers there that it has no databases.
 import json
 import socket
 import socketserver
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from stackroles.agents.ovsdb.membership import Peer, read_peer
 
 ASK_TIMEOUT = 2.0
+# An answer about one database has some hundred bytes.
+_LARGEST = 1 << 20
 
 
 def ask(host: str, port: int, database: str) -> Peer:
     """Return what the member at an address says; UNKNOWN when it does not answer."""
     try:
         with socket.create_connection((host, port), timeout=ASK_TIMEOUT) as connection:
-            connection.settimeout(ASK_TIMEOUT)
             databases = call(connection, "list_dbs", [])
             if not databases:
                 return read_peer(databases, None, database)
@@ -43,35 +45,52 @@ def call(connection: socket.socket, method: str, params: list[Any]) -> Any:
     """
     request = {"method": method, "params": params, "id": method}
     connection.sendall(json.dumps(request).encode())
-    for message in messages(connection):
+    for message in messages(connection, time.monotonic() + ASK_TIMEOUT):
         if message.get("id") == method and "result" in message:
             return message["result"]
     raise ValueError("the connection was closed without an answer")
 
 
-def messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects that arrive, which nothing separates."""
+def messages(connection: socket.socket, end: float) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects that arrive, which nothing separates.
+
+    Args:
+        connection: where they arrive.
+        end: until when, by `time.monotonic()`: the time-out of a socket alone counts anew with
+            every byte.
+
+    Raises:
+        ValueError: what arrives is no JSON, or more than an answer can be.
+        OSError: the time is over.
+    """
     decoder = json.JSONDecoder()
-    text = ""
-    while data := connection.recv(65536):
-        text += data.decode()
-        while text := text.lstrip():
+    arrived = bytearray()
+    while True:
+        connection.settimeout(max(end - time.monotonic(), 0.001))
+        data = connection.recv(65536)
+        if not data:
+            return
+        arrived += data
+        if len(arrived) > _LARGEST:
+            raise ValueError(f"more than {_LARGEST} bytes without an end")
+        while text := arrived.decode(errors="ignore").lstrip():
             try:
-                message, end = decoder.raw_decode(text)
+                message, length = decoder.raw_decode(text)
             except json.JSONDecodeError:
                 break
-            text = text[end:]
+            arrived = bytearray(text[length:].encode())
             if isinstance(message, dict):
                 yield message
+        else:
+            arrived.clear()
 
 
 class _Empty(socketserver.BaseRequestHandler):
     """Answers that there are no databases."""
 
     def handle(self) -> None:  # type: ignore[explicit-override]  # typing has override from 3.12
-        self.request.settimeout(ASK_TIMEOUT)
         try:
-            for message in messages(self.request):
+            for message in messages(self.request, time.monotonic() + ASK_TIMEOUT):
                 answer: dict[str, Any] = {"id": message.get("id"), "result": [], "error": None}
                 self.request.sendall(json.dumps(answer).encode())
         except (OSError, ValueError):

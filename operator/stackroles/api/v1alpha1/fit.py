@@ -6,14 +6,13 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
+from stackroles.agents.text import shorten
 from stackroles.api.v1alpha1.common import Status
 from stackroles.api.v1alpha1.registry import RESOURCES
 
 Schema = Mapping[str, Any]
 
 _INT64: Final = 2**63 - 1
-# At a cut a word goes as a whole: half of a password would pass for none. Longer ones are no words.
-_LONGEST_WORD: Final = 256
 _UNFIT: Final = object()
 
 
@@ -32,35 +31,6 @@ def fit(kind: str, status: Mapping[str, Any]) -> dict[str, Any]:
     """
     model = next(resource.status for resource in RESOURCES if resource.kind == kind)
     return _Fit(_schema(model)).status(status)
-
-
-def shorten(text: str, limit: int) -> str:
-    """Return a text of at most `limit` characters; both ends stay, and no word is cut in two.
-
-    The end of a log says most, and its beginning where it comes from.
-    """
-    if len(text) <= limit:
-        return text
-    mark = " ... "
-    half = (limit - len(mark)) // 2
-    if half <= 0:
-        return text[:limit]
-    return f"{_head(text, half)}{mark}{tail(text, half)}"
-
-
-def tail(text: str, limit: int) -> str:
-    """Return the whole words at the end of a text, of at most `limit` characters."""
-    if len(text) <= limit:
-        return text
-    start = len(text) - limit
-    if text[start - 1].isspace():
-        return text[start:]
-    gap = next((i for i in range(start, start + min(limit, _LONGEST_WORD)) if text[i].isspace()), 0)
-    return text[gap + 1 :] if gap else text[start + min(limit, _LONGEST_WORD) :]
-
-
-def _head(text: str, limit: int) -> str:
-    return tail(text[::-1], limit)[::-1]
 
 
 @cache

@@ -1,7 +1,10 @@
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import pytest
 
 from stackroles.agents.ovsdb import peers
 from stackroles.agents.ovsdb.membership import Peer
@@ -51,4 +54,22 @@ def test_messages_are_cut_apart_wherever_the_network_cut_them() -> None:
         for part in (b'{"id": 1, "res', b'ult": []} {"id"', b": 2}"):
             theirs.sendall(part)
         theirs.shutdown(socket.SHUT_WR)
-        assert [m["id"] for m in peers.messages(ours)] == [1, 2]
+        found = peers.messages(ours, time.monotonic() + 10.0)
+        assert [m["id"] for m in found] == [1, 2]
+
+
+def test_a_message_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "_LARGEST", 100)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b'{"id": "' + b"x" * 200)
+        with pytest.raises(ValueError, match="100 bytes"):
+            list(peers.messages(ours, time.monotonic() + 10.0))
+
+
+def test_a_message_that_drips_is_given_up_in_time() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b'{"id"')
+        with pytest.raises(TimeoutError):
+            list(peers.messages(ours, time.monotonic()))

@@ -1,0 +1,57 @@
+"""One GET to a peer's agent, bounded in time and size whatever the peer does.
+
+Standard library only: it runs inside role pods.
+"""
+
+import contextlib
+import http.client
+import socket
+import threading
+
+
+def get(host: str, port: int, path: str, *, seconds: float, limit: int) -> bytes:
+    """Return the body of a peer's answer with status 200.
+
+    A redirect is not followed and no proxy of the environment is used: peers are asked directly.
+
+    Args:
+        host: name or address of the peer.
+        port: its agent's.
+        path: what is asked for.
+        seconds: within which the whole answer must be there: the time-out of a socket alone counts
+            anew with every byte.
+        limit: bytes of the largest body.
+
+    Raises:
+        OSError: there was no whole answer in time, another status, or a larger body.
+    """
+    connection = http.client.HTTPConnection(host, port, timeout=seconds)
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        if connection.sock is not None:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read(limit + 1)
+    except (OSError, http.client.HTTPException) as error:
+        if late.is_set():
+            raise TimeoutError(f"no whole answer within {seconds:.0f} s") from error
+        if isinstance(error, OSError):
+            raise
+        raise OSError(str(error)) from error
+    finally:
+        timer.cancel()
+        connection.close()
+    if late.is_set():
+        raise TimeoutError(f"no whole answer within {seconds:.0f} s")
+    if response.status != http.client.OK or len(body) > limit:
+        raise OSError(f"status {response.status}, {len(body)} bytes")
+    return body
