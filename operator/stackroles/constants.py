@@ -31,7 +31,8 @@ LABEL_POOL: Final = f"compute.{API_GROUP}/pool"
 ANNOTATION_CONFIG_HASH: Final = f"{API_GROUP}/config-hash"
 # Names of the ConfigMaps a pod reads, comma-separated: they stay while such a pod lives.
 ANNOTATION_CONFIG_MAPS: Final = f"{API_GROUP}/config-maps"
-# Names of the values of a Secret that exist once: one of these that is missing is lost.
+# Names of the values of a Secret that exist once, each with a digest of the one in use: one of
+# these that is missing is lost, one that does not fit its digest was changed.
 ANNOTATION_KEYS: Final = f"{API_GROUP}/keys"
 # On a ComputeNode, set by a person: another value makes the node run its probe guest again.
 ANNOTATION_PROBE: Final = f"{API_GROUP}/probe"

@@ -20,6 +20,8 @@ DATABASE_PASSWORD = "database-password"  # noqa: S105 - names of keys, here and 
 BROKER_PASSWORD = "broker-password"  # noqa: S105
 SERVICE_PASSWORD = "service-password"  # noqa: S105
 TRANSPORT_URL = "transport-url"
+# Keys the digests of the other values.
+DIGEST_KEY = "digest-key"
 ADMIN = "admin"
 ADMIN_PASSWORD = "password"  # noqa: S105
 # A key repository has at least a staged and a primary key.
@@ -68,7 +70,7 @@ def service_secret(
     known: Mapping[str, str],
     random: Randomness,
 ) -> dict[str, str]:
-    """Return the data of a service's Secret; empty for a service that has no passwords.
+    """Return the data of a service's Secret.
 
     Args:
         cloud: the cloud.
@@ -76,7 +78,8 @@ def service_secret(
         known: values that exist already, or that the user supplied.
         random: source of what is missing.
     """
-    data = {key: known.get(key) or password(random) for key in generated_keys(service)}
+    drawn = (*generated_keys(service), DIGEST_KEY)
+    data = {key: known.get(key) or password(random) for key in drawn}
     data |= {key: known[key] for key in service.external if key in known}
     for connection in service.connections:
         data[connection.key] = database_url(
@@ -113,6 +116,7 @@ def admin_secret(cloud: Cloud, known: Mapping[str, str], random: Randomness) -> 
     return {
         "username": "admin",
         ADMIN_PASSWORD: secret,
+        DIGEST_KEY: known.get(DIGEST_KEY) or password(random),
         "clouds.yaml": json.dumps(clouds, indent=2) + "\n",
     }
 

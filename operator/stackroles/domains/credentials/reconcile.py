@@ -1,7 +1,7 @@
 """Secrets of a cloud: read what exists, generate what is missing, derive the rest."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -11,10 +11,11 @@ from stackroles.config.cloud import Cloud
 from stackroles.domains.credentials import generate as credentials
 from stackroles.domains.credentials.changed import (
     ChangedValue,
+    InUse,
     assess_changed,
     changed_keys,
-    hold,
 )
+from stackroles.domains.credentials.note import digest, write_note
 from stackroles.domains.credentials.reconcile_existing import ExistingSecrets, decode
 from stackroles.domains.credentials.user_supplied import check_user_supplied, keyring_of
 from stackroles.errors import SpecInvalid
@@ -153,11 +154,11 @@ class _SecretsPass:
         except SpecInvalid as error:
             self._report(error)
             return
-        data = credentials.service_secret(self._cloud, service, held, self._random)
-        self._add_both(service, name, values, data)
+        data = credentials.service_secret(self._cloud, service, held.values, self._random)
+        self._add_both(service, name, values, held, data)
         for ring, secret in rings.items():
             made = credentials.keyring(keys[ring], self._random)
-            self.add(secret, service.name, made, made)
+            self.add(secret, service.name, made, write_note(made, {}))
 
     async def administrator(self) -> None:
         """Check the administrator's Secret."""
@@ -172,17 +173,16 @@ class _SecretsPass:
         except SpecInvalid as error:
             self._report(error)
             return
-        data = credentials.admin_secret(self._cloud, held, self._random)
-        self._add_both(service, name, values, data)
+        data = credentials.admin_secret(self._cloud, held.values, self._random)
+        self._add_both(service, name, values, held, data)
 
-    async def _hold(self, service: OpenStackService, name: str, values: Strings) -> dict[str, str]:
+    async def _hold(self, service: OpenStackService, name: str, values: Strings) -> InUse:
         """Return the values to go on with; what was changed instead is noted."""
         keys, place = credentials.generated_keys(service), self._in_use(service)
-        found = await self._context.cluster.read_secret(self._cloud.namespace, place)
-        in_use = decode(place, found or {})
-        mine = self._cloud.spec.credentials.get(service.name)
+        found = await self._existing.find_in_use(keys, name, place, values)
+        in_use, mine = found.values, self._cloud.spec.credentials.get(service.name)
         sources = [(name, values)]
-        if mine is not None and in_use:
+        if mine is not None:
             supplied = await self._context.cluster.read_secret(self._cloud.namespace, mine)
             sources.append((mine, decode(mine, supplied or {})))
         for secret, written in sources:
@@ -192,29 +192,36 @@ class _SecretsPass:
                 if written[credentials.ADMIN_PASSWORD] == self._accepted:
                     in_use[credentials.ADMIN_PASSWORD] = self._accepted
                     continue
-            self.changed += [ChangedValue(service.name, secret, key, place) for key in changed]
+            self.changed += [
+                ChangedValue(service.name, secret, key, place, key not in found.unproven)
+                for key in changed
+            ]
         drawn = self._drawn.get(service.name, {})
-        return {key: drawn[key] for key in keys if key in drawn} | hold(keys, values, in_use)
+        kept = {key: drawn[key] for key in (*keys, credentials.DIGEST_KEY) if key in drawn}
+        return replace(found, values=kept | in_use)
 
     def _in_use(self, service: OpenStackService) -> str:
         return naming.credentials_in_use(self._cloud.name, service.name)
 
     def _add_both(
-        self, service: OpenStackService, name: str, values: Strings, data: Mapping[str, str]
+        self, service: OpenStackService, name: str, values: Strings, held: InUse, data: Strings
     ) -> None:
         """Add the Secret that people see, as they left it, and the copy that pods read."""
         keys = credentials.generated_keys(service)
         written = {key: values[key] for key in keys if key in values}
-        self.add(name, service.name, {**data, **written}, keys)
-        self.add(self._in_use(service), service.name, data)
+        digests = {
+            key: digest(data[credentials.DIGEST_KEY], key, data[key])
+            for key in keys
+            if key not in held.unproven
+        }
+        note = write_note(keys, digests)
+        self.add(name, service.name, {**data, **written}, note)
+        self.add(self._in_use(service), service.name, data, note)
         self.values[service.name] = data
 
-    def add(
-        self, name: str, service: str, data: Mapping[str, str], kept: Iterable[str] = ()
-    ) -> None:
-        """Add a Secret to apply; one without data is none."""
-        if data:
-            self.manifests.append(build_secret(self._cloud, name, service, data, kept))
+    def add(self, name: str, service: str, data: Strings, note: str = "") -> None:
+        """Add a Secret to apply."""
+        self.manifests.append(build_secret(self._cloud, name, service, data, note))
 
     def _report(self, error: SpecInvalid) -> None:
         self.finding = self.finding or Finding(error.reason, error.message)

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
+
 from stackroles import naming
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_KEYS, LABEL_MANAGED_BY, MANAGED_BY
 from stackroles.domains.credentials import generate as credentials
+from stackroles.domains.credentials.changed import Copy, InUse, changed_keys, find_in_use
+from stackroles.domains.credentials.note import Note, read_note
 from stackroles.errors import SpecInvalid
 from stackroles.kube.apply import records_of
 from stackroles.kube.cluster import Cluster
@@ -15,6 +19,7 @@ from stackroles.roles.definition import OpenStackService
 
 Object = dict[str, Any]
 Strings = Mapping[str, str]
+log = structlog.get_logger(__name__)
 
 
 class ExistingSecrets:
@@ -52,13 +57,49 @@ class ExistingSecrets:
             )
         return {}
 
-    def _recorded(self, name: str) -> frozenset[str] | None:
-        """Return the names noted on a Secret; without a note, none for one that was not made."""
+    def note(self, name: str) -> Note | None:
+        """Return what is noted on a Secret; None where that is lost, empty for one not yet made."""
         seen = self._cluster.get("Secret", self._cloud.namespace, name)
         noted = (seen or {}).get("metadata", {}).get("annotations", {}).get(ANNOTATION_KEYS)
         if noted is not None:
-            return frozenset(noted.split(","))
-        return None if name in self._made or self._taken_up else frozenset()
+            return read_note(noted)
+        return None if name in self._made or self._taken_up else Note()
+
+    async def find_in_use(
+        self, keys: tuple[str, ...], name: str, place: str, written: Strings
+    ) -> InUse:
+        """Return the values that accounts and processes have, of what two Secrets hold.
+
+        Args:
+            keys: names of the values.
+            name: the Secret that people see.
+            place: the one that pods read.
+            written: values of the former.
+
+        Raises:
+            SpecInvalid: neither holds them any more.
+        """
+        found = await self._cluster.read_secret(self._cloud.namespace, place)
+        made = found is not None or place in self._made
+        copy = Copy(decode(place, found or {}), self.note(place) if made else Note())
+        in_use = find_in_use(keys, written, self.note(name) or Note(), copy)
+        if in_use.lost:
+            raise SpecInvalid(
+                Reason.CREDENTIALS_MISSING,
+                f"Neither Secret {name} nor Secret {place} is known to hold the value in use of "
+                f"{', '.join(in_use.lost)}. What they hold reaches no account and no process. Put "
+                f"the value back into {name} from a backup. Where that holds none, give the "
+                "accounts a new value by hand, write it into both Secrets and remove the "
+                f"annotation {ANNOTATION_KEYS} from both.",
+            )
+        if changed_keys(keys, copy.values, in_use.values):
+            log.warning("What somebody changed in a copy of a Secret is put back", secret=place)
+        return in_use
+
+    def _recorded(self, name: str) -> frozenset[str] | None:
+        """Return the names noted on a Secret; without a note, none for one that was not made."""
+        note = self.note(name)
+        return None if note is None else note.names
 
     def check_kept(
         self, service: OpenStackService, name: str, wanted: tuple[str, ...], values: Strings

@@ -1,7 +1,7 @@
 """Secrets."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from stackroles.config.owner import Owner
 from stackroles.constants import ANNOTATION_KEYS
@@ -9,7 +9,7 @@ from stackroles.workloads.manifests.metadata import Manifest, labels, metadata
 
 
 def build_secret(
-    owner: Owner, name: str, service: str, data: Mapping[str, str], kept: Iterable[str] = ()
+    owner: Owner, name: str, service: str, data: Mapping[str, str], note: str = ""
 ) -> Manifest:
     """Return a Secret, which goes in its owner's teardown alone.
 
@@ -18,11 +18,11 @@ def build_secret(
         name: the Secret's name.
         service: the service it belongs to, for its labels.
         data: values as text.
-        kept: names of the values that exist nowhere else, written beside them.
+        note: which of the values exist nowhere else, written beside them.
     """
     made = metadata(owner, name, labels(owner, service, service), keep=True)
-    if names := sorted(kept):
-        made["annotations"] = {ANNOTATION_KEYS: ",".join(names)}
+    if note:
+        made["annotations"] = {ANNOTATION_KEYS: note}
     return {
         "apiVersion": "v1",
         "kind": "Secret",

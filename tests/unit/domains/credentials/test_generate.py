@@ -27,6 +27,7 @@ def test_secret_has_what_the_service_declares() -> None:
         "broker-password",
         "service-password",
         "metadata-secret",
+        "digest-key",
         "database-url",
         "transport-url",
     }

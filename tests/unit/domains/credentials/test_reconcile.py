@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from stackroles.constants import ANNOTATION_KEYS
+from stackroles.domains.credentials.note import read_note, write_note
 from stackroles.reconcile.context import Parts
 from tests.unit.domains.cloud import test_reconcile as clouds
 from tests.unit.domains.cloud.test_reconcile import World
@@ -95,15 +96,15 @@ async def test_a_value_that_is_new_in_this_version_is_drawn(world: World) -> Non
     await world.settle()
     name = "demo-nova-credentials"
     before = world.secret(name)
-    stored = copy.deepcopy(world.api.get("secrets", "ns", name))
-    assert stored is not None
-    noted = stored["metadata"]["annotations"][ANNOTATION_KEYS].split(",")
-    noted.remove("metadata-secret")
-    stored["metadata"]["annotations"][ANNOTATION_KEYS] = ",".join(noted)
-    del stored["data"]["metadata-secret"]
-    world.cluster.cache.upsert(world.api.put(stored))
-    # nor did the former version have a copy of it for the pods
-    lose(world, "demo-nova-credentials-in-use", "metadata-secret")
+    for secret in (name, "demo-nova-credentials-in-use"):
+        stored = copy.deepcopy(world.api.get("secrets", "ns", secret))
+        assert stored is not None
+        note = read_note(stored["metadata"]["annotations"][ANNOTATION_KEYS])
+        names = note.names - {"metadata-secret"}
+        digests = {name: note.digests[name] for name in names}
+        stored["metadata"]["annotations"][ANNOTATION_KEYS] = write_note(names, digests)
+        del stored["data"]["metadata-secret"]
+        world.cluster.cache.upsert(world.api.put(stored))
     world.context = replace(world.context, parts=Parts())  # the version is another process
     await world.settle()
     assert world.condition("Ready")["status"] == "True"
