@@ -6,9 +6,7 @@ from typing import Any
 
 from stackroles.constants import LABEL_COMPONENT
 from stackroles.domains.cloud.reconcile_parts import (
-    TEMPORARY,
     credentials_of,
-    refusal_of,
     services_of,
     to_children,
 )
@@ -23,6 +21,7 @@ from stackroles.kube.apply import AppliedRecord
 from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.reconcile.clouds import active_cloud
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.refusals import TEMPORARY, refusal_of
 from stackroles.roles import registry
 from stackroles.workloads.conditions import Finding
 
@@ -89,7 +88,7 @@ async def reconcile_credentials(context: Context, resource: Object) -> None:
         generation=resource["metadata"].get("generation", 0),
         credentials=found,
         children=children,
-        failure=refusal_of(failure),
+        failure=refusal_of(failure) if failure else None,
         refused=_refused(found.manifests, applied.records) if failure else frozenset(),
     )
     context.publish(resource, part, state, services_of(resource))

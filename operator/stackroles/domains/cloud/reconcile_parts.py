@@ -3,29 +3,16 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from stackroles.domains.cloud.service import ServiceState, assess_apply_failure
-from stackroles.errors import (
-    ClusterError,
-    Conflict,
-    LeadershipLost,
-    NotReady,
-    Rejected,
-    SpecInvalid,
-    Throttled,
-    Unavailable,
-)
+from stackroles.domains.cloud.service import ServiceState
 from stackroles.kube.apply import AppliedRecord, records_of, to_ref
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of
 from stackroles.reconcile.context import Context
 from stackroles.roles import registry
-from stackroles.workloads.conditions import Finding
 
 Object = dict[str, Any]
 
 CREDENTIALS: Final = "credentials"
 _SERVICES: Final = "services/"
-# What is over with the next attempt is no finding: a conflict, an API server that is busy or away.
-TEMPORARY: Final = (LeadershipLost, NotReady, SpecInvalid, Conflict, Throttled, Unavailable)
 SERVICE_PARTS: Final = {service.name: _SERVICES + service.name for service in registry.SERVICES}
 """The part of each service, by the service's name."""
 
@@ -49,14 +36,6 @@ def service_states(context: Context, resource: Object) -> dict[str, ServiceState
     """Return how each service stands, by name; one without an ended pass is left out."""
     found = {name: context.latest(resource, service_of(resource, name)) for name in SERVICE_PARTS}
     return {name: state for name, state in found.items() if state is not None}
-
-
-def refusal_of(failure: ClusterError | None) -> Finding | None:
-    """Return why children were not applied; None when nothing was refused."""
-    if failure is None:
-        return None
-    notes = getattr(failure, "__notes__", ())
-    return assess_apply_failure(str(failure), notes, rejected=isinstance(failure, Rejected))
 
 
 def to_children(

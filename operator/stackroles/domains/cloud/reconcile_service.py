@@ -14,9 +14,7 @@ from stackroles.domains.cloud.bringup import build_graph, plan_bring_up
 from stackroles.domains.cloud.phases import completed, recorded_phases
 from stackroles.domains.cloud.reconcile_credentials import CredentialsState
 from stackroles.domains.cloud.reconcile_parts import (
-    TEMPORARY,
     credentials_of,
-    refusal_of,
     service_of,
     service_states,
     to_children,
@@ -35,6 +33,7 @@ from stackroles.reconcile.observe import (
     explain_roles,
     observe_roles,
 )
+from stackroles.reconcile.refusals import TEMPORARY, refusal_of
 from stackroles.roles import registry
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import Finding
@@ -129,7 +128,7 @@ class ServicePass:
             roles=await explain_roles(cluster, self._cloud, after.roles, self._now),
             steps=await self._steps.explain(after.steps),
             children=records,
-            failure=refusal_of(failure),
+            failure=refusal_of(failure) if failure else None,
         ), failure
 
     def _observe(self) -> ServiceState:

@@ -1,20 +1,14 @@
 """One service of a cloud as its own pass found it, and what services are to one another."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.cloud.bringup import Graph
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.role import RoleState
 from stackroles.workloads.step import StepState
-
-# How the API server says that a field cannot change (StatefulSets have a sentence of their own).
-_IMMUTABLE_FIELDS = re.compile(r'\w+(?:\.\w+)* "[^"]+"(?= is invalid)')
-_IMMUTABLE = ("field is immutable", "updates to statefulset spec for fields other than")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,28 +74,6 @@ def dependents_of(
         for other in services
         if other.name != service.name and any(graph[node] & own for node in nodes_of(other, roles))
     )
-
-
-def assess_apply_failure(message: str, others: Iterable[str], *, rejected: bool) -> Finding:
-    """Return why children were not applied, with what a user can do about it.
-
-    Args:
-        message: the gravest error.
-        others: the other errors.
-        rejected: whether the API server rejected the content, and would do so again.
-    """
-    errors = [message, *others]
-    immutable = [text for text in errors if any(part in text for part in _IMMUTABLE)]
-    if rejected and immutable:
-        names = sorted({name for text in immutable for name in _IMMUTABLE_FIELDS.findall(text)})
-        return Finding(
-            Reason.IMMUTABLE_FIELD_CHANGED,
-            f"{', '.join(names) or immutable[0]}: what was changed cannot change once the object "
-            "exists (of a StatefulSet: size and storage class of its volumes). Set it back; or "
-            "delete it with kubectl delete --cascade=orphan, so that it is made again around its "
-            "pods: volumes that exist stay as they are.",
-        )
-    return Finding(Reason.APPLY_FAILED, " Also: ".join(errors))
 
 
 def first_failure(states: Iterable[ServiceState]) -> Finding | None:

@@ -26,6 +26,7 @@ from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.hosts import Host
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.refusals import Attempts
 from stackroles.workloads.conditions import Finding
 
 Object = dict[str, Any]
@@ -51,7 +52,8 @@ class Known:
 class PoolAgents:
     """A pool's agents as seen at one time."""
 
-    def __init__(self, context: Context, resource: Object, pool: Pool) -> None:
+    def __init__(self, context: Context, resource: Object, pool: Pool, attempts: Attempts) -> None:
+        self._attempts = attempts
         self._context = context
         self._resource = resource
         self._pool = pool
@@ -84,6 +86,7 @@ class PoolAgents:
             nodes=staying,
             agents=self._pods,
             reports=self._probes,
+            attempts=self._attempts,
         )
 
     async def keep_gates(
@@ -123,4 +126,5 @@ class PoolAgents:
                 builds=builds_of(known.gates.get(name), node, self._reports.get(name)),
                 outdated=self._outdated.get(name, ()),
             )
-            await report_node(self._context, node, observed, self._probes.get(name))
+            with self._attempts.attempt():
+                await report_node(self._context, node, observed, self._probes.get(name))

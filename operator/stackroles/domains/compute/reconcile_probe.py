@@ -12,6 +12,7 @@ from stackroles.domains.compute.build_probe import SERVICE, build_probe_job, ste
 from stackroles.domains.compute.probing import differs, unanswered
 from stackroles.domains.compute.status_node import read_report
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.refusals import Attempts
 from stackroles.reconcile.step_job import StepJob
 from stackroles.roles.nova_compute import NOVA_COMPUTE, PROBE
 from stackroles.workloads.conditions import Finding
@@ -55,6 +56,7 @@ async def answer_requests(
     nodes: Mapping[str, Object],
     agents: Mapping[str, Sequence[Object]],
     reports: Mapping[str, ProbeReport | None],
+    attempts: Attempts,
 ) -> Finding | None:
     """Run the probe guest on nodes that are asked to, and replace nova-compute where it must be.
 
@@ -65,6 +67,7 @@ async def answer_requests(
         nodes: the ComputeNodes that stay in it, by node.
         agents: the pods of the agents, by node.
         reports: the newest report of each node's probe guest.
+        attempts: of the pass; what fails on one node holds up no other.
 
     Returns:
         Why a probe cannot be run; None where all run or have run.
@@ -73,11 +76,12 @@ async def answer_requests(
     for name, node in sorted(nodes.items()):
         pods, report = agents.get(name, ()), reports.get(name)
         request = unanswered(node, report)
-        if request:
-            found = await _run(context, resource, pool, name, request)
-            trouble = trouble or found
-        else:
-            await _replace_outdated(context, name, pods, report)
+        with attempts.attempt():
+            if request:
+                found = await _run(context, resource, pool, name, request)
+                trouble = trouble or found
+            else:
+                await _replace_outdated(context, name, pods, report)
     return trouble
 
 

@@ -16,6 +16,7 @@ from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import DEADLINE, CloudAccess
 from stackroles.openstack.hosts import Host, disable_leaving_hosts, enable_hosts, remove_hosts
 from stackroles.reconcile.context import Context, Observation
+from stackroles.reconcile.refusals import Attempts, reporting_refusals
 from stackroles.workloads.conditions import Finding
 
 Object = dict[str, Any]
@@ -72,7 +73,8 @@ async def remove_finalizer(context: Context, resource: Object) -> None:
     """Let the resource of a pool go that has no nodes any more."""
     context.forget(ref_of(resource))
     context.cluster.forget(resource)
-    await context.cluster.set_finalizer(resource, present=False)
+    async with reporting_refusals(context, resource):
+        await context.cluster.set_finalizer(resource, present=False)
 
 
 async def remove_nodes(
@@ -81,6 +83,8 @@ async def remove_nodes(
     pool: Pool,
     access: CloudAccess,
     names: Collection[str],
+    *,
+    attempts: Attempts,
 ) -> Finding | None:
     """Take nodes out of a pool, as far as what is on them allows.
 
@@ -90,6 +94,7 @@ async def remove_nodes(
         pool: the pool.
         access: the cloud.
         names: the nodes that shall leave.
+        attempts: of the pass; what fails on one node holds up no other.
 
     Returns:
         What holds it up or is still under way, None when all of them have left.
@@ -101,8 +106,8 @@ async def remove_nodes(
             context, resource, f"The cloud cannot be asked for guests on {where}: {seen.error}."
         )
     occupation: Occupation = seen.value if seen is not None else Occupation()
-    steps = await _unpin(context, pool, _decide(context, pool, names, occupation))
-    finding = await _remove(context, resource, access, _at(steps, RemovalStep.REMOVE))
+    steps = await _unpin(context, pool, _decide(context, pool, names, occupation), attempts)
+    finding = await _remove(context, resource, access, _at(steps, RemovalStep.REMOVE), attempts)
     blocked, stopping = _at(steps, RemovalStep.BLOCK), _at(steps, RemovalStep.WAIT)
     if blocked:
         where = "; ".join(f"{name}: {occupation.occupied[name]}" for name in blocked[:5])
@@ -140,16 +145,17 @@ def _at(steps: Mapping[str, RemovalStep], step: RemovalStep) -> list[str]:
 
 
 async def _unpin(
-    context: Context, pool: Pool, steps: Mapping[str, RemovalStep]
+    context: Context, pool: Pool, steps: Mapping[str, RemovalStep], attempts: Attempts
 ) -> dict[str, RemovalStep]:
     """Take the pool's label from nodes whose turn it is; return the steps after that."""
     pods = pods_by_node(context, pool)
     after = dict(steps)
     for name in _at(steps, RemovalStep.UNPIN):
         node = context.cluster.get("Node", "", name)
-        if node is not None:
-            await context.cluster.label_node(node, {LABEL_POOL: None})
-        after[name] = RemovalStep.WAIT if pods.get(name) else RemovalStep.REMOVE
+        with attempts.attempt():
+            if node is not None:
+                await context.cluster.label_node(node, {LABEL_POOL: None})
+            after[name] = RemovalStep.WAIT if pods.get(name) else RemovalStep.REMOVE
     return after
 
 
@@ -197,7 +203,11 @@ def _poll(resource: Object) -> str:
 
 
 async def _remove(
-    context: Context, resource: Object, access: CloudAccess, names: Collection[str]
+    context: Context,
+    resource: Object,
+    access: CloudAccess,
+    names: Collection[str],
+    attempts: Attempts,
 ) -> Finding | None:
     """Remove hosts without agents from the cloud, then their ComputeNodes."""
     if not names:
@@ -213,7 +223,8 @@ async def _remove(
     for name in names:
         known = context.cluster.get("ComputeNode", namespace, name)
         if known is not None and not known["metadata"].get("deletionTimestamp"):
-            await context.cluster.delete(known)
+            with attempts.attempt():
+                await context.cluster.delete(known)
     return None
 
 
