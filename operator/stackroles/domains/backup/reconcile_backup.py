@@ -53,6 +53,7 @@ from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.blocked import attribute_to, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.refusals import reporting_refusals
 from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.pod import failure_message, first_finding, runs_container
@@ -72,7 +73,8 @@ _PROGRESS_SECONDS = 15.0
 async def reconcile_backup(context: Context, resource: Object) -> None:
     """Bring one Backup to its end; how it ended is never changed again."""
     if resource["metadata"].get("deletionTimestamp"):
-        await reconcile_removal(context, resource)
+        async with reporting_refusals(context, resource):
+            await reconcile_removal(context, resource)
         return
     if is_verified(resource.get("status", {})):
         # Also one of an operator that had no finalizer for it.
@@ -80,6 +82,12 @@ async def reconcile_backup(context: Context, resource: Object) -> None:
     if is_finished(resource.get("status", {})):
         await _apply_retention(context, resource)
         return
+    async with reporting_refusals(context, resource):
+        await _run(context, resource)
+
+
+async def _run(context: Context, resource: Object) -> None:
+    """Start the run, or take over how far it is."""
     namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
     job = context.cluster.get("Job", namespace, naming.child(name, RUN))
     if job is None:

@@ -27,6 +27,7 @@ from stackroles.errors import NotReady, Rejected, SpecInvalid
 from stackroles.reconcile.blocked import attribute_to, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.refusals import Attempts
 from stackroles.workloads.conditions import Finding, build_condition, conditions_of
 
 Object = dict[str, Any]
@@ -35,17 +36,22 @@ _UTC = (None, "UTC", "Etc/UTC")
 
 
 async def reconcile_backup_policy(context: Context, resource: Object) -> None:
-    """Bring one BackupPolicy to its spec."""
+    """Bring one BackupPolicy to its spec.
+
+    Raises:
+        ClusterError: something was refused; all else was done, and it was reported.
+        SpecInvalid: the spec asks for what cannot be, or its CronJob was rejected.
+        NotReady: something is waited for.
+    """
     metadata = resource["metadata"]
     if metadata.get("deletionTimestamp"):
         return
     namespace = metadata["namespace"]
     policy = parse_spec(BackupPolicySpec, resource)
-    status = BackupPolicyStatus.model_validate(resource.get("status", {}))
     controller = context.cluster.get("CloudController", namespace, policy.controller)
     if controller is None:
         missing = missing_controller(policy.controller, namespace)
-        await _write(context, resource, status, missing)
+        await _write(context, resource, _previous(resource), missing)
         raise NotReady(missing.message, delay=_LOOK_AGAIN)
     parent = BackupParent(
         owner_kind=resource["kind"],
@@ -56,16 +62,40 @@ async def reconcile_backup_policy(context: Context, resource: Object) -> None:
     )
     with attribute_to(controller):
         cloud = cloud_of(context, controller)
-    small = await ensure_claim(context, resource, parent, policy)
-    status = await _apply(context, resource, cloud, parent, policy)
-    status = await _run_due(context, resource, parent, status)
-    secret = await find_secret_problem(context, namespace, policy)
-    volume = await find_claim_problem(context, namespace, metadata["name"], policy)
-    reconciled = secret or small or Finding(Reason.APPLIED)
+    await _bring(context, resource, cloud, parent, policy)
+
+
+async def _bring(
+    context: Context, resource: Object, cloud: Cloud, parent: BackupParent, policy: BackupPolicySpec
+) -> None:
+    """Apply what a policy has, make the Backup that is due, and say how it stands."""
+    attempts = Attempts()
+    small = secret = volume = invalid = None
+    with attempts.attempt():
+        small = await ensure_claim(context, resource, parent, policy)
+    # Without its CronJob nothing can be due of it; once it is applied this is set anew.
+    status = _previous(resource).model_copy(update={"schedule_since": None})
+    try:
+        with attempts.attempt():
+            status = await _apply(context, resource, cloud, parent, policy)
+    except SpecInvalid as error:
+        invalid = error
+    with attempts.attempt():
+        status = await _run_due(context, resource, parent, status)
+    with attempts.attempt():
+        secret = await find_secret_problem(context, parent.namespace, policy)
+        volume = await find_claim_problem(context, parent.namespace, parent.name, policy)
+    refused = Finding(invalid.reason, invalid.message) if invalid else attempts.refusal
+    if refused is None:
+        # The next attempt may bring all of it: until then the status stays as it is.
+        attempts.raise_failure()
+    reconciled = refused or secret or small or Finding(Reason.APPLIED)
     due = _missed(context, policy, status)
     await _write(context, resource, status, reconciled, volume=volume, due=due)
-    waits = secret or volume
-    if waits:
+    attempts.raise_failure()
+    if invalid:
+        raise invalid
+    if waits := secret or volume:
         raise NotReady(waits.message, delay=_LOOK_AGAIN)
 
 
@@ -82,11 +112,15 @@ async def _apply(
             "The API server refuses the CronJob of this policy: correct spec.schedule or "
             f"spec.timeZone; a CronJob that exists stays as it is. It says: {error}",
         ) from error
-    status = BackupPolicyStatus.model_validate(resource.get("status", {}))
+    status = _previous(resource)
     update: Object = {"children": tuple(record.to_dict() for record in records)}
     if not status.schedule_since or status.observed_generation != _generation(resource):
         update["schedule_since"] = context.clock.now()
     return BackupPolicyStatus.model_validate(status.model_dump() | update)
+
+
+def _previous(resource: Object) -> BackupPolicyStatus:
+    return BackupPolicyStatus.model_validate(resource.get("status", {}))
 
 
 def _generation(resource: Object) -> int:

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from stackroles.domains.backup.reconcile_backup import reconcile_backup
-from stackroles.errors import NotReady
+from stackroles.errors import Forbidden, NotReady
 from tests.support.backup_world import BUCKET, World, backup_world, verified
+from tests.support.fake_api import Fault
 
 
 @pytest.fixture
@@ -324,3 +325,28 @@ async def test_a_run_waits_for_a_claim_that_is_not_there(world: World) -> None:
     reason, message = world.condition("one")
     assert reason == "WaitingForSource"
     assert message.startswith("Volume claim mine does not exist in ns")
+
+
+async def test_a_refused_job_is_reported_until_it_is_made(world: World) -> None:
+    world.apply("one")
+    world.api.faults.append(Fault("POST", "/jobs", 403, message="exceeded quota: jobs"))
+    with pytest.raises(Forbidden):
+        await world.run("one")
+    reason, message = world.condition("one", "Reconciled")
+    assert (reason, world.condition("one", "Ready")[0]) == ("ApplyFailed", "ApplyFailed")
+    assert "exceeded quota: jobs" in message
+
+    await world.run("one")
+    await world.verify("one")
+    assert world.condition("one", "Reconciled")[0] == "Applied"
+    assert world.condition("one", "Ready")[0] == "AsDesired"
+
+
+async def test_a_verified_backup_stays_ready_while_its_cleaning_is_refused(world: World) -> None:
+    world.apply("one")
+    await world.run("one")
+    await world.verify("one")
+    world.api.faults.append(Fault("DELETE", "/configmaps/", 403))
+    with pytest.raises(Forbidden):
+        await world.run("one")
+    assert world.condition("one", "Ready")[0] == "AsDesired"

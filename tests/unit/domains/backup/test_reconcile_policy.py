@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from stackroles.errors import Forbidden, SpecInvalid, Unavailable
 from tests.support.backup_world import World, backup_world
 from tests.support.fake_api import Fault
 
@@ -186,3 +187,56 @@ async def test_a_bucket_without_its_credentials_is_reported(world: World) -> Non
     await world.settle()
 
     assert world.policy("Ready")[0] == "RepositorySecretMissing"
+
+
+class TestRefusals:
+    """What the API server refuses is reported, and holds up nothing else."""
+
+    async def test_a_refused_schedule_is_reported_and_a_due_run_begins(self, world: World) -> None:
+        world.wait(hours=1)
+        world.mark("nightly-1")
+        world.declare(schedule="0 4 * * *")
+        world.api.faults.append(Fault("PATCH", "/cronjobs/", 403, message="quota: cronjobs"))
+        with pytest.raises(Forbidden):
+            await world.settle()
+        reason, message = world.policy("Reconciled")
+        assert (reason, world.policy("Ready")[0]) == ("ApplyFailed", "ApplyFailed")
+        assert "quota: cronjobs" in message
+        assert world.names("Backup") == ["nightly-1"]
+
+        world.wait(hours=30)
+        await world.settle()
+        assert world.policy("Reconciled")[0] == "Applied"
+        assert world.policy("LastBackupSucceeded")[0] == "NoBackupYet", "nothing was due before"
+
+    async def test_an_invalid_schedule_waits_for_another_and_a_due_run_begins(
+        self, world: World
+    ) -> None:
+        world.mark("nightly-1")
+        world.declare(schedule="0 4 * * *")
+        world.api.faults.append(Fault("PATCH", "/cronjobs/", 422))
+        with pytest.raises(SpecInvalid):
+            await world.settle()
+        assert world.policy("Reconciled")[0] == "SpecInvalid"
+        assert world.names("Backup") == ["nightly-1"]
+
+    async def test_a_refused_claim_is_reported_and_the_schedule_is_applied(
+        self, world: World
+    ) -> None:
+        world.declare("other")
+        world.api.faults.append(Fault("POST", "/persistentvolumeclaims", 403, message="storage"))
+        with pytest.raises(Forbidden):
+            await world.settle("other")
+        reason, message = world.policy("Ready", "other")
+        assert reason == "ApplyFailed"
+        assert "storage" in message
+        assert world.api.get("cronjobs", "ns", "other") is not None
+
+    async def test_what_the_next_attempt_may_bring_changes_no_condition(self, world: World) -> None:
+        before = world.cluster.get("BackupPolicy", "ns", "nightly")
+        world.declare(schedule="0 4 * * *")
+        world.api.faults.append(Fault("PATCH", "/cronjobs/", 503))
+        with pytest.raises(Unavailable):
+            await world.settle()
+        after = world.cluster.get("BackupPolicy", "ns", "nightly")
+        assert (after or {})["status"] == (before or {})["status"]
