@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from stackroles import naming
 from stackroles.agents.text import shorten
+from stackroles.api.v1alpha1.conditions import ConditionType
 from stackroles.constants import MANAGED_BY
 from stackroles.kube.kinds import ref_of, uid_of
 
@@ -17,9 +18,6 @@ NORMAL: Final = "Normal"
 WARNING: Final = "Warning"
 _NOTE_LIMIT: Final = 1024  # events.k8s.io/v1 refuses a longer note
 _REMEMBERED: Final = 1024
-# Conditions that are bad when True; all others are bad when they turn False.
-_ABNORMAL: Final = frozenset({"Stalled", "Degraded", "Reconciling", "Progressing"})
-_SILENT: Final = frozenset({"Reconciling", "Progressing"})
 
 
 @dataclass(frozen=True)
@@ -42,13 +40,17 @@ def transitions(
     found: dict[str, EventRecord] = {}
     for condition in after:
         kind, status, reason = condition["type"], condition["status"], condition.get("reason", "")
-        if kind in _SILENT or known.get(kind) == (status, reason):
+        # Of another version's types nothing is known.
+        good = ConditionType(kind).good if kind in ConditionType else None
+        if good is None or known.get(kind) == (status, reason):
             continue
-        if kind not in known and (status == "Unknown" or (kind in _ABNORMAL and status == "False")):
+        # A trouble shows only once there is some; what is still missing is no trouble at first.
+        trouble = good == "False"
+        if kind not in known and (status == "Unknown" or (trouble and status == good)):
             continue
-        bad = status == ("True" if kind in _ABNORMAL else "False")
-        was_good = kind in known and known[kind][0] == "True"
-        warn = bad and (was_good or kind in _ABNORMAL)
+        bad = status not in {good, "Unknown"}
+        was_good = kind in known and known[kind][0] == good
+        warn = bad and (was_good or trouble)
         record = EventRecord(WARNING if warn else NORMAL, reason, condition.get("message", ""))
         found.setdefault(reason, record)
     return tuple(found.values())

@@ -32,8 +32,24 @@ def test_stalling_warns_also_at_first_sight() -> None:
     assert transitions([], [condition("Stalled", "True", "SpecInvalid")])[0].type == WARNING
 
 
+def test_guests_that_fail_warn_and_those_that_run_again_do_not() -> None:
+    fails, runs = (
+        condition("GuestsFailing", "True", "BuildsFail"),
+        condition("GuestsFailing", "False"),
+    )
+
+    assert transitions([], [runs]) == ()
+    assert [h.type for h in transitions([], [fails])] == [WARNING]
+    assert [h.type for h in transitions([runs], [fails])] == [WARNING]
+    assert [h.type for h in transitions([fails], [runs])] == [NORMAL]
+
+
 def test_unknown_at_first_sight_and_progress_are_silent() -> None:
     assert transitions([], [condition("Ready", "Unknown"), condition("Reconciling", "True")]) == ()
+
+
+def test_a_type_of_another_version_is_silent() -> None:
+    assert transitions([], [condition("Unheard", "False")]) == ()
 
 
 def test_conditions_that_turn_for_one_reason_are_one_happening() -> None:

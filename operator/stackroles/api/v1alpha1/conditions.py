@@ -10,18 +10,30 @@ class ConditionType(StrEnum):
     """What a condition is about.
 
     `Ready` sums the others up. `Reconciling` and `Stalled` are kstatus': what generic tools read.
+
+    Attributes:
+        good: the status while nothing is wrong; None where either may be, as while work goes on.
     """
 
-    RECONCILED = "Reconciled"
-    AVAILABLE = "Available"
-    PROGRESSING = "Progressing"
-    READY = "Ready"
-    RECONCILING = "Reconciling"
-    STALLED = "Stalled"
-    COMPLETE = "Complete"
-    LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded"
-    GUESTS_FAILING = "GuestsFailing"
-    LIBVIRT_CURRENT = "LibvirtCurrent"
+    good: Status | None
+
+    def __new__(cls, value: str, good: Status | None) -> Self:
+        """Bind a type to its good status."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.good = good
+        return member
+
+    RECONCILED = "Reconciled", "True"
+    AVAILABLE = "Available", "True"
+    PROGRESSING = "Progressing", None
+    READY = "Ready", "True"
+    RECONCILING = "Reconciling", None
+    STALLED = "Stalled", "False"
+    COMPLETE = "Complete", "True"
+    LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded", "True"
+    GUESTS_FAILING = "GuestsFailing", "False"
+    LIBVIRT_CURRENT = "LibvirtCurrent", "True"
 
 
 class Reason(StrEnum):
