@@ -15,12 +15,18 @@ def spelling(section: str, name: str) -> Key:
 
 
 def render(*parts: Sections) -> str:
-    """Return layers as one file, sorted, so that equal content has equal text."""
+    """Return layers as one file, sorted, so that equal content has equal text.
+
+    Groups have the case in which programs other than oslo.config look for them.
+    """
     merged = layers.merge(*parts, same=spelling)
+    groups: dict[str, dict[str, Value]] = {}
+    for section, options in merged.items():
+        groups.setdefault(spelling(section, "")[0], {}).update(options)
     lines: list[str] = []
-    for section in sorted(merged):
-        lines.append(f"[{section}]")
-        lines += [line(name, value) for name, value in sorted(merged[section].items())]
+    for group in sorted(groups):
+        lines.append(f"[{group}]")
+        lines += [line(name, value) for name, value in sorted(groups[group].items())]
         lines.append("")
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ from typing_extensions import TypeVar
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
-from stackroles.config.layers import Spelling, dashes
+from stackroles.config.layers import Key, Spelling, dashes
 from stackroles.config.owner import Owner
 from stackroles.roles.allowed_sections import NOTHING, AllowedSections
 from stackroles.roles.container import Container, Mount, ResourceDefaults, Security, Variable
@@ -57,6 +57,8 @@ class RoleDefinition(Generic[OwnerT]):
         files: renders path -> content from the cloud or the pool.
         options: sections of `spec.config` it takes; others are refused.
         spelling: which spellings of an option are one to its program.
+        reserved: options that have no effect, since the operator sets them behind the user's, by
+            their key; with what to do instead. Those of the environment count by themselves.
         parallel: start and stop all members at once (StatefulSet).
         grace_period: seconds from SIGTERM to SIGKILL.
         max_unavailable: of its disruption budget.
@@ -87,6 +89,7 @@ class RoleDefinition(Generic[OwnerT]):
     files: Files[OwnerT] | None = None
     options: AllowedSections = NOTHING
     spelling: Spelling = dashes
+    reserved: Mapping[Key, str] = field(default_factory=dict)
     init: tuple[Container, ...] = ()
     volume: DataVolume | None = None
     parallel: bool = True

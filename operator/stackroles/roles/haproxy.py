@@ -57,6 +57,12 @@ _SECTIONS: Sections = {
     },
 }
 
+# Keywords that the section of the database sets again, which wins over `defaults`.
+_RESERVED: Mapping[Key, str] = {
+    ("defaults", keyword): "remove it, since how a member is checked and chosen is fixed"
+    for keyword in ("balance", "option httpchk", "http-check", "default-server")
+}
+
 # Keywords of which each line counts.
 _ADDED = ("log", "stats socket")
 
@@ -130,7 +136,8 @@ def spelling(section: str, name: str) -> Key:
     last line; but global's maxconn counts as it was first written (seen with 3.0.11).
     """
     tokens = name.split()[name.startswith("no ") :]
-    known = (keyword.split() for keyword in _SECTIONS.get(section, ()) if keyword not in _ADDED)
+    fixed = (keyword for place, keyword in _RESERVED if place == section)
+    known = [k.split() for k in (*_SECTIONS.get(section, ()), *fixed) if k not in _ADDED]
     found = next((keyword for keyword in known if tokens[: len(keyword)] == keyword), tokens)
     return section, " ".join(found)
 
@@ -180,6 +187,7 @@ HAPROXY: RoleDefinition[Cloud] = RoleDefinition(
     files=files,
     options=AllowedSections(tuple(_SECTIONS)),
     spelling=spelling,
+    reserved=_RESERVED,
     grace_period=30,
     containers=(
         Container(

@@ -51,6 +51,8 @@ _PROVIDER = "wsrep_provider_options"
 _RESOURCES = ResourceDefaults(cpu="100m", memory="384Mi", memory_limit="2Gi")
 # Groups of an options file that the server reads, those with a version in their name left out.
 _GROUPS = ("mysqld", "mariadbd", "mariadb", "server", "galera")
+# Set on the server's command line (agents/galera/settings.py), which wins over its files.
+_MEMBERS_OWN = ("wsrep_node_name", "wsrep_node_address", "gtid_domain_id")
 _SWITCHES = ("skip_", "disable_", "enable_")
 # Other names of what is among our defaults.
 _ALIASES: Mapping[str, str] = {"expire_logs_days": "binlog_expire_logs_seconds"}
@@ -254,6 +256,10 @@ MARIADB: RoleDefinition[Cloud] = RoleDefinition(
     files=files,
     options=AllowedSections((*_GROUPS, "mariadb-backup", "sst")),
     spelling=spelling,
+    reserved={
+        ("mysqld", name): "remove it, since each member has its own, set by its agent"
+        for name in _MEMBERS_OWN
+    },
     containers=(
         Container(
             name=NAME,

@@ -115,6 +115,9 @@ NOVA_COMPUTE: RoleDefinition[Pool] = RoleDefinition(
     workload=Workload.DAEMON_SET,
     files=files,
     options=NO_WSGI,
+    spelling=oslo.spelling,
+    # The file that the probe writes is read last.
+    reserved={("libvirt", "virt_type"): "set spec.virtType of the ComputePool"},
     host_network=True,
     grace_period=75,
     needs=("nova-conductor", "nova-api", "placement", "keystone"),

@@ -65,6 +65,7 @@ OVN_METADATA: RoleDefinition[Pool] = RoleDefinition(
     workload=Workload.DAEMON_SET,
     files=files,
     options=NO_WSGI,
+    spelling=oslo.spelling,
     host_network=True,
     data_plane=True,
     update_strategy="OnDelete",

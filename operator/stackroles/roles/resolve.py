@@ -12,6 +12,7 @@ from stackroles.errors import SpecInvalid
 from stackroles.roles import keystone
 from stackroles.roles.allowed_sections import by_name
 from stackroles.roles.definition import OpenStackService, RoleDefinition
+from stackroles.roles.reserved import find_reserved
 
 
 def resolve_cloud(
@@ -43,7 +44,7 @@ def resolve_cloud(
     known = {role.name: role for role in roles}
     accounts = (*services, keystone.ADMINISTRATOR)
     _check_names("roles", spec.roles, known.keys())
-    _check_config(spec, known.values())
+    check_config(spec.config, known.values())
     names = [service.name for service in accounts if service.has_credentials]
     _check_names("credentials", spec.credentials, names)
     for name, declared in spec.roles.items():
@@ -83,11 +84,20 @@ def _check_names(field: str, declared: Iterable[str], known: Iterable[str]) -> N
         )
 
 
-def _check_config(spec: CloudControllerSpec, roles: Iterable[RoleDefinition]) -> None:
+def check_config(config: Mapping[str, Sections], roles: Iterable[RoleDefinition]) -> None:
+    """Refuse options that no role takes, that are set twice, or that would have no effect.
+
+    Args:
+        config: `spec.config` of a cloud or a pool.
+        roles: the roles that it may be for.
+
+    Raises:
+        SpecInvalid: it has such an option; the message names the place and the cure.
+    """
     roles = list(roles)
     accepted = by_name((role.service, role.name, role.options) for role in roles)
-    _check_names("config", spec.config, (n for n, takes in accepted.items() if not takes.nothing))
-    for name, sections in spec.config.items():
+    _check_names("config", config, (n for n, takes in accepted.items() if not takes.nothing))
+    for name, sections in config.items():
         bad = sorted(section for section in sections if section not in accepted[name])
         if bad:
             raise SpecInvalid(
@@ -96,8 +106,17 @@ def _check_config(spec: CloudControllerSpec, roles: Iterable[RoleDefinition]) ->
                 f"{accepted[name].describe_refusal(name)}. Move or remove it.",
             )
     for role in roles:
-        for name in {role.service, role.name} & spec.config.keys():
-            _check_spellings(f"spec.config.{name}", spec.config[name], role.spelling)
+        for name in sorted({role.service, role.name} & config.keys()):
+            _check_spellings(f"spec.config.{name}", config[name], role.spelling)
+            _check_reserved(f"spec.config.{name}", config[name], role)
+
+
+def _check_reserved(path: str, sections: Sections, role: RoleDefinition) -> None:
+    for section, option, cure in find_reserved(sections, role):
+        raise SpecInvalid(
+            Reason.SPEC_INVALID,
+            f"{path}.{section}.{option} would have no effect on {role.name}: {cure}.",
+        )
 
 
 def _check_spellings(path: str, sections: Sections, same: Spelling) -> None:

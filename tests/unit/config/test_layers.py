@@ -38,7 +38,7 @@ def test_oslo_finds_groups_in_any_case_and_options_with_dashes() -> None:
     text = oslo.render(OURS, {"Database": {"max-retries": 5}, "default": {"debug": "true"}})
 
     assert "max_retries" not in text
-    assert "[Database]\nmax-retries = 5\n" in text
+    assert "[database]\nmax-retries = 5\n" in text
     assert "[DEFAULT]\ndebug = false\n" in text
 
 

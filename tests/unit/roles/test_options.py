@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from stackroles.agents.galera.settings import MemberSettings
+from stackroles.config import oslo
 from stackroles.errors import SpecInvalid
 from stackroles.roles import mariadb, registry
+from stackroles.roles.resolve import check_config
 from tests.support.clouds import cloud
 
 SERVER_GROUP = re.compile(r"mysqld|mariadbd|mariadb|server|galera")
@@ -189,3 +192,62 @@ def test_the_buffer_pool_grows_with_the_limit_and_leaves_room() -> None:
     assert all(
         0 < size <= limit / 2 for size, limit in zip(sizes, range(256, 32768, 256), strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "option", "cure"),
+    [
+        ("glance", "DEFAULT", "worker_self_reference_url", "http://$(POD_IP):9292"),
+        ("glance", "DEFAULT", "worker-self-reference-url", "remove it"),
+        ("mariadb", "mysqld", "wsrep_node_name", "set by its agent"),
+        ("mariadb", "galera", "loose-wsrep-node-address", "set by its agent"),
+        ("mariadb", "mariadb", "gtid_domain_id", "set by its agent"),
+        ("haproxy", "defaults", "balance", "fixed"),
+        ("haproxy", "defaults", "option httpchk GET", "fixed"),
+        ("haproxy", "defaults", "option", "fixed"),
+        ("haproxy", "defaults", "default-server inter", "fixed"),
+    ],
+)
+def test_an_option_without_effect_is_refused_with_the_cure(
+    name: str, section: str, option: str, cure: str
+) -> None:
+    with pytest.raises(SpecInvalid) as caught:
+        cloud(config={name: {section: {option: "httpchk"}}})
+    assert f"spec.config.{name}.{section}.{option} would have no effect on {name}" in str(
+        caught.value.message
+    )
+    assert cure in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "option", "cure"),
+    [
+        ("nova-compute", "DEFAULT", "my_ip", "status.hostIP of its pod"),
+        ("nova", "DEFAULT", "host", "spec.nodeName of its pod"),
+        ("nova", "VNC", "server-proxyclient-address", "status.hostIP of its pod"),
+        ("nova-compute", "LIBVIRT", "virt_type", "spec.virtType of the ComputePool"),
+        ("neutron", "DEFAULT", "host", "spec.nodeName of its pod"),
+    ],
+)
+def test_an_option_without_effect_on_a_node_is_refused_with_the_cure(
+    name: str, section: str, option: str, cure: str
+) -> None:
+    with pytest.raises(SpecInvalid, match="would have no effect") as caught:
+        check_config({name: {section: {option: "x"}}}, registry.COMPUTE_ROLES)
+    assert cure in caught.value.message
+
+
+def test_what_is_reserved_on_nodes_is_free_on_controllers() -> None:
+    assert "my_ip = 10.0.0.1" in rendered("nova-api", {"DEFAULT": {"my_ip": "10.0.0.1"}})
+
+
+def test_options_of_the_command_line_are_reserved() -> None:
+    settings = MemberSettings(member="m", pod_uid="u", address="a", ordinal=0, peers=())
+    given = {option.partition("=")[0].removeprefix("--") for option in settings.options()}
+    reserved = {name.replace("_", "-") for _, name in registry.role("mariadb").reserved}
+    assert reserved == given - {"defaults-file"}
+
+
+def test_groups_in_another_case_are_one_group() -> None:
+    text = oslo.render({"libvirt": {"a": 1}}, {"LIBVIRT": {"cpu_mode": "none"}})
+    assert text == "[libvirt]\na = 1\ncpu_mode = none\n"
