@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stackroles import naming
 from stackroles.agents.text import shorten
-from stackroles.api.v1alpha1.conditions import ConditionType
+from stackroles.api.v1alpha1.conditions import type_of
 from stackroles.constants import MANAGED_BY
 from stackroles.kube.kinds import ref_of, uid_of
 
@@ -40,8 +40,8 @@ def transitions(
     found: dict[str, EventRecord] = {}
     for condition in after:
         kind, status, reason = condition["type"], condition["status"], condition.get("reason", "")
-        # Of another version's types nothing is known.
-        good = ConditionType(kind).good if kind in ConditionType else None
+        known_type = type_of(kind)
+        good = known_type.good if known_type else None
         if good is None or known.get(kind) == (status, reason):
             continue
         # A trouble shows only once there is some; what is still missing is no trouble at first.

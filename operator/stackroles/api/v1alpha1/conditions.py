@@ -149,6 +149,11 @@ class Reason(StrEnum):
     HEALTHY = "Healthy", ConditionType.STALLED, "False"
 
 
+def type_of(value: str) -> ConditionType | None:
+    """Return the condition type of a value, None for one that this version does not know."""
+    return next((kind for kind in ConditionType if kind.value == value), None)
+
+
 def reason_of(value: str) -> Reason | None:
     """Return the reason of a value, None for one that this version of the operator does not know.
 
