@@ -83,7 +83,7 @@ class Backups:
             request.connection.settimeout(STALL_SECONDS)
             try:
                 for data in _until_hung_up(process.stdout, request.connection):
-                    request.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
+                    _send_chunk(request.connection, data)
             except _Silent as error:
                 process.kill()
                 return str(error)
@@ -97,6 +97,13 @@ class Backups:
         if code == 0 and last.endswith(_DONE):
             return ""
         return f"mariadb-backup ended with {code}, last output: {last}"
+
+
+def _send_chunk(client: socket.socket, data: bytes) -> None:
+    """Send one chunk of a chunked body in three calls: to join them would copy every byte."""
+    client.sendall(b"%x\r\n" % len(data), socket.MSG_MORE)
+    client.sendall(data, socket.MSG_MORE)
+    client.sendall(b"\r\n")
 
 
 class _Silent(Exception):  # noqa: N818 - what happened

@@ -15,7 +15,7 @@ import pytest
 from typing_extensions import override
 
 from stackroles.agents import wire
-from stackroles.agents.backup.database_copy import database
+from stackroles.agents.backup.database_copy import PositionFinder, database
 from stackroles.agents.backup.protocol import (
     RemovalSettings,
     RunOutcome,
@@ -27,6 +27,7 @@ from stackroles.agents.backup.protocol import (
 )
 from stackroles.agents.backup.removal import remove
 from stackroles.agents.backup.repository import (
+    HashingSink,
     Part,
     Restic,
     Sink,
@@ -322,6 +323,17 @@ def test_the_position_is_read_out_of_the_copy(
     step, facts, stored = restic(store).save(part)
 
     assert (step.bytes, facts, stored) == (404 + len(INFO), {"position": POSITION}, 7)
+
+
+@pytest.mark.parametrize("size", [1, 7, 31, 64, 300, 10_000])
+def test_the_position_is_found_wherever_the_copy_is_cut(size: int) -> None:
+    copied = HashingSink()
+    finder = PositionFinder(copied)
+    text = b"page" * 100 + INFO + b"more" * 100
+    for begin in range(0, len(text), size):
+        finder.write(text[begin : begin + size])
+    assert finder.position == POSITION
+    assert copied.bytes == len(text)
 
 
 @pytest.mark.parametrize(("chunks", "whole"), [((INFO,), False), ((b"page",), True)])
