@@ -19,7 +19,8 @@ BUSY_PERIOD = 2.0
 _INFO_FILE = b"mariadb_backup_galera_info"
 _GALERA_INFO = re.compile(
     _INFO_FILE + rb".{0,64}?"
-    rb"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}:[0-9]+)",
+    rb"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}:[0-9]+)"
+    rb"[^0-9]",  # a number that is cut in two is not yet read
     re.DOTALL,
 )
 _WINDOW = 256
