@@ -64,5 +64,6 @@ def service(name: str, port: int = 80) -> Object:
 
 def stored(obj: Object, version: int, uid: str = "u1", **metadata: Any) -> Object:
     """Return an object as the API server would serve it."""
-    full = {"namespace": "ns", **obj["metadata"], "uid": uid, "resourceVersion": str(version)}
+    created = {"namespace": "ns", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    full = {**created, **obj["metadata"], "uid": uid, "resourceVersion": str(version)}
     return {**obj, "metadata": {**full, **metadata}}

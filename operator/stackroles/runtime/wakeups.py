@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stackroles.constants import LABEL_COMPONENT, LABEL_NAME
+from stackroles.domains.backup.decide import retired
+from stackroles.domains.backup.reconcile_queue import policy_run
 from stackroles.domains.backup.status import is_finished
 from stackroles.domains.cloud.reconcile_parts import CREDENTIALS, SERVICE_PARTS
 from stackroles.domains.database.reconcile_members import PART as DATABASE_PART
@@ -50,8 +52,20 @@ def rivals_of_pool(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
 
 
 def runs_of_policy(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
-    """Return the Backups of a policy."""
-    return _naming("Backup", "policy", cache, obj)
+    """Return the Backups of a policy that have not ended."""
+    runs = cache.naming("Backup", obj["metadata"]["namespace"], "policy", obj["metadata"]["name"])
+    return [ref_of(run) for run in runs if not is_finished(run.get("status", {}))]
+
+
+def siblings_of_run(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
+    """Return the Backups of a policy whose turn may have come, and those that retention ends."""
+    found: dict[str, Object] = {
+        ref_of(run).name: run for policy in policy_of_run(obj, cache)
+        for run in cache.naming("Backup", policy.namespace, "policy", policy.name)
+    }  # fmt: skip
+    waiting = {name for name, run in found.items() if not is_finished(run.get("status", {}))}
+    names = waiting | retired(policy_run(run) for run in found.values())
+    return [ref_of(found[name]) for name in sorted(names - {obj["metadata"]["name"]})]
 
 
 def policy_of_run(obj: Object, _: Cache) -> Iterable[ObjectRef]:
@@ -75,6 +89,27 @@ def read_of_controller(obj: Object) -> Any:
         [role["name"] for role in status.get("roles") or () if role.get("ready")],
         [phase["name"] for phase in status.get("phases") or () if phase.get("completedAt")],
     )
+
+
+def read_of_pool(obj: Object) -> Any:
+    """Return what other pools, and the CloudController, read of a pool."""
+    return obj.get("spec"), obj["metadata"].get("deletionTimestamp")
+
+
+def read_of_policy(obj: Object) -> Any:
+    """Return what Backups read of their policy."""
+    return obj.get("spec")
+
+
+def read_of_run(obj: Object) -> Any:
+    """Return what a policy reads of its Backups: all but how far a run is."""
+    status = obj.get("status", {})
+    return obj.get("spec"), {k: found for k, found in status.items() if k != "progress"}
+
+
+def _outcome(obj: Object) -> Any:
+    status = obj.get("status", {})
+    return is_finished(status), status.get("verified"), status.get("oldestKept")
 
 
 def owners_of_child(child: Object, parent: ObjectRef) -> Iterable[Key]:
@@ -115,8 +150,11 @@ WATCHERS: Watchers = {
         Watcher(users_of_controller, read_of_controller),
         Watcher(parts_of_controller, _declared),
     ),
-    "ComputePool": (Watcher(controller_of_pool), Watcher(rivals_of_pool)),
-    "BackupPolicy": (Watcher(runs_of_policy),),
-    "Backup": (Watcher(policy_of_run),),
+    "ComputePool": (
+        Watcher(controller_of_pool, read_of_pool),
+        Watcher(rivals_of_pool, read_of_pool),
+    ),
+    "BackupPolicy": (Watcher(runs_of_policy, read_of_policy),),
+    "Backup": (Watcher(policy_of_run, read_of_run), Watcher(siblings_of_run, _outcome)),
     "Node": (Watcher(pools_of_node),),
 }

@@ -197,6 +197,80 @@ def test_a_controller_wakes_no_backup_that_has_ended() -> None:
     assert set(drain(queue)) == {DEMO, ObjectRef("BackupPolicy", "ns", "daily")}
 
 
+def backup(number: int, made: EventRouter, **status: Any) -> dict[str, Any]:
+    """Store a Backup of policy daily, by its number in age; return it."""
+    run = custom(f"run-{number}", kind="Backup", policy="daily")
+    seen = stored({**run, "status": status}, 100 + number, uid=f"r{number}")
+    seen["metadata"]["creationTimestamp"] = f"2026-01-{number:02}T00:00:00Z"
+    made.changed(seen)
+    return seen
+
+
+def later(obj: dict[str, Any], version: int, **status: Any) -> dict[str, Any]:
+    metadata = {**obj["metadata"], "resourceVersion": str(version)}
+    return {**obj, "metadata": metadata, "status": status}
+
+
+VERIFIED = {
+    "verified": True,
+    "conditions": [{"type": "Complete", "status": "True", "reason": "BackupVerified"}],
+}
+
+
+def test_a_policy_wakes_the_backups_that_have_not_ended_and_only_by_its_spec() -> None:
+    made, queue = router(**WATCHERS)
+    policy = custom("daily", kind="BackupPolicy", controller="demo")
+    made.changed(stored(policy, 1, uid="p"))
+    for number in range(1, 6):
+        backup(number, made, **VERIFIED)
+    backup(6, made, startedAt="2026-01-06T00:00:00Z")
+    drain(queue)
+    key = ObjectRef("BackupPolicy", "ns", "daily")
+
+    policy = {**policy, "status": {"lastBackup": "run-6"}}
+    write(made, key, stored(policy, 200, uid="p"))
+    assert drain(queue) == []
+
+    policy = {**policy, "spec": {**policy["spec"], "suspend": True}}
+    write(made, key, stored(policy, 201, uid="p"))
+    assert drain(queue) == [ObjectRef("Backup", "ns", "run-6")]
+
+
+def test_the_end_of_a_run_wakes_who_waits_and_whom_retention_ends() -> None:
+    made, queue = router(**WATCHERS)
+    for number in range(1, 10):
+        backup(number, made, **VERIFIED)
+    running = backup(10, made, startedAt="2026-01-10T00:00:00Z")
+    backup(11, made)
+    drain(queue)
+    key = ObjectRef("Backup", "ns", "run-10")
+
+    begun = {"startedAt": "2026-01-10T00:00:00Z", "progress": {"part": "images"}}
+    write(made, key, later(running, 200, **begun))
+    assert drain(queue) == [], "how far it is concerns nobody"
+
+    write(made, key, later(running, 201, **begun, **VERIFIED, oldestKept="run-2"))
+    names = {name.name for name in drain(queue)}
+    assert names == {"daily", "run-1", "run-7", "run-11"}, "a set, a log, and whose turn it is"
+
+
+def test_a_status_of_a_pool_wakes_no_other_pool_and_no_cloud() -> None:
+    made, queue = router(**WATCHERS)
+    one = custom("one", kind="ComputePool", controller="demo")
+    made.changed(stored(custom(), 1))
+    made.changed(stored(one, 2, uid="1"))
+    made.changed(stored(custom("two", kind="ComputePool"), 3, uid="2", namespace="elsewhere"))
+    drain(queue)
+    key = ObjectRef("ComputePool", "ns", "one")
+
+    write(made, key, stored({**one, "status": {"ready": 1}}, 4, uid="1"))
+    assert drain(queue) == []
+
+    selector = {**one["spec"], "nodeSelector": {"other": "label"}}
+    made.changed(stored({**one, "spec": selector}, 5, uid="1"))
+    assert ObjectRef("ComputePool", "elsewhere", "two") in drain(queue)
+
+
 def labels_of(role: str) -> dict[str, str]:
     return {**child_labels(), LABEL_NAME: role, LABEL_COMPONENT: role}
 

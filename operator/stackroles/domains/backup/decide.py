@@ -118,15 +118,19 @@ class PolicyRun:
 
 
 def has_expired(run: PolicyRun, runs: Iterable[PolicyRun]) -> bool:
-    """Return whether a run's recovery set has left the repository.
+    """Return whether a run's recovery set has left the repository."""
+    bound = _oldest_kept(tuple(runs))
+    return run.verified and bound is not None and run.age < bound.age
+
+
+def _oldest_kept(runs: Collection[PolicyRun]) -> PolicyRun | None:
+    """Return the run whose recovery set is the oldest in the repository, None where none is known.
 
     What the newest run left behind decides: sets are removed oldest first. Nothing is concluded
     from a run that is not known any more.
     """
-    known = {other.name: other for other in runs}
-    newest = max((o for o in known.values() if o.oldest_kept), key=lambda o: o.age, default=None)
-    bound = known.get(newest.oldest_kept) if newest else None
-    return run.verified and bound is not None and run.age < bound.age
+    newest = max((run for run in runs if run.oldest_kept), key=lambda run: run.age, default=None)
+    return next((run for run in runs if newest and run.name == newest.oldest_kept), None)
 
 
 def leaves_set(run: PolicyRun, runs: Iterable[PolicyRun]) -> bool:
@@ -152,3 +156,17 @@ def keeps_log(run: PolicyRun, runs: Iterable[PolicyRun]) -> bool:
     """Return whether the Job of a run that ended stays, for its log: those of the newest do."""
     newest = sorted((o for o in runs if o.ended), key=lambda o: o.age, reverse=True)
     return run in newest[:LOGS_KEPT]
+
+
+def retired(runs: Iterable[PolicyRun]) -> set[str]:
+    """Return the runs of one policy of which something goes now that another has ended.
+
+    Of logs, only the newest of those that go: each earlier one went by the end of an earlier run.
+    """
+    known = tuple(runs)
+    bound = _oldest_kept(known)
+    ended = sorted((run for run in known if run.ended), key=lambda run: run.age, reverse=True)
+    gone = {run.name for run in ended[LOGS_KEPT : LOGS_KEPT + 1]}
+    failed = [run for run in ended if run.scheduled and not run.verified]
+    gone |= {run.name for run in failed[FAILED_KEPT:]}
+    return gone | {run.name for run in known if run.verified and bound and run.age < bound.age}
