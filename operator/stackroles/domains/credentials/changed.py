@@ -42,6 +42,7 @@ class ChangedValue:
         key: under which name.
         in_use: the Secret that has the value in use under the same name.
         proven: whether that is known; else one of the two was changed before any was noted.
+        rotated: whether the latter is a key repository, where keys come and go.
     """
 
     service: str
@@ -49,6 +50,7 @@ class ChangedValue:
     key: str
     in_use: str
     proven: bool = True
+    rotated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +151,16 @@ def assess_changed(changed: Iterable[ChangedValue]) -> Finding | None:
         return None
     named = " ".join(_sentence(value) for value in found[:_NAMED])
     more = f" So are {len(found) - _NAMED} more values." if len(found) > _NAMED else ""
-    cure = next((f" {_CURE.format(value.in_use)}" for value in found if value.proven), "")
+    cure = next((f" {_CURE.format(value.in_use)}" for value in found if _has_cure(value)), "")
     return Finding(
         Reason.CREDENTIALS_CHANGED,
         f"{named}{more} Nothing of it is applied: accounts and processes go on with the values in "
         f"use, also those that start anew.{cure}",
     )
+
+
+def _has_cure(value: ChangedValue) -> bool:
+    return value.proven and not value.rotated
 
 
 def _sentence(value: ChangedValue) -> str:
@@ -163,6 +169,11 @@ def _sentence(value: ChangedValue) -> str:
         return (
             f"{where}, is not the administrator's password that keystone knows; to change that, "
             "change it in keystone first (openstack user set --password), then here."
+        )
+    if value.rotated:
+        return (
+            f"{where}, was changed after it was taken: keystone's keys are in Secret "
+            f"{value.in_use}, and are rotated there."
         )
     known = _KNOWN_BY.get(value.key, "the processes have")
     if not value.proven:

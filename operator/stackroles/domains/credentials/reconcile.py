@@ -15,7 +15,8 @@ from stackroles.domains.credentials.changed import (
     assess_changed,
     changed_keys,
 )
-from stackroles.domains.credentials.note import digest, write_note
+from stackroles.domains.credentials.keyring import changed_supply, note_ring
+from stackroles.domains.credentials.note import Note, digest, write_note
 from stackroles.domains.credentials.reconcile_existing import ExistingSecrets, decode
 from stackroles.domains.credentials.user_supplied import check_user_supplied, keyring_of
 from stackroles.errors import SpecInvalid
@@ -147,10 +148,11 @@ class _SecretsPass:
             supplied = await self._user_supplied(service, whole, known)
             values = supplied | known | _external(service, supplied)
             self._existing.check_kept(service, name, credentials.generated_keys(service), values)
+            held = await self._hold(service, name, values)
             for ring, secret in rings.items():
                 keys[ring] = keys[ring] or keyring_of(supplied, ring)
-                self._existing.check_ring(service, secret, keys[ring])
-            held = await self._hold(service, name, values)
+                key = held.values.get(credentials.DIGEST_KEY, "")
+                self._existing.check_ring(service, ring, secret, keys[ring], key)
         except SpecInvalid as error:
             self._report(error)
             return
@@ -158,7 +160,7 @@ class _SecretsPass:
         self._add_both(service, name, values, held, data)
         for ring, secret in rings.items():
             made = credentials.keyring(keys[ring], self._random)
-            self.add(secret, service.name, made, write_note(made, {}))
+            await self._add_ring(service, ring, secret, made)
 
     async def administrator(self) -> None:
         """Check the administrator's Secret."""
@@ -180,12 +182,8 @@ class _SecretsPass:
         """Return the values to go on with; what was changed instead is noted."""
         keys, place = credentials.generated_keys(service), self._in_use(service)
         found = await self._existing.find_in_use(keys, name, place, values)
-        in_use, mine = found.values, self._cloud.spec.credentials.get(service.name)
-        sources = [(name, values)]
-        if mine is not None:
-            supplied = await self._context.cluster.read_secret(self._cloud.namespace, mine)
-            sources.append((mine, decode(mine, supplied or {})))
-        for secret, written in sources:
+        in_use = found.values
+        for secret, written in ((name, values), await self._users(service)):
             changed = changed_keys(keys, written, in_use)
             if service.name == credentials.ADMIN and changed:
                 self.offered = self.offered or written[credentials.ADMIN_PASSWORD]
@@ -199,6 +197,27 @@ class _SecretsPass:
         drawn = self._drawn.get(service.name, {})
         kept = {key: drawn[key] for key in (*keys, credentials.DIGEST_KEY) if key in drawn}
         return replace(found, values=kept | in_use)
+
+    async def _users(self, service: OpenStackService) -> tuple[str, Strings]:
+        """Return the name of the Secret that a user names for a service, and what it holds."""
+        mine = self._cloud.spec.credentials.get(service.name)
+        if mine is None:
+            return "", {}
+        found = await self._context.cluster.read_secret(self._cloud.namespace, mine)
+        return mine, decode(mine, found or {})
+
+    async def _add_ring(
+        self, service: OpenStackService, ring: str, name: str, keys: Strings
+    ) -> None:
+        """Add a key repository; what a user changed in vain is noted."""
+        key, note = self.values[service.name][credentials.DIGEST_KEY], self._existing.note(name)
+        mine, written = await self._users(service)
+        told = (key, ring, keys, keyring_of(written, ring), note or Note())
+        self.changed += [
+            ChangedValue(service.name, mine, changed, name, rotated=True)
+            for changed in changed_supply(*told)
+        ]
+        self.add(name, service.name, keys, note_ring(*told))
 
     def _in_use(self, service: OpenStackService) -> str:
         return naming.credentials_in_use(self._cloud.name, service.name)

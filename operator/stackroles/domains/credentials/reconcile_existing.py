@@ -11,6 +11,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_KEYS, LABEL_MANAGED_BY, MANAGED_BY
 from stackroles.domains.credentials import generate as credentials
 from stackroles.domains.credentials.changed import Copy, InUse, changed_keys, find_in_use
+from stackroles.domains.credentials.keyring import follows, malformed_keys
 from stackroles.domains.credentials.note import Note, read_note
 from stackroles.errors import SpecInvalid
 from stackroles.kube.apply import records_of
@@ -114,15 +115,42 @@ class ExistingSecrets:
                 f"it by spec.credentials.{service.name}.",
             )
 
-    def check_ring(self, service: OpenStackService, name: str, keys: Strings) -> None:
-        """Raise SpecInvalid where a key repository that was made once has lost keys."""
-        least = credentials.RING_KEYS
+    def check_ring(
+        self, service: OpenStackService, ring: str, name: str, keys: Strings, key: str
+    ) -> None:
+        """Check a key repository: no rotation loses all keys, or leaves what is none.
+
+        Args:
+            service: whose it is.
+            ring: its name.
+            name: its Secret.
+            keys: what that holds, by number.
+            key: the key of the service's digests, empty where there is none yet.
+
+        Raises:
+            SpecInvalid: it has lost keys, or holds something else.
+        """
+        least, note = credentials.RING_KEYS, self.note(name) or Note()
         if len(keys) < len(least) and self._recorded(name) != frozenset():
             raise SpecInvalid(
                 Reason.CREDENTIALS_MISSING,
                 f"Secret {name} has lost keys: it holds {', '.join(sorted(keys)) or 'none'}. New "
                 "ones would make unreadable what was encrypted by the old ones. Put them back from "
                 f"a backup; where it holds none, spec.credentials.{service.name} may bring them.",
+            )
+        if malformed := malformed_keys(keys):
+            raise SpecInvalid(
+                Reason.CREDENTIALS_INVALID,
+                f"Secret {name} holds no key under {', '.join(malformed)}. keystone's keys are 32 "
+                "bytes in URL-safe base64, as keystone-manage makes them. Put them back from a "
+                "backup.",
+            )
+        if key and not follows(key, ring, keys, note):
+            raise SpecInvalid(
+                Reason.CREDENTIALS_MISSING,
+                f"Secret {name} holds none of the keys that it held. What was encrypted by those "
+                "is unreadable: put them back from a backup beside the new ones. To give them up, "
+                f"remove the annotation {ANNOTATION_KEYS} from that Secret.",
             )
 
 

@@ -1,12 +1,11 @@
 """Passwords and keys that a user supplies: what a Secret of theirs may hold, and in which form."""
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.credentials.generate import RING_KEYS, account_keys, generated_keys
+from stackroles.domains.credentials.keyring import is_fernet_key
 from stackroles.errors import SpecInvalid
 from stackroles.roles.definition import OpenStackService
 
@@ -14,7 +13,6 @@ from stackroles.roles.definition import OpenStackService
 _PASSWORD = re.compile(r"[A-Za-z0-9._~-]{8,128}")
 # Keys that somebody else made; they are base64 as a rule.
 _EXTERNAL = re.compile(r"[A-Za-z0-9._~/+=-]{1,256}")
-_FERNET_BYTES = 32
 
 
 def check_user_supplied(
@@ -85,10 +83,7 @@ def _is_usable(service: OpenStackService, key: str, value: str) -> bool:
         return _EXTERNAL.fullmatch(value) is not None
     if key in generated_keys(service):
         return _PASSWORD.fullmatch(value) is not None
-    try:
-        return len(base64.b64decode(value, altchars=b"-_", validate=True)) == _FERNET_BYTES
-    except (binascii.Error, ValueError):
-        return False
+    return is_fernet_key(value)
 
 
 def _wanted(service: OpenStackService, required: tuple[str, ...]) -> str:

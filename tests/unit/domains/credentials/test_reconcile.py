@@ -15,6 +15,7 @@ from tests.unit.domains.cloud import test_reconcile as clouds
 from tests.unit.domains.cloud.test_reconcile import World
 
 KEY = base64.urlsafe_b64encode(bytes(32)).decode()
+OTHER = base64.urlsafe_b64encode(b"2" * 32).decode()
 S3 = {"glance": {"DEFAULT": {"enabled_backends": "s3:s3"}}}
 
 
@@ -89,6 +90,90 @@ async def test_all_keys_of_a_repository_that_are_lost_are_not_drawn_anew(world: 
     await world.reconcile()
     assert world.condition("Ready")["reason"] == "CredentialsMissing"
     assert world.secret("demo-keystone-fernet-keys") == {}
+
+
+def ring(world: World, name: str, **keys: str) -> None:
+    """Replace a key repository, as somebody with kubectl replace would."""
+    stored = copy.deepcopy(world.api.get("secrets", "ns", name))
+    assert stored is not None
+    data = {number.strip("_"): value for number, value in keys.items()}
+    stored["data"] = {n: base64.b64encode(v.encode()).decode() for n, v in data.items()}
+    world.cluster.cache.upsert(world.api.put(stored))
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("secret", "keys", "reason", "expected"),
+    [
+        ("credential-keys", {"_0": "garbage", "_1": KEY}, "CredentialsInvalid", "no key under 0."),
+        ("fernet-keys", {"_0": "x", "_1": "not-a-key"}, "CredentialsInvalid", "no key under 0, 1."),
+        ("credential-keys", {"_0": KEY, "_1": OTHER}, "CredentialsMissing", "none of the keys"),
+    ],
+)
+async def test_a_repository_that_no_rotation_leaves_is_reported(
+    settled: World, secret: str, keys: dict[str, str], reason: str, expected: str
+) -> None:
+    name = f"demo-keystone-{secret}"
+    before = settled.secret(name)
+    ring(settled, name, **keys)
+    for _ in range(2):  # what it holds is not noted meanwhile
+        await settled.reconcile()
+        condition = settled.condition("Ready")
+        assert condition["reason"] == reason
+        assert name in condition["message"]
+        assert expected in condition["message"]
+    ring(settled, name, **before)
+    await settled.reconcile()
+    assert settled.condition("Ready")["status"] == "True"
+
+
+async def test_a_repository_that_is_rotated_is_followed(world: World) -> None:
+    world.declare()
+    await world.settle()
+    name = "demo-keystone-fernet-keys"
+    first = world.secret(name)
+    for keys in ({"_1": first["1"], "_2": first["0"], "_0": KEY}, {"_2": KEY, "_0": OTHER + "\n"}):
+        ring(world, name, **keys)
+        await world.reconcile()
+        assert world.condition("Ready")["status"] == "True"
+    assert world.secret(name) == {"2": KEY, "0": OTHER + "\n"}
+
+
+async def test_a_repository_whose_keys_are_given_up_is_taken_as_it_is(world: World) -> None:
+    world.declare()
+    await world.settle()
+    name = "demo-keystone-fernet-keys"
+    ring(world, name, _0=KEY, _1=OTHER)
+    lose(world, name, noted=False)
+    await world.reconcile()
+    assert world.condition("Ready")["status"] == "True"
+
+
+async def test_a_users_repository_that_changes_after_it_was_taken_is_named(world: World) -> None:
+    bring(world, "keys", **{"fernet-keys.0": KEY, "fernet-keys.1": OTHER})
+    world.declare(credentials={"keystone": "keys"})
+    await world.settle()
+    # What they supplied differs from what was rotated since, and that is nobody's edit.
+    third = base64.urlsafe_b64encode(b"3" * 32).decode()
+    ring(world, "demo-keystone-fernet-keys", _1=OTHER, _2=KEY, _0=third)
+    await world.reconcile()
+    ring(world, "demo-keystone-fernet-keys", _3=third, _0=KEY.replace("A", "B", 1))
+    await world.reconcile()
+    assert world.condition("Ready")["status"] == "True"
+    before = world.secret("demo-keystone-fernet-keys")
+    fourth = base64.urlsafe_b64encode(b"4" * 32).decode()
+    bring(world, "keys", **{"fernet-keys.0": KEY, "fernet-keys.1": fourth})
+    for _ in range(2):
+        await world.reconcile()
+        ready = world.condition("Ready")
+        assert ready["reason"] == "CredentialsChanged"
+        assert "Secret keys, key fernet-keys.1, was changed" in ready["message"]
+        assert "demo-keystone-fernet-keys" in ready["message"]
+        assert "fernet-keys.0" not in ready["message"]
+    assert world.secret("demo-keystone-fernet-keys") == before
+    bring(world, "keys", **{"fernet-keys.0": KEY, "fernet-keys.1": OTHER})
+    await world.reconcile()
+    assert world.condition("Ready")["status"] == "True"
 
 
 async def test_a_value_that_is_new_in_this_version_is_drawn(world: World) -> None:
