@@ -13,7 +13,7 @@ from stackroles.openstack.access import USER_AGENT, Credentials
 Answer = tuple[int, str]
 """The HTTP status and what the body says; status 0 and the error where nobody answered."""
 
-_SECONDS: Final = 10.0
+REQUEST_SECONDS: Final = 10.0
 _LARGEST: Final = 16384
 _EXCERPT: Final = 300
 _TOKEN: Final = "X-Subject-Token"  # noqa: S105 - a header's name
@@ -37,7 +37,7 @@ async def ask_apis(
     Returns:
         An answer a role that was asked.
     """
-    timeout = aiohttp.ClientTimeout(total=_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
     headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
     headers["Accept-Encoding"] = "identity"
     async with aiohttp.ClientSession(
@@ -90,7 +90,7 @@ async def _ask(
             body = await response.content.read(_LARGEST)
             return response.status, body.decode(errors="replace"), response.headers
     except TimeoutError:
-        return 0, f"no answer within {_SECONDS:.0f} s", {}
+        return 0, f"no answer within {REQUEST_SECONDS:.0f} s", {}
     except aiohttp.ClientError as error:
         return 0, str(error) or type(error).__name__, {}
 

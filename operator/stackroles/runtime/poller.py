@@ -178,7 +178,7 @@ class Poller:
             poll.seen = Observation(value, "", now)
             if before is not None and before.error:
                 log.info("A poll succeeds again")
-        if before is None or before.value != value or bool(before.error) != bool(error):
+        if before is None or before.value != value or before.error != error:
             self._enqueue(poll.notify)
 
     def _breaker(self, poll: Poll) -> Breaker:

@@ -71,6 +71,9 @@ async def test_failure_keeps_the_last_value_and_says_why() -> None:
     assert seen is not None
     assert (seen.value, seen.error) == ("up", "refused")
     assert enqueued == [KEY, KEY]
+    service.answer = RuntimeError("reset")
+    await service.next()
+    assert enqueued == [KEY, KEY, KEY], "another error is news"
     await polls.stop()
 
 

@@ -207,7 +207,12 @@ class CloudPass:
         )
         new = self._previous.time_to_ready_seconds is None
         failing = assess_served(
-            apis.state, apis.expected, apis.keystone, self._previous.conditions, new=new
+            apis.state,
+            apis.expected,
+            apis.keystone,
+            self._previous.conditions,
+            new=new,
+            error=apis.error,
         )
         if credentials.offered and accepted_password(self._context, ref) == credentials.offered:
             self._context.enqueue(credentials_of(self._resource))

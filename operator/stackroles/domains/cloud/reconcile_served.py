@@ -7,14 +7,17 @@ from stackroles.config.cloud import Cloud
 from stackroles.domains.cloud.served import FAILURES_REPORTED, UNAUTHORIZED, ApiState, next_state
 from stackroles.kube.kinds import ObjectRef
 from stackroles.openstack.access import administrator
-from stackroles.openstack.probe import ask_apis
-from stackroles.reconcile.context import Context
+from stackroles.openstack.probe import REQUEST_SECONDS, ask_apis
+from stackroles.reconcile.context import Context, Observation
 from stackroles.roles import keystone
 from stackroles.roles.definition import OpenStackService
 
 # Two failures in a row are reported: with the time-outs of both, within two minutes.
 _INTERVAL = 30.0
-_DEADLINE = 25.0
+# A token, another one where that is refused, and the lists.
+_DEADLINE = 3 * REQUEST_SECONDS + 5.0
+# So long the last answer is believed while the APIs cannot be asked.
+_BELIEVED = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,14 @@ class ServedApis:
     """What is known of a cloud's APIs in one pass.
 
     Attributes:
-        state: what they answered, None before the first answer.
+        state: what they answered, None before the first answer and when the last is too old.
+        error: why they cannot be asked, empty while the last answer is believed.
         expected: roles of APIs that are asked: those with members which are ready.
         keystone: the role that gives tokens.
     """
 
     state: ApiState | None = None
+    error: str = ""
     expected: frozenset[str] = field(default_factory=frozenset)
     keystone: str = keystone.KEYSTONE.name
 
@@ -97,7 +102,21 @@ def watch_apis(
     context.poller.ensure(
         name, ask, interval=_INTERVAL, deadline=_DEADLINE, notify=ref, target=name
     )
-    state: ApiState | None = seen.value if seen else None
+    state, error = _believed(context, ref, seen)
     if state is not None and not state.failures and expected - state.asked:
         context.poller.refresh(name)
-    return ServedApis(state=state, expected=expected)
+    return ServedApis(state=state, error=error, expected=expected)
+
+
+def _believed(
+    context: Context, ref: ObjectRef, seen: Observation | None
+) -> tuple[ApiState | None, str]:
+    """Return the last answer, or why there is none that can be believed."""
+    if seen is None or not seen.error or seen.failing_since is None:
+        return (seen.value if seen else None), ""
+    left = seen.failing_since + _BELIEVED - context.clock.monotonic()
+    if left <= 0:
+        return None, seen.error
+    # A poll that goes on to fail enqueues nothing: no pass would run when belief ends.
+    context.enqueue(ref, left + 1.0)
+    return seen.value, ""

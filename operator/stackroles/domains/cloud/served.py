@@ -108,6 +108,7 @@ def assess_served(
     previous: Sequence[Condition],
     *,
     new: bool,
+    error: str = "",
 ) -> Finding | None:
     """Return why not all APIs are known to serve, None when all do.
 
@@ -117,7 +118,12 @@ def assess_served(
         keystone: the role that gives tokens.
         previous: the conditions so far: what they say of APIs stays until there is an answer.
         new: whether the cloud has never been Ready; it is not before every API has answered once.
+        error: why they cannot be asked, empty while they can.
     """
+    if error:
+        return Finding(
+            Reason.SERVICES_UNKNOWN, f"Whether the APIs serve is not known, asking fails: {error}."
+        )
     if state is None:
         return _not_asked_yet(expected) if new else _as_before(previous)
     reported = {role: f for role, f in state.reported.items() if role in expected}

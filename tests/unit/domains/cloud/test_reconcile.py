@@ -63,10 +63,13 @@ class Apis:
 
     failing: dict[str, tuple[int, str]] = field(default_factory=dict)
     password: str = ""
+    failure: OperatorError | None = None
 
     async def ask(
         self, account: Account, keystone: str, lists: dict[str, str]
     ) -> dict[str, tuple[int, str]]:
+        if self.failure:
+            raise self.failure
         if self.password and account.password != self.password:
             return {keystone: (401, "The request you have made requires authentication.")}
         served = {keystone: (201, ""), **dict.fromkeys(lists, (200, ""))}
@@ -717,6 +720,29 @@ async def test_an_api_that_only_refuses_ends_readiness(world: World) -> None:
     assert (ready["status"], ready["reason"]) == ("False", "ServicesFailing")
     assert "nova-api answers HTTP 503: The Keystone service is temp" in ready["message"]
     world.apis.failing.clear()
+    await world.polls.tick()
+    await world.reconcile()
+    assert world.condition("Ready")["status"] == "True"
+
+
+async def test_apis_that_cannot_be_asked_are_believed_for_a_while(world: World) -> None:
+    world.declare()
+    await world.settle()
+    world.apis.failure = CloudUnavailable("no answer within 35 s")
+    world.enqueued.clear()
+    await world.polls.tick()
+    await world.reconcile()
+    assert world.condition("Ready")["status"] == "True"
+    assert (DEMO, 91.0) in world.enqueued, "no pass follows when the answer is too old"
+
+    world.clock.at += timedelta(seconds=91)
+    await world.polls.tick()
+    await world.reconcile()
+    available = world.condition("Available")
+    assert (available["status"], available["reason"]) == ("Unknown", "ServicesUnknown")
+    assert "no answer within 35 s" in available["message"]
+
+    world.apis.failure = None
     await world.polls.tick()
     await world.reconcile()
     assert world.condition("Ready")["status"] == "True"
