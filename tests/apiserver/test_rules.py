@@ -122,7 +122,13 @@ CASES = (
             bad={"config": {name: {"DEFAULT": {option: "x"}}}},
         )
         for kind, name in (("CloudController", "nova"), ("ComputePool", "nova-compute"))
-        for option in ("transport_url", "connection", "s3_store_secret_key", "admin_password")
+        for option in (
+            "transport_url",
+            "connection",
+            "s3_store_secret_key",
+            "admin_password",
+            "fixed_key",
+        )
     ),
     Case(
         kind="CloudController",

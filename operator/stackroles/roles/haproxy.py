@@ -63,6 +63,8 @@ _RESERVED: Mapping[Key, str] = {
     for keyword in ("balance", "option httpchk", "http-check", "default-server")
 }
 
+# A keyword that is followed by a password.
+_SECRET = ("stats auth",)
 # Keywords of which each line counts.
 _ADDED = ("log", "stats socket")
 
@@ -136,8 +138,8 @@ def spelling(section: str, name: str) -> Key:
     last line; but global's maxconn counts as it was first written (seen with 3.0.11).
     """
     tokens = name.split()[name.startswith("no ") :]
-    fixed = (keyword for place, keyword in _RESERVED if place == section)
-    known = [k.split() for k in (*_SECTIONS.get(section, ()), *fixed) if k not in _ADDED]
+    others = (*(keyword for place, keyword in _RESERVED if place == section), *_SECRET)
+    known = [k.split() for k in (*_SECTIONS.get(section, ()), *others) if k not in _ADDED]
     found = next((keyword for keyword in known if tokens[: len(keyword)] == keyword), tokens)
     return section, " ".join(found)
 

@@ -6,6 +6,7 @@ from typing import Any
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSpec
 from stackroles.api.v1alpha1.common import ClusteringModel, parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.api.v1alpha1.options import SECRET_NAMES, WHERE_SECRETS_GO, is_secret_name
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Sections, Spelling, repeated
 from stackroles.errors import SpecInvalid
@@ -85,7 +86,7 @@ def _check_names(field: str, declared: Iterable[str], known: Iterable[str]) -> N
 
 
 def check_config(config: Mapping[str, Sections], roles: Iterable[RoleDefinition]) -> None:
-    """Refuse options that no role takes, that are set twice, or that would have no effect.
+    """Refuse options that no role takes, set twice, without effect, or that are secrets.
 
     Args:
         config: `spec.config` of a cloud or a pool.
@@ -109,6 +110,7 @@ def check_config(config: Mapping[str, Sections], roles: Iterable[RoleDefinition]
         for name in sorted({role.service, role.name} & config.keys()):
             _check_spellings(f"spec.config.{name}", config[name], role.spelling)
             _check_reserved(f"spec.config.{name}", config[name], role)
+            _check_secrets(f"spec.config.{name}", config[name], role.spelling)
 
 
 def _check_reserved(path: str, sections: Sections, role: RoleDefinition) -> None:
@@ -126,6 +128,18 @@ def _check_spellings(path: str, sections: Sections, same: Spelling) -> None:
             f"{path} sets one option twice: {first[1]} in {first[0]}, {second[1]} in {second[0]}. "
             "Remove one of them.",
         )
+
+
+def _check_secrets(path: str, sections: Sections, same: Spelling) -> None:
+    """Refuse secrets in the spellings of one program; no message quotes a value."""
+    for section, options in sections.items():
+        for name, value in options.items():
+            # A keyword of HAProxy's may go on in the value.
+            whole = same(section, f"{name} {value}")[1]
+            if is_secret_name(same(section, name)[1]) or whole in SECRET_NAMES:
+                raise SpecInvalid(
+                    Reason.SPEC_INVALID, f"{path}.{section}.{name}: {WHERE_SECRETS_GO}."
+                )
 
 
 def _default_replicas(role: RoleDefinition, spec: CloudControllerSpec) -> int:

@@ -45,7 +45,8 @@ def test_a_section_cannot_be_read_as_something_else(name: str) -> None:
     "name",
     ["connection", "transport_url", "password", "admin_password", "rabbit_password",
      "memcache_secret_key", "metadata_proxy_shared_secret", "s3_store_access_key",
-     "s3_store_secret_key", "default_pass"],
+     "s3_store_secret_key", "default_pass", "fixed_key", "hmac_keys", "root_token_id",
+     "approle-secret_id"],
 )  # fmt: skip
 def test_an_option_that_holds_a_secret_is_refused_without_quoting_it(name: str) -> None:
     with pytest.raises(ValidationError) as caught:

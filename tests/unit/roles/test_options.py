@@ -251,3 +251,24 @@ def test_options_of_the_command_line_are_reserved() -> None:
 def test_groups_in_another_case_are_one_group() -> None:
     text = oslo.render({"libvirt": {"a": 1}}, {"LIBVIRT": {"cpu_mode": "none"}})
     assert text == "[libvirt]\na = 1\ncpu_mode = none\n"
+
+
+@pytest.mark.parametrize(
+    ("role", "section", "option", "value"),
+    [
+        ("mariadb", "mysqld", "loose-wsrep-sst-auth", "root:hunter2"),
+        ("mariadb", "galera", "loose_wsrep_sst-auth", "root:hunter2"),
+        ("haproxy", "defaults", "stats", "auth admin:hunter2"),
+        ("haproxy", "defaults", "stats auth", "admin:hunter2"),
+    ],
+)
+def test_a_secret_is_refused_in_every_spelling_of_its_program(
+    role: str, section: str, option: str, value: str
+) -> None:
+    with pytest.raises(SpecInvalid, match=re.escape("spec.credentials")) as caught:
+        cloud(config={role: {section: {option: value}}})
+    assert "hunter2" not in caught.value.message
+
+
+def test_a_value_that_is_the_name_of_a_secret_is_none() -> None:
+    assert "auth_type = password" in rendered("nova-api", {"neutron": {"auth_type": "password"}})

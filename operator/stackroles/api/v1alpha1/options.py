@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 # and "_" for one.
 _SECRET_NAMES = (
     *("connection", "slave_connection", "transport_url", "admin_token", "swift_store_key"),
+    *("fixed_key", "hmac_keys", "root_token_id", "approle_secret_id"),
     *("wsrep_sst_auth", "stats auth"),
 )
 _SECRET_ENDINGS = ("password", "passwd", "_pass", "_secret", "secret_key", "access_key")
@@ -38,10 +39,14 @@ _USER_INFO = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
 def is_secret_name(option: str) -> bool:
-    """Return whether an option of this name holds a password or key."""
+    """Return whether an option of this name holds a password or key.
+
+    Where a program takes further spellings, its role's `spelling` comes first (roles/resolve.py).
+    """
+    option = option.replace("-", "_")
     if option in NOT_SECRET:
         return False
-    return option in SECRET_NAMES or option.endswith(SECRET_ENDINGS)
+    return option in _SECRET_NAMES or option.endswith(_SECRET_ENDINGS)
 
 
 def secret_rule() -> dict[str, str]:
