@@ -65,7 +65,7 @@ class Poll:
     task: asyncio.Task[None] | None = None
 
 
-class Poller:
+class AsyncPoller:
     """Runs polls, each in a task of its own, with bounded concurrency and a breaker per target."""
 
     def __init__(

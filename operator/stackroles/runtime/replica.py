@@ -26,7 +26,7 @@ from stackroles.runtime.dispatch import Dispatcher
 from stackroles.runtime.leader import Elector, Leadership
 from stackroles.runtime.metrics import Metrics
 from stackroles.runtime.namespaces import NamespaceScope
-from stackroles.runtime.poller import Poller
+from stackroles.runtime.poller import AsyncPoller
 from stackroles.runtime.queue import WorkQueue
 from stackroles.runtime.resync import Resync
 from stackroles.runtime.router import EventRouter, Owners, Watchers, belongs_to_parent
@@ -103,7 +103,7 @@ class Operator:
             client, Cache(), self.leadership.fence, now=self.clock.now, instance=identity
         )
         self.router = EventRouter(self.cluster, self.queue, watchers, reconcilers, owners)
-        self.poller = Poller(self.queue.add, time.monotonic)
+        self.poller = AsyncPoller(self.queue.add, time.monotonic)
         self.tasks = Tasks(
             self.queue.add, time.monotonic, is_active=self._is_active, fence=self.leadership.fence
         )

@@ -9,15 +9,15 @@ from typing_extensions import override
 from stackroles.errors import LeadershipLost
 from stackroles.kube.kinds import Key, PartRef
 from stackroles.kube.writer import Fence
-from stackroles.runtime.poller import Poll, Poller
+from stackroles.runtime.poller import AsyncPoller, Poll
 
 log = structlog.get_logger(__name__)
 
 _LEAST_SECONDS: Final = 1.0
 
 
-class Tasks(Poller):
-    """Runs actions as `Poller` runs polls, each only while it may act.
+class Tasks(AsyncPoller):
+    """Runs actions as `AsyncPoller` runs polls, each only while it may act.
 
     An action is idempotent and returns what it made true. Before each run the resource it belongs
     to must exist and not be suspended, whatever its own pass has seen so far, and this process must

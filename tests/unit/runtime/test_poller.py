@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from stackroles.kube.kinds import Key, ObjectRef
-from stackroles.runtime.poller import Breaker, Poller
+from stackroles.runtime.poller import AsyncPoller, Breaker
 from stackroles.runtime.router import CURRENT_KEY
 
 KEY = ObjectRef("CloudController", "ns", "demo")
@@ -35,9 +35,9 @@ class Service:
         await asyncio.sleep(0)
 
 
-def poller() -> tuple[Poller, list[Key]]:
+def poller() -> tuple[AsyncPoller, list[Key]]:
     enqueued: list[Key] = []
-    return Poller(enqueued.append, asyncio.get_running_loop().time), enqueued
+    return AsyncPoller(enqueued.append, asyncio.get_running_loop().time), enqueued
 
 
 async def test_differences_are_recorded_and_repeats_are_not() -> None:

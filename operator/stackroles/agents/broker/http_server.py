@@ -11,7 +11,7 @@ from stackroles.agents import wire
 from stackroles.agents.broker.protocol import READY_PATH, STATUS_PATH, BrokerStatus
 
 
-class Member(Protocol):
+class StatusSource(Protocol):
     """The member that is asked."""
 
     @property
@@ -28,7 +28,7 @@ class StatusServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, member: Member) -> None:
+    def __init__(self, port: int, member: StatusSource) -> None:
         self.member = member
         super().__init__(("", port), StatusHandler)
 
