@@ -31,6 +31,9 @@ LABEL_POOL: Final = f"compute.{API_GROUP}/pool"
 ANNOTATION_CONFIG_HASH: Final = f"{API_GROUP}/config-hash"
 # Names of the ConfigMaps a pod reads, comma-separated: they stay while such a pod lives.
 ANNOTATION_CONFIG_MAPS: Final = f"{API_GROUP}/config-maps"
+# On pods: a keyed digest of the keys that somebody else made; others replace the pods, which read
+# them at their start.
+ANNOTATION_EXTERNAL_KEYS: Final = f"{API_GROUP}/external-keys"
 # Names of the values of a Secret that exist once, each with a digest of the one in use: one of
 # these that is missing is lost, one that does not fit its digest was changed.
 ANNOTATION_KEYS: Final = f"{API_GROUP}/keys"

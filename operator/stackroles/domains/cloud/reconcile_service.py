@@ -9,7 +9,7 @@ import structlog
 
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
-from stackroles.constants import LABEL_COMPONENT
+from stackroles.constants import ANNOTATION_EXTERNAL_KEYS, LABEL_COMPONENT
 from stackroles.domains.cloud.bringup import build_graph, plan_bring_up
 from stackroles.domains.cloud.phases import completed, recorded_phases
 from stackroles.domains.cloud.reconcile_credentials import CredentialsState
@@ -22,6 +22,7 @@ from stackroles.domains.cloud.reconcile_parts import (
 from stackroles.domains.cloud.reconcile_scale_guard import reject_scale_down
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.cloud.service import ServiceState, dependents_of, nodes_of
+from stackroles.domains.credentials.generate import external_digest
 from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.errors import ClusterError
 from stackroles.kube.kinds import ObjectRef
@@ -38,7 +39,7 @@ from stackroles.roles import registry
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.config_maps import kept_config_maps
-from stackroles.workloads.manifests.children import build_role, unique
+from stackroles.workloads.manifests.children import annotate_pods, build_role, unique
 from stackroles.workloads.step import StepState
 
 Object = dict[str, Any]
@@ -172,7 +173,7 @@ class ServicePass:
         Raises:
             NotReady: a child still belongs to an earlier owner of this name.
         """
-        roles = [role for role in self._roles if role.name in run]
+        roles = [role for role in self._roles if role.name in run and not self._lacks_keys()]
         rendered = [child for role in roles for child in self._render(role)]
         manifests = unique([*rendered, *self._steps.config_maps(run)])
         applied = await self._context.cluster.apply_each(self._resource, manifests)
@@ -189,7 +190,19 @@ class ServicePass:
         return to_children(self._resource, applied.records, kept.__contains__), None
 
     def _render(self, role: RoleDefinition) -> list[Object]:
-        return render(self._context, self._cloud, role.name, lambda: build_role(self._cloud, role))
+        built = render(self._context, self._cloud, role.name, lambda: build_role(self._cloud, role))
+        if not self._has_external_keys():
+            return built
+        keys = external_digest(self._service, self._credentials.values[self._service.name])
+        return annotate_pods(built, ANNOTATION_EXTERNAL_KEYS, keys)
+
+    def _has_external_keys(self) -> bool:
+        asks = self._service.external_for
+        return asks is not None and asks(self._cloud.spec)
+
+    def _lacks_keys(self) -> bool:
+        """Return whether a part of the pods is not known: without it they would be replaced."""
+        return self._has_external_keys() and self._service.name not in self._credentials.values
 
     def _kept(self, manifests: Iterable[Object], run: frozenset[str]) -> frozenset[ObjectRef]:
         """Return the configuration that stays besides the present manifests."""

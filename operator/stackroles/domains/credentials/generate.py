@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Set
 
 from stackroles.config.cloud import Cloud
+from stackroles.domains.credentials.note import digest
 from stackroles.roles import rabbitmq
 from stackroles.roles.common import database_url, identity_url, transport_url
 from stackroles.roles.definition import OpenStackService
@@ -88,6 +89,17 @@ def service_secret(
     if service.broker:
         data[TRANSPORT_URL] = transport_url(cloud, service.name, data[BROKER_PASSWORD])
     return data
+
+
+def external_digest(service: OpenStackService, data: Mapping[str, str]) -> str:
+    """Return a digest of the keys of somebody else's; who has no Secret of ours cannot guess them.
+
+    Args:
+        service: the service.
+        data: what its Secret holds.
+    """
+    keys = {key: data[key] for key in service.external if key in data}
+    return digest(data[DIGEST_KEY], "external", json.dumps(keys, sort_keys=True))
 
 
 def keyring(known: Mapping[str, str], random: Randomness) -> dict[str, str]:

@@ -31,6 +31,27 @@ def build_role(owner: OwnerT, role: RoleDefinition[OwnerT]) -> list[Manifest]:
     return children
 
 
+def annotate_pods(children: Iterable[Manifest], name: str, value: str) -> list[Manifest]:
+    """Return children of which the workload's pods have one annotation more; the given ones stay.
+
+    Args:
+        children: of a role, as `build_role` made them.
+        name: the annotation.
+        value: its value.
+    """
+    annotated = []
+    for child in children:
+        template = child.get("spec", {}).get("template")
+        if template is None:
+            annotated.append(child)
+            continue
+        metadata = template["metadata"]
+        own = {**metadata, "annotations": {**metadata["annotations"], name: value}}
+        spec = {**child["spec"], "template": {**template, "metadata": own}}
+        annotated.append({**child, "spec": spec})
+    return annotated
+
+
 def build_roles(owner: OwnerT, roles: Iterable[RoleDefinition[OwnerT]]) -> list[Manifest]:
     """Return the children of all roles that run, each once: some share their agents."""
     return unique(child for role in roles for child in build_role(owner, role))

@@ -8,9 +8,12 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from stackroles.constants import ANNOTATION_KEYS
+from stackroles.constants import ANNOTATION_EXTERNAL_KEYS, ANNOTATION_KEYS
+from stackroles.domains.credentials.generate import external_digest
 from stackroles.domains.credentials.note import read_note, write_note
+from stackroles.domains.database.status import DatabaseState
 from stackroles.reconcile.context import Parts
+from stackroles.roles import glance
 from tests.unit.domains.cloud import test_reconcile as clouds
 from tests.unit.domains.cloud.test_reconcile import World
 
@@ -246,6 +249,54 @@ async def test_keys_of_an_object_store_follow_the_users_secret(world: World) -> 
     await world.reconcile()
     after = world.secret("demo-glance-credentials")
     assert after == made | {"s3-secret-key": "second/key="}
+
+
+def annotations(world: World, role: str) -> dict[str, str]:
+    found = world.api.get("statefulsets", "ns", f"demo-{role}")
+    assert found is not None
+    return dict(found["spec"]["template"]["metadata"]["annotations"])
+
+
+async def test_keys_of_an_object_store_that_change_replace_the_pods_that_read_them(
+    world: World,
+) -> None:
+    bring(world, s3_access_key="AKIA", s3_secret_key="first/key=")
+    world.declare(config=S3, credentials={"glance": "mine"})
+    await world.settle()
+    before, other = annotations(world, "glance"), annotations(world, "nova-conductor")
+    assert ANNOTATION_EXTERNAL_KEYS not in other
+    # Of equal keys another cloud has another digest: nobody can try guesses.
+    drawn = world.secret("demo-glance-credentials")["digest-key"]
+    data = {"s3-access-key": "AKIA", "s3-secret-key": "first/key=", "digest-key": drawn}
+    made = before[ANNOTATION_EXTERNAL_KEYS]
+    assert made == external_digest(glance.SERVICE, data)
+    assert made != external_digest(glance.SERVICE, data | {"digest-key": "another"})
+    bring(world, s3_access_key="AKIA", s3_secret_key="second/key=")
+    await world.reconcile()
+    assert annotations(world, "glance")[ANNOTATION_EXTERNAL_KEYS] != made
+    assert annotations(world, "nova-conductor") == other
+
+
+async def test_pods_stay_while_what_they_read_is_not_known(world: World) -> None:
+    bring(world, s3_access_key="AKIA", s3_secret_key="first/key=")
+    world.declare(config=S3, credentials={"glance": "mine"})
+    await world.settle()
+    before = annotations(world, "glance")
+    lose(world, "demo-glance-credentials", "database-password")
+    world.context = replace(world.context, parts=Parts())  # as an operator that just started
+    database = DatabaseState(writer="demo-mariadb-0")
+    world.context.publish(world.resource, clouds.DATABASE, database)
+    await world.reconcile()
+    assert world.condition("Ready")["reason"] == "CredentialsMissing"
+    assert annotations(world, "glance") == before
+    kept = {(c["kind"], c["name"]) for c in world.resource["status"]["children"]}
+    assert ("StatefulSet", "demo-glance") in kept
+
+
+async def test_pods_that_read_nobody_elses_keys_have_no_digest(world: World) -> None:
+    world.declare()
+    await world.settle()
+    assert ANNOTATION_EXTERNAL_KEYS not in annotations(world, "glance")
 
 
 async def test_an_object_store_of_another_name_is_refused(world: World) -> None:
