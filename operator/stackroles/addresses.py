@@ -13,6 +13,12 @@ def is_ipv6(text: str) -> bool:
         return False
 
 
+def node_address(node: Mapping[str, Any]) -> str:
+    """Return a node's first InternalIP, which `status.hostIP` of its pods is; empty without one."""
+    addresses = (node.get("status") or {}).get("addresses") or ()
+    return next((a["address"] for a in addresses if a["type"] == "InternalIP"), "")
+
+
 def pod_address(pod: Mapping[str, Any]) -> str:
     """Return a pod's IPv4 address, empty while it has none.
 

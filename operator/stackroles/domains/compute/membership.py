@@ -1,7 +1,7 @@
 """Which nodes a pool takes, keeps, may not take and gives back."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from stackroles.constants import LABEL_POOL
 
@@ -42,6 +42,7 @@ class Candidate:
         foreign: whether that label is of a namespace whose pools cannot be seen.
         ready: whether its kubelet reports it as ready.
         enrolled: pools with a ComputeNode for it: "<namespace>/<name>" by the pool's identity.
+        ipv6: its address, which agents would use, where that is of IPv6; empty otherwise.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Candidate:
     foreign: bool = False
     ready: bool = True
     enrolled: Mapping[str, str] = field(default_factory=dict)
+    ipv6: str = ""
 
     def held_beside(self, pool: Claim) -> str:
         """Return the name of another pool that has not let go of it, empty for none."""
@@ -67,6 +69,7 @@ class Enrolment:
         leaving: nodes it has and does not select any more.
         taken: nodes it selects that another pool has, with that pool's name.
         releasing: nodes it will take when the named pool has let go of them.
+        ipv6: nodes it selects and cannot use, with their address of IPv6.
     """
 
     members: tuple[str, ...] = ()
@@ -75,11 +78,14 @@ class Enrolment:
     leaving: tuple[str, ...] = ()
     taken: Mapping[str, str] = field(default_factory=dict)
     releasing: Mapping[str, str] = field(default_factory=dict)
+    ipv6: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def selected(self) -> int:
         """How many nodes the user's labels choose."""
-        groups = (self.members, self.enrol, self.waiting, self.taken, self.releasing)
+        groups = (
+            self.members, self.enrol, self.waiting, self.taken, self.releasing, self.ipv6
+        )  # fmt: skip
         return sum(len(group) for group in groups)
 
 
@@ -97,32 +103,36 @@ def plan_enrolment(pool: Claim, others: Iterable[Claim], nodes: Iterable[Candida
         nodes: all nodes.
     """
     rivals = tuple(others)
-    members, enrol, waiting, leaving = [], [], [], []
-    taken: dict[str, str] = {}
-    releasing: dict[str, str] = {}
+    groups: dict[str, dict[str, str]] = {field.name: {} for field in fields(Enrolment)}
     for node in sorted(nodes, key=lambda node: node.name):
-        mine = node.claimed == pool.label
-        if not pool.selects(node) or pool.deleting:
-            if mine:
-                leaving.append(node.name)
-        elif mine:
-            members.append(node.name)
-        elif holder := _holder(pool, rivals, node):
-            taken[node.name] = holder
-        elif former := node.held_beside(pool):
-            releasing[node.name] = former
-        elif node.ready:
-            enrol.append(node.name)
-        else:
-            waiting.append(node.name)
+        if found := _classify(pool, rivals, node):
+            group, detail = found
+            groups[group][node.name] = detail
     return Enrolment(
-        members=tuple(members),
-        enrol=tuple(enrol),
-        waiting=tuple(waiting),
-        leaving=tuple(leaving),
-        taken=taken,
-        releasing=releasing,
+        members=tuple(groups["members"]),
+        enrol=tuple(groups["enrol"]),
+        waiting=tuple(groups["waiting"]),
+        leaving=tuple(groups["leaving"]),
+        taken=groups["taken"],
+        releasing=groups["releasing"],
+        ipv6=groups["ipv6"],
     )
+
+
+def _classify(pool: Claim, rivals: tuple[Claim, ...], node: Candidate) -> tuple[str, str] | None:
+    """Return the group of an Enrolment that a node belongs to, with its detail; None for none."""
+    mine = node.claimed == pool.label
+    if not pool.selects(node) or pool.deleting:
+        return ("leaving", "") if mine else None
+    if mine:
+        return "members", ""
+    if holder := _holder(pool, rivals, node):
+        return "taken", holder
+    if former := node.held_beside(pool):
+        return "releasing", former
+    if node.ipv6:
+        return "ipv6", node.ipv6
+    return ("enrol" if node.ready else "waiting"), ""
 
 
 def _holder(pool: Claim, rivals: Iterable[Claim], node: Candidate) -> str:

@@ -65,6 +65,7 @@ async def write_pool_status(
         leaving=enrolment.leaving,
         taken=enrolment.taken,
         releasing=enrolment.releasing,
+        ipv6=enrolment.ipv6,
     )
     status = assess_pool(
         selection,

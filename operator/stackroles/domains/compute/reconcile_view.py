@@ -5,6 +5,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
+from stackroles.addresses import is_ipv6, node_address
 from stackroles.api.v1alpha1.compute import ComputePoolSpec, ComputePoolStatus
 from stackroles.config.pool import Pool, is_label_of, pool_label
 from stackroles.constants import LABEL_POOL
@@ -64,6 +65,7 @@ def candidates(context: Context) -> list[Candidate]:
             foreign=_is_foreign(context, node["metadata"].get("labels", {}).get(LABEL_POOL, "")),
             ready=is_ready_node(node),
             enrolled=enrolled.get(node["metadata"]["name"], {}),
+            ipv6=ip if is_ipv6(ip := node_address(node)) else "",
         )
         for node in context.cluster.list("Node")
         if not node["metadata"].get("deletionTimestamp")

@@ -21,6 +21,7 @@ class Selection:
         leaving: nodes that are to leave.
         taken: nodes that another pool has, with that pool's name.
         releasing: nodes that it gets when the named pool has let go of them.
+        ipv6: nodes that it cannot use, with their address of IPv6.
     """
 
     selected: int
@@ -28,6 +29,7 @@ class Selection:
     leaving: tuple[str, ...] = ()
     taken: Mapping[str, str] = field(default_factory=dict)
     releasing: Mapping[str, str] = field(default_factory=dict)
+    ipv6: Mapping[str, str] = field(default_factory=dict)
 
 
 def assess_pool(
@@ -59,8 +61,8 @@ def assess_pool(
     unserving = {name for name, status in nodes.items() if status.state != READY}
     unhealthy = sorted({*unserving, *selection.pending, *selection.releasing})
     available = _pool_available(selection, ready, unhealthy, unknown)
-    if reconciled.reason.status == "True" and selection.taken:
-        reconciled = _claimed(selection.taken)
+    if reconciled.reason.status == "True":
+        reconciled = _unusable(selection) or reconciled
     progressing = progressing or _held_up(nodes) or rolling or _pool_progressing(selection, nodes)
     return ComputePoolStatus(
         observed_generation=observed_at.generation,
@@ -166,6 +168,21 @@ def _releasing(releasing: Mapping[str, str]) -> str:
     return (
         f"{_names(sorted(releasing))} are taken when they have left ComputePool {pools}, whose "
         "conditions say what holds them there."
+    )
+
+
+def _unusable(selection: Selection) -> Finding | None:
+    """Return why the pool does not get all nodes that it selects, None when it does."""
+    if selection.taken:
+        return _claimed(selection.taken)
+    if not selection.ipv6:
+        return None
+    named = [f"{node} ({address})" for node, address in sorted(selection.ipv6.items())]
+    return Finding(
+        Reason.IPV4_REQUIRED,
+        f"The agents of a compute node use its first InternalIP, which must be of IPv4: "
+        f"{_names(named)}. Have its kubelet report an address of IPv4 first (--node-ip), or take "
+        "the pool's labels off the node.",
     )
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +38,15 @@ def test_a_ready_node_with_the_labels_is_taken() -> None:
 def test_a_node_that_is_not_ready_waits() -> None:
     plan = plan_enrolment(claim(), [], [node(ready=False)])
     assert (plan.enrol, plan.waiting) == ((), ("n1",))
+
+
+def test_a_node_whose_address_is_of_ipv6_is_not_taken_and_a_member_stays() -> None:
+    new, member = node(), node("n2", claimed="ns.a")
+    nodes = [replace(new, ipv6="fd00::1"), replace(member, ipv6="fd00::2")]
+    plan = plan_enrolment(claim(), [], nodes)
+    assert (plan.enrol, plan.members) == ((), ("n2",))
+    assert plan.ipv6 == {"n1": "fd00::1"}
+    assert plan.selected == 2
 
 
 def test_a_member_stays_a_member_while_it_is_not_ready() -> None:

@@ -1,5 +1,6 @@
 """Nodes that change pools, lose their ComputeNode or their Node, on a small API server."""
 
+import copy
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -48,6 +49,21 @@ async def test_a_node_that_the_cloud_keeps_does_not_hold_up_its_new_pool(world: 
     assert node is not None
     assert node["spec"]["pool"] == "second"
     assert world.condition("Ready", "second")[0] == "True"
+
+
+async def test_a_node_with_an_address_of_ipv6_is_named_and_not_enrolled(world: World) -> None:
+    await serving(world, "n1")
+    world.node("n2")
+    node = copy.deepcopy(world.cluster.get("Node", "", "n2"))
+    assert node is not None
+    node["status"]["addresses"] = [{"type": "InternalIP", "address": "fd00::2"}]
+    world.cluster.cache.upsert(world.api.put(node))
+    await world.settle()
+    status, reason, message = world.condition("Reconciled")
+    assert (status, reason) == ("False", "IPv4Required")
+    assert "n2 (fd00::2)" in message
+    assert world.labelled() == ["n1"]
+    assert world.pool()["status"]["ready"] == 1
 
 
 async def test_agents_stay_until_two_checks_found_nothing_on_their_host(world: World) -> None:
