@@ -3,6 +3,7 @@
 Standard library only: it runs inside role pods, and in the operator.
 """
 
+import json
 from typing import Final
 
 # At a cut a word goes as a whole: half of a password would pass for none. Longer ones are no words.
@@ -21,6 +22,13 @@ def shorten(text: str, limit: int) -> str:
     if half <= 0:
         return text[:limit]
     return f"{head(text, half)}{mark}{tail(text, half)}"
+
+
+def shorten_encoded(text: str, limit: int) -> str:
+    """Return a text that is shortened until it takes at most `limit` bytes within JSON."""
+    while (size := len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) - 2) > limit:
+        text = shorten(text, min(len(text) - 1, len(text) * limit // size))
+    return text
 
 
 def tail(text: str, limit: int) -> str:

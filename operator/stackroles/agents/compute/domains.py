@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from stackroles.agents.compute import node
-from stackroles.agents.compute.node_protocol import INSTANCES_LIMIT, Domain
+from stackroles.agents.compute.node_protocol import Domain
 
 # The probe guest (agents/compute/probe_guest.py), which is no instance of nova's.
 PROBE_GUEST = "stackroles-probe"
@@ -74,7 +74,7 @@ def parse(names: str, states: str) -> tuple[Domain, ...]:
         if name in uuids and name != node.PROBE_GUEST:
             state, reason = _state(values.get("state.state", 0), values.get("state.reason", 0))
             found.append(Domain(uuid=uuids[name], state=state, reason=reason))
-    return tuple(sorted(found, key=lambda domain: domain.uuid)[:INSTANCES_LIMIT])
+    return tuple(sorted(found, key=lambda domain: domain.uuid))
 
 
 def since(found: tuple[Domain, ...], before: tuple[Domain, ...], now: float) -> tuple[Domain, ...]:

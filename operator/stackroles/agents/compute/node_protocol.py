@@ -1,12 +1,17 @@
 """What a node's agent reports to the operator: a NodeReport."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from stackroles.agents.wire import OPTIONAL
 
 PORT = 8480
 # What the agent answers by GET.
 REPORT_PATH = "/report"
-# An answer has at most 64 KiB for the operator.
-INSTANCES_LIMIT = 400
+# The operator reads at most 64 KiB of an answer: what a report may hold fits in.
+INSTANCES_LIMIT = 250
+TUNNELS_LIMIT = 256
+NAMES_LIMIT = 20
 FAILURES_LIMIT = 20
 FAULT_LIMIT = 500
 
@@ -21,10 +26,11 @@ class DataPlane:
         flows: flows of br-int.
         settled: whether there are some, and about as many as a sample before.
         ports: ports of OVN's on br-int.
-        idle_ports: those of them that have no flow for the frames they send.
+        idle_ports: those of them that have no flow for the frames they send; at most NAMES_LIMIT.
         address: where the node's tunnels start.
-        tunnels: addresses at the other ends of its tunnels that have a port.
-        silent_networks: networks whose metadata proxy takes no connection.
+        tunnels: addresses at the other ends of its tunnels that have a port; at most TUNNELS_LIMIT.
+        silent_networks: networks whose metadata proxy takes no connection; at most NAMES_LIMIT.
+        omitted: how many more there are, by the name of the list that is cut.
     """
 
     switch_error: str = ""
@@ -37,6 +43,7 @@ class DataPlane:
     address: str = ""
     tunnels: tuple[str, ...] = ()
     silent_networks: tuple[str, ...] = ()
+    omitted: Mapping[str, int] = field(default_factory=dict, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +86,7 @@ class NodeReport:
         at: when it was begun to be seen, in seconds since the epoch by the node's clock.
         data_plane: the switch, its controller and the metadata proxies.
         domains: guests, by UUID; at most INSTANCES_LIMIT.
+        domains_omitted: how many more guests there are.
         libvirt_error: why libvirt could not be asked, empty when it could.
         build_failures: builds that failed since the last one that succeeded, the newest last; at
             most FAILURES_LIMIT.
@@ -88,5 +96,6 @@ class NodeReport:
     at: int = field(default=0, compare=False)
     data_plane: DataPlane = DataPlane()
     domains: tuple[Domain, ...] = ()
+    domains_omitted: int = field(default=0, metadata=OPTIONAL)
     libvirt_error: str = ""
     build_failures: tuple[BuildFailure, ...] = ()

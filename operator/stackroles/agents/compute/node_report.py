@@ -14,10 +14,10 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from stackroles.agents import wire
 from stackroles.agents.compute import builds, data_plane, domains, node
 from stackroles.agents.compute.node import AgentError
 from stackroles.agents.compute.node_protocol import PORT, REPORT_PATH, NodeReport
+from stackroles.agents.compute.report_size import to_answer
 from stackroles.agents.text import shorten
 
 PAUSE_SECONDS = 5.0
@@ -83,7 +83,7 @@ class ReportHandler(BaseHTTPRequestHandler):
         known = self.path == REPORT_PATH
         report = self.server.sampler.newest() if known else None
         code = 200 if report else 503 if known else 404
-        body = wire.dumps(report, separators=(",", ":")).encode() if report else b"{}"
+        body = to_answer(report) if report else b"{}"
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -57,9 +57,14 @@ def count_nova(instances: Iterable[Instance]) -> InstanceStates:
     return _states(states)
 
 
-def count_domains(domains: Iterable[Domain]) -> InstanceStates:
-    """Return how many instances are in which state, as libvirt knows them."""
-    return _states(Counter(domain.state for domain in domains))
+def count_domains(domains: Iterable[Domain], omitted: int = 0) -> InstanceStates:
+    """Return how many instances are in which state, as libvirt knows them.
+
+    Args:
+        domains: those that are reported.
+        omitted: how many more there are; they count as other.
+    """
+    return _states(Counter(domain.state for domain in domains) + Counter({OTHER: omitted}))
 
 
 def _states(counted: Mapping[str, int]) -> InstanceStates:
@@ -74,7 +79,11 @@ def _states(counted: Mapping[str, int]) -> InstanceStates:
 
 
 def differences(
-    instances: Sequence[Instance], domains: Sequence[Domain], now: datetime
+    instances: Sequence[Instance],
+    domains: Sequence[Domain],
+    now: datetime,
+    *,
+    whole: bool = True,
 ) -> tuple[str, ...]:
     """Return where nova and libvirt differ about instances, a sentence each, sorted.
 
@@ -84,11 +93,13 @@ def differences(
         instances: those nova has on the node.
         domains: those libvirt has there.
         now: the time of the observation.
+        whole: whether these are all guests there; of others nothing is said.
     """
     known = {domain.uuid: domain for domain in domains}
     found = [
         _difference(instance, known.pop(instance.uuid, None), now)
         for instance in sorted(instances, key=lambda instance: instance.name)
+        if whole or instance.uuid in known
     ]
     found += [
         f"{domain.uuid}: nova has no such instance here, libvirt has it {domain.state}"

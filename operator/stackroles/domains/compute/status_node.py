@@ -225,7 +225,7 @@ def _numbers(observed: ObservedNode, previous: ComputeNodeStatus) -> dict[str, A
 def _libvirt_states(report: NodeReport | None) -> InstanceStates | None:
     if report is None or report.libvirt_error:
         return None
-    return count_domains(report.domains)
+    return count_domains(report.domains, report.domains_omitted)
 
 
 def _differences(
@@ -236,7 +236,7 @@ def _differences(
     if observed.api_error or report is None or report.libvirt_error:
         return previous.differences
     instances = observed.host.instances if observed.host else ()
-    return differences(instances, report.domains, now)
+    return differences(instances, report.domains, now, whole=not report.domains_omitted)
 
 
 def _service_state(observed: ObservedNode, previous: ComputeNodeStatus) -> str | None:

@@ -3,12 +3,22 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from stackroles.agents import wire
-from stackroles.agents.compute import builds, data_plane, domains, probe_guest
-from stackroles.agents.compute.node_protocol import BuildFailure, DataPlane, Domain, NodeReport
+from stackroles.agents.compute import builds, data_plane, domains, probe_guest, report_size
+from stackroles.agents.compute.node_protocol import (
+    INSTANCES_LIMIT,
+    TUNNELS_LIMIT,
+    BuildFailure,
+    DataPlane,
+    Domain,
+    NodeReport,
+)
+from stackroles.reconcile import pod_http
 
 # As virsh 11.3 prints them.
 NAMES = " 3b0f instance-00000001\n 9c21 instance-00000002\n a001 instance-00000003\n\n"
@@ -27,7 +37,7 @@ Domain: 'instance-00000003'
 
 
 # As agents answered before the form of a report was read by its types; kept as it came.
-OLD_REPORT = {
+OLD_REPORT: dict[str, Any] = {
     "at": 9,
     "data_plane": {
         "switch_error": "", "controller": "connected", "flows": 7, "settled": True, "ports": 2,
@@ -52,7 +62,10 @@ def test_the_report_of_an_older_agent_is_read_and_its_keys_are_still_said() -> N
         build_failures=(BuildFailure(at=1, instance="i", fault="f"),),
     )  # fmt: skip
     assert (report.at, report.data_plane.flows) == (9, 7)
-    assert wire.encode(report) == OLD_REPORT
+    assert wire.encode(report) == OLD_REPORT | {
+        "data_plane": OLD_REPORT["data_plane"] | {"omitted": {}},
+        "domains_omitted": 0,
+    }
 
 
 @pytest.mark.parametrize("missing", sorted(OLD_REPORT))
@@ -85,6 +98,46 @@ def test_the_time_of_a_state_is_that_at_which_it_was_first_seen() -> None:
     assert again == first
     changed = domains.parse(NAMES, STATES.replace("state.state=1", "state.state=3"))
     assert [d.since for d in domains.since(changed, again, 300.0)] == [300, 100, 100]
+
+
+# What an answer takes most of: quotes are escaped, and other letters take several bytes.
+@pytest.mark.parametrize("letter", ["x", '"', "\u00e9", "\U0001f600", "\x01", "\ud800"], ids=ascii)
+def test_the_largest_report_is_one_that_the_operator_reads(letter: str) -> None:
+    text, many = letter * 600, range(1000)
+    plane = DataPlane(
+        switch_error=text,
+        controller=text,
+        address=text,
+        idle_ports=tuple(f"{number}{text}" for number in many),
+        tunnels=tuple(f"fd00:1234:5678:9abc:def0:1234:5678:{number:04x}" for number in many),
+        silent_networks=(text,) * 1000,
+    )
+    reason = max((*domains._PAUSED.values(), "no reason given: QEMU stopped it"), key=len)
+    report = NodeReport(
+        at=4102444800,
+        data_plane=plane,
+        domains=tuple(
+            Domain(uuid=str(UUID(int=number)), state="shut off", reason=reason, since=4102444800)
+            for number in many
+        ),
+        libvirt_error=text,
+        build_failures=(BuildFailure(at=4102444800, instance=text, fault=text),) * 30,
+    )
+
+    answer = report_size.to_answer(report)
+
+    assert len(answer) <= pod_http._LARGEST
+    read = wire.loads(NodeReport, answer.decode(errors="replace"))
+    assert (len(read.domains), read.domains_omitted) == (INSTANCES_LIMIT, 1000 - INSTANCES_LIMIT)
+    assert read.data_plane.omitted == {
+        "idle_ports": 980, "tunnels": 1000 - TUNNELS_LIMIT, "silent_networks": 980,
+    }  # fmt: skip
+    assert all(failure.fault for failure in read.build_failures)
+
+
+def test_a_report_that_fits_is_answered_as_it_is() -> None:
+    report = wire.loads(NodeReport, json.dumps(OLD_REPORT))
+    assert wire.loads(NodeReport, report_size.to_answer(report)) == report
 
 
 def event(kind: str, **payload: object) -> str:

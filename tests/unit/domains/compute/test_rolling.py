@@ -37,6 +37,13 @@ def test_all_former_pods_of_one_node_are_replaced_together_and_no_other_nodes() 
     assert (step.node, step.pods, step.left) == ("n1", ("switch-1", "ovn-1"), ("n1", "n2"))
 
 
+def test_tunnels_that_a_report_leaves_out_may_be_there() -> None:
+    cut = replace(carrying(1), tunnels=("10.0.0.2",), omitted={"tunnels": 1})
+    assert next_step(fleet(n1=replace(old(1), report=cut), n2=old(2))).node == "n1"
+    none = replace(cut, tunnels=())
+    assert "no tunnel" in next_step(fleet(n1=NodePlane(report=none, seen_at=1), n2=old(2))).waits
+
+
 def test_nothing_is_done_where_nothing_is_outdated() -> None:
     assert next_step(fleet(n1=NodePlane(pending="its openvswitch is not ready"))).left == ()
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from stackroles.agents.compute.node_protocol import BuildFailure, Domain, NodeReport
+from stackroles.api.v1alpha1.compute import InstanceStates
 from stackroles.domains.compute.status_instances import (
     Instance,
     assess_guests,
@@ -56,6 +57,11 @@ def test_what_only_one_of_the_two_knows_is_named() -> None:
     assert differences([], [RUNNING], NOW) == (
         "u1: nova has no such instance here, libvirt has it running",
     )
+
+
+def test_of_guests_that_a_report_leaves_out_nothing_is_said() -> None:
+    assert differences([ONE], [], NOW, whole=False) == ()
+    assert count_domains([RUNNING], omitted=3) == InstanceStates(running=1, other=3)
 
 
 def test_the_condition_names_host_and_fault() -> None:
