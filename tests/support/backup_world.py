@@ -78,9 +78,14 @@ class World:
                 if self.api.get(kind_of(kind).plural, "ns", obj["metadata"]["name"]) is None:
                     self.cluster.cache.remove(obj)
 
+    def declare_cloud(self, **spec: Any) -> None:
+        """Declare the cloud, whose first database member is the writer."""
+        known = copy.deepcopy(self.api.get("cloudcontrollers", "ns", "demo"))
+        self.store({**(known or custom()), "spec": spec, "status": {"writer": "demo-mariadb-0"}})
+
     def cloud(self) -> None:
         """A cloud of three database members; the first is the writer."""
-        self.store({**custom(), "status": {"writer": "demo-mariadb-0"}})
+        self.declare_cloud()
         for number in range(3):
             labels = child_labels() | {LABEL_NAME: "mariadb"}
             metadata = {"name": f"demo-mariadb-{number}", "namespace": "ns", "labels": labels}

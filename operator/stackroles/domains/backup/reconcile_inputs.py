@@ -10,6 +10,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_OWNER_KIND, LABEL_PART_OF
 from stackroles.domains.backup.decide import SourceCandidate
 from stackroles.reconcile.context import Context
+from stackroles.roles import registry
 from stackroles.roles.mariadb import NAME
 from stackroles.workloads.manifests.metadata import selector
 from stackroles.workloads.pod import is_ready
@@ -34,7 +35,10 @@ async def read_inputs(context: Context, cloud: Cloud) -> Mapping[str, Any]:
         if cloud.name in (found["metadata"]["name"], found.get("spec", {}).get("controller"))
     ]
     state = await context.cluster.read_config_map(cloud.namespace, naming.state(cloud.name))
-    images = {name: cloud.image(name) for name in ("mariadb", "ovn", "keystone", "nova")}
+    images = {
+        role.name: cloud.image(role.image, cloud.settings(role.name).image)
+        for role in registry.CONTROLLER_ROLES
+    }
     versions = Versions(operator=__version__, release=cloud.spec.release, images=images)
     return {RESOURCES_FILE: resources, STATE_FILE: state or {}, VERSIONS_FILE: versions}
 

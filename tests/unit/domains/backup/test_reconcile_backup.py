@@ -2,12 +2,14 @@
 
 import asyncio
 import copy
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from stackroles.domains.backup.reconcile_backup import reconcile_backup
 from stackroles.errors import Forbidden, NotReady
+from stackroles.roles import registry
 from tests.support.backup_world import BUCKET, World, backup_world, verified
 from tests.support.fake_api import Fault
 
@@ -29,6 +31,23 @@ async def test_a_run_goes_from_its_job_to_a_verified_set(world: World) -> None:
     assert world.condition("one")[0] == "BackupVerified"
     status = world.status("one")
     assert (status["verified"], status["durationSeconds"]) == (True, 30)
+
+
+async def test_a_set_names_the_image_of_every_role_as_it_runs(world: World) -> None:
+    mine = {"mariadb": {"image": "mine/mariadb:2"}, "nova-api": {"image": "mine/nova:3"}}
+    world.declare_cloud(roles=mine)
+    world.apply("one")
+    await world.run("one")
+    [inputs] = [
+        found for found in world.cluster.list("ConfigMap", "ns")
+        if found["metadata"]["name"].startswith("one-")
+    ]  # fmt: skip
+    stored = world.api.get("configmaps", "ns", inputs["metadata"]["name"])
+    assert stored is not None
+    images = json.loads(stored["data"]["versions.json"])["images"]
+    assert images.keys() == {role.name for role in registry.CONTROLLER_ROLES}
+    assert (images["mariadb"], images["nova-api"]) == ("mine/mariadb:2", "mine/nova:3")
+    assert images["nova-scheduler"] == "r/nova:latest"
 
 
 async def test_a_second_look_at_a_running_job_writes_nothing(world: World) -> None:
