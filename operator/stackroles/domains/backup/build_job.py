@@ -87,7 +87,7 @@ def build_backup_job(cloud: Cloud, parent: BackupParent, run: Run) -> Manifest:
     main = _main(cloud, parent, run)
     volumes = _volumes(parent, run, cloud.agents)
     pod = build_pod(cloud, (*copies, main), volumes.volumes, volumes.mounts, run.policy.resources)
-    pod["containers"][0]["env"] += repository_environment(run.policy)
+    pod["containers"][0]["env"] += repository_environment(cloud, run.policy)
     repository = repository_id(parent.namespace, run.policy_name, run.policy)
     labels = parent.labels(RUN) | {LABEL_REPOSITORY: repository}
     return {

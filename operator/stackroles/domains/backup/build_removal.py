@@ -40,7 +40,7 @@ def build_removal(
     settings = RemovalSettings(name=parent.name, policy=policy_name)
     main = agent_container(REMOVAL, PROGRAM, settings)
     pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, policy.resources)
-    pod["containers"][0]["env"] += repository_environment(policy)
+    pod["containers"][0]["env"] += repository_environment(cloud, policy)
     repository = repository_id(parent.namespace, policy_name, policy)
     labels = parent.labels(REMOVAL) | {LABEL_REPOSITORY: repository}
     return [

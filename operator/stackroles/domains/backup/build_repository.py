@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from stackroles.agents.backup.protocol import RemovalSettings, RunSettings, to_environment
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.config.cloud import Cloud
 from stackroles.domains.backup.build import SECURITY, claim_name
 from stackroles.roles.container import (
     AGENT_COMMAND,
@@ -17,9 +18,10 @@ from stackroles.roles.container import (
 from stackroles.workloads.manifests.agents import PACKAGE, config_map_items
 from stackroles.workloads.manifests.metadata import Manifest
 
-# restic's collector works harder from here on (GOMEMLIMIT, Go's package runtime); the rest of the
-# limit is for the program that runs it and for what Go does not count.
-MEMORY_LIMIT, RESTIC_MEMORY = "512Mi", "352MiB"
+_RESOURCES = ResourceDefaults(cpu="50m", memory="128Mi", memory_limit="512Mi")
+# From this share of the limit on restic's collector works harder (GOMEMLIMIT, Go's package
+# runtime); the rest is for the program that runs it and for what Go does not count.
+_RESTIC_SIXTEENTHS = 11
 _AGENTS = "/usr/local/lib/stackroles/agents"
 _REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
 
@@ -40,7 +42,7 @@ def agent_container(
         command=(*AGENT_COMMAND, f"{PACKAGE}.{program}"),
         security=SECURITY,
         no_liveness_because="it ends by itself or by its Job's deadline",
-        resources=ResourceDefaults(cpu="50m", memory="128Mi", memory_limit=MEMORY_LIMIT),
+        resources=_RESOURCES,
         env=(AGENT_PATH, *(Env(*pair) for pair in to_environment(settings).items())),
         mounts=scratch,
     )
@@ -85,12 +87,13 @@ def items(*keys: str) -> list[Manifest]:
     return [{"key": key, "path": key} for key in keys]
 
 
-def repository_environment(policy: BackupPolicySpec) -> list[Manifest]:
+def repository_environment(cloud: Cloud, policy: BackupPolicySpec) -> list[Manifest]:
     """Return what restic reads from its environment; keys by reference to their Secret."""
+    memory = _RESOURCES.memory_mebibytes(policy.resources.over(cloud.spec.default_resources))
     env: list[Manifest] = [
         {"name": "RESTIC_PASSWORD_FILE", "value": f"{_KEY}/password"},
         {"name": "RESTIC_REPOSITORY", "value": _address(policy)},
-        {"name": "GOMEMLIMIT", "value": RESTIC_MEMORY},
+        {"name": "GOMEMLIMIT", "value": f"{memory * _RESTIC_SIXTEENTHS // 16}MiB"},
     ]
     s3 = policy.repository.s3
     if s3 is None:

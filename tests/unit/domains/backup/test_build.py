@@ -4,6 +4,8 @@ import copy
 import json
 from typing import Any
 
+import pytest
+
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.config.cloud import Cloud
@@ -123,6 +125,15 @@ def test_a_bucket_has_its_address_credentials_and_authority() -> None:
     assert env["AWS_SECRET_ACCESS_KEY"]["valueFrom"]["secretKeyRef"]["name"] == "s3"
     assert env["RESTIC_CACERT"]["value"] == "/backup/ca/ca.crt"
     assert "repository" not in {volume["name"] for volume in pod(BUCKET)["volumes"]}
+
+
+@pytest.mark.parametrize(
+    ("limit", "share"), [(None, "352MiB"), ("256Mi", "176MiB"), ("2Gi", "1408MiB")]
+)
+def test_restic_keeps_to_a_share_of_the_limit(limit: str | None, share: str) -> None:
+    resources = {"limits": {"memory": limit}} if limit else {}
+    policy = BackupPolicySpec.model_validate(POLICY.model_dump() | {"resources": resources})
+    assert environment(policy)["GOMEMLIMIT"]["value"] == share
 
 
 def test_pods_of_a_run_are_selected_by_no_service() -> None:
