@@ -138,9 +138,9 @@ def _pool_progressing(selection: Selection, nodes: Mapping[str, ComputeNodeStatu
             Reason.LEAVING,
             f"{_names(selection.leaving)} leave the pool when they have no guests.",
         )
-    under_way = sorted(name for name, status in nodes.items() if status.state != READY)
-    pending = (*under_way, *selection.pending)
-    if pending:
+    # A node that is being taken has its ComputeNode already.
+    under_way = {name for name, status in nodes.items() if status.state != READY}
+    if pending := sorted(under_way.union(selection.pending)):
         return Finding(Reason.ENROLLING, f"{_names(pending)} do not serve yet.")
     lacking = sorted(name for name, status in nodes.items() if _lacks_agents(status))
     if lacking:

@@ -183,6 +183,13 @@ async def test_a_node_is_not_ready_before_its_host_is_mapped(world: World) -> No
     assert node["status"]["state"] == "Enrolling"
 
 
+async def test_a_node_that_is_taken_is_named_once(world: World) -> None:
+    await serving(world, "n1")
+    world.node("n3")
+    await world.reconcile()
+    assert world.condition("Progressing")[1:] == ("Enrolling", "n3 do not serve yet.")
+
+
 async def test_a_host_that_is_down_makes_its_node_unavailable(world: World) -> None:
     await serving(world, "n1", "n2")
     world.nova.hosts["n2"] = replace(world.nova.hosts["n2"], up=False)
