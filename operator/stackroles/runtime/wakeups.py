@@ -25,6 +25,12 @@ def _naming(kind: str, field: str, cache: Cache, obj: Object) -> Iterable[Object
     return [ref_of(found) for found in cache.naming(kind, namespace, field, name)]
 
 
+def _is_open(run: Object) -> bool:
+    """Return whether a Backup has not ended, or is being removed."""
+    leaves = run["metadata"].get("deletionTimestamp")
+    return bool(leaves) or not is_finished(run.get("status", {}))
+
+
 def users_of_controller(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
     """Return the pools of a CloudController, its policies and their Backups that have not ended."""
     policies = _naming("BackupPolicy", "controller", cache, obj)
@@ -32,7 +38,7 @@ def users_of_controller(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
         ref_of(run)
         for policy in policies
         for run in cache.naming("Backup", policy.namespace, "policy", policy.name)
-        if not is_finished(run.get("status", {}))
+        if _is_open(run)
     ]
     return [*_naming("ComputePool", "controller", cache, obj), *policies, *runs]
 
@@ -52,9 +58,9 @@ def rivals_of_pool(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
 
 
 def runs_of_policy(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
-    """Return the Backups of a policy that have not ended."""
+    """Return the Backups of a policy that have not ended, or are being removed."""
     runs = cache.naming("Backup", obj["metadata"]["namespace"], "policy", obj["metadata"]["name"])
-    return [ref_of(run) for run in runs if not is_finished(run.get("status", {}))]
+    return [ref_of(run) for run in runs if _is_open(run)]
 
 
 def siblings_of_run(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
@@ -63,7 +69,7 @@ def siblings_of_run(obj: Object, cache: Cache) -> Iterable[ObjectRef]:
         ref_of(run).name: run for policy in policy_of_run(obj, cache)
         for run in cache.naming("Backup", policy.namespace, "policy", policy.name)
     }  # fmt: skip
-    waiting = {name for name, run in found.items() if not is_finished(run.get("status", {}))}
+    waiting = {name for name, run in found.items() if _is_open(run)}
     names = waiting | retired(policy_run(run) for run in found.values())
     return [ref_of(found[name]) for name in sorted(names - {obj["metadata"]["name"]})]
 

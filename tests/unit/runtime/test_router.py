@@ -217,13 +217,16 @@ VERIFIED = {
 }
 
 
-def test_a_policy_wakes_the_backups_that_have_not_ended_and_only_by_its_spec() -> None:
+def test_a_policy_wakes_the_backups_at_work_and_only_by_its_spec() -> None:
     made, queue = router(**WATCHERS)
     policy = custom("daily", kind="BackupPolicy", controller="demo")
     made.changed(stored(policy, 1, uid="p"))
     for number in range(1, 6):
         backup(number, made, **VERIFIED)
     backup(6, made, startedAt="2026-01-06T00:00:00Z")
+    leaving = backup(7, made, **VERIFIED)
+    leaving["metadata"] |= {"deletionTimestamp": "2026-01-08T00:00:00Z", "resourceVersion": "108"}
+    made.changed(leaving)
     drain(queue)
     key = ObjectRef("BackupPolicy", "ns", "daily")
 
@@ -233,7 +236,7 @@ def test_a_policy_wakes_the_backups_that_have_not_ended_and_only_by_its_spec() -
 
     policy = {**policy, "spec": {**policy["spec"], "suspend": True}}
     write(made, key, stored(policy, 201, uid="p"))
-    assert drain(queue) == [ObjectRef("Backup", "ns", "run-6")]
+    assert [found.name for found in drain(queue)] == ["run-6", "run-7"]
 
 
 def test_the_end_of_a_run_wakes_who_waits_and_whom_retention_ends() -> None:

@@ -291,6 +291,8 @@ async def _end(
     status = BackupStatus.model_validate(resource.get("status", {}))
     status = with_outcome(status, outcome, context.clock.now())
     await _write(context, resource, status, _APPLIED, finding)
+    # What it does not need any more goes with the next pass.
+    context.enqueue(ref_of(resource))
 
 
 async def _write(

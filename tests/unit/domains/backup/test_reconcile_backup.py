@@ -4,11 +4,13 @@ import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from stackroles.domains.backup.reconcile_backup import reconcile_backup
 from stackroles.errors import Forbidden, NotReady
+from stackroles.kube.kinds import Key, ObjectRef
 from stackroles.roles import registry
 from tests.support.backup_world import BUCKET, World, backup_world, verified
 from tests.support.fake_api import Fault
@@ -48,6 +50,18 @@ async def test_a_set_names_the_image_of_every_role_as_it_runs(world: World) -> N
     assert images.keys() == {role.name for role in registry.CONTROLLER_ROLES}
     assert (images["mariadb"], images["nova-api"]) == ("mine/mariadb:2", "mine/nova:3")
     assert images["nova-scheduler"] == "r/nova:latest"
+
+
+async def test_a_run_that_ended_is_looked_at_again_to_remove_its_inputs(world: World) -> None:
+    enqueued: list[Key] = []
+    world.context = replace(world.context, enqueue=lambda ref, delay=0.0: enqueued.append(ref))
+    world.apply("one")
+    await world.run("one")
+    assert enqueued == []
+    await world.verify("one")
+    assert enqueued == [ObjectRef("Backup", "ns", "one")], "nothing else wakes it"
+    await world.run("one")
+    assert "one-inputs" not in world.names("ConfigMap")
 
 
 async def test_a_second_look_at_a_running_job_writes_nothing(world: World) -> None:
