@@ -31,6 +31,15 @@ class ObservationTime:
     now: datetime
 
 
+def joined(findings: Iterable[Finding | None]) -> Finding | None:
+    """Return the first finding with what the others say; None where there is none."""
+    found = [finding for finding in findings if finding is not None]
+    if not found:
+        return None
+    messages = dict.fromkeys(finding.message for finding in found)
+    return Finding(found[0].reason, " Also: ".join(messages))
+
+
 def all_conditions(
     reconciled: Finding,
     available: Finding,

@@ -12,7 +12,12 @@ from stackroles.api.v1alpha1.common import dump
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_COMPONENT
-from stackroles.domains.cloud.bringup import build_graph, plan_bring_up
+from stackroles.domains.cloud.bringup import (
+    build_graph,
+    credentials_read,
+    held_nodes,
+    plan_bring_up,
+)
 from stackroles.domains.cloud.phases import completed, recorded_phases
 from stackroles.domains.cloud.reconcile_credentials import CredentialsState
 from stackroles.domains.cloud.reconcile_parts import (
@@ -25,7 +30,7 @@ from stackroles.domains.cloud.reconcile_parts import (
 from stackroles.domains.cloud.reconcile_scale_guard import reject_scale_down
 from stackroles.domains.cloud.reconcile_served import accepted_password, watch_apis
 from stackroles.domains.cloud.served import assess_served, rejected_administrator
-from stackroles.domains.cloud.service import ServiceState, first_failure
+from stackroles.domains.cloud.service import ServiceState
 from stackroles.domains.cloud.status import ObservedCloud, assess_cloud, remembered
 from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
 from stackroles.domains.credentials.reconcile import CloudSecrets
@@ -41,13 +46,14 @@ from stackroles.reconcile.observe import config_maps_in_use, existing_config_map
 from stackroles.reconcile.teardown import await_parts, reconcile_teardown
 from stackroles.roles import registry
 from stackroles.roles.keystone import CATALOGUE
-from stackroles.workloads.conditions import Finding
+from stackroles.workloads.conditions import Finding, joined
 from stackroles.workloads.config_maps import kept_config_maps
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
 _GRAPH = build_graph(registry.CONTROLLER_ROLES, registry.SERVICES)
+_READ = credentials_read(registry.CONTROLLER_ROLES, registry.SERVICES)
 
 
 async def reconcile_cloud_controller(context: Context, resource: Object) -> None:
@@ -118,7 +124,7 @@ class CloudPass:
         credentials = self._credentials.credentials
         observed = self._observe(credentials)
         apis, refused = self._apis(observed, credentials)
-        failure = self._credentials.failure or first_failure(self._services.values())
+        failure = self._credentials.failure or joined(s.failure for s in self._services.values())
         reconciled = blocked or _reconciled(credentials, failure, refused)
         if failure is None and credentials.finding is None:
             await self._prune()
@@ -135,11 +141,9 @@ class CloudPass:
             steps=tuple(s for name in SERVICE_PARTS for s in self._services[name].steps),
             database=self._database(),
         )
-        if credentials.finding is not None:
-            nothing = frozenset[str]()
-            waiting = dict.fromkeys(_GRAPH.keys() - observed.present, nothing)
-        else:
-            waiting = dict(plan_bring_up(_GRAPH, observed.done, observed.present).waiting)
+        waiting = dict(plan_bring_up(_GRAPH, observed.done, observed.present).waiting)
+        held = held_nodes(_READ, credentials.broken) - observed.done - observed.present
+        waiting |= dict.fromkeys(held, frozenset[str]())
         return replace(observed, waiting=waiting)
 
     def _generation(self) -> int:
@@ -244,8 +248,9 @@ def _belongs_to_no_service(child: Object) -> bool:
 def _reconciled(
     credentials: CloudSecrets, failure: Finding | None, refused: Finding | None
 ) -> Finding:
-    applied = Finding(Reason.APPLIED, "All that can run yet is applied.")
-    return credentials.finding or failure or refused or credentials.changed or applied
+    """Return what is wrong, the gravest first; one that is merely second is not to be hidden."""
+    wrong = joined((credentials.finding, failure, refused, credentials.changed))
+    return wrong or Finding(Reason.APPLIED, "All that can run yet is applied.")
 
 
 def _previous(resource: Object) -> CloudControllerStatus:

@@ -101,13 +101,18 @@ async def reconcile_credentials(context: Context, resource: Object) -> None:
 def _unread(
     resource: Object, before: CredentialsState | None, error: ClusterError
 ) -> CredentialsState:
-    """Return the credentials as they were; nothing new begins where none were read so far."""
+    """Return the credentials as they were; what reads some waits where none were read yet."""
     failure = refusal_of(error)
     if before is not None:
         return replace(before, failure=failure)
     return CredentialsState(
         generation=resource.get("status", {}).get("observedGeneration", 0),
-        credentials=CloudSecrets(manifests=(), values={}, finding=failure),
+        credentials=CloudSecrets(
+            manifests=(),
+            values={},
+            finding=failure,
+            broken=frozenset(service.name for service in registry.CREDENTIALS),
+        ),
         children=to_children(resource, (), _is_secret_ref),
         failure=failure,
     )

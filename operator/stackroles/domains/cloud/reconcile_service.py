@@ -10,7 +10,12 @@ import structlog
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_EXTERNAL_KEYS, LABEL_COMPONENT
-from stackroles.domains.cloud.bringup import build_graph, plan_bring_up
+from stackroles.domains.cloud.bringup import (
+    build_graph,
+    credentials_read,
+    held_nodes,
+    plan_bring_up,
+)
 from stackroles.domains.cloud.phases import completed, recorded_phases
 from stackroles.domains.cloud.reconcile_credentials import CredentialsState
 from stackroles.domains.cloud.reconcile_parts import (
@@ -48,6 +53,7 @@ log = structlog.get_logger(__name__)
 # Some findings depend on how long something lasts, which no event tells.
 _UNSETTLED_SECONDS = 15.0
 _GRAPH = build_graph(registry.CONTROLLER_ROLES, registry.SERVICES)
+_READ = credentials_read(registry.CONTROLLER_ROLES, registry.SERVICES)
 
 
 def reconciler_of(service: OpenStackService) -> Reconcile:
@@ -89,6 +95,8 @@ class ServicePass:
         self._service = service
         self._credentials: CloudSecrets = credentials.credentials
         self._held = service.name in credentials.refused
+        self._nodes = nodes_of(service, registry.CONTROLLER_ROLES)
+        self._without_credentials = self._nodes & held_nodes(_READ, self._credentials.broken)
         self._part = service_of(resource, service.name)
         self._now = context.observed_at(resource).now
         self._roles = [r for r in registry.CONTROLLER_ROLES if r.service == service.name]
@@ -156,13 +164,11 @@ class ServicePass:
         )
 
     def _plan(self, own: ServiceState) -> frozenset[str]:
-        """Return the service's roles and steps that may run; nothing new while credentials lack."""
-        if self._credentials.finding is not None:
-            return own.present
+        """Return the service's roles and steps that may run; none begins without credentials."""
         states = service_states(self._context, self._resource) | {self._service.name: own}
         done = frozenset[str]().union(*(state.done for state in states.values()))
         plan = plan_bring_up(_GRAPH, done, own.present)
-        return plan.run & nodes_of(self._service, registry.CONTROLLER_ROLES)
+        return (plan.run & self._nodes) - (self._without_credentials - own.present)
 
     async def _apply(self, run: frozenset[str]) -> tuple[tuple[Object, ...], ClusterError | None]:
         """Apply what runs, then remove what is no longer wanted.
@@ -182,7 +188,7 @@ class ServicePass:
             if not isinstance(failure, ClusterError):
                 raise failure
             log.warning("A child was refused", error=str(failure))
-        if failure is not None or self._credentials.finding is not None:
+        if failure is not None or self._without_credentials:
             # What could not be derived is not unwanted: nothing is removed, and it stays on record.
             return to_children(self._resource, applied.records, self._is_own), failure
         kept = self._kept(manifests, run)

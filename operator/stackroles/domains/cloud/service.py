@@ -74,12 +74,3 @@ def dependents_of(
         for other in services
         if other.name != service.name and any(graph[node] & own for node in nodes_of(other, roles))
     )
-
-
-def first_failure(states: Iterable[ServiceState]) -> Finding | None:
-    """Return why children of some services were not applied; None when all were."""
-    failures = [state.failure for state in states if state.failure is not None]
-    if not failures:
-        return None
-    first, *others = failures
-    return Finding(first.reason, " Also: ".join((first.message, *(f.message for f in others))))

@@ -40,7 +40,8 @@ class CloudSecrets:
     Attributes:
         manifests: Secrets to apply.
         values: data of each service's Secret as it is in use; never logged, never in a status.
-        finding: what is wrong; nothing new may start then.
+        finding: what is wrong.
+        broken: services of which it is not known what is in use: nothing that reads it may start.
         changed: which values were changed and are not applied; all goes on with those in use.
         offered: a password for the administrator that is not the one in use; empty without one.
     """
@@ -48,6 +49,7 @@ class CloudSecrets:
     manifests: tuple[Object, ...] = field(repr=False)
     values: Mapping[str, Mapping[str, str]] = field(repr=False)
     finding: Finding | None
+    broken: frozenset[str] = frozenset()
     changed: Finding | None = None
     offered: str = field(default="", repr=False)
 
@@ -77,13 +79,15 @@ async def observe_credentials(
         if service.has_credentials:
             await secrets.service(service)
     await secrets.administrator()
-    if secrets.finding is None and any(service.broker for service in services):
+    brokered = {service.name for service in services if service.broker}
+    if brokered and not brokered & secrets.broken:
         data = credentials.broker_secret(services, secrets.values)
         secrets.add(naming.child(cloud.name, rabbitmq.DEFINITIONS), DEFAULT.broker.role, data)
     return CloudSecrets(
         manifests=tuple(secrets.manifests),
         values=secrets.values,
         finding=secrets.finding,
+        broken=frozenset(secrets.broken),
         changed=assess_changed(secrets.changed),
         offered=secrets.offered,
     )
@@ -132,6 +136,7 @@ class _SecretsPass:
         self.manifests: list[Object] = []
         self.values: dict[str, Mapping[str, str]] = {}
         self.finding: Finding | None = None
+        self.broken: set[str] = set()
         self.changed: list[ChangedValue] = []
         self.offered = ""
 
@@ -154,7 +159,7 @@ class _SecretsPass:
                 key = held.values.get(credentials.DIGEST_KEY, "")
                 self._existing.check_ring(service, ring, secret, keys[ring], key)
         except SpecInvalid as error:
-            self._report(error)
+            self._report(service, error)
             return
         data = credentials.service_secret(self._cloud, service, held.values, self._random)
         self._add_both(service, name, values, held, data)
@@ -173,7 +178,7 @@ class _SecretsPass:
             self._existing.check_kept(service, name, service.secrets, values)
             held = await self._hold(service, name, values)
         except SpecInvalid as error:
-            self._report(error)
+            self._report(service, error)
             return
         data = credentials.admin_secret(self._cloud, held.values, self._random)
         self._add_both(service, name, values, held, data)
@@ -242,7 +247,8 @@ class _SecretsPass:
         """Add a Secret to apply."""
         self.manifests.append(build_secret(self._cloud, name, service, data, note))
 
-    def _report(self, error: SpecInvalid) -> None:
+    def _report(self, service: OpenStackService, error: SpecInvalid) -> None:
+        self.broken.add(service.name)
         self.finding = self.finding or Finding(error.reason, error.message)
 
     def _is_whole(self, service: OpenStackService, known: Strings) -> bool:

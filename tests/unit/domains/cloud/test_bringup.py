@@ -1,7 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackroles.domains.cloud.bringup import build_graph, plan_bring_up
+from stackroles.domains.cloud.bringup import (
+    build_graph,
+    credentials_read,
+    held_nodes,
+    plan_bring_up,
+)
 from stackroles.roles import registry
 
 Graph = dict[str, frozenset[str]]
@@ -85,3 +90,14 @@ def test_everything_is_done_in_the_end(graph: Graph) -> None:
     for _ in graph:
         done = plan_bring_up(graph, done, done).run
     assert done == graph.keys()
+
+
+def test_what_reads_a_services_credentials_is_held_and_nothing_else() -> None:
+    read = credentials_read(registry.CONTROLLER_ROLES, registry.SERVICES)
+    shared = {"mariadb/accounts", "keystone/catalogue"}
+    assert held_nodes(read, {"glance"}) == shared | {"glance", "glance/setup", "glance/check"}
+    assert held_nodes(read, {"admin"}) == {"keystone/setup", "keystone/catalogue"}
+    assert {"rabbitmq", "nova-api"} <= held_nodes(read, {"nova"})
+    assert held_nodes(read, set()) == set()
+    graph = build_graph(registry.CONTROLLER_ROLES, registry.SERVICES)
+    assert read.keys() == graph.keys()

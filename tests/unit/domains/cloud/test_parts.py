@@ -11,12 +11,12 @@ from stackroles.constants import LABEL_COMPONENT, LABEL_NAME
 from stackroles.domains.cloud.bringup import build_graph
 from stackroles.domains.cloud.reconcile_parts import service_of, service_states
 from stackroles.domains.cloud.reconcile_steps import Steps
-from stackroles.domains.cloud.service import ServiceState, dependents_of, first_failure, nodes_of
+from stackroles.domains.cloud.service import dependents_of, nodes_of
 from stackroles.errors import ClusterError, Conflict
 from stackroles.kube.kinds import ObjectRef, PartRef, controller_of
 from stackroles.roles import registry
 from stackroles.runtime.wakeups import owners_of_child
-from stackroles.workloads.conditions import Finding
+from stackroles.workloads.conditions import Finding, joined
 from stackroles.workloads.manifests.children import build_role
 from tests.unit.domains.cloud import test_reconcile as clouds
 from tests.unit.domains.cloud.test_reconcile import DEMO, RECONCILERS, World
@@ -161,10 +161,8 @@ async def test_nothing_begins_before_the_finalizer(world: World) -> None:
 
 
 def test_refusals_of_several_services_are_one_sentence_each() -> None:
-    def state(message: str) -> ServiceState:
-        failure = Finding(Reason.APPLY_FAILED, message) if message else None
-        return ServiceState(generation=1, roles=(), steps=(), failure=failure)
-
-    found = first_failure([state(""), state("One."), state("Two.")])
-    assert found == Finding(Reason.APPLY_FAILED, "One. Also: Two.")
-    assert first_failure([state("")]) is None
+    one, two = (Finding(Reason.APPLY_FAILED, message) for message in ("One.", "Two."))
+    changed = Finding(Reason.CREDENTIALS_CHANGED, "Changed.")
+    found = joined([None, one, two, one, changed])
+    assert found == Finding(Reason.APPLY_FAILED, "One. Also: Two. Also: Changed.")
+    assert joined([None]) is None

@@ -15,7 +15,7 @@ import pytest
 from stackroles.constants import FINALIZER, LABEL_NAME, LABEL_STEP
 from stackroles.domains.cloud import reconcile_served as served
 from stackroles.domains.database.status import DatabaseState
-from stackroles.errors import CloudUnavailable, OperatorError, SpecInvalid
+from stackroles.errors import CloudUnavailable, Forbidden, OperatorError, SpecInvalid
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, controller_of
@@ -293,14 +293,20 @@ async def test_no_garbage_collector_may_take_secrets(world: World, policy: str) 
     assert not stored["metadata"].get("ownerReferences")
 
 
-async def test_missing_secret_of_the_users_starts_nothing_and_says_so(world: World) -> None:
+async def test_missing_secret_of_the_users_starts_nothing_that_reads_it_and_says_so(
+    world: World,
+) -> None:
     world.declare(credentials={"nova": "mine"})
     await world.reconcile()
     condition = world.condition("Ready")
     assert condition["reason"] == "CredentialsMissing"
     assert "mine" in condition["message"]
-    assert not world.roles()
     assert world.enqueued
+    await world.settle()
+    # The broker imports the accounts of all services, and a step makes those of the database.
+    assert world.roles() >= {"mariadb", "haproxy", "memcached", "ovn-nb", "ovn-northd"}
+    assert not world.roles() & {"rabbitmq", "nova-api", "nova-conductor"}
+    assert not world.all("Job")
 
 
 async def test_secret_of_the_users_is_taken_when_it_comes(world: World) -> None:
@@ -313,7 +319,7 @@ async def test_secret_of_the_users_is_taken_when_it_comes(world: World) -> None:
     assert values.items() <= world.secret("demo-glance-credentials").items()
 
 
-async def test_malformed_secret_starts_nothing_and_says_so(world: World) -> None:
+async def test_malformed_secret_starts_nothing_that_reads_it_and_says_so(world: World) -> None:
     world.api.put(
         {"kind": "Secret", "metadata": {"name": "mine", "namespace": "ns"},
          "data": dict.fromkeys(("database-password", "service-password"), "IA==")}
@@ -321,7 +327,43 @@ async def test_malformed_secret_starts_nothing_and_says_so(world: World) -> None
     world.declare(credentials={"glance": "mine"})
     await world.reconcile()
     assert world.condition("Ready")["reason"] == "CredentialsInvalid"
-    assert not world.roles()
+    await world.settle()
+    assert "rabbitmq" in world.roles()
+    assert "glance" not in world.roles()
+    assert not world.all("Job")
+
+
+async def test_a_broken_secret_of_one_service_holds_no_steps_of_another(world: World) -> None:
+    world.declare()
+    await world.settle()
+    lost = copy.deepcopy(world.api.get("secrets", "ns", "demo-glance-credentials"))
+    assert lost is not None
+    del lost["data"]["database-password"]
+    world.cluster.cache.upsert(world.api.put(lost))
+    done = {job["metadata"]["name"] for job in world.all("Job")}
+    config = {"database": {"max_retries": 7}}
+    world.declare(config={"placement": config, "glance": config})
+    await world.reconcile()
+    assert world.condition("Ready")["reason"] == "CredentialsMissing"
+    [made] = {job["metadata"]["name"] for job in world.all("Job")} - done
+    assert made.startswith("demo-placement-setup-")
+
+
+async def test_a_changed_credential_is_named_beside_a_refused_child(world: World) -> None:
+    world.declare()
+    await world.settle()
+    changed = copy.deepcopy(world.api.get("secrets", "ns", "demo-nova-credentials"))
+    assert changed is not None
+    changed["data"]["service-password"] = base64.b64encode(b"another-one").decode()
+    world.cluster.cache.upsert(world.api.put(changed))
+    world.api.faults.append(Fault("PATCH", "deployments/demo-placement", 403, message="no quota"))
+    world.declare(config={"placement": {"DEFAULT": {"debug": "true"}}})
+    with pytest.raises(Forbidden):
+        await world.reconcile()
+    condition = world.condition("Reconciled")
+    assert condition["reason"] == "ApplyFailed"
+    assert "no quota" in condition["message"]
+    assert "Also: Secret demo-nova-credentials, key service-password" in condition["message"]
 
 
 async def test_secret_that_is_gone_is_not_drawn_anew_and_nothing_is_disturbed(

@@ -229,13 +229,15 @@ async def test_the_administrators_password_and_keystones_keys_are_supplied(world
     assert world.secret("demo-keystone-credential-keys").keys() == {"0", "1"}
 
 
-async def test_an_object_store_without_keys_starts_nothing_and_says_so(world: World) -> None:
+async def test_an_object_store_without_keys_starts_no_glance_and_says_so(world: World) -> None:
     world.declare(config=S3)
     await world.reconcile()
     condition = world.condition("Ready")
     assert condition["reason"] == "CredentialsMissing"
     assert "spec.credentials.glance" in condition["message"]
-    assert not world.roles()
+    await world.settle()
+    assert "rabbitmq" in world.roles()
+    assert "glance" not in world.roles()
 
 
 async def test_keys_of_an_object_store_follow_the_users_secret(world: World) -> None:
