@@ -114,3 +114,15 @@ async def test_a_refused_finalizer_is_reported(world: World) -> None:
     await refused(world, Fault("PATCH", "/computepools/pool", 403), passes=1)
     assert world.condition("Ready")[:2] == ("False", "ApplyFailed")
     assert world.labelled() == [], "nothing would undo it when the pool is deleted"
+
+
+async def test_a_deletion_says_that_the_password_cannot_be_read(world: World) -> None:
+    await serving(world, "n1")
+    world.delete()
+    world.controller()  # another version of the Secret, which has to be read again
+    secret = Fault("GET", "/secrets/demo-admin-credentials-in-use", 403, message="no right")
+    assert isinstance(await refused(world, secret, passes=1), Forbidden)
+    status, reason, message = world.condition("Ready")
+    assert (status, reason) == ("False", "DeletionBlocked")
+    assert "no right" in message
+    assert world.labelled() == ["n1"]
