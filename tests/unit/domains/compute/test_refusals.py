@@ -1,5 +1,6 @@
 """What the API server refuses a pool holds up nothing else of it."""
 
+import copy
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -119,7 +120,9 @@ async def test_a_refused_finalizer_is_reported(world: World) -> None:
 async def test_a_deletion_says_that_the_password_cannot_be_read(world: World) -> None:
     await serving(world, "n1")
     world.delete()
-    world.controller()  # another version of the Secret, which has to be read again
+    known = world.api.get("secrets", "ns", "demo-admin-credentials-in-use")
+    assert known is not None
+    world.store(copy.deepcopy(known))  # another version, which has to be read again
     secret = Fault("GET", "/secrets/demo-admin-credentials-in-use", 403, message="no right")
     assert isinstance(await refused(world, secret, passes=1), Forbidden)
     status, reason, message = world.condition("Ready")
