@@ -25,7 +25,7 @@ from stackroles.reconcile.context import Context
 from stackroles.roles import keystone, rabbitmq
 from stackroles.roles.definition import OpenStackService
 from stackroles.roles.topology import DEFAULT
-from stackroles.workloads.conditions import Finding
+from stackroles.workloads.conditions import Finding, joined
 from stackroles.workloads.manifests.secret import build_secret
 
 Object = dict[str, Any]
@@ -117,7 +117,7 @@ def watch_user_secrets(context: Context, ref: ObjectRef, cloud: Cloud, key: Key)
 
 
 class _SecretsPass:
-    """One pass over the Secrets of a cloud; the first finding is reported."""
+    """One pass over the Secrets of a cloud; a finding of one service holds up no other."""
 
     def __init__(
         self,
@@ -249,7 +249,7 @@ class _SecretsPass:
 
     def _report(self, service: OpenStackService, error: SpecInvalid) -> None:
         self.broken.add(service.name)
-        self.finding = self.finding or Finding(error.reason, error.message)
+        self.finding = joined((self.finding, Finding(error.reason, error.message)))
 
     def _is_whole(self, service: OpenStackService, known: Strings) -> bool:
         return all(key in known for key in credentials.generated_keys(service))

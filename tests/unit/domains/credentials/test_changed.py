@@ -297,6 +297,19 @@ async def test_an_older_versions_secrets_that_differ_are_both_named(world: World
     assert world.condition("Ready")["status"] == "True"
 
 
+async def test_an_older_versions_copy_that_is_gone_proves_nothing(world: World) -> None:
+    world.declare()
+    await world.settle()
+    place = "demo-nova-credentials-in-use"
+    forget(world, "demo-nova-credentials")
+    take(world, place)
+    await world.reconcile()
+    condition = world.condition("Ready")
+    assert condition["reason"] == "CredentialsMissing"
+    assert place in condition["message"]
+    assert world.api.get("secrets", "ns", place) is None
+
+
 async def test_what_an_older_version_made_is_noted_and_nothing_rolls(world: World) -> None:
     world.declare()
     await world.settle()

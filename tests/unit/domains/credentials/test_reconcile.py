@@ -86,6 +86,17 @@ async def test_a_value_that_is_lost_is_not_drawn_anew(
     assert settled.condition("Ready")["status"] == "True"
 
 
+async def test_all_services_with_broken_credentials_are_named(world: World) -> None:
+    world.declare()
+    await world.settle()
+    names = ("demo-glance-credentials", "demo-nova-credentials")
+    for name in names:
+        lose(world, name, "service-password")
+    await world.reconcile()
+    message = world.condition("Ready")["message"]
+    assert all(f"Secret {name} has lost service-password" in message for name in names)
+
+
 async def test_all_keys_of_a_repository_that_are_lost_are_not_drawn_anew(world: World) -> None:
     world.declare()
     await world.settle()
@@ -174,9 +185,11 @@ async def test_a_users_repository_that_changes_after_it_was_taken_is_named(world
         assert "demo-keystone-fernet-keys" in ready["message"]
         assert "fernet-keys.0" not in ready["message"]
     assert world.secret("demo-keystone-fernet-keys") == before
-    bring(world, "keys", **{"fernet-keys.0": KEY, "fernet-keys.1": OTHER})
-    await world.reconcile()
-    assert world.condition("Ready")["status"] == "True"
+    # What was supplied first is nobody's edit, nor is what the repository holds now.
+    for first, second in ((KEY, OTHER), (before["0"], before["3"])):
+        bring(world, "keys", **{"fernet-keys.0": first, "fernet-keys.1": second})
+        await world.reconcile()
+        assert world.condition("Ready")["status"] == "True"
 
 
 async def test_a_value_that_is_new_in_this_version_is_drawn(world: World) -> None:
