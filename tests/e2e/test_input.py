@@ -275,6 +275,8 @@ class TestEncryptionSecret:
         assert "no key password" in condition["message"]
 
     def test_the_repository_was_made_with_another_one(self, site: Site, kubectl: Kubectl) -> None:
+        # One that nobody has used yet would be made with the wrong key.
+        install.backup(site, f"e2e-before-wrong-key-{int(time.time())}", lambda _: None)
         kubectl.apply(secret(KEY, password=secrets.token_hex(16)))
         wait_reason(
             kubectl, "backuppolicy", POLICY, "Reconciled", "Applied",

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from stackroles.agents import wire
-from stackroles.agents.galera import http_server, mariadb, process, start
+from stackroles.agents.galera import children, http_server, mariadb, start
 from stackroles.agents.galera.decision import rejection
 from stackroles.agents.galera.peers import may_rejoin, pull
 from stackroles.agents.galera.process import ServerProcess, Wsrep
@@ -138,7 +138,7 @@ class Agent:
         attempt = self._report.attempt
         began = asked = time.monotonic()
         while not self.stopping.wait(_TICK):
-            process.reap(set())
+            children.reap(set())
             decision = self._published()
             if decision is not None:
                 why_not = rejection(decision, attempt, position, self.volume.applied_decision())
@@ -190,7 +190,7 @@ class Agent:
             if self.stopping.wait(_TICK):
                 self._stop_gracefully()
                 return
-            process.reap({self._server.pid})
+            children.reap({self._server.pid})
             why, patience = watch.check()
             if why is not None:
                 self._enter(MemberPhase.STOPPING)
@@ -262,7 +262,7 @@ class Agent:
 def main() -> int:
     """Run until SIGTERM or SIGINT; returns 0 after a clean stop of the server."""
     agent = Agent(MemberSettings.from_environment(os.environ))
-    process.adopt_orphans()
+    children.adopt_orphans()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stopping.set())
     with http_server.serving(agent):

@@ -1,22 +1,17 @@
-"""The database server as a child: started, sampled, stopped, and what it left behind reaped."""
+"""The database server as a child: started, sampled, stopped."""
 
 import contextlib
-import ctypes
-import os
 import re
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from stackroles.agents.galera import mariadb
+from stackroles.agents.galera import children, mariadb
 from stackroles.agents.galera.protocol import DONOR, SYNCED, View
 from stackroles.agents.text import shorten
 
-_SET_CHILD_SUBREAPER = 36
 _SQL_SECONDS = 1.0
 # Logged by Galera when a joiner has given up and only a new start helps; the server stays up.
 _GIVEN_UP = ("node restart required", "Will never receive state. Need to abort")
@@ -120,11 +115,6 @@ def parse_status(values: Mapping[str, str]) -> Wsrep:
     )
 
 
-def adopt_orphans() -> None:
-    """Become the parent of processes whose own parent ends (as PID 1 is anyway)."""
-    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
 class LogProgress:
     """Counts the lines of a log that repeat none of the lines shortly before them.
 
@@ -221,7 +211,7 @@ class ServerProcess:
 
     def transfer_effort(self) -> int:
         """Return the processor time that programs started by the server have used, in ticks."""
-        return sum(ticks for pid, ticks in _session(self.pid).items() if pid != self.pid)
+        return sum(ticks for pid, ticks in children.session_of(self.pid).items() if pid != self.pid)
 
     def clients(self) -> int:
         """Return how many sessions came over the network; raises OSError or SqlError."""
@@ -252,52 +242,4 @@ class ServerProcess:
                 self._session.close()
                 self._session = None
         self._reader.join(timeout=1)
-        end_group(self.pid)
-
-
-def end_group(group: int) -> None:
-    """Kill the rest of an ended child's session, and wait until none of it holds the data."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        left = [pid for pid in _session(group) if pid != group]
-        if not left:
-            return
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        reap({group})
-        time.sleep(0.02)
-    raise RuntimeError(f"Processes {left} of the ended server do not go away")
-
-
-def reap(children: set[int]) -> None:
-    """Collect ended orphans; children that somebody waits for are left to them."""
-    while True:
-        try:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        if found is None or found.si_pid in children:
-            return
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(found.si_pid, os.WNOHANG)
-
-
-def _session(leader: int) -> dict[int, int]:
-    """Return the live processes of a session with the processor time each has used, in ticks."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            fields = path.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader and fields[0] != "Z":
-                found[int(path.parent.name)] = int(fields[11]) + int(fields[12])
-    return found
-
-
-def running(name: bytes) -> bool:
-    """Return whether a process with `name` in its command line runs."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if name in path.read_bytes():
-                return True
-    return False
+        children.end_group(self.pid)

@@ -3,7 +3,7 @@
 import time
 from typing import Protocol
 
-from stackroles.agents.galera import mariadb, process
+from stackroles.agents.galera import children, mariadb
 from stackroles.agents.galera.process import ServerProcess, Wsrep
 from stackroles.agents.galera.protocol import DONOR, Activity, MemberPhase
 from stackroles.agents.galera.settings import MemberSettings
@@ -81,7 +81,7 @@ class ServerWatch:
             return Activity.DONOR if wsrep.state == DONOR else None
         if self.was_synced:
             return None
-        return Activity.TRANSFER if process.running(b"wsrep_sst_") else Activity.JOINING
+        return Activity.TRANSFER if children.running(b"wsrep_sst_") else Activity.JOINING
 
     def _complete(self, wsrep: Wsrep) -> None:
         """Finish a first start: the operator's account, then the mark that the database is made."""

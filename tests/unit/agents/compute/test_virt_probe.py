@@ -369,11 +369,12 @@ def test_a_report_is_written_under_the_names_of_the_status() -> None:
 
 
 def test_the_longest_report_fits_into_a_termination_message() -> None:
-    reason = "\N{SLIGHTLY SMILING FACE}" * 5000
+    reason = "\N{SLIGHTLY SMILING FACE} " * 2500
     report = ProbeReport(virt_type="kvm", reason=reason, request="r" * 253)
     text = virt_probe.termination_message(report)
     assert len(text.encode()) <= node.TERMINATION_LOG_LIMIT
-    assert len(wire.loads(ProbeReport, text).reason) == REASON_LIMIT
+    kept = len(wire.loads(ProbeReport, text).reason)
+    assert REASON_LIMIT - 10 < kept <= REASON_LIMIT
 
 
 def device(tmp_path: Path, mode: int) -> Path:
