@@ -75,5 +75,5 @@ def _section_rule(takes: AllowedSections, names: list[str]) -> Mapping[str, str]
     return {
         "rule": f"self.all(k, !({member_of('k', names)}) || "
         f"self[k].all(s, {f'!({test})' if takes.others else test}))",
-        "message": takes.describe_refusal(", ".join(names)),
+        "message": takes.describe_rejection(", ".join(names)),
     }

@@ -32,7 +32,7 @@ class AllowedSections:
             return AllowedSections(tuple(n for n in most.names if n not in few.names), others=True)
         return AllowedSections(tuple(dict.fromkeys((*self.names, *other.names))))
 
-    def describe_refusal(self, name: str) -> str:
+    def describe_rejection(self, name: str) -> str:
         """Return what is wrong with a section that is not taken, for the user."""
         listed = ", ".join(self.names)
         if self.nothing:

@@ -104,7 +104,7 @@ def check_config(config: Mapping[str, Sections], roles: Iterable[RoleDefinition]
             raise SpecInvalid(
                 Reason.SPEC_INVALID,
                 f"spec.config.{name} has the section {', '.join(bad)}: "
-                f"{accepted[name].describe_refusal(name)}. Move or remove it.",
+                f"{accepted[name].describe_rejection(name)}. Move or remove it.",
             )
     for role in roles:
         for name in sorted({role.service, role.name} & config.keys()):

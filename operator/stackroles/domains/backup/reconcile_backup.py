@@ -50,10 +50,10 @@ from stackroles.domains.backup.status import (
 )
 from stackroles.errors import NotReady
 from stackroles.kube.kinds import ref_of
+from stackroles.reconcile.apply_failures import reporting_apply_failures
 from stackroles.reconcile.blocked import attribute_to, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusals import reporting_refusals
 from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.pod import failure_message, first_finding, runs_container
@@ -73,7 +73,7 @@ _PROGRESS_SECONDS = 15.0
 async def reconcile_backup(context: Context, resource: Object) -> None:
     """Bring one Backup to its end; how it ended is never changed again."""
     if resource["metadata"].get("deletionTimestamp"):
-        async with reporting_refusals(context, resource):
+        async with reporting_apply_failures(context, resource):
             await reconcile_removal(context, resource)
         return
     if is_verified(resource.get("status", {})):
@@ -82,7 +82,7 @@ async def reconcile_backup(context: Context, resource: Object) -> None:
     if is_finished(resource.get("status", {})):
         await _apply_retention(context, resource)
         return
-    async with reporting_refusals(context, resource):
+    async with reporting_apply_failures(context, resource):
         await _run(context, resource)
 
 

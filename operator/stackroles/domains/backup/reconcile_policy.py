@@ -24,10 +24,10 @@ from stackroles.domains.backup.reconcile_repository import (
 from stackroles.domains.backup.schedule import missed
 from stackroles.domains.backup.status import is_finished, is_verified, overdue
 from stackroles.errors import NotReady, Rejected, SpecInvalid
+from stackroles.reconcile.apply_failures import Attempts
 from stackroles.reconcile.blocked import attribute_to, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusals import Attempts
 from stackroles.workloads.conditions import Finding, build_condition, conditions_of
 
 Object = dict[str, Any]
@@ -85,7 +85,7 @@ async def _bring(
     with attempts.attempt():
         secret = await find_secret_problem(context, parent.namespace, policy)
         volume = await find_claim_problem(context, parent.namespace, parent.name, policy)
-    refused = Finding(invalid.reason, invalid.message) if invalid else attempts.refusal
+    refused = Finding(invalid.reason, invalid.message) if invalid else attempts.apply_failure
     if refused is None:
         # The next attempt may bring all of it: until then the status stays as it is.
         attempts.raise_failure()

@@ -19,9 +19,9 @@ from stackroles.domains.credentials.reconcile import (
 from stackroles.errors import ClusterError
 from stackroles.kube.apply import AppliedRecord
 from stackroles.kube.kinds import ObjectRef, ref_of
+from stackroles.reconcile.apply_failures import TEMPORARY, assess_apply_failure
 from stackroles.reconcile.clouds import active_cloud
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusals import TEMPORARY, refusal_of
 from stackroles.roles import registry
 from stackroles.workloads.conditions import Finding
 
@@ -64,10 +64,10 @@ async def reconcile_credentials(context: Context, resource: Object) -> None:
     watch_user_secrets(context, ref, cloud, part)
     accepted = accepted_password(context, ref)
     before: CredentialsState | None = context.latest(resource, part)
-    drawn = before.credentials.values if before else {}
+    generated = before.credentials.values if before else {}
     try:
         found = await observe_credentials(
-            context, resource, cloud, registry.SERVICES, accepted=accepted, drawn=drawn
+            context, resource, cloud, registry.SERVICES, accepted=accepted, generated=generated
         )
     except TEMPORARY:
         raise
@@ -88,7 +88,7 @@ async def reconcile_credentials(context: Context, resource: Object) -> None:
         generation=resource["metadata"].get("generation", 0),
         credentials=found,
         children=children,
-        failure=refusal_of(failure) if failure else None,
+        failure=assess_apply_failure(failure) if failure else None,
         refused=_refused(found.manifests, applied.records) if failure else frozenset(),
     )
     context.publish(resource, part, state, services_of(resource))
@@ -102,7 +102,7 @@ def _unread(
     resource: Object, before: CredentialsState | None, error: ClusterError
 ) -> CredentialsState:
     """Return the credentials as they were; what reads some waits where none were read yet."""
-    failure = refusal_of(error)
+    failure = assess_apply_failure(error)
     if before is not None:
         return replace(before, failure=failure)
     return CredentialsState(

@@ -31,6 +31,7 @@ from stackroles.domains.credentials.generate import external_digest
 from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.errors import ClusterError
 from stackroles.kube.kinds import ObjectRef
+from stackroles.reconcile.apply_failures import TEMPORARY, assess_apply_failure
 from stackroles.reconcile.clouds import active_cloud, render
 from stackroles.reconcile.context import Context, Reconcile
 from stackroles.reconcile.observe import (
@@ -39,7 +40,6 @@ from stackroles.reconcile.observe import (
     explain_roles,
     observe_roles,
 )
-from stackroles.reconcile.refusals import TEMPORARY, refusal_of
 from stackroles.roles import registry
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import Finding
@@ -137,7 +137,7 @@ class ServicePass:
             roles=await explain_roles(cluster, self._cloud, after.roles, self._now),
             steps=await self._steps.explain(after.steps),
             children=records,
-            failure=refusal_of(failure) if failure else None,
+            failure=assess_apply_failure(failure) if failure else None,
         ), failure
 
     def _observe(self) -> ServiceState:
@@ -174,7 +174,7 @@ class ServicePass:
         """Apply what runs, then remove what is no longer wanted.
 
         Returns:
-            The children, and the gravest refusal, when all else was applied.
+            The children, and the gravest failure, when all else was applied.
 
         Raises:
             NotReady: a child still belongs to an earlier owner of this name.

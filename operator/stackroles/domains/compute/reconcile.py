@@ -12,9 +12,9 @@ from stackroles.domains.compute import reconcile_removal
 from stackroles.domains.compute.reconcile_pass import PoolPass
 from stackroles.domains.compute.reconcile_view import pool_of
 from stackroles.kube.kinds import ref_of
+from stackroles.reconcile.apply_failures import reporting_apply_failures
 from stackroles.reconcile.blocked import missing_controller, write_blocked_status
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusals import reporting_refusals
 from stackroles.reconcile.teardown import namespace_ends
 from stackroles.workloads.conditions import Finding
 
@@ -62,6 +62,6 @@ async def reconcile_compute_pool(context: Context, resource: Object) -> None:
             context, resource, Finding(Reason.NODE_RIGHTS_MISSING, _NO_RIGHTS)
         )
         return
-    async with reporting_refusals(context, resource):
+    async with reporting_apply_failures(context, resource):
         await context.cluster.set_finalizer(resource, present=True)
     await PoolPass(context, resource, pool, controller).run()

@@ -44,7 +44,7 @@ async def apply_agents(
     """Apply the roles' objects and some others, and remove what is no longer wanted.
 
     Returns:
-        What was applied, and None; or None and the first refusal, when all else was applied.
+        What was applied, and None; or None and the first failure, when all else was applied.
     """
     manifests = [*build_roles(pool, roles), *others]
     try:

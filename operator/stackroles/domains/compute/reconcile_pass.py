@@ -21,9 +21,9 @@ from stackroles.kube.apply import AppliedRecord
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.hosts import Host
+from stackroles.reconcile.apply_failures import Attempts
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import explain_roles, observe_roles
-from stackroles.reconcile.refusals import Attempts
 from stackroles.roles import registry
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.step import StepState
@@ -121,7 +121,7 @@ class PoolPass:
             )
             if failure is None:
                 return missing, records
-            self._attempts.refused(failure)
+            self._attempts.add_lasting(failure)
         return missing, None
 
     async def _replace(

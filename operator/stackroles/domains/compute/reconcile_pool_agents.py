@@ -25,8 +25,8 @@ from stackroles.domains.compute.status_node import ObservedNode
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import CloudAccess
 from stackroles.openstack.hosts import Host
+from stackroles.reconcile.apply_failures import Attempts
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusals import Attempts
 from stackroles.workloads.conditions import Finding
 
 Object = dict[str, Any]

@@ -14,8 +14,8 @@ from stackroles.domains.compute.status_node import READY
 from stackroles.domains.compute.status_pool import Selection, assess_pool
 from stackroles.kube.apply import AppliedRecord
 from stackroles.kube.kinds import ref_of
+from stackroles.reconcile.apply_failures import Attempts
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusals import Attempts
 from stackroles.workloads.conditions import Finding
 
 Object = dict[str, Any]
@@ -89,8 +89,8 @@ async def write_pool_status(
 
 def _reconciled(attempts: Attempts, before: ComputePoolStatus) -> Finding:
     """Return whether all was applied; as it was, where the next attempt may bring the rest."""
-    if attempts.refusal is not None:
-        return attempts.refusal
+    if attempts.apply_failure is not None:
+        return attempts.apply_failure
     former = {condition.type: condition for condition in before.conditions}
     known = former.get(ConditionType.RECONCILED.value) if attempts.temporary else None
     reason = reason_of(known.reason) if known else None

@@ -11,8 +11,8 @@ from stackroles.constants import LABEL_INSTANCE, LABEL_NAME, LABEL_OWNER_KIND, L
 from stackroles.domains.compute.build_probe import SERVICE, build_probe_job, step_of
 from stackroles.domains.compute.probing import differs, unanswered
 from stackroles.domains.compute.status_node import read_report
+from stackroles.reconcile.apply_failures import Attempts
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.refusals import Attempts
 from stackroles.reconcile.step_job import StepJob
 from stackroles.roles.nova_compute import NOVA_COMPUTE, PROBE
 from stackroles.workloads.conditions import Finding

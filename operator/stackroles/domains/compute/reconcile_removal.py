@@ -15,8 +15,8 @@ from stackroles.errors import CloudError
 from stackroles.kube.kinds import ref_of
 from stackroles.openstack.access import DEADLINE, CloudAccess
 from stackroles.openstack.hosts import Host, disable_leaving_hosts, enable_hosts, remove_hosts
+from stackroles.reconcile.apply_failures import Attempts, reporting_apply_failures
 from stackroles.reconcile.context import Context, Observation
-from stackroles.reconcile.refusals import Attempts, reporting_refusals
 from stackroles.workloads.conditions import Finding
 
 Object = dict[str, Any]
@@ -73,7 +73,7 @@ async def remove_finalizer(context: Context, resource: Object) -> None:
     """Let the resource of a pool go that has no nodes any more."""
     context.forget(ref_of(resource))
     context.cluster.forget(resource)
-    async with reporting_refusals(context, resource):
+    async with reporting_apply_failures(context, resource):
         await context.cluster.set_finalizer(resource, present=False)
 
 

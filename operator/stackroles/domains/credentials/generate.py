@@ -79,8 +79,8 @@ def service_secret(
         known: values that exist already, or that the user supplied.
         random: source of what is missing.
     """
-    drawn = (*generated_keys(service), DIGEST_KEY)
-    data = {key: known.get(key) or password(random) for key in drawn}
+    keys = (*generated_keys(service), DIGEST_KEY)
+    data = {key: known.get(key) or password(random) for key in keys}
     data |= {key: known[key] for key in service.external if key in known}
     for connection in service.connections:
         data[connection.key] = database_url(

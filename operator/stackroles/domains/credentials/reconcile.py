@@ -61,7 +61,7 @@ async def observe_credentials(
     services: tuple[OpenStackService, ...],
     *,
     accepted: str = "",
-    drawn: Mapping[str, Strings] = MappingProxyType({}),
+    generated: Mapping[str, Strings] = MappingProxyType({}),
 ) -> CloudSecrets:
     """Return a cloud's Secrets: existing values as they are, missing ones generated or supplied.
 
@@ -71,10 +71,10 @@ async def observe_credentials(
         cloud: the same, resolved.
         services: the services there are.
         accepted: a password that keystone takes from the administrator, other than the one in use.
-        drawn: values of an earlier pass, by service: what was generated stays while its Secret is
+        generated: values of an earlier pass, by service: they stay while their Secret is
             refused, since the broker's definitions hold it already.
     """
-    secrets = _SecretsPass(context, resource, cloud, accepted, drawn)
+    secrets = _SecretsPass(context, resource, cloud, accepted, generated)
     for service in services:
         if service.has_credentials:
             await secrets.service(service)
@@ -125,11 +125,11 @@ class _SecretsPass:
         resource: Object,
         cloud: Cloud,
         accepted: str,
-        drawn: Mapping[str, Strings],
+        generated: Mapping[str, Strings],
     ) -> None:
         self._context = context
         self._accepted = accepted
-        self._drawn = drawn
+        self._generated = generated
         self._cloud = cloud
         self._random = context.random.randbytes
         self._existing = ExistingSecrets(context.cluster, resource, cloud)
@@ -199,8 +199,8 @@ class _SecretsPass:
                 ChangedValue(service.name, secret, key, place, key not in found.unproven)
                 for key in changed
             ]
-        drawn = self._drawn.get(service.name, {})
-        kept = {key: drawn[key] for key in (*keys, credentials.DIGEST_KEY) if key in drawn}
+        generated = self._generated.get(service.name, {})
+        kept = {key: generated[key] for key in (*keys, credentials.DIGEST_KEY) if key in generated}
         return replace(found, values=kept | in_use)
 
     async def _users(self, service: OpenStackService) -> tuple[str, Strings]:

@@ -33,7 +33,7 @@ _IMMUTABLE_FIELDS = re.compile(r'\w+(?:\.\w+)* "[^"]+"(?= is invalid)')
 _IMMUTABLE = ("field is immutable", "updates to statefulset spec for fields other than")
 
 
-def refusal_of(failure: ClusterError, others: Iterable[str] = ()) -> Finding:
+def assess_apply_failure(failure: ClusterError, others: Iterable[str] = ()) -> Finding:
     """Return why children were not applied, with what a user can do about it.
 
     Args:
@@ -55,7 +55,7 @@ def refusal_of(failure: ClusterError, others: Iterable[str] = ()) -> Finding:
 
 
 @asynccontextmanager
-async def reporting_refusals(context: Context, resource: Object) -> AsyncIterator[None]:
+async def reporting_apply_failures(context: Context, resource: Object) -> AsyncIterator[None]:
     """Report in a resource's conditions what is refused and no retry may ever bring.
 
     Raises:
@@ -66,7 +66,7 @@ async def reporting_refusals(context: Context, resource: Object) -> AsyncIterato
     except TEMPORARY:
         raise
     except ClusterError as error:
-        await write_blocked_status(context, resource, refusal_of(error))
+        await write_blocked_status(context, resource, assess_apply_failure(error))
         raise
 
 
@@ -78,7 +78,7 @@ class Attempts:
     """
 
     def __init__(self) -> None:
-        self._refusals: list[ClusterError] = []
+        self._lasting: list[ClusterError] = []
         self._temporary: list[OperatorError] = []
 
     @contextmanager
@@ -93,19 +93,19 @@ class Attempts:
         """Keep what an action failed with."""
         log.warning("An action failed; the pass goes on", error=str(error))
         if isinstance(error, ClusterError) and not isinstance(error, TEMPORARY):
-            self.refused(error)
+            self.add_lasting(error)
         else:
             self._temporary.append(error)
 
-    def refused(self, error: ClusterError) -> None:
+    def add_lasting(self, error: ClusterError) -> None:
         """Keep an error that has to be published, whatever its kind."""
-        self._refusals.append(error)
+        self._lasting.append(error)
 
     @property
-    def refusal(self) -> Finding | None:
+    def apply_failure(self) -> Finding | None:
         """What was refused, None where nothing was."""
-        errors = [str(error) for error in self._refusals[1:]]
-        return refusal_of(self._refusals[0], errors) if self._refusals else None
+        errors = [str(error) for error in self._lasting[1:]]
+        return assess_apply_failure(self._lasting[0], errors) if self._lasting else None
 
     @property
     def temporary(self) -> bool:
@@ -114,5 +114,5 @@ class Attempts:
 
     def raise_failure(self) -> None:
         """Raise what failed, first what may be over soon; return where nothing did."""
-        if failures := (*self._temporary, *self._refusals):
+        if failures := (*self._temporary, *self._lasting):
             raise failures[0]
