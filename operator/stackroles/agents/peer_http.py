@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import socket
 import threading
+import time
 
 
 def get(host: str, port: int, path: str, *, seconds: float, limit: int) -> bytes:
@@ -25,16 +26,18 @@ def get(host: str, port: int, path: str, *, seconds: float, limit: int) -> bytes
     Raises:
         OSError: there was no whole answer in time, another status, or a larger body.
     """
+    end = time.monotonic() + seconds
     connection = http.client.HTTPConnection(host, port, timeout=seconds)
-    late = threading.Event()
+    connection.connect()
+    # The connection forgets its socket where the answer's end is that of the connection.
+    peer, late = connection.sock, threading.Event()
 
-    def end() -> None:
+    def cut_off() -> None:
         late.set()
-        if connection.sock is not None:
-            with contextlib.suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            peer.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(seconds, end)
+    timer = threading.Timer(max(end - time.monotonic(), 0.0), cut_off)
     timer.daemon = True
     timer.start()
     try:
@@ -43,7 +46,7 @@ def get(host: str, port: int, path: str, *, seconds: float, limit: int) -> bytes
         body = response.read(limit + 1)
     except (OSError, http.client.HTTPException) as error:
         if late.is_set():
-            raise TimeoutError(f"no whole answer within {seconds:.0f} s") from error
+            raise TimeoutError(f"no whole answer within {seconds:g} s") from error
         if isinstance(error, OSError):
             raise
         raise OSError(str(error)) from error
@@ -51,7 +54,7 @@ def get(host: str, port: int, path: str, *, seconds: float, limit: int) -> bytes
         timer.cancel()
         connection.close()
     if late.is_set():
-        raise TimeoutError(f"no whole answer within {seconds:.0f} s")
+        raise TimeoutError(f"no whole answer within {seconds:g} s")
     if response.status != http.client.OK or len(body) > limit:
         raise OSError(f"status {response.status}, {len(body)} bytes")
     return body

@@ -60,7 +60,7 @@ _SECTIONS: Sections = {
 # Keywords that the section of the database sets again, which wins over `defaults`.
 _RESERVED: Mapping[Key, str] = {
     ("defaults", keyword): "remove it, since how a member is checked and chosen is fixed"
-    for keyword in ("balance", "option httpchk", "http-check", "default-server")
+    for keyword in ("balance", "option httpchk", "http-check")
 }
 
 # A keyword that is followed by a password.

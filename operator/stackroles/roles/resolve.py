@@ -86,7 +86,7 @@ def _check_names(field: str, declared: Iterable[str], known: Iterable[str]) -> N
 
 
 def check_config(config: Mapping[str, Sections], roles: Iterable[RoleDefinition]) -> None:
-    """Refuse options that no role takes, set twice, without effect, or that are secrets.
+    """Refuse options that no role takes, set twice, or that are secrets.
 
     Args:
         config: `spec.config` of a cloud or a pool.
@@ -109,16 +109,26 @@ def check_config(config: Mapping[str, Sections], roles: Iterable[RoleDefinition]
     for role in roles:
         for name in sorted({role.service, role.name} & config.keys()):
             _check_spellings(f"spec.config.{name}", config[name], role.spelling)
-            _check_reserved(f"spec.config.{name}", config[name], role)
             _check_secrets(f"spec.config.{name}", config[name], role.spelling)
 
 
-def _check_reserved(path: str, sections: Sections, role: RoleDefinition) -> None:
-    for section, option, cure in find_reserved(sections, role):
-        raise SpecInvalid(
-            Reason.SPEC_INVALID,
-            f"{path}.{section}.{option} would have no effect on {role.name}: {cure}.",
-        )
+def options_without_effect(
+    config: Mapping[str, Sections], roles: Iterable[RoleDefinition]
+) -> tuple[str, ...]:
+    """Return a sentence for each option that the operator overrides, with what to do instead.
+
+    They are reported, and hold up nothing: a cloud must not be left alone for what is ignored.
+
+    Args:
+        config: `spec.config` of a cloud or a pool.
+        roles: the roles that it may be for.
+    """
+    return tuple(
+        f"spec.config.{name}.{section}.{option} has no effect on {role.name}: {cure}."
+        for role in roles
+        for name in sorted({role.service, role.name} & config.keys())
+        for section, option, cure in find_reserved(config[name], role)
+    )
 
 
 def _check_spellings(path: str, sections: Sections, same: Spelling) -> None:

@@ -57,22 +57,36 @@ def test_everything_else_is_no_answer(text: bytes, problem: str) -> None:
         get(port)
 
 
-@pytest.mark.parametrize("begin", [b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\n\r\n"])
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 90\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 90\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n",
+    ],
+)
 def test_an_answer_that_drips_is_given_up_in_time(begin: bytes) -> None:
-    given_up = threading.Event()
+    cut_off, given_up = threading.Event(), threading.Event()
 
     def drip(connection: socket.socket) -> None:
         connection.sendall(begin)
-        while not given_up.wait(0.05):
+        # Fewer bytes than the limit, so that only the time ends it; the peer sees that it did.
+        for _ in range(80):
+            if given_up.wait(0.1):
+                return
             try:
                 connection.sendall(b" ")
             except OSError:
+                cut_off.set()
                 return
 
     with peer(drip) as port:
         try:
             with pytest.raises(TimeoutError):
                 get(port, seconds=0.3)
+            assert cut_off.wait(5.0)
         finally:
             given_up.set()
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stackroles.agents.compute.node_protocol import FAILURES_LIMIT
 from stackroles.api.v1alpha1.common import (
     ATOMIC,
     Children,
@@ -121,7 +120,7 @@ class ComputePoolSpec(Model):
     build_failure_threshold: int = Field(
         3,
         ge=0,
-        le=FAILURES_LIMIT,
+        le=100,
         description="Builds of instances in a row that fail on a host for a reason of its own, "
         "after which its service is disabled until a probe guest has run there; 0 for never. At "
         "most half of the pool's hosts are disabled so at a time.",

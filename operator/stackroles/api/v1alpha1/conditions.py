@@ -59,6 +59,7 @@ class Reason(StrEnum):
     APPLIED = "Applied", ConditionType.RECONCILED, "True"
     SPEC_INVALID = "SpecInvalid", ConditionType.RECONCILED, "False"
     IPV4_REQUIRED = "IPv4Required", ConditionType.RECONCILED, "False"
+    OPTION_WITHOUT_EFFECT = "OptionWithoutEffect", ConditionType.RECONCILED, "False"
     APPLY_FAILED = "ApplyFailed", ConditionType.RECONCILED, "False"
     IMMUTABLE_FIELD_CHANGED = "ImmutableFieldChanged", ConditionType.RECONCILED, "False"
     CREDENTIALS_MISSING = "CredentialsMissing", ConditionType.RECONCILED, "False"

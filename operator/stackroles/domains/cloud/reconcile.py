@@ -46,6 +46,7 @@ from stackroles.reconcile.observe import config_maps_in_use, existing_config_map
 from stackroles.reconcile.teardown import await_parts, reconcile_teardown
 from stackroles.roles import registry
 from stackroles.roles.keystone import CATALOGUE
+from stackroles.roles.resolve import options_without_effect
 from stackroles.workloads.conditions import Finding, joined
 from stackroles.workloads.config_maps import kept_config_maps
 
@@ -125,10 +126,15 @@ class CloudPass:
         observed = self._observe(credentials)
         apis, refused = self._apis(observed, credentials)
         failure = self._credentials.failure or joined(s.failure for s in self._services.values())
-        reconciled = blocked or _reconciled(credentials, failure, refused)
+        reconciled = blocked or _reconciled(credentials, failure, refused, self._ignored())
         if failure is None and credentials.finding is None:
             await self._prune()
         await self._report(replace(observed, failing_apis=apis), reconciled)
+
+    def _ignored(self) -> Finding | None:
+        """Return which options have no effect, None where all have."""
+        found = options_without_effect(self._cloud.spec.config, registry.CONTROLLER_ROLES)
+        return Finding(Reason.OPTION_WITHOUT_EFFECT, " ".join(found)) if found else None
 
     def _observe(self, credentials: CloudSecrets) -> ObservedCloud:
         """Return how the cloud stands by what its parts found."""
@@ -246,10 +252,13 @@ def _belongs_to_no_service(child: Object) -> bool:
 
 
 def _reconciled(
-    credentials: CloudSecrets, failure: Finding | None, refused: Finding | None
+    credentials: CloudSecrets,
+    failure: Finding | None,
+    refused: Finding | None,
+    ignored: Finding | None,
 ) -> Finding:
     """Return what is wrong, the gravest first; one that is merely second is not to be hidden."""
-    wrong = joined((credentials.finding, failure, refused, credentials.changed))
+    wrong = joined((credentials.finding, failure, refused, credentials.changed, ignored))
     return wrong or Finding(Reason.APPLIED, "All that can run yet is applied.")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from stackroles.agents.compute.node_protocol import BuildFailure
+from stackroles.agents.compute.node_protocol import FAILURES_LIMIT, BuildFailure
 
 FAILING = "builds fail here: "
 UNPROVEN = "no probe guest runs here: "
@@ -88,7 +88,8 @@ def decide(hosts: Mapping[str, HostGate], threshold: int, now: datetime) -> dict
 
     Args:
         hosts: the pool's hosts by name.
-        threshold: failed builds in a row that close a host; 0 for never.
+        threshold: failed builds in a row that close a host; 0 for never. A node keeps the last
+            FAILURES_LIMIT of them, so that more are as many.
         now: the time of this decision.
     """
     actions: dict[str, GateAction] = {}
@@ -96,7 +97,7 @@ def decide(hosts: Mapping[str, HostGate], threshold: int, now: datetime) -> dict
     for name, host in sorted(hosts.items()):
         if host.enabled and host.proven is False:
             actions[name] = GateAction(close=f"{UNPROVEN}{host.proof}"[:_REASON_LIMIT])
-        elif host.enabled and threshold and len(host.counted) >= threshold:
+        elif host.enabled and threshold and len(host.counted) >= min(threshold, FAILURES_LIMIT):
             if 2 * (closed + 1) > len(hosts):
                 continue
             closed += 1

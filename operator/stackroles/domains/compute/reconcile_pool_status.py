@@ -12,11 +12,14 @@ from stackroles.domains.compute.reconcile_node import nodes_of, previous_status
 from stackroles.domains.compute.reconcile_view import previous
 from stackroles.domains.compute.status_node import READY
 from stackroles.domains.compute.status_pool import Selection, assess_pool
+from stackroles.errors import SpecInvalid
 from stackroles.kube.apply import AppliedRecord
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.apply_failures import Attempts
 from stackroles.reconcile.context import Context
-from stackroles.workloads.conditions import Finding
+from stackroles.roles import registry
+from stackroles.roles.resolve import check_config, options_without_effect
+from stackroles.workloads.conditions import Finding, joined
 
 Object = dict[str, Any]
 _UNSETTLED_SECONDS = 15.0
@@ -70,7 +73,7 @@ async def write_pool_status(
     status = assess_pool(
         selection,
         nodes,
-        reconciled=outcome.blocked or _reconciled(outcome.attempts, before),
+        reconciled=outcome.blocked or _reconciled(pool, outcome.attempts, before),
         progressing=outcome.progressing,
         rolling=outcome.rolling,
         libvirt=outcome.libvirt,
@@ -87,13 +90,25 @@ async def write_pool_status(
         context.enqueue(ref_of(resource), _UNSETTLED_SECONDS)
 
 
-def _reconciled(attempts: Attempts, before: ComputePoolStatus) -> Finding:
+def _reconciled(pool: Pool, attempts: Attempts, before: ComputePoolStatus) -> Finding:
     """Return whether all was applied; as it was, where the next attempt may bring the rest."""
-    if attempts.apply_failure is not None:
-        return attempts.apply_failure
+    wrong = joined((attempts.apply_failure, _options(pool)))
+    if wrong is not None:
+        return wrong
     former = {condition.type: condition for condition in before.conditions}
     known = former.get(ConditionType.RECONCILED.value) if attempts.temporary else None
     reason = reason_of(known.reason) if known else None
     if known is not None and reason is not None:
         return Finding(reason, known.message)
     return Finding(Reason.APPLIED, "All that can run yet is applied.")
+
+
+def _options(pool: Pool) -> Finding | None:
+    """Return which options no role takes or has an effect from; they hold up nothing."""
+    config = pool.spec.config
+    try:
+        check_config(config, registry.COMPUTE_ROLES)
+    except SpecInvalid as error:
+        return Finding(error.reason, error.message)
+    ignored = options_without_effect(config, registry.COMPUTE_ROLES)
+    return Finding(Reason.OPTION_WITHOUT_EFFECT, " ".join(ignored)) if ignored else None

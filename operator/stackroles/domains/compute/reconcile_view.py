@@ -13,9 +13,7 @@ from stackroles.domains.compute.membership import Candidate, Claim
 from stackroles.reconcile.blocked import attribute_to
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
-from stackroles.roles import registry
 from stackroles.roles.keystone import CATALOGUE
-from stackroles.roles.resolve import check_config
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -90,11 +88,9 @@ def pool_of(context: Context, resource: Object, spec: ComputePoolSpec, controlle
     """Return the pool with its cloud.
 
     Raises:
-        SpecInvalid: the cloud's own spec is wrong, or options of a pool that is to stay.
+        SpecInvalid: the cloud's own spec is wrong.
     """
     metadata = resource["metadata"]
-    if not metadata.get("deletionTimestamp"):
-        check_config(spec.config, registry.COMPUTE_ROLES)
     with attribute_to(controller):
         cloud = cloud_of(context, controller)
     return Pool(

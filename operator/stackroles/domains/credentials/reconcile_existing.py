@@ -111,8 +111,9 @@ class ExistingSecrets:
             raise SpecInvalid(
                 Reason.CREDENTIALS_MISSING,
                 f"Secret {name} has lost {', '.join(missing)}. That is not generated anew, since "
-                "the databases and services know the old value. Put it back from a backup or bring "
-                f"it by spec.credentials.{service.name}.",
+                "the databases and services know the old value. Put it back from Secret "
+                f"{naming.credentials_in_use(self._cloud.name, service.name)}, which pods read, or "
+                f"from a backup, or bring it by spec.credentials.{service.name}.",
             )
 
     def check_ring(

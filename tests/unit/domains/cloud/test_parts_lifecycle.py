@@ -291,6 +291,16 @@ async def test_what_blocks_the_messaging_is_not_forgotten_by_a_restart(world: Wo
     assert well["reason"] == "Recovering"
 
 
+async def test_an_option_without_effect_is_reported_and_holds_up_nothing(world: World) -> None:
+    world.declare(config={"haproxy": {"defaults": {"balance": "leastconn"}}})
+    await world.settle()
+    reconciled = world.condition("Reconciled")
+    assert (reconciled["status"], reconciled["reason"]) == ("False", "OptionWithoutEffect")
+    assert "spec.config.haproxy.defaults.balance has no effect" in reconciled["message"]
+    assert world.condition("Available")["status"] == "True"
+    assert world.condition("Progressing")["reason"] == "RolloutComplete"
+
+
 def agents(world: World) -> set[str]:
     return {
         found["metadata"]["name"]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from stackroles.agents.compute.node_protocol import BuildFailure
+from stackroles.agents.compute.node_protocol import FAILURES_LIMIT, BuildFailure
 from stackroles.domains.compute.gate import FAILING, GateAction, HostGate, decide
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -81,3 +81,8 @@ def test_nova_takes_no_longer_reason_than_its_table_has() -> None:
         GOOD, failures=tuple(BuildFailure(at=1, instance="i", fault="x" * 400) for _ in range(3))
     )
     assert len(decide({"n1": long, "n2": GOOD}, 3, NOW)["n1"].close) == 255
+
+
+def test_a_threshold_that_no_node_can_reach_counts_as_what_it_keeps() -> None:
+    host = failing(FAILURES_LIMIT)
+    assert decide({"a": host, "b": GOOD}, 100, NOW).keys() == {"a"}
