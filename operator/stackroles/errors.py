@@ -5,6 +5,7 @@ OperatorError
     NotReady                  something is not there yet; retry after a delay
     ClusterError              the Kubernetes API refused or failed
         Conflict              somebody else wrote first, or a precondition did not hold
+        NotOwned              the name is another owner's
         NotFound
         Expired               the page of a list or the version of a watch is not kept any more
         Forbidden             a right is missing
@@ -66,6 +67,10 @@ class ClusterError(OperatorError):
 
 class Conflict(ClusterError):  # noqa: N818
     """A precondition (uid, resourceVersion) did not hold, or the name is taken."""
+
+
+class NotOwned(ClusterError):  # noqa: N818
+    """The name is another owner's: a user has to rename or delete one of the two."""
 
 
 class NotFound(ClusterError):  # noqa: N818

@@ -12,7 +12,7 @@ from stackroles.constants import (
     LABEL_OWNER_NAME,
     MANAGED_BY,
 )
-from stackroles.errors import Conflict, NotReady
+from stackroles.errors import NotOwned, NotReady
 from stackroles.kube.kinds import ObjectRef, kind_of, ref_of, uid_of
 
 Object = dict[str, Any]
@@ -210,7 +210,7 @@ def check_owner(owner: Object, seen: Object) -> None:
     ref, metadata = ref_of(seen), seen["metadata"]
     labels = metadata.get("labels", {})
     if labels.get(LABEL_MANAGED_BY) != MANAGED_BY:
-        raise Conflict(
+        raise NotOwned(
             f"{ref} exists and is not managed by {MANAGED_BY}: rename or delete it, or rename "
             f"{owner['kind']} {owner['metadata']['name']}",
             409,
@@ -220,7 +220,7 @@ def check_owner(owner: Object, seen: Object) -> None:
             continue
         if (reference["kind"], reference["name"]) == (owner["kind"], owner["metadata"]["name"]):
             raise NotReady(f"{ref} of the deleted {owner['kind']} of this name is still there", 2.0)
-        raise Conflict(f"{ref} belongs to {reference['kind']} {reference['name']}", 409)
+        raise NotOwned(f"{ref} belongs to {reference['kind']} {reference['name']}", 409)
 
 
 def to_ref(item: AppliedRecord | ObjectRef | Object, namespace: str) -> ObjectRef:

@@ -93,13 +93,9 @@ class Attempts:
         """Keep what an action failed with."""
         log.warning("An action failed; the pass goes on", error=str(error))
         if isinstance(error, ClusterError) and not isinstance(error, TEMPORARY):
-            self.add_lasting(error)
+            self._lasting.append(error)
         else:
             self._temporary.append(error)
-
-    def add_lasting(self, error: ClusterError) -> None:
-        """Keep an error that has to be published, whatever its kind."""
-        self._lasting.append(error)
 
     @property
     def apply_failure(self) -> Finding | None:

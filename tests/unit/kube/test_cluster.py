@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_NAME
-from stackroles.errors import Conflict, LeadershipLost, NotReady, Rejected, Unavailable
+from stackroles.errors import (
+    Conflict,
+    LeadershipLost,
+    NotOwned,
+    NotReady,
+    Rejected,
+    Unavailable,
+)
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import ObjectRef
@@ -187,7 +194,7 @@ async def test_object_that_is_not_ours_is_not_taken_over() -> None:
         foreign["metadata"] = {**foreign["metadata"], "namespace": "ns"}
         w.api.put(foreign)
 
-        with pytest.raises(Conflict, match="not managed by stackroles"):
+        with pytest.raises(NotOwned, match="not managed by stackroles"):
             await w.cluster.apply_children(w.owner(), children(w.owner()))
 
         kept = w.api.get("configmaps", "ns", "demo-c")

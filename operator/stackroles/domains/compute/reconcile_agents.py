@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from stackroles.config.pool import Pool
-from stackroles.errors import ClusterError
 from stackroles.kube.apply import AppliedRecord
 from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.context import Context
@@ -40,20 +39,21 @@ async def apply_agents(
     pool: Pool,
     roles: Iterable[RoleDefinition],
     others: Iterable[Object],
-) -> tuple[tuple[AppliedRecord, ...] | None, ClusterError | None]:
+) -> tuple[AppliedRecord, ...]:
     """Apply the roles' objects and some others, and remove what is no longer wanted.
 
     Returns:
-        What was applied, and None; or None and the first failure, when all else was applied.
+        What was applied.
+
+    Raises:
+        ClusterError: something was refused; all else was applied, and nothing was removed.
+        NotReady: an object still belongs to an earlier owner of this name.
     """
     manifests = [*build_roles(pool, roles), *others]
-    try:
-        records = await context.cluster.apply_children(resource, manifests)
-    except ClusterError as error:
-        return None, error
+    records = await context.cluster.apply_children(resource, manifests)
     kept = _kept(context, resource, pool, manifests)
     await context.cluster.prune(resource, [*manifests, *kept])
-    return records, None
+    return records
 
 
 def _kept(

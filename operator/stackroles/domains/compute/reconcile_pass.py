@@ -116,12 +116,9 @@ class PoolPass:
         """
         roles, missing = startable(self._context, self._pool, self._controller)
         with self._attempts.attempt():
-            records, failure = await apply_agents(
+            return missing, await apply_agents(
                 self._context, self._resource, self._pool, roles, others
             )
-            if failure is None:
-                return missing, records
-            self._attempts.add_lasting(failure)
         return missing, None
 
     async def _replace(

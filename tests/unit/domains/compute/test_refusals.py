@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 
 from stackroles.constants import ANNOTATION_PROBE
-from stackroles.errors import Forbidden, OperatorError, Unavailable
+from stackroles.errors import (
+    Conflict,
+    Forbidden,
+    NotOwned,
+    OperatorError,
+    Throttled,
+    Unavailable,
+)
+from stackroles.roles import registry
 from tests.support.fake_api import Fault
 from tests.support.pool_world import World, pool_world, serving
 
@@ -61,16 +69,27 @@ async def test_a_refused_job_is_reported_and_nodes_are_judged_all_the_same(world
     assert world.pool()["status"]["ready"] == 2
 
 
-async def test_what_the_next_attempt_may_bring_is_no_finding(world: World) -> None:
+@pytest.mark.parametrize(
+    ("changed", "fault", "error"),
+    [
+        ({"buildFailureThreshold": 5}, Fault("POST", "/jobs", 503), Unavailable),
+        ({"virtType": "qemu"}, Fault("PATCH", "/daemonsets/", 409), Conflict),
+        ({"virtType": "qemu"}, Fault("PATCH", "/daemonsets/", 429), Throttled),
+        ({"virtType": "qemu"}, Fault("PATCH", "/daemonsets/", 503), Unavailable),
+    ],
+)
+async def test_what_the_next_attempt_may_bring_is_no_finding(
+    world: World, changed: dict[str, object], fault: Fault, error: type[OperatorError]
+) -> None:
     await serving(world, "n1", "n2")
     world.node("n3")
     world.serve("n3")
-    assert isinstance(await refused(world, Fault("POST", "/jobs", 503)), Unavailable)
+    await refused(world, fault)
     world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], up=False)
     await world.polls.tick()
+    world.declare(**changed)
+    assert isinstance(await refused(world, fault), error)
     assert world.condition("Reconciled")[:2] == ("True", "Applied")
-    world.declare(buildFailureThreshold=5)
-    await refused(world, Fault("POST", "/jobs", 503))
     observed = world.pool()["status"]["observedGeneration"]
     assert observed < world.pool()["metadata"]["generation"], "not all of it was tried"
     assert world.pool()["status"]["unhealthy"] == ["n1", "n3"]
@@ -129,3 +148,15 @@ async def test_a_deletion_says_that_the_password_cannot_be_read(world: World) ->
     assert (status, reason) == ("False", "DeletionBlocked")
     assert "no right" in message
     assert world.labelled() == ["n1"]
+
+
+async def test_an_agents_name_that_somebody_else_has_is_reported(world: World) -> None:
+    world.controller()
+    world.node("n1")
+    world.declare()
+    name = f"pool-{registry.COMPUTE_ROLES[0].name}"
+    world.store({"kind": "DaemonSet", "metadata": {"name": name, "namespace": "ns"}, "spec": {}})
+    assert isinstance(await refused(world, Fault("GET", "/nothing", 503)), NotOwned)
+    status, reason, message = world.condition("Reconciled")
+    assert (status, reason) == ("False", "ApplyFailed")
+    assert "is not managed by stackroles" in message
