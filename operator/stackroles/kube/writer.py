@@ -80,7 +80,8 @@ class Writer:
         """Merge a patch into exactly this object (by uid).
 
         Raises:
-            Conflict: it is another object of that name, or the patch's own resourceVersion is old.
+            Conflict: it is gone, it is another object of that name, or the patch's own
+                resourceVersion is old.
         """
         metadata = {**patch.get("metadata", {}), "uid": uid_of(obj)}
         body = {**patch, "metadata": metadata}
@@ -91,6 +92,10 @@ class Writer:
             if "metadata.uid" in error.fields:
                 raise Conflict(f"{error}: another object has this name now", 409) from error
             raise
+        except NotFound as error:
+            # The watch has not said so yet.
+            self._cache.remove(obj)
+            raise Conflict(f"{error}: it is gone", 409) from error
         return self._keep(answer, body)
 
     async def patch_status(self, obj: Object, patch: Object) -> Object:

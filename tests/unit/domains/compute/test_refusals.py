@@ -3,10 +3,11 @@
 import copy
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from stackroles.constants import ANNOTATION_PROBE
+from stackroles.constants import ANNOTATION_PROBE, LABEL_POOL
 from stackroles.errors import (
     Conflict,
     Forbidden,
@@ -15,6 +16,7 @@ from stackroles.errors import (
     Throttled,
     Unavailable,
 )
+from stackroles.kube.kinds import KINDS
 from stackroles.roles import registry
 from tests.support.fake_api import Fault
 from tests.support.pool_world import World, pool_world, serving
@@ -79,7 +81,7 @@ async def test_a_refused_job_is_reported_and_nodes_are_judged_all_the_same(world
     ],
 )
 async def test_what_the_next_attempt_may_bring_is_no_finding(
-    world: World, changed: dict[str, object], fault: Fault, error: type[OperatorError]
+    world: World, changed: dict[str, Any], fault: Fault, error: type[OperatorError]
 ) -> None:
     await serving(world, "n1", "n2")
     world.node("n3")
@@ -160,3 +162,21 @@ async def test_an_agents_name_that_somebody_else_has_is_reported(world: World) -
     status, reason, message = world.condition("Reconciled")
     assert (status, reason) == ("False", "ApplyFailed")
     assert "is not managed by stackroles" in message
+
+
+@pytest.mark.parametrize(("kind", "namespace"), [("Node", ""), ("ComputeNode", "ns")])
+async def test_what_is_gone_before_its_watch_says_so_is_no_finding(
+    world: World, kind: str, namespace: str
+) -> None:
+    await serving(world, "n1", "n2")
+    world.nova.hosts["n1"] = replace(world.nova.hosts["n1"], up=False)
+    await world.polls.tick()
+    node = copy.deepcopy(world.api.get("nodes", "", "n1"))
+    assert node is not None
+    del node["metadata"]["labels"][LABEL_POOL]
+    world.store(node)
+    world.api.remove(KINDS[kind].plural, namespace, "n1")
+    with pytest.raises(Conflict):
+        await world.reconcile()
+    assert world.condition("Reconciled")[:2] == ("True", "Applied")
+    assert world.cluster.get(kind, namespace, "n1") is None
