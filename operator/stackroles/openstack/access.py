@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - openstacksdk costs 40 MiB and a third of a second: only with a first call
 import asyncio
 import functools
+import re
 import time
 from collections.abc import Callable
 from contextvars import copy_context
@@ -31,6 +32,7 @@ REQUEST_TIMEOUT = 15.0
 DEADLINE = 60.0
 USER_AGENT = "stackroles"
 _READS = frozenset({"GET", "HEAD"})
+_REQUEST_ID = re.compile(r"\s*\(?[Rr]equest[- ]ID:? *\S+|\s*req-[0-9a-f-]{36}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +154,13 @@ def translate(error: Exception, what: str, secret: str) -> Exception:
 
 
 def _text(error: Exception) -> str:
-    details = getattr(error, "details", None)
-    return str(details or error).strip().splitlines()[0][:500] if str(error) else repr(error)
+    text = without_request_id(str(getattr(error, "details", None) or error)).strip()
+    return text.splitlines()[0][:500] if text else repr(error)
+
+
+def without_request_id(text: str) -> str:
+    """Return what a service says without its request's id, with which no two errors are the same."""
+    return _REQUEST_ID.sub("", text)
 
 
 class _Line:

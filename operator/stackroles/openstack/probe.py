@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from stackroles.openstack.access import USER_AGENT, Credentials
+from stackroles.openstack.access import USER_AGENT, Credentials, without_request_id
 
 Answer = tuple[int, str]
 """The HTTP status and what the body says; status 0 and the error where nobody answered."""
@@ -18,10 +18,6 @@ _LARGEST: Final = 16384
 _EXCERPT: Final = 300
 _TOKEN: Final = "X-Subject-Token"  # noqa: S105 - a header's name
 _TAG: Final = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^>]*>", re.DOTALL)
-# One of its kind in every answer: with it no two answers would be the same.
-_REQUEST_ID: Final = re.compile(
-    r"\s*\(?(?:HTTP \d+\) )?\(?[Rr]equest[- ]ID:? *\S+\)?|req-[0-9a-f-]{36}"
-)
 
 
 async def ask_apis(
@@ -110,7 +106,7 @@ def excerpt(body: str, *secrets: str) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
-    text = " ".join(_REQUEST_ID.sub("", text).split())
+    text = " ".join(without_request_id(text).split())
     return text if len(text) <= _EXCERPT else f"{text[: _EXCERPT - 4]} ..."
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from keystoneauth1.exceptions import ServiceUnavailable
 from typing_extensions import override
 
 from stackroles.errors import CloudError, CloudUnavailable, LeadershipLost
-from stackroles.openstack.access import CloudAccess, Credentials, accepted
+from stackroles.openstack.access import CloudAccess, Credentials, accepted, translate
 from stackroles.openstack.catalogue import Wanted, ensure_catalogue
 from stackroles.openstack.services import list_services, set_enabled
 from tests.support.fake_openstack import FakeCloud
@@ -37,6 +38,21 @@ async def test_failing_server_is_unavailable(cloud: FakeCloud, access: CloudAcce
         await access.call("listing services", list_services)
     cloud.broken = None
     assert await access.call("listing services", list_services) == ()
+
+
+@pytest.mark.parametrize("details", [None, "Busy (HTTP 503) (Request-ID: {id})"])
+def test_an_error_has_the_same_text_each_time(details: str | None) -> None:
+    def text(number: int) -> str:
+        request = f"req-0a1b2c3d-0000-4000-8000-{number:012d}"
+        failure = ServiceUnavailable(
+            message="Service Unavailable",
+            details=details and details.format(id=request),
+            request_id=request,
+        )
+        return str(translate(failure, "asking", "demo-admin"))
+
+    assert text(1) == text(2), "a new text wakes whoever polls"
+    assert "(HTTP 503)" in text(1)
 
 
 async def test_nothing_listens_is_unavailable(administrator: Credentials) -> None:
