@@ -159,7 +159,7 @@ def _text(error: Exception) -> str:
 
 
 def without_request_id(text: str) -> str:
-    """Return what a service says without its request's id, with which no two errors are the same."""
+    """Return a service's text without the id of the request, another one in each error."""
     return _REQUEST_ID.sub("", text)
 
 
