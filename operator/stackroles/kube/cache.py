@@ -25,7 +25,9 @@ _METADATA: Final = (
 )  # fmt: skip
 # Set by kubectl apply with a whole copy of the object, which may hold a Secret's data.
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
-_WORKLOAD_SPEC: Final = ("replicas", "suspend", "completions", "parallelism", "schedule")
+_WORKLOAD_SPEC: Final = (
+    "replicas", "suspend", "completions", "parallelism", "schedule", "timeZone",
+)  # fmt: skip
 _SPEC_KEPT: Final[dict[str, tuple[str, ...]]] = {
     "Pod": ("nodeName",),
     "Node": ("taints", "unschedulable"),

@@ -73,8 +73,7 @@ async def _bring(
     small = secret = volume = invalid = None
     with attempts.attempt():
         small = await ensure_claim(context, resource, parent, policy)
-    # Without its CronJob nothing can be due of it; once it is applied this is set anew.
-    status = _previous(resource).model_copy(update={"schedule_since": None})
+    status = _previous(resource)
     try:
         with attempts.attempt():
             status = await _apply(context, resource, cloud, parent, policy)
@@ -90,7 +89,7 @@ async def _bring(
         # The next attempt may bring all of it: until then the status stays as it is.
         attempts.raise_failure()
     reconciled = refused or secret or small or Finding(Reason.APPLIED)
-    due = _missed(context, policy, status)
+    due = _missed(context, parent, status)
     await _write(context, resource, status, reconciled, volume=volume, due=due)
     attempts.raise_failure()
     if invalid:
@@ -102,10 +101,9 @@ async def _bring(
 async def _apply(
     context: Context, resource: Object, cloud: Cloud, parent: BackupParent, policy: BackupPolicySpec
 ) -> BackupPolicyStatus:
+    before, wanted = _cron_job(context, parent), build_cron_job(cloud, parent, policy)
     try:
-        records = await context.cluster.apply_children(
-            resource, [build_cron_job(cloud, parent, policy)]
-        )
+        records = await context.cluster.apply_children(resource, [wanted])
     except Rejected as error:
         raise SpecInvalid(
             Reason.SPEC_INVALID,
@@ -114,9 +112,22 @@ async def _apply(
         ) from error
     status = _previous(resource)
     update: Object = {"children": tuple(record.to_dict() for record in records)}
-    if not status.schedule_since or status.observed_generation != _generation(resource):
+    # The generation counts for a pass that applied it and could not write its status.
+    known = status.schedule_since and status.observed_generation == _generation(resource)
+    if not known or _timing(before) != _timing(wanted):
         update["schedule_since"] = context.clock.now()
     return BackupPolicyStatus.model_validate(status.model_dump() | update)
+
+
+def _cron_job(context: Context, parent: BackupParent) -> Object | None:
+    """Return the CronJob that runs: while another spec of it is refused, the former one."""
+    return context.cluster.get("CronJob", parent.namespace, parent.name)
+
+
+def _timing(cron_job: Object | None) -> Object:
+    """Return what says when a CronJob's runs are due, {} of none."""
+    spec = cron_job["spec"] if cron_job else {}
+    return {key: spec[key] for key in ("schedule", "suspend", "timeZone") if key in spec}
 
 
 def _previous(resource: Object) -> BackupPolicyStatus:
@@ -171,15 +182,14 @@ def _has_waiting(context: Context, parent: BackupParent) -> bool:
     )
 
 
-def _missed(
-    context: Context, policy: BackupPolicySpec, status: BackupPolicyStatus
-) -> datetime | None:
-    """Return when a run was due that the cluster did not begin."""
-    if policy.suspend or status.schedule_since is None:
+def _missed(context: Context, parent: BackupParent, status: BackupPolicyStatus) -> datetime | None:
+    """Return when a run was due that the cluster did not begin; without a CronJob none is due."""
+    timing = _timing(_cron_job(context, parent))
+    if not timing or timing.get("suspend") or status.schedule_since is None:
         return None
     return missed(
-        policy.schedule,
-        local=policy.time_zone not in _UTC,
+        timing["schedule"],
+        local=timing.get("timeZone") not in _UTC,
         since=status.schedule_since,
         last=status.last_scheduled_time,
         now=context.clock.now(),

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -208,6 +209,34 @@ class TestRefusals:
         await world.settle()
         assert world.policy("Reconciled")[0] == "Applied"
         assert world.policy("LastBackupSucceeded")[0] == "NoBackupYet", "nothing was due before"
+
+    @pytest.mark.parametrize(
+        ("changed", "after"),
+        [
+            ({"resources": {"limits": {"memory": "1Gi"}}}, "BackupOverdue"),
+            ({"schedule": "0 1 * * *"}, "NoBackupYet"),
+            ({"timeZone": "Asia/Tokyo"}, "NoBackupYet"),
+            ({"suspend": True}, "NoBackupYet"),
+        ],
+    )
+    @pytest.mark.parametrize("status", [403, 422])
+    async def test_a_missed_run_is_reported_while_the_cron_job_is_refused(
+        self, world: World, status: int, changed: dict[str, Any], after: str
+    ) -> None:
+        world.wait(days=2)
+        await world.settle()
+        missed = world.policy("LastBackupSucceeded")
+        assert missed[0] == "BackupOverdue"
+
+        world.declare(**changed)
+        for _ in range(2):
+            world.api.faults.append(Fault("PATCH", "/cronjobs/", status))
+            with pytest.raises((Forbidden, SpecInvalid)):
+                await world.settle()
+            assert world.policy("LastBackupSucceeded") == missed, "the former CronJob still runs"
+
+        await world.settle()
+        assert world.policy("LastBackupSucceeded")[0] == after, "nothing is due of a new schedule"
 
     async def test_an_invalid_schedule_waits_for_another_and_a_due_run_begins(
         self, world: World
