@@ -10,6 +10,8 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+import pytest
+
 from stackroles.agents import wire
 from stackroles.agents.backup.protocol import (
     PROGRESS_PREFIX,
@@ -24,8 +26,10 @@ from stackroles.errors import NotReady
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import KINDS, kind_of
+from stackroles.reconcile import clouds
 from stackroles.reconcile.context import Context
 from stackroles.settings import Settings
+from stackroles.workloads.manifests.agents import agent_sources
 from tests.support.fake_api import FakeApi, direct_api
 from tests.support.objects import child_labels, custom, owned_by
 from tests.support.polls import Polls, Time
@@ -110,6 +114,29 @@ class World:
     def apply(self, name: str, policy: str = "nightly") -> None:
         """Apply a Backup as a person would."""
         self.store(custom(name, "Backup", policy=policy))
+
+    def upgrade(self, patch: pytest.MonkeyPatch) -> None:
+        """Go on as another version of the operator, whose programs import one more module."""
+        sources = dict(agent_sources())
+        for program in ("backup/run.py", "backup/removal.py"):
+            sources[program] += "\nfrom stackroles.agents.backup import added\n"
+        sources["backup/added.py"] = ""
+        patch.setattr(clouds, "agent_sources", lambda: sources)
+        self.context.resolved.clear()
+
+    def unserved(self, job: str) -> set[str]:
+        """Return the files that a Job mounts and its ConfigMaps lack: its pod would not start."""
+        found = self.api.get("jobs", "ns", job)
+        assert found is not None
+        volumes = found["spec"]["template"]["spec"]["volumes"]
+        maps = [volume["configMap"] for volume in volumes if "configMap" in volume]
+        assert maps
+        return {
+            item["key"]
+            for source in maps
+            for item in source["items"]
+            if item["key"] not in (self.api.get("configmaps", "ns", source["name"]) or {})["data"]
+        }
 
     def wait(self, **time: float) -> None:
         self.clock.at += timedelta(**time)

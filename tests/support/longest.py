@@ -103,6 +103,7 @@ def _of_backups() -> Iterator[Object]:
         source="http://10.0.0.7:3380/backup",
         secrets=(naming.credentials(declared.name, "mariadb"),),
     )
-    yield build_backup_job(declared, backup, run)
+    inputs = build_inputs(backup, {}, agent_sources())
+    yield inputs
+    yield build_backup_job(declared, backup, run, inputs)
     yield from build_removal(declared, backup, policy.name, spec)
-    yield build_inputs(backup, {}, agent_sources())

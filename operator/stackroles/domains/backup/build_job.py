@@ -59,33 +59,35 @@ class Run:
     secrets: tuple[str, ...]
 
 
-def inputs_name(backup: str) -> str:
-    """Return the name of the ConfigMap with what a run puts into its set."""
-    return naming.child(backup, "inputs")
-
-
 def build_inputs(
     parent: BackupParent, inputs: Mapping[str, Any], agents: Mapping[str, str]
 ) -> Manifest:
     """Return the ConfigMap with a run's JSON inputs (by file name, no secrets) and its program."""
     data = {name: wire.dumps(value, sort_keys=True) for name, value in inputs.items()}
+    data |= config_map_data(closure([PROGRAM], agents))
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": parent.metadata(inputs_name(parent.name), "inputs"),
+        "metadata": parent.metadata(naming.config(parent.name, "inputs", data), "inputs"),
         "immutable": True,
-        "data": data | config_map_data(closure([PROGRAM], agents)),
+        "data": data,
     }
 
 
-def build_backup_job(cloud: Cloud, parent: BackupParent, run: Run) -> Manifest:
+def build_backup_job(cloud: Cloud, parent: BackupParent, run: Run, inputs: Manifest) -> Manifest:
     """Return the Job of one run: copies of the OVN databases first, then the set itself.
 
     A failed pod fails the run: a second try would be a second Backup.
+
+    Args:
+        cloud: the cloud.
+        parent: the Backup.
+        run: what is copied.
+        inputs: the ConfigMap that its pod mounts.
     """
     copies = tuple(_ovn_copy(cloud, *database) for database in OVN_DATABASES)
     main = _main(cloud, parent, run)
-    volumes = _volumes(parent, run, cloud.agents)
+    volumes = _volumes(inputs["metadata"]["name"], run, cloud.agents)
     pod = build_pod(cloud, (*copies, main), volumes.volumes, volumes.mounts, run.policy.resources)
     pod["containers"][0]["env"] += repository_environment(cloud, run.policy)
     repository = repository_id(parent.namespace, run.policy_name, run.policy)
@@ -153,9 +155,9 @@ def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
     return agent_container(MAIN, PROGRAM, settings, ScratchMount("copies", _COPIES))
 
 
-def _volumes(parent: BackupParent, run: Run, agents: Mapping[str, str]) -> Volumes:
+def _volumes(inputs: str, run: Run, agents: Mapping[str, str]) -> Volumes:
     """Return volumes and the main container's mounts."""
-    found, inputs = Volumes(), inputs_name(parent.name)
+    found = Volumes()
     files = items(RESOURCES_FILE, STATE_FILE, VERSIONS_FILE)
     found.add("inputs", _INPUTS, {"configMap": {"name": inputs, "items": files}})
     found.add_agents(inputs, closure([PROGRAM], agents))

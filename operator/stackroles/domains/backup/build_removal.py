@@ -25,7 +25,7 @@ DEADLINE_SECONDS = 1200
 
 
 def removal_name(backup: str) -> str:
-    """Return the name of a Backup's removal: its Job and its ConfigMap."""
+    """Return the name of the Job of a Backup's removal."""
     return naming.child(backup, REMOVAL)
 
 
@@ -33,9 +33,8 @@ def build_removal(
     cloud: Cloud, parent: BackupParent, policy_name: str, policy: BackupPolicySpec
 ) -> list[Manifest]:
     """Return the ConfigMap with the program, and the Job that runs it."""
-    name = removal_name(parent.name)
-    volumes = Volumes()
-    volumes.add_agents(name, closure([PROGRAM], cloud.agents))
+    program, volumes = _build_program(parent, cloud.agents), Volumes()
+    volumes.add_agents(program["metadata"]["name"], closure([PROGRAM], cloud.agents))
     volumes.add_repository(policy, policy_name)
     settings = RemovalSettings(name=parent.name, policy=policy_name)
     main = agent_container(REMOVAL, PROGRAM, settings)
@@ -44,11 +43,11 @@ def build_removal(
     repository = repository_id(parent.namespace, policy_name, policy)
     labels = parent.labels(REMOVAL) | {LABEL_REPOSITORY: repository}
     return [
-        _build_program(parent, cloud.agents),
+        program,
         {
             "apiVersion": "batch/v1",
             "kind": "Job",
-            "metadata": metadata(parent, name, labels),
+            "metadata": metadata(parent, removal_name(parent.name), labels),
             "spec": {
                 "backoffLimit": TRIES - 1,
                 "activeDeadlineSeconds": DEADLINE_SECONDS,
@@ -59,10 +58,11 @@ def build_removal(
 
 
 def _build_program(parent: BackupParent, agents: Mapping[str, str]) -> Manifest:
+    data = config_map_data(closure([PROGRAM], agents))
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": parent.metadata(removal_name(parent.name), REMOVAL),
+        "metadata": parent.metadata(naming.config(parent.name, REMOVAL, data), REMOVAL),
         "immutable": True,
-        "data": config_map_data(closure([PROGRAM], agents)),
+        "data": data,
     }

@@ -198,7 +198,7 @@ async def _create_job(
     # Its set, or parts of it, are removed before the Backup is gone (reconcile_removal).
     await context.cluster.set_finalizer(resource, present=True)
     await context.cluster.create_once(inputs, resource)
-    await context.cluster.create_once(build_backup_job(cloud, parent, run), resource)
+    await context.cluster.create_once(build_backup_job(cloud, parent, run, inputs), resource)
     status = BackupStatus.model_validate(resource.get("status", {}))
     status = status.model_copy(update={"started_at": context.clock.now(), "source": source.name})
     await _write(context, resource, status, _APPLIED, running(source.name, None, None))

@@ -65,7 +65,7 @@ def job(policy: BackupPolicySpec) -> dict[str, Any]:
         source="http://10.0.0.7:3380/backup",
         secrets=SECRETS,
     )
-    return build_backup_job(CLOUD, parent(), run)
+    return build_backup_job(CLOUD, parent(), run, build_inputs(parent(), {}, CLOUD.agents))
 
 
 def pod(policy: BackupPolicySpec) -> dict[str, Any]:

@@ -61,7 +61,7 @@ async def test_a_run_that_ended_is_looked_at_again_to_remove_its_inputs(world: W
     await world.verify("one")
     assert enqueued == [ObjectRef("Backup", "ns", "one")], "nothing else wakes it"
     await world.run("one")
-    assert "one-inputs" not in world.names("ConfigMap")
+    assert not [name for name in world.names("ConfigMap") if name.startswith("one-")]
 
 
 async def test_a_second_look_at_a_running_job_writes_nothing(world: World) -> None:
@@ -383,3 +383,20 @@ async def test_a_verified_backup_stays_ready_while_its_cleaning_is_refused(world
     with pytest.raises(Forbidden):
         await world.run("one")
     assert world.condition("one", "Ready")[0] == "AsDesired"
+
+
+async def test_a_job_refused_before_an_upgrade_mounts_what_its_inputs_hold(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.apply("one")
+    world.api.faults.append(Fault("POST", "/jobs", 403, message="exceeded quota: jobs"))
+    with pytest.raises(Forbidden):
+        await world.run("one")
+    world.upgrade(monkeypatch)
+
+    await world.run("one")
+
+    assert world.unserved("one-run") == set()
+    await world.verify("one")
+    await world.run("one")
+    assert world.names("ConfigMap") == [], "those of the refused Job as well"

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from stackroles.constants import FINALIZER
+from stackroles.errors import Forbidden
 from tests.support.backup_world import World, backup_world
+from tests.support.fake_api import Fault
 
 
 @pytest.fixture
@@ -208,3 +210,18 @@ async def test_a_run_that_failed_leaves_nothing_to_remove(world: World) -> None:
 
     assert is_let_go(world)
     assert "one-removal" not in world.names("Job")
+
+
+async def test_a_removal_refused_before_an_upgrade_mounts_what_its_inputs_hold(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make(world)
+    delete(world)
+    world.api.faults.append(Fault("POST", "/jobs", 403, message="exceeded quota: jobs"))
+    with pytest.raises(Forbidden):
+        await world.run("one")
+    world.upgrade(monkeypatch)
+
+    await world.run("one")
+
+    assert world.unserved("one-removal") == set()

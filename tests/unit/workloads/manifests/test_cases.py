@@ -87,8 +87,9 @@ def policy_children(resource: Object) -> Iterable[Object]:
     if claim is not None:
         yield claim
     yield build_cron_job(declared, policy, spec)
-    yield build_inputs(backup, {"state.json": {}, "versions.json": {}}, declared.agents)
-    yield build_backup_job(declared, backup, run)
+    inputs = build_inputs(backup, {"state.json": {}, "versions.json": {}}, declared.agents)
+    yield inputs
+    yield build_backup_job(declared, backup, run, inputs)
     yield from build_removal(declared, backup, name, spec)
 
 

@@ -11,7 +11,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.config.pool import Pool
 from stackroles.constants import ANNOTATION_CONFIG_HASH
 from stackroles.domains.backup.build import BackupParent, build_cron_job
-from stackroles.domains.backup.build_job import Run, build_backup_job
+from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
 from stackroles.domains.backup.build_removal import build_removal
 from stackroles.domains.compute.build_probe import build_probe_job
 from stackroles.errors import SpecInvalid
@@ -180,7 +180,7 @@ def backup_jobs(declared: Cloud) -> list[Object]:
     run = Run(policy=policy, policy_name="p", source="http://m:1/backup", secrets=())
     sources = replace(declared, agents=defaultdict(str))
     return [
-        build_backup_job(sources, parent, run),
+        build_backup_job(sources, parent, run, build_inputs(parent, {}, sources.agents)),
         build_removal(sources, parent, "p", policy)[-1],
         build_cron_job(declared, parent, policy)["spec"]["jobTemplate"],
     ]
