@@ -68,6 +68,8 @@ class Limits:
         total_warm: Budget of all of them with warm caches.
         warm_build: A run whose build slice took less than this found its caches warm.
         unmeasured_area: What an area is taken to need as long as no run of it is on record.
+        planned_areas: What the areas of a run may need by the times on record; the rest of their
+            slice is for slower machines.
     """
 
     slices: Mapping[str, float]
@@ -75,6 +77,7 @@ class Limits:
     total_warm: float
     warm_build: float
     unmeasured_area: float
+    planned_areas: float
 
     def of(self, outcomes: Sequence[Outcome]) -> float:
         """Return what all slices of a run together may take."""
@@ -104,6 +107,7 @@ def load(file: Path = FILE) -> Limits:
         content["total_warm"] * 60,
         content["warm_build"] * 60,
         content["unmeasured_area"] * 60,
+        minutes.get("areas", 0) * 60 * content["planned_share"],
     )
 
 

@@ -107,7 +107,7 @@ def rotated() -> tuple[tuple[str, ...], str]:
     }
     commit = rotation.commit()
     return (
-        rotation.chosen_areas(commit, seconds, limits.slices["areas"]),
+        rotation.chosen_areas(commit, seconds, limits.planned_areas),
         rotation.chosen(commit, list(rotation.cases())),
     )
 

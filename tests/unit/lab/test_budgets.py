@@ -4,13 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from lab import budgets, slices, steps
+from lab import budgets, rotation, slices, steps
 from lab.budgets import Outcome, Tally
 from lab.errors import LabError
 
 
 def test_every_slice_has_a_budget_within_the_total() -> None:
     assert set(budgets.load().slices) == {item.name for item in slices.every()}
+
+
+def test_the_areas_of_a_run_leave_time_for_a_machine_that_takes_longer() -> None:
+    limits, runs = budgets.load(), rotation.last_runs(rotation.RECORD.read_text())
+    seconds = {area: runs[area].seconds for area in rotation.areas() if area in runs}
+    for commit in map(str, range(100)):
+        areas = rotation.chosen_areas(commit, seconds, limits.planned_areas)
+        assert 1.6 * sum(seconds[area] for area in areas) <= limits.slices["areas"], areas
 
 
 def test_slices_that_need_more_than_the_total_are_refused(tmp_path: Path) -> None:
