@@ -93,7 +93,7 @@ class Writer:
                 raise Conflict(f"{error}: another object has this name now", 409) from error
             raise
         except NotFound as error:
-            # The watch has not said so yet.
+            # The watch has not delivered that yet.
             self._cache.remove(obj)
             raise Conflict(f"{error}: it is gone", 409) from error
         return self._keep(answer, body)

@@ -12,15 +12,12 @@ from stackroles.api.v1alpha1.common import dump
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_COMPONENT
-from stackroles.domains.cloud.bringup import (
-    build_graph,
-    credentials_read,
-    held_nodes,
-    plan_bring_up,
-)
+from stackroles.domains.cloud.bringup import held_nodes, plan_bring_up
 from stackroles.domains.cloud.phases import completed, recorded_phases
 from stackroles.domains.cloud.reconcile_credentials import CredentialsState
 from stackroles.domains.cloud.reconcile_parts import (
+    CREDENTIALS_READ,
+    GRAPH,
     SERVICE_PARTS,
     credentials_of,
     service_states,
@@ -52,9 +49,6 @@ from stackroles.workloads.config_maps import kept_config_maps
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
-
-_GRAPH = build_graph(registry.CONTROLLER_ROLES, registry.SERVICES)
-_READ = credentials_read(registry.CONTROLLER_ROLES, registry.SERVICES)
 
 
 async def reconcile_cloud_controller(context: Context, resource: Object) -> None:
@@ -147,8 +141,8 @@ class CloudPass:
             steps=tuple(s for name in SERVICE_PARTS for s in self._services[name].steps),
             database=self._database(),
         )
-        waiting = dict(plan_bring_up(_GRAPH, observed.done, observed.present).waiting)
-        held = held_nodes(_READ, credentials.broken) - observed.done - observed.present
+        waiting = dict(plan_bring_up(GRAPH, observed.done, observed.present).waiting)
+        held = held_nodes(CREDENTIALS_READ, credentials.broken) - observed.done - observed.present
         waiting |= dict.fromkeys(held, frozenset[str]())
         return replace(observed, waiting=waiting)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from stackroles.domains.cloud.bringup import build_graph, credentials_read
 from stackroles.domains.cloud.service import ServiceState
 from stackroles.kube.apply import AppliedRecord, records_of, to_ref
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of
@@ -15,6 +16,10 @@ CREDENTIALS: Final = "credentials"
 _SERVICES: Final = "services/"
 SERVICE_PARTS: Final = {service.name: _SERVICES + service.name for service in registry.SERVICES}
 """The part of each service, by the service's name."""
+GRAPH: Final = build_graph(registry.CONTROLLER_ROLES, registry.SERVICES)
+"""What each role and step needs before it may start."""
+CREDENTIALS_READ: Final = credentials_read(registry.CONTROLLER_ROLES, registry.SERVICES)
+"""Whose credentials each role and step needs."""
 
 
 def credentials_of(resource: Object) -> PartRef:

@@ -10,15 +10,12 @@ import structlog
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_EXTERNAL_KEYS, LABEL_COMPONENT
-from stackroles.domains.cloud.bringup import (
-    build_graph,
-    credentials_read,
-    held_nodes,
-    plan_bring_up,
-)
+from stackroles.domains.cloud.bringup import held_nodes, plan_bring_up
 from stackroles.domains.cloud.phases import completed, recorded_phases
 from stackroles.domains.cloud.reconcile_credentials import CredentialsState
 from stackroles.domains.cloud.reconcile_parts import (
+    CREDENTIALS_READ,
+    GRAPH,
     credentials_of,
     service_of,
     service_states,
@@ -52,8 +49,6 @@ log = structlog.get_logger(__name__)
 
 # Some findings depend on how long something lasts, which no event tells.
 _UNSETTLED_SECONDS = 15.0
-_GRAPH = build_graph(registry.CONTROLLER_ROLES, registry.SERVICES)
-_READ = credentials_read(registry.CONTROLLER_ROLES, registry.SERVICES)
 
 
 def reconciler_of(service: OpenStackService) -> Reconcile:
@@ -96,7 +91,9 @@ class ServicePass:
         self._credentials: CloudSecrets = credentials.credentials
         self._held = service.name in credentials.refused
         self._nodes = nodes_of(service, registry.CONTROLLER_ROLES)
-        self._without_credentials = self._nodes & held_nodes(_READ, self._credentials.broken)
+        self._without_credentials = self._nodes & held_nodes(
+            CREDENTIALS_READ, self._credentials.broken
+        )
         self._part = service_of(resource, service.name)
         self._now = context.observed_at(resource).now
         self._roles = [r for r in registry.CONTROLLER_ROLES if r.service == service.name]
@@ -167,7 +164,7 @@ class ServicePass:
         """Return the service's roles and steps that may run; none begins without credentials."""
         states = service_states(self._context, self._resource) | {self._service.name: own}
         done = frozenset[str]().union(*(state.done for state in states.values()))
-        plan = plan_bring_up(_GRAPH, done, own.present)
+        plan = plan_bring_up(GRAPH, done, own.present)
         return (plan.run & self._nodes) - (self._without_credentials - own.present)
 
     async def _apply(self, run: frozenset[str]) -> tuple[tuple[Object, ...], ClusterError | None]:
@@ -236,7 +233,7 @@ class ServicePass:
         readers: tuple[str, ...] = ()
         if before is None or before.done != state.done:
             readers = dependents_of(
-                self._service, registry.SERVICES, registry.CONTROLLER_ROLES, _GRAPH
+                self._service, registry.SERVICES, registry.CONTROLLER_ROLES, GRAPH
             )
         self._context.publish(
             self._resource,

@@ -93,7 +93,7 @@ def differences(
         instances: those nova has on the node.
         domains: those libvirt has there.
         now: the time of the observation.
-        whole: whether these are all guests there; of others nothing is said.
+        whole: whether these are all guests there; nothing follows for others.
     """
     known = {domain.uuid: domain for domain in domains}
     found = [

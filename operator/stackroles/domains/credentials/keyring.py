@@ -6,7 +6,7 @@ that shares none with the noted one was replaced, and what the former keys encry
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from stackroles.domains.credentials.note import Note, digest, write_note
 
@@ -69,7 +69,13 @@ def changed_supply(
 
 
 def note_ring(
-    key: str, ring: str, keys: Mapping[str, str], supplied: Mapping[str, str], note: Note
+    key: str,
+    ring: str,
+    keys: Mapping[str, str],
+    supplied: Mapping[str, str],
+    note: Note,
+    *,
+    changed: Collection[str],
 ) -> str:
     """Return what to note on a repository: its keys, and those that a user supplies.
 
@@ -79,9 +85,9 @@ def note_ring(
         keys: what it holds, by number.
         supplied: what the user's Secret holds for it, by number.
         note: what was noted on it last.
+        changed: what of the supply is new, as of changed_supply; it keeps its former digest.
     """
     digests = {number: digest(key, ring, value) for number, value in keys.items()}
-    changed = changed_supply(key, ring, keys, supplied, note)
     for number, value in supplied.items():
         name = f"{ring}.{number}"
         if name not in changed:

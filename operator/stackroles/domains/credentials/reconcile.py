@@ -217,12 +217,13 @@ class _SecretsPass:
         """Add a key repository; what a user changed in vain is noted."""
         key, note = self.values[service.name][credentials.DIGEST_KEY], self._existing.note(name)
         mine, written = await self._users(service)
-        told = (key, ring, keys, keyring_of(written, ring), note or Note())
+        supplied, noted = keyring_of(written, ring), note or Note()
+        changed = changed_supply(key, ring, keys, supplied, noted)
         self.changed += [
-            ChangedValue(service.name, mine, changed, name, rotated=True)
-            for changed in changed_supply(*told)
+            ChangedValue(service.name, mine, value, name, rotated=True) for value in changed
         ]
-        self.add(name, service.name, keys, note_ring(*told))
+        new_note = note_ring(key, ring, keys, supplied, noted, changed=changed)
+        self.add(name, service.name, keys, new_note)
 
     def _in_use(self, service: OpenStackService) -> str:
         return naming.credentials_in_use(self._cloud.name, service.name)

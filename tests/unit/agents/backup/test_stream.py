@@ -73,13 +73,13 @@ def test_a_client_that_is_gone_without_a_word_is_given_up(
     monkeypatch.setattr(backup_stream, "STALL_SECONDS", 0.5)
     with serving(PROGRAM) as server, contextlib.closing(ask(server)) as connection:
         connection.getresponse()
-        said, end = "", time.monotonic() + 20
-        while "\n" not in said:
+        printed, end = "", time.monotonic() + 20
+        while "\n" not in printed:
             assert time.monotonic() < end
             time.sleep(0.05)
-            said += capsys.readouterr().out
+            printed += capsys.readouterr().out
 
-    assert said == "Backup failed: the client took nothing for 0 s\n"
+    assert printed == "Backup failed: the client took nothing for 0 s\n"
 
 
 def test_a_program_that_writes_nothing_is_given_up(
