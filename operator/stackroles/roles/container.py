@@ -169,6 +169,25 @@ class HostMount:
     read_only: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodRight:
+    """What the pods of a role may do in the Kubernetes API, in their own namespace.
+
+    Attributes:
+        group: API group, empty for the core group.
+        resources: plural names.
+        verbs: what they may do.
+        because: why.
+        names: the only objects they may do it with; empty for all.
+    """
+
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    because: str
+    names: tuple[str, ...] = ()
+
+
 AGENT_COMMAND = ("python3", "-B", "-m")
 AGENT_PATH = Env("PYTHONPATH", "/usr/local/lib")
 
