@@ -8,6 +8,42 @@ import http.client
 import socket
 import threading
 import time
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def within(peer: socket.socket, seconds: float) -> Iterator[None]:
+    """Cut a connection off when its use takes longer than `seconds`.
+
+    The time-out of a socket alone counts anew with every byte.
+
+    Raises:
+        TimeoutError: it was cut off.
+        OSError: what else its use failed with, also where that was no HTTP.
+    """
+    late = threading.Event()
+
+    def cut_off() -> None:
+        late.set()
+        with contextlib.suppress(OSError):
+            # Below TLS, whose own shutdown is not for another thread than the reader's.
+            socket.socket.shutdown(peer, socket.SHUT_RDWR)
+
+    timer = threading.Timer(max(seconds, 0.0), cut_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        if late.is_set():
+            raise TimeoutError(f"no whole answer within {seconds:.3g} s") from error
+        if isinstance(error, OSError):
+            raise
+        raise OSError(str(error)) from error
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TimeoutError(f"no whole answer within {seconds:.3g} s")
 
 
 def get(host: str, port: int, path: str, *, seconds: float, limit: int) -> bytes:
@@ -19,8 +55,7 @@ def get(host: str, port: int, path: str, *, seconds: float, limit: int) -> bytes
         host: name or address of the peer.
         port: its agent's.
         path: what is asked for.
-        seconds: within which the whole answer must be there: the time-out of a socket alone counts
-            anew with every byte.
+        seconds: within which the whole answer must be there.
         limit: bytes of the largest body.
 
     Raises:
@@ -29,32 +64,14 @@ def get(host: str, port: int, path: str, *, seconds: float, limit: int) -> bytes
     end = time.monotonic() + seconds
     connection = http.client.HTTPConnection(host, port, timeout=seconds)
     connection.connect()
-    # The connection forgets its socket where the answer's end is that of the connection.
-    peer, late = connection.sock, threading.Event()
-
-    def cut_off() -> None:
-        late.set()
-        with contextlib.suppress(OSError):
-            peer.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(max(end - time.monotonic(), 0.0), cut_off)
-    timer.daemon = True
-    timer.start()
     try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        body = response.read(limit + 1)
-    except (OSError, http.client.HTTPException) as error:
-        if late.is_set():
-            raise TimeoutError(f"no whole answer within {seconds:g} s") from error
-        if isinstance(error, OSError):
-            raise
-        raise OSError(str(error)) from error
+        # The connection forgets its socket where the answer's end is that of the connection.
+        with within(connection.sock, end - time.monotonic()):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read(limit + 1)
     finally:
-        timer.cancel()
         connection.close()
-    if late.is_set():
-        raise TimeoutError(f"no whole answer within {seconds:g} s")
     if response.status != http.client.OK or len(body) > limit:
         raise OSError(f"status {response.status}, {len(body)} bytes")
     return body

@@ -20,8 +20,8 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from stackroles.agents import wire
-from stackroles.agents.galera import children, http_server, mariadb, start
+from stackroles.agents import children, wire
+from stackroles.agents.galera import http_server, mariadb, start
 from stackroles.agents.galera.decision import rejection
 from stackroles.agents.galera.peers import may_rejoin, pull
 from stackroles.agents.galera.process import ServerProcess, Wsrep

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import IO
 
-from stackroles.agents.galera import children
+from stackroles.agents import children
 from stackroles.agents.galera.settings import MemberSettings
 
 # The pipe's size as well: one of the usual 64 KiB costs the member twice the CPU for each byte.

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stackroles.agents.galera import children, mariadb
+from stackroles.agents import children
+from stackroles.agents.galera import mariadb
 from stackroles.agents.galera.protocol import DONOR, SYNCED, View
 from stackroles.agents.text import shorten
 

@@ -3,7 +3,8 @@
 import time
 from typing import Protocol
 
-from stackroles.agents.galera import children, mariadb
+from stackroles.agents import children
+from stackroles.agents.galera import mariadb
 from stackroles.agents.galera.process import ServerProcess, Wsrep
 from stackroles.agents.galera.protocol import DONOR, Activity, MemberPhase
 from stackroles.agents.galera.settings import MemberSettings

@@ -1,4 +1,4 @@
-"""The processes of a member's container: which are awaited, which are orphans to be collected."""
+"""The processes of an agent's container: which are awaited, which are orphans to be collected."""
 
 import contextlib
 import ctypes

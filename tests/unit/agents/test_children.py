@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import os, sys, threading
-from stackroles.agents.galera import children
+from stackroles.agents import children
 
 children.adopt_orphans()
 done = threading.Event()

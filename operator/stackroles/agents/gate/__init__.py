@@ -1,0 +1,1 @@
+"""PID 1 of roles behind the endpoint: drains before it stops, and runs its child by a Lease."""
