@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from stackroles.agents.galera.protocol import PORT as AGENT_PORT
 from stackroles.agents.galera.protocol import WSREP_PATH
 from stackroles.config.cloud import Cloud
-from stackroles.config.layers import Key, Sections, merge
-from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.common import DATABASE_PORT, scratch
 from stackroles.roles.container import (
     Container,
@@ -18,6 +16,7 @@ from stackroles.roles.container import (
     Security,
 )
 from stackroles.roles.definition import OpenStackService, RoleDefinition, Workload
+from stackroles.roles.haproxy_options import HaproxyOptions, reserved
 from stackroles.roles.mariadb import NAME as DATABASE
 from stackroles.roles.topology import DEFAULT
 
@@ -29,44 +28,40 @@ PEER_PORT = 10000
 # Where this proxy reaches the peer of an ordinal; see _peer.
 _RELAY_PORT = 10100
 
-# Keywords with what follows them; a user's win.
-_SECTIONS: Sections = {
-    "global": {
-        "log": "stdout format raw local0 notice",
-        "maxconn": 8000,
-        "stats socket": "/run/haproxy/admin.sock mode 600 level admin",
-        "stats timeout": "30s",
+_OPTIONS = HaproxyOptions(
+    own={
+        "global": {
+            "log": "stdout format raw local0 notice",
+            "maxconn": 8000,
+            "stats socket": "/run/haproxy/admin.sock mode 600 level admin",
+            "stats timeout": "30s",
+        },
+        "defaults": {
+            "log": "global",
+            "mode": "tcp",
+            "option tcp-smart-connect": "",
+            "option clitcpka": "",
+            "option srvtcpka": "",
+            "option redispatch": 1,
+            "retries": 3,
+            "timeout connect": "2s",
+            "timeout check": "2s",
+            # Until both sides are connected. A session whose member is marked down in that moment
+            # is closed towards the member alone (seen with 3.0.11): its client would wait for a
+            # greeting as long as this allows.
+            "timeout client": "30s",
+            "timeout server": "30s",
+            # From then on, for connections that services keep and use now and then.
+            "timeout tunnel": "3600s",
+        },
     },
-    "defaults": {
-        "log": "global",
-        "mode": "tcp",
-        "option tcp-smart-connect": "",
-        "option clitcpka": "",
-        "option srvtcpka": "",
-        "option redispatch": 1,
-        "retries": 3,
-        "timeout connect": "2s",
-        "timeout check": "2s",
-        # Until both sides are connected. A session whose member is marked down in that moment is
-        # closed towards the member alone (seen with 3.0.11): its client would wait for a greeting
-        # as long as this allows.
-        "timeout client": "30s",
-        "timeout server": "30s",
-        # From then on, for connections that services keep and use now and then.
-        "timeout tunnel": "3600s",
-    },
-}
-
-# Keywords that the section of the database sets again, which wins over `defaults`.
-_RESERVED: Mapping[Key, str] = {
-    ("defaults", keyword): "remove it, since how a member is checked and chosen is fixed"
-    for keyword in ("balance", "option httpchk", "http-check")
-}
-
-# A keyword that is followed by a password.
-_SECRET = ("stats auth",)
-# Keywords of which each line counts.
-_ADDED = ("log", "stats socket")
+    # The section of the database sets them again.
+    reserved=reserved(
+        "defaults",
+        ("balance", "option httpchk", "http-check"),
+        "remove it, since how a member is checked and chosen is fixed",
+    ),
+)
 
 _HEAD = f"""\
 resolvers cluster
@@ -126,32 +121,9 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         peer, relay = _peer(ordinal, name, host)
         peers += peer
         relays += relay
-    options = _sections(cloud.options(NAME, NAME))
+    options = _OPTIONS.lines(cloud.options(NAME, NAME))
     head = [*options, _HEAD]
     return {OPTIONS: "\n".join([*head, *peers, "", *relays, _BACKEND.rstrip("\n"), *servers, ""])}
-
-
-def spelling(section: str, name: str) -> Key:
-    """Return the key of a keyword: what follows it may be part of its name, and `no` before it.
-
-    Of a keyword that is written otherwise ("timeout" with the value "connect 5s") HAProxy takes the
-    last line; but global's maxconn counts as it was first written (seen with 3.0.11).
-    """
-    tokens = name.split()[name.startswith("no ") :]
-    others = (*(keyword for place, keyword in _RESERVED if place == section), *_SECRET)
-    known = [k.split() for k in (*_SECTIONS.get(section, ()), *others) if k not in _ADDED]
-    found = next((keyword for keyword in known if tokens[: len(keyword)] == keyword), tokens)
-    return section, " ".join(found)
-
-
-def _sections(user: Sections) -> list[str]:
-    """Return the lines of the first sections, ours first, without what the user sets."""
-    merged = merge(_SECTIONS, user, same=spelling)
-    lines: list[str] = []
-    for section in _SECTIONS:
-        options = merged[section]
-        lines += [section, *(f"  {name} {value}".rstrip() for name, value in options.items()), ""]
-    return lines
 
 
 def _peer(ordinal: int, name: str, host: str) -> tuple[list[str], list[str]]:
@@ -187,9 +159,9 @@ HAPROXY: RoleDefinition[Cloud] = RoleDefinition(
     replicas=2,
     headless=True,
     files=files,
-    options=AllowedSections(tuple(_SECTIONS)),
-    spelling=spelling,
-    reserved=_RESERVED,
+    options=_OPTIONS.allowed,
+    spelling=_OPTIONS.spelling,
+    reserved=_OPTIONS.reserved,
     grace_period=30,
     containers=(
         Container(

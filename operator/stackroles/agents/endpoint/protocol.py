@@ -1,0 +1,60 @@
+"""What the operator gives the agent of an endpoint: its EndpointSettings as a file."""
+
+from dataclasses import dataclass
+from typing import Final
+
+# The agent's own.
+PORT: Final = 9302
+# The kubelet's: 200 while clients may come, else 503.
+READY_PATH: Final = "/ready"
+# The kubelet's: 200 while HAProxy answers at its runtime socket, else 503.
+ALIVE_PATH: Final = "/alive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """One role behind the endpoint.
+
+    Attributes:
+        name: the role, also the name of HAProxy's backend.
+        service: the Service whose EndpointSlices name its members.
+        port: where the members listen.
+        slots: servers of the backend, named s1, s2 and so on: how many members it can have.
+    """
+
+    name: str
+    service: str
+    port: int
+    slots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointSettings:
+    """What the operator gives.
+
+    A pod's grace period must cover `drain_seconds` and `stop_seconds`.
+
+    Attributes:
+        namespace: where the EndpointSlices are.
+        backends: the roles behind the endpoint.
+        command: HAProxy and its arguments.
+        socket: path of its runtime socket.
+        port: the agent's own.
+        drain_seconds: how long connections are still accepted after SIGTERM, until every node has
+            withdrawn this pod from its Services.
+        stop_seconds: how long the sessions that are left then may take.
+    """
+
+    namespace: str
+    backends: tuple[Backend, ...]
+    command: tuple[str, ...]
+    socket: str
+    port: int
+    drain_seconds: float
+    stop_seconds: float
+
+    @property
+    def selector(self) -> str:
+        """The label selector of the EndpointSlices of all backends."""
+        services = ",".join(sorted({backend.service for backend in self.backends}))
+        return f"kubernetes.io/service-name in ({services})"
