@@ -8,7 +8,8 @@ from typing import Any
 
 from stackroles.agents import wire
 from stackroles.agents.broker.protocol import PORT as AGENT_PORT
-from stackroles.agents.broker.protocol import READY_PATH, STATUS_PATH, BrokerSettings
+from stackroles.agents.broker.protocol import BrokerSettings
+from stackroles.agents.status_protocol import READY_PATH, STATUS_PATH
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Key, merge
 from stackroles.roles.allowed_sections import AllowedSections

@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from stackroles.agents import peer_http, wire
-from stackroles.agents.broker.http_server import StatusServer
 from stackroles.agents.broker.membership import Start, decide, other_cluster
 from stackroles.agents.broker.protocol import (
-    STATUS_PATH,
     BrokerSettings,
     BrokerStatus,
     State,
 )
+from stackroles.agents.status_protocol import STATUS_PATH
+from stackroles.agents.status_server import serve_status
 
 ASK_TIMEOUT = 2.0
 PAUSE = 1.0
@@ -258,7 +258,7 @@ def main(arguments: Sequence[str]) -> int:
     # PID 1 has no default action for signals: without a handler SIGTERM would be ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     install_cookie(settings)
-    threading.Thread(target=StatusServer(settings.port, member).serve_forever, daemon=True).start()
+    serve_status(settings.port, member)
     if member.has_data():
         member.status = BrokerStatus(State.STOPPED)
     else:

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 PORT = 15691
-# What the agent answers by GET.
-STATUS_PATH = "/status"
-READY_PATH = "/ready"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

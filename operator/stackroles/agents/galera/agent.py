@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from stackroles.agents import children, wire
+from stackroles.agents.annotations import read_annotation
 from stackroles.agents.galera import http_server, mariadb, start
 from stackroles.agents.galera.decision import rejection
 from stackroles.agents.galera.peers import may_rejoin, pull
@@ -33,7 +34,7 @@ from stackroles.agents.galera.protocol import (
     Position,
     Report,
 )
-from stackroles.agents.galera.settings import MemberSettings, read_annotation
+from stackroles.agents.galera.settings import MemberSettings
 from stackroles.agents.galera.volume import AppliedDecision, Volume
 from stackroles.agents.galera.watch import STOP_SECONDS, ServerWatch, log
 from stackroles.agents.text import shorten

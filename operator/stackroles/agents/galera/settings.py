@@ -1,12 +1,12 @@
 """What a database member's agent takes from its environment, and the options of its server."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stackroles.agents.annotations import ANNOTATIONS
 from stackroles.agents.galera.protocol import DECISION_ANNOTATION, PORT
 
 
@@ -44,7 +44,7 @@ class MemberSettings:
     port: int = PORT
     volume: Path = Path("/var/lib/mysql")
     defaults: Path = Path("/etc/stackroles/my.cnf")
-    annotations: Path = Path("/etc/podinfo/annotations")
+    annotations: Path = ANNOTATIONS
     annotation: str = DECISION_ANNOTATION
     socket: Path = Path("/run/mysqld/mysqld.sock")
     user: str = "mysql"
@@ -152,16 +152,3 @@ def read_peers(options: str) -> list[str]:
     """Return the members' names in a server's options file."""
     found = re.search(r"^\s*wsrep[_-]cluster[_-]address\s*=\s*gcomm://(\S*)", options, re.MULTILINE)
     return [host for host in found[1].split(",") if host] if found else []
-
-
-def read_annotation(text: str, name: str) -> str | None:
-    """Return one annotation of a downward API file (`key="escaped value"` a line), or None."""
-    for line in text.splitlines():
-        key, _, quoted = line.partition("=")
-        if key == name:
-            try:
-                value = json.loads(quoted)
-            except ValueError:
-                return None
-            return value if isinstance(value, str) else None
-    return None

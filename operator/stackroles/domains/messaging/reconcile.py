@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from stackroles.addresses import pod_address
-from stackroles.agents.broker.protocol import PORT, STATUS_PATH, BrokerStatus
+from stackroles.agents.broker.protocol import PORT, BrokerStatus
+from stackroles.agents.status_protocol import STATUS_PATH
 from stackroles.domains.messaging.status import MESSAGING, assess_brokers
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.clouds import active_cloud

@@ -13,9 +13,9 @@ import pytest
 from stackroles.agents import wire
 from stackroles.agents.broker import agent
 from stackroles.agents.broker.agent import BrokerMember, BrokerWatch, parse_answer
-from stackroles.agents.broker.http_server import StatusServer
 from stackroles.agents.broker.membership import Start, Wait, decide, other_cluster
 from stackroles.agents.broker.protocol import BrokerSettings, BrokerStatus, State
+from stackroles.agents.status_server import StatusServer
 from stackroles.roles import rabbitmq
 from tests.support.clouds import cloud
 

@@ -7,6 +7,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from stackroles.agents.annotations import read_annotation
 from stackroles.agents.galera.accounts import statements
 from stackroles.agents.galera.accounts_protocol import Account
 from stackroles.agents.galera.agent import Agent
@@ -14,7 +15,7 @@ from stackroles.agents.galera.mariadb import identifier, literal, native_hash
 from stackroles.agents.galera.peers import may_rejoin
 from stackroles.agents.galera.process import LogProgress, ServerProcess, parse_status
 from stackroles.agents.galera.protocol import Activity, MemberPhase, Position, Report, View
-from stackroles.agents.galera.settings import MemberSettings, read_annotation, read_peers
+from stackroles.agents.galera.settings import MemberSettings, read_peers
 from stackroles.agents.galera.volume import AppliedDecision, Volume, read_grastate
 from stackroles.agents.galera.watch import ServerWatch
 

@@ -1,22 +1,25 @@
-"""What a RabbitMQ member's agent answers over HTTP.
+"""What the agent of a member answers over HTTP, whatever it is a member of.
 
-GET /status   what this member is: a BrokerStatus (protocol.py), JSON
-GET /ready    200 while the broker runs and no other member is in another cluster, else 503
+GET /status   what this member is: a message of its protocol module, JSON
+GET /ready    200 while clients may come, else 503; the body is the same
+
+Standard library only: it runs inside role pods.
 """
 
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
 from stackroles.agents import wire
-from stackroles.agents.broker.protocol import READY_PATH, STATUS_PATH, BrokerStatus
+from stackroles.agents.status_protocol import READY_PATH, STATUS_PATH
 
 
 class StatusSource(Protocol):
     """The member that is asked."""
 
     @property
-    def status(self) -> BrokerStatus:
-        """What it is."""
+    def status(self) -> object:
+        """What it is: a frozen dataclass that `wire` can encode."""
 
     @property
     def ready(self) -> bool:
@@ -24,7 +27,7 @@ class StatusSource(Protocol):
 
 
 class StatusServer(ThreadingHTTPServer):
-    """The agent's HTTP server."""
+    """An agent's HTTP server."""
 
     daemon_threads = True
 
@@ -59,3 +62,10 @@ class StatusHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # type: ignore[explicit-override]  # noqa: A002
         """Keep the checks out of the log."""
+
+
+def serve_status(port: int, member: StatusSource) -> StatusServer:
+    """Answer requests in a thread of their own until the process ends; return the server."""
+    server = StatusServer(port, member)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
