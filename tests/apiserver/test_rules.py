@@ -37,6 +37,10 @@ def role(name: str, **clustering: Any) -> dict[str, Any]:
     return {"roles": {name: {"clustering": clustering}}}
 
 
+def recovery(name: str, incident: str = "0123abcd") -> dict[str, Any]:
+    return {"roles": {name: {"recovery": {"from": f"demo-{name}-0", "incident": incident}}}}
+
+
 CASES = (
     *(
         Case(kind=kind, message=f"the name of a {kind}", bad_name=bad)
@@ -73,6 +77,21 @@ CASES = (
         message="these roles cannot be ActivePassive",
         good=role("keystone", model="ActiveActive"),
         bad=role("keystone", model="ActivePassive"),
+    ),
+    *(
+        Case(
+            kind="CloudController",
+            message="is for these roles only: rabbitmq",
+            good=recovery("rabbitmq"),
+            bad=recovery(name),
+        )
+        for name in ("mariadb", "keystone")
+    ),
+    Case(
+        kind="CloudController",
+        message="should match '^[0-9a-f]{8}$'",
+        good=recovery("ovn-nb"),
+        bad=recovery("ovn-nb", incident="yes"),
     ),
     Case(
         kind="CloudController",

@@ -31,7 +31,7 @@ def role_key_sets() -> dict[str, KeySet]:
 
 
 def clustering_rules(roles: Iterable[RoleDefinition]) -> list[Mapping[str, Any]]:
-    """Return the CEL rules of a map of role specs: quorum sizes and models a role can have."""
+    """Return the CEL rules of a map of role specs: quorum sizes, models, consents a role takes."""
     roles = tuple(roles)
     rules: list[Mapping[str, Any]] = []
     if quorum := tuple(role.name for role in roles if role.quorum):
@@ -53,6 +53,14 @@ def clustering_rules(roles: Iterable[RoleDefinition]) -> list[Mapping[str, Any]]
                     "message": f"these roles cannot be {model}: {', '.join(without)}",
                 }
             )
+    if surviving := tuple(role.name for role in roles if role.survivor_lacks):
+        rules.append(
+            {
+                "rule": f"self.all(k, {member_of('k', surviving)} || !has(self[k].recovery))",
+                "message": "recovery names the member that continues when a majority is lost for "
+                f"good, and is for these roles only: {', '.join(surviving)}",
+            }
+        )
     return rules
 
 

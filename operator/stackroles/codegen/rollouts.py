@@ -62,6 +62,7 @@ _SAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "roles.*.storage.size": "77Gi",
         "roles.*.storage.storageClassName": "sample",
         "roles.*.image": "sample:1",
+        "roles.*.recovery": {"from": "sample-0", "incident": "0123abcd"},
         "credentials.*": "sample",
         "images.registry": "sample.test/images",
         "images.tag": "sample",
@@ -190,10 +191,13 @@ def _table(kind: str, schema: Mapping[str, Any]) -> str:
 
 
 def _fields(schema: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
-    """Yield the fields of a schema; a map of objects is walked by "*", another is one field."""
+    """Yield the fields of a schema; a map of objects is walked by "*", another is one field.
+
+    An object with required fields is one field, too: its fields come and go together.
+    """
     for name, field in schema.get("properties", {}).items():
         inner = field.get("additionalProperties", {})
-        if field.get("properties"):
+        if field.get("properties") and not field.get("required"):
             yield from _fields(field, (*path, name))
         elif inner.get("properties"):
             yield from _fields(inner, (*path, name, ANY))

@@ -52,6 +52,8 @@ class RoleDefinition(Generic[OwnerT]):
         replicas: members by default.
         models: clustering models it can have, the default first.
         quorum: a quorum role, whose number of members must be odd.
+        survivor_lacks: what is lost when this role continues from one member, which takes a user's
+            consent (`spec.roles.<role>.recovery`); empty where it cannot.
         minimum_ready: members that satisfy those who need this role; None means all.
         needs: roles and steps that must be done before it is first started.
         files: renders path -> content from the cloud or the pool.
@@ -84,6 +86,7 @@ class RoleDefinition(Generic[OwnerT]):
     replicas: int = 2
     models: tuple[ClusteringModel, ...] = (ClusteringModel.ACTIVE_ACTIVE,)
     quorum: bool = False
+    survivor_lacks: str = ""
     minimum_ready: int | None = None
     needs: tuple[str, ...] = ()
     files: Files[OwnerT] | None = None

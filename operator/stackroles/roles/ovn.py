@@ -153,6 +153,7 @@ def _database_role(database: Database) -> RoleDefinition[Cloud]:
         headless=True,
         replicas=3,
         quorum=True,
+        survivor_lacks="changes that only the lost members held",
         minimum_ready=2,
         files=_files(database),
         volume=DataVolume(size="1Gi"),

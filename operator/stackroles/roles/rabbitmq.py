@@ -177,6 +177,7 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
     headless=True,
     replicas=3,
     quorum=True,
+    survivor_lacks="calls in progress and other messages that only the lost brokers held",
     # All of them: a quorum queue gets as many members as there are brokers when it is declared.
     minimum_ready=None,
     files=files,

@@ -82,3 +82,12 @@ def test_quorum_roles_are_in_the_rule_on_odd_numbers() -> None:
 
     assert "mariadb" in quorum
     assert all(repr(name) in rules[0]["rule"] for name in quorum)
+
+
+def test_only_roles_that_a_survivor_can_continue_take_a_consent() -> None:
+    rules = clustering_rules(registry.CONTROLLER_ROLES)
+    [rule] = [rule for rule in rules if "recovery" in rule["rule"]]
+
+    surviving = [role.name for role in registry.CONTROLLER_ROLES if role.survivor_lacks]
+    assert rule["message"].endswith(", ".join(surviving))
+    assert "mariadb" not in rule["rule"]

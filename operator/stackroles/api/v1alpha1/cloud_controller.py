@@ -32,6 +32,19 @@ class Clustering(Model):
     replicas: int | None = Field(None, ge=1, le=9, description="Members of the role.")
 
 
+class Recovery(Model):
+    """A user's consent to go on without what only lost members held."""
+
+    survivor: Name = Field(
+        alias="from", description="Name of the pod whose data the role continues from."
+    )
+    incident: str = Field(
+        pattern=r"^[0-9a-f]{8}$",
+        description="The incident that is meant, as a condition names it; without effect on any "
+        "other.",
+    )
+
+
 class RoleSpec(Model):
     """What a user may declare for one role."""
 
@@ -48,6 +61,11 @@ class RoleSpec(Model):
         max_length=512,
         description="Image of this role and of its service's setup Jobs, in place of the "
         "operator's default.",
+    )
+    recovery: Recovery | None = Field(
+        None,
+        description="A majority of the members is lost for good: continue from this one, without "
+        "what only the others held.",
     )
 
 
