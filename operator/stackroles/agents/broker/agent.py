@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from stackroles.agents.broker.protocol import (
     BrokerStatus,
     State,
 )
+from stackroles.agents.children import ChildSignals, reap
 from stackroles.agents.status_protocol import STATUS_PATH
 from stackroles.agents.status_server import serve_status
 
@@ -166,18 +166,17 @@ class BrokerWatch:
         self._server = server
         self._missed = 0
         self._split = 0
-        self._child_ended = threading.Event()
 
     def run(self) -> int:
         """Observe until the process ends; return its exit status."""
-        signal.signal(signal.SIGCHLD, lambda *_: self._child_ended.set())
+        signals = ChildSignals()
         while True:
-            self._child_ended.clear()
-            status = reap(self._server.pid)
+            reap({self._server.pid})
+            status = self._server.poll()
             if status is not None:
                 return status
             running = self._member.status.state is State.RUNNING
-            if not self._child_ended.wait(WATCH_PERIOD if running else PAUSE):
+            if not signals.wait(WATCH_PERIOD if running else PAUSE):
                 self.observe(ask_broker(self._member.node), self._member.ask_peers)
 
     def observe(self, members: frozenset[str] | None, ask_peers: Any) -> None:
@@ -212,20 +211,6 @@ class BrokerWatch:
             log(text)
             member.status = BrokerStatus(State.SPLIT, message=text)
             self._server.terminate()
-
-
-def reap(pid: int) -> int | None:
-    """Reap every child that has ended; return the exit status of one, None while it runs."""
-    status = None
-    while True:
-        try:
-            ended, code = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return status
-        if not ended:
-            return status
-        if ended == pid:
-            status = os.waitstatus_to_exitcode(code)
 
 
 def listens(port: int) -> bool:
