@@ -1,14 +1,15 @@
-"""What the operator gives the agent of an endpoint: its EndpointSettings as a file."""
+"""What the operator and the agent of an endpoint say to each other.
 
-from dataclasses import dataclass
+The operator gives the EndpointSettings as a file; the agent answers an EndpointStatus.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 # The agent's own.
 PORT: Final = 9302
-# The kubelet's: 200 while clients may come, else 503.
-READY_PATH: Final = "/ready"
-# The kubelet's: 200 while HAProxy answers at its runtime socket, else 503.
-ALIVE_PATH: Final = "/alive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +59,26 @@ class EndpointSettings:
         """The label selector of the EndpointSlices of all backends."""
         services = ",".join(sorted({backend.service for backend in self.backends}))
         return f"kubernetes.io/service-name in ({services})"
+
+
+class MemberState(StrEnum):
+    """What a member is to HAProxy."""
+
+    UP = "Up"
+    # It does not answer as serving: it starts, stands by, or is gone.
+    DOWN = "Down"
+    # Requests under way are completed.
+    DRAINING = "Draining"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointStatus:
+    """What the agent answers.
+
+    Attributes:
+        members: of each backend, the members by address.
+        message: what a person should know; "" when there is nothing.
+    """
+
+    members: Mapping[str, Mapping[str, MemberState]] = field(default_factory=dict)
+    message: str = ""

@@ -1,0 +1,175 @@
+"""PID 1 of an endpoint: runs HAProxy and tells it where the members of each API are.
+
+It follows the members' EndpointSlices and sets HAProxy's servers at run time. Without the API
+server the known members stay, and HAProxy's own checks go on. After SIGTERM connections are still
+accepted until every node has withdrawn this pod from its Services; then HAProxy stops softly, and
+the sessions that are left are completed.
+"""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from stackroles.agents import wire
+from stackroles.agents.endpoint.members import MemberServers, log
+from stackroles.agents.endpoint.protocol import EndpointSettings, EndpointStatus
+from stackroles.agents.endpoint.runtime import RuntimeApi
+from stackroles.agents.endpoint.watch import Api, SliceWatch
+from stackroles.agents.kube_api import KubeApi, Object
+from stackroles.agents.status_server import serve_status
+
+# Servers are compared so often, also when no member came or left.
+_COMPARE_SECONDS: Final = 10.0
+# So often while HAProxy starts, its members were not checked yet, or it refused a change.
+_RETRY_SECONDS: Final = 0.2
+_KILL_SECONDS: Final = 5.0
+
+
+@dataclass
+class Endpoint:
+    """HAProxy's process, its members, and whether clients may come.
+
+    Attributes:
+        settings: what the operator gives.
+        haproxy: the process.
+        api: its runtime API.
+        slices: EndpointSlices by name; None until they were listed.
+    """
+
+    settings: EndpointSettings
+    haproxy: "subprocess.Popen[bytes]"
+    api: RuntimeApi
+    slices: Mapping[str, Object] | None = None
+    # Why the main thread is to look again. A SimpleQueue may be filled by a signal handler.
+    _news: "queue.SimpleQueue[None]" = field(default_factory=queue.SimpleQueue)
+    _settled: bool = False
+    _stop_asked: float | None = None
+    _problem: str = ""
+
+    def __post_init__(self) -> None:
+        self._servers = MemberServers(self.api, self.settings.backends)
+
+    @property
+    def ready(self) -> bool:
+        """Whether clients may come."""
+        return self._settled and self._stop_asked is None
+
+    @property
+    def status(self) -> EndpointStatus:
+        """What the members are to HAProxy."""
+        try:
+            return self._servers.status()
+        except OSError as error:
+            return EndpointStatus(message=f"HAProxy does not answer: {error}")
+
+    def publish(self, slices: Mapping[str, Object]) -> None:
+        """Take what the API server says of the members."""
+        self.slices = slices
+        self._news.put(None)
+
+    def wake(self) -> None:
+        """Have the main thread look again."""
+        self._news.put(None)
+
+    def stop(self) -> None:
+        """Begin to leave."""
+        if self._stop_asked is None:
+            self._stop_asked = time.monotonic()
+        self._news.put(None)
+
+    def run(self) -> int:
+        """Keep HAProxy's servers until it ends or is asked to; return its exit status."""
+        while (status := self.haproxy.poll()) is None:
+            pause = self._drained_in()
+            if pause <= 0:
+                return self._finish()
+            settled = self._keep()
+            self._wait(min(pause, _COMPARE_SECONDS if settled else _RETRY_SECONDS))
+        log(f"HAProxy ended with {status}")
+        return status if status > 0 else 1
+
+    def _drained_in(self) -> float:
+        """Return for how many seconds more connections are accepted."""
+        if self._stop_asked is None:
+            return float("inf")
+        return self._stop_asked + self.settings.drain_seconds - time.monotonic()
+
+    def _keep(self) -> bool:
+        """Set HAProxy's servers; return whether nothing is left to be done."""
+        if self.slices is None or not Path(self.settings.socket).exists():
+            return False
+        try:
+            self._servers.apply(self.slices)
+            if not self._settled and self._servers.settled():
+                self._settled = True
+                log("ready: its members are set and were checked")
+        except OSError as error:
+            self._report(f"HAProxy's servers are not set: {error}")
+            return False
+        self._report("")
+        return self._settled
+
+    def _finish(self) -> int:
+        """Stop HAProxy softly, by force when sessions last too long; return the exit status."""
+        log("no more connections; sessions under way are completed")
+        self.haproxy.send_signal(signal.SIGUSR1)
+        try:
+            self.haproxy.wait(self.settings.stop_seconds)
+        except subprocess.TimeoutExpired:
+            log(f"sessions are cut off after {self.settings.stop_seconds:g} s")
+            self.haproxy.terminate()
+            self.haproxy.wait(_KILL_SECONDS)
+        return 0
+
+    def _wait(self, seconds: float) -> None:
+        try:
+            self._news.get(timeout=seconds)
+            while True:
+                self._news.get_nowait()
+        except queue.Empty:
+            return
+
+    def _report(self, problem: str) -> None:
+        if problem and problem != self._problem:
+            log(problem)
+        self._problem = problem
+
+
+def serve(settings: EndpointSettings, kubernetes: Api) -> int:
+    """Run the endpoint until it is asked to stop; return the exit status."""
+    socket = Path(settings.socket)
+    socket.unlink(missing_ok=True)
+    # Until HAProxy runs there is nothing to drain. PID 1 has no default action for signals.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    haproxy = subprocess.Popen(settings.command)
+    endpoint = Endpoint(settings, haproxy, RuntimeApi(settings.socket))
+    signal.signal(signal.SIGCHLD, lambda *_: endpoint.wake())
+    signal.signal(signal.SIGTERM, lambda *_: endpoint.stop())
+    ended = threading.Event()
+    watch = SliceWatch(kubernetes, settings, endpoint.publish)
+    serve_status(settings.port, endpoint)
+    threading.Thread(target=watch.run, args=(ended,), daemon=True).start()
+    try:
+        return endpoint.run()
+    finally:
+        ended.set()
+        if haproxy.poll() is None:
+            haproxy.kill()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the endpoint with the settings in a file; return the exit status."""
+    settings = wire.loads(EndpointSettings, Path(arguments[0]).read_bytes())
+    return serve(settings, KubeApi.in_pod(os.environ))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
