@@ -18,6 +18,8 @@ from stackroles.domains.database.reconcile_members import PART as DATABASE
 from stackroles.domains.database.reconcile_part import reconcile_database
 from stackroles.domains.messaging.reconcile import PART as MESSAGING
 from stackroles.domains.messaging.reconcile import reconcile_messaging
+from stackroles.domains.ovn.reconcile import PART as OVN
+from stackroles.domains.ovn.reconcile import reconcile_databases
 from stackroles.errors import OperatorError
 from stackroles.kube.client import KubeClient, load_credentials, own_namespace
 from stackroles.reconcile.context import Reconcilers
@@ -90,6 +92,7 @@ def parts() -> tuple[Reconcilers, Watchers]:
         f"CloudController/{CREDENTIALS}": reconcile_credentials,
         f"CloudController/{DATABASE}": reconcile_database,
         f"CloudController/{MESSAGING}": reconcile_messaging,
+        f"CloudController/{OVN}": reconcile_databases,
         **{
             f"CloudController/{SERVICE_PARTS[service.name]}": reconciler_of(service)
             for service in registry.SERVICES

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stackroles.agents import wire
-from stackroles.agents.ovsdb.protocol import OvsdbSettings
+from stackroles.agents.ovsdb.protocol import PORT, OvsdbSettings
+from stackroles.agents.status_protocol import READY_PATH, STATUS_PATH
 from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import OVSDB, Endpoint
 from stackroles.roles import resolvers
@@ -17,6 +18,7 @@ from stackroles.roles.container import (
     DataMount,
     FieldEnv,
     FileMount,
+    PodInfoMount,
     Port,
     Probe,
     ResourceDefaults,
@@ -138,12 +140,6 @@ def northd_files(cloud: Cloud) -> Mapping[str, str]:
 
 
 def _database_role(database: Database) -> RoleDefinition[Cloud]:
-    # A member of the cluster that knows a leader; writes need it, and so do most readers.
-    check = (
-        f"s=$(ovs-appctl -t {database.control} cluster/status {database.name}) &&"
-        " echo \"$s\" | grep -q '^Status: cluster member' &&"
-        " echo \"$s\" | grep -Eq '^Leader: (self|[0-9a-f]{4})'"
-    )
     return RoleDefinition(
         name=database.role,
         service="ovn",
@@ -166,15 +162,23 @@ def _database_role(database: Database) -> RoleDefinition[Cloud]:
                 security=Security(user=USER),
                 ports=(
                     Port("ovsdb", database.port),
+                    Port("agent", PORT),
                     Port("raft", database.raft_port, published=False),
                 ),
-                startup=Probe(command=("sh", "-c", check), period=1, failures=600),
-                readiness=Probe(command=("sh", "-c", check), period=10),
+                # The agent asks its server. A member may wait for the others for as long as they
+                # are away.
+                startup=Probe(port=PORT, http_path=STATUS_PATH, period=1, failures=60),
+                readiness=Probe(port=PORT, http_path=READY_PATH, period=5),
                 no_liveness_because=(
                     "a member without a majority waits for the others; restarting it helps none"
                 ),
-                env=(AGENT_PATH, resolvers.OVS, FieldEnv("POD_NAME", "metadata.name")),
-                mounts=(FileMount(), AgentMount(), DataMount(HOME), *scratch(RUN)),
+                env=(
+                    AGENT_PATH,
+                    resolvers.OVS,
+                    FieldEnv("POD_NAME", "metadata.name"),
+                    FieldEnv("POD_UID", "metadata.uid"),
+                ),
+                mounts=(FileMount(), AgentMount(), PodInfoMount(), DataMount(HOME), *scratch(RUN)),
                 resources=ResourceDefaults(cpu="20m", memory="32Mi", memory_limit="512Mi"),
             ),
         ),

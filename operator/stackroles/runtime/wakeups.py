@@ -10,6 +10,8 @@ from stackroles.domains.backup.status import is_finished
 from stackroles.domains.cloud.reconcile_parts import CREDENTIALS, SERVICE_PARTS
 from stackroles.domains.database.reconcile_members import PART as DATABASE_PART
 from stackroles.domains.messaging.reconcile import PART as MESSAGING_PART
+from stackroles.domains.ovn.reconcile import PART as OVN_PART
+from stackroles.domains.ovn.status import DATABASES
 from stackroles.kube.cache import Cache
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of
 from stackroles.roles import haproxy, mariadb, rabbitmq
@@ -136,7 +138,7 @@ def owners_of_child(child: Object, parent: ObjectRef) -> Iterable[Key]:
 
 def parts_of_controller(obj: Object, _: Cache) -> Iterable[Key]:
     """Return all parts of a cloud."""
-    parts = (CREDENTIALS, DATABASE_PART, MESSAGING_PART, *SERVICE_PARTS.values())
+    parts = (CREDENTIALS, DATABASE_PART, MESSAGING_PART, OVN_PART, *SERVICE_PARTS.values())
     return [PartRef(*ref_of(obj), part) for part in parts]
 
 
@@ -150,6 +152,7 @@ _CLUSTERS: Mapping[str, tuple[str, ...]] = {
     mariadb.NAME: (DATABASE_PART,),
     haproxy.NAME: (DATABASE_PART,),
     rabbitmq.NAME: (MESSAGING_PART,),
+    **dict.fromkeys(DATABASES, (OVN_PART,)),
 }
 WATCHERS: Watchers = {
     "CloudController": (

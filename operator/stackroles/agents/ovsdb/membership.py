@@ -5,10 +5,10 @@ serves is joined; the cluster is made by the first member, and only when all the
 answered that their volumes are empty too. No answer means unknown, never empty: a first member that
 lost its volume while the others are down waits for them instead of making a second, empty cluster.
 
-One whose file cannot be read joins anew only while others serve, which takes a majority.
+One whose file cannot be used joins anew only while others serve, which takes a majority.
 """
 
-import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +22,19 @@ class Peer(StrEnum):
     WAITING = "waiting"
     EMPTY = "empty"
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What another member answered.
+
+    Attributes:
+        state: what it reports of itself.
+        cluster: identity of its cluster, empty where that is not known.
+    """
+
+    state: Peer = Peer.UNKNOWN
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +57,18 @@ class Wait:
 
 
 def decide(ordinal: int, peers: Mapping[int, Peer], fault: str = "") -> Create | Join | Wait:
-    """Return what a member without a file that can be read does.
+    """Return what a member without a file that can be used does.
 
     Args:
         ordinal: this member.
         peers: what each of the others answered.
-        fault: why its file cannot be read, empty where there is none.
+        fault: why its file cannot be used, empty where there is none.
     """
     serving = tuple(sorted(peer for peer, state in peers.items() if state is Peer.SERVING))
     if serving:
         return Join(serving)
     if fault:
-        return Wait(f"its file cannot be read and no other member serves: {fault}")
+        return Wait(f"no other member serves, and its file cannot be used: {fault}")
     waiting = [peer for peer, state in peers.items() if state is Peer.WAITING]
     if waiting:
         return Wait(f"members {sorted(waiting)} have the data but no majority")
@@ -67,7 +80,28 @@ def decide(ordinal: int, peers: Mapping[int, Peer], fault: str = "") -> Create |
     return Create()
 
 
-def read_peer(databases: Any, rows: Any, database: str) -> Peer:
+def other_cluster(own: str, answers: Mapping[int, Answer], size: int) -> str:
+    """Return the identity of another cluster to which this member must give way, else "".
+
+    That is one in which a majority of the members serve. Fewer may be what gives way itself.
+
+    Args:
+        own: identity of this member's cluster, empty where it is not known.
+        answers: what each of the others answered.
+        size: how many members there are to be.
+    """
+    serving = Counter(
+        answer.cluster
+        for answer in answers.values()
+        if answer.state is Peer.SERVING and answer.cluster
+    )
+    for cluster, members in serving.items():
+        if own and cluster != own and members > size // 2:
+            return cluster
+    return ""
+
+
+def read_answer(databases: Any, rows: Any, database: str) -> Answer:
     """Return what a member's answers mean.
 
     Args:
@@ -76,22 +110,15 @@ def read_peer(databases: Any, rows: Any, database: str) -> Peer:
         database: its name.
     """
     if databases == []:
-        return Peer.EMPTY
+        return Answer(Peer.EMPTY)
     if not isinstance(databases, list) or database not in databases:
-        return Peer.UNKNOWN
+        return Answer()
     try:
         row = rows[0]["rows"][0]
-    except (KeyError, IndexError, TypeError):
-        return Peer.UNKNOWN
-    return Peer.SERVING if row.get("connected") is True else Peer.WAITING
-
-
-def stale_servers(status: str, address: str) -> list[str]:
-    """Return the identities of servers that have this member's address and are not this member.
-
-    Args:
-        status: output of `cluster/status`.
-        address: this member's raft address.
-    """
-    found = re.findall(r"^    ([0-9a-f]{4}) \([0-9a-f]{4} at (\S+)\)(.*)$", status, re.MULTILINE)
-    return [sid for sid, at, rest in found if at == address and "(self)" not in rest]
+        connected = row.get("connected") is True
+        kind, cluster = row.get("cid", ("set", ()))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return Answer()
+    return Answer(
+        Peer.SERVING if connected else Peer.WAITING, str(cluster) if kind == "uuid" else ""
+    )

@@ -7,47 +7,63 @@ import json
 import socket
 import socketserver
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from stackroles.agents.ovsdb.membership import Peer, read_peer
+from stackroles.agents.ovsdb.membership import Answer, read_answer
 
 ASK_TIMEOUT = 2.0
 # An answer about one database has some hundred bytes.
 _LARGEST = 1 << 20
 
 
-def ask(host: str, port: int, database: str) -> Peer:
+def ask(host: str, port: int, database: str) -> Answer:
     """Return what the member at an address says; UNKNOWN when it does not answer."""
     try:
         with socket.create_connection((host, port), timeout=ASK_TIMEOUT) as connection:
-            databases = call(connection, "list_dbs", [])
+            databases = call(connection, "list_dbs", []).get("result")
             if not databases:
-                return read_peer(databases, None, database)
+                return read_answer(databases, None, database)
             query = {
                 "op": "select",
                 "table": "Database",
                 "where": [["name", "==", database]],
-                "columns": ["connected"],
+                "columns": ["connected", "cid"],
             }
-            rows = call(connection, "transact", ["_Server", query])
-            return read_peer(databases, rows, database)
+            rows = call(connection, "transact", ["_Server", query]).get("result")
+            return read_answer(databases, rows, database)
     except (OSError, ValueError):
-        return Peer.UNKNOWN
+        return Answer()
 
 
-def call(connection: socket.socket, method: str, params: list[Any]) -> Any:
-    """Return the result of a JSON-RPC call.
+def ask_all(hosts: Mapping[int, str], port: int, database: str) -> dict[int, Answer]:
+    """Return what the members at some addresses say, asked side by side.
+
+    Args:
+        hosts: by ordinal.
+        port: where they answer.
+        database: what they are asked for.
+    """
+    if not hosts:
+        return {}
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        answers = pool.map(lambda host: ask(host, port, database), hosts.values())
+        return dict(zip(hosts, answers, strict=True))
+
+
+def call(connection: socket.socket, method: str, params: list[Any]) -> dict[str, Any]:
+    """Return the answer to a JSON-RPC request, with its `result` and its `error`.
 
     Raises:
-        ValueError: the answer is not one.
+        ValueError: there is none.
         OSError: there is none in time.
     """
     request = {"method": method, "params": params, "id": method}
     connection.sendall(json.dumps(request).encode())
     for message in messages(connection, time.monotonic() + ASK_TIMEOUT):
         if message.get("id") == method and "result" in message:
-            return message["result"]
+            return message
     raise ValueError("the connection was closed without an answer")
 
 

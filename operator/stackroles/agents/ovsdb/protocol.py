@@ -1,11 +1,35 @@
-"""What the operator gives the agent of an OVN database: its OvsdbSettings as a file."""
+"""What an OVN database's agent and the operator say to each other.
 
-from dataclasses import dataclass
+The operator gives the OvsdbSettings as a file; the agent answers an OvsdbStatus over HTTP.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from stackroles.agents.wire import OPTIONAL
+
+PORT: Final = 6640
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OvsdbSettings:
-    """What the operator configures; addresses without scheme, members by ordinal."""
+    """What the operator configures; addresses without scheme, members by ordinal.
+
+    Attributes:
+        database: name of the database, as in its schema.
+        schema: path of the schema.
+        path: path of the member's file.
+        control: path of the server's control socket.
+        socket: path of the server's socket for local clients.
+        port: where clients connect.
+        raft_port: where members talk to each other.
+        agent_port: where this agent answers.
+        members: hosts of the members that the cluster is to have.
+        election_timer_ms: see ovsdb-tool(1), create-cluster.
+        inactivity_probe_ms: of the connections of clients.
+        annotations: the pod's annotations, as the downward API writes them.
+    """
 
     database: str
     schema: str
@@ -17,7 +41,102 @@ class OvsdbSettings:
     members: tuple[str, ...]
     election_timer_ms: int
     inactivity_probe_ms: int
+    agent_port: int = field(default=PORT, metadata=OPTIONAL)
+    annotations: str = field(default="/etc/podinfo/annotations", metadata=OPTIONAL)
+
+    def host(self, ordinal: int) -> str:
+        """Return the host of a pod of this StatefulSet, also of one that is to leave."""
+        if ordinal < len(self.members):
+            return self.members[ordinal]
+        first, _, domain = self.members[0].partition(".")
+        return f"{first.rpartition('-')[0]}-{ordinal}.{domain}"
 
     def raft(self, ordinal: int) -> str:
         """Return a member's raft address."""
-        return f"tcp:{self.members[ordinal]}:{self.raft_port}"
+        return f"tcp:{self.host(ordinal)}:{self.raft_port}"
+
+
+class State(StrEnum):
+    """What a member is.
+
+    EMPTY has no file and waits, UNUSABLE has one that it cannot use and waits, STARTING has a
+    server that is no member yet, MEMBER is in the cluster, LEAVING is on its way out, LEFT is out
+    for good.
+    """
+
+    EMPTY = "empty"
+    UNUSABLE = "unusable"
+    STARTING = "starting"
+    MEMBER = "member"
+    LEAVING = "leaving"
+    LEFT = "left"
+
+
+class RaftRole(StrEnum):
+    """What a server is in its cluster, as `cluster/status` has it."""
+
+    LEADER = "leader"
+    FOLLOWER = "follower"
+    CANDIDATE = "candidate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One server of the cluster, in a member's view.
+
+    Attributes:
+        sid: first four digits of its identity.
+        address: where it listens for others.
+    """
+
+    sid: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterView:
+    """What `cluster/status` says, by ovs-appctl or over the control socket (ovsdb-server(1)).
+
+    Attributes:
+        cluster_id: identity of the cluster, empty before it was joined.
+        server_id: identity of this server.
+        status: such as "cluster member".
+        role: what it is, None where it is nothing yet.
+        leader: first digits of the leader's identity, "self", or "unknown".
+        term: raft's term.
+        servers: all servers of the cluster, this one too.
+    """
+
+    cluster_id: str
+    server_id: str
+    status: str
+    role: RaftRole | None
+    leader: str
+    term: int
+    servers: tuple[Server, ...]
+
+    @property
+    def is_member(self) -> bool:
+        """Whether this server is in the cluster and knows its leader."""
+        return self.status == "cluster member" and self.leader != "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OvsdbStatus:
+    """What a member answers.
+
+    Attributes:
+        state: what it is.
+        connected: whether its server is in contact with a majority (`connected` of _Server).
+        view: what its server says of the cluster, None while none runs or answers.
+        waits_for: what a member that cannot go on waits for.
+        fault: why its file could not be used; stays until it is a member again.
+        aside: files that were put aside and are kept, newest first.
+    """
+
+    state: State
+    connected: bool = False
+    view: ClusterView | None = None
+    waits_for: str = ""
+    fault: str = ""
+    aside: tuple[str, ...] = ()

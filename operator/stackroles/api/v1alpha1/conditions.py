@@ -30,6 +30,7 @@ class ConditionType(StrEnum):
     READY = "Ready", "True"
     RECONCILING = "Reconciling", None
     STALLED = "Stalled", "False"
+    QUORUM_AT_RISK = "QuorumAtRisk", "False"
     COMPLETE = "Complete", "True"
     LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded", "True"
     GUESTS_FAILING = "GuestsFailing", "False"
@@ -76,6 +77,10 @@ class Reason(StrEnum):
     SERVICES_FAILING = "ServicesFailing", ConditionType.AVAILABLE, "False"
     SERVICES_UNKNOWN = "ServicesUnknown", ConditionType.AVAILABLE, "Unknown"
 
+    # Whether roles that decide by majority can lose one more member.
+    MEMBERS_TO_SPARE = "MembersToSpare", ConditionType.QUORUM_AT_RISK, "False"
+    NO_MEMBER_TO_SPARE = "NoMemberToSpare", ConditionType.QUORUM_AT_RISK, "True"
+
     # A bring-up or a roll moves, has ended, or is held up by something a person must change.
     BRINGING_UP = "BringingUp", ConditionType.PROGRESSING, "True"
     ROLLING_OUT = "RollingOut", ConditionType.PROGRESSING, "True"
@@ -92,6 +97,7 @@ class Reason(StrEnum):
     NOT_BECOMING_READY = "NotBecomingReady", ConditionType.PROGRESSING, "False"
     DATABASE_BLOCKED = "DatabaseBlocked", ConditionType.PROGRESSING, "False"
     MESSAGING_BLOCKED = "MessagingBlocked", ConditionType.PROGRESSING, "False"
+    OVN_BLOCKED = "OvnBlocked", ConditionType.PROGRESSING, "False"
 
     # What a resource refers to is not there yet, or not usable.
     CONTROLLER_MISSING = "ControllerMissing", ConditionType.RECONCILED, "False"

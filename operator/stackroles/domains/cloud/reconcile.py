@@ -35,6 +35,8 @@ from stackroles.domains.database.reconcile_part import part_of
 from stackroles.domains.database.status import DatabaseState
 from stackroles.domains.messaging.reconcile import messaging_of
 from stackroles.domains.messaging.status import MESSAGING, MessagingState, remembered_messaging
+from stackroles.domains.ovn.reconcile import databases_of
+from stackroles.domains.ovn.status import OvnState, remembered_databases
 from stackroles.kube.kinds import ObjectRef, ref_of
 from stackroles.reconcile.blocked import write_blocked_status
 from stackroles.reconcile.clouds import cloud_of
@@ -133,13 +135,16 @@ class CloudPass:
     def _observe(self, credentials: CloudSecrets) -> ObservedCloud:
         """Return how the cloud stands by what its parts found."""
         roles = {role.name: role for s in self._services.values() for role in s.roles}
-        messaging = self._messaging().problem
-        if messaging is not None and roles[MESSAGING].present:
-            roles[MESSAGING] = replace(roles[MESSAGING], problem=messaging)
+        ovn = self._ovn()
+        problems = {**ovn.problems, MESSAGING: self._messaging().problem}
+        for name, problem in problems.items():
+            if problem is not None and roles[name].present:
+                roles[name] = replace(roles[name], problem=problem)
         observed = ObservedCloud(
             roles=tuple(roles[role.name] for role in registry.CONTROLLER_ROLES),
             steps=tuple(s for name in SERVICE_PARTS for s in self._services[name].steps),
             database=self._database(),
+            notes=ovn.notes,
         )
         waiting = dict(plan_bring_up(GRAPH, observed.done, observed.present).waiting)
         held = held_nodes(CREDENTIALS_READ, credentials.broken) - observed.done - observed.present
@@ -186,6 +191,11 @@ class CloudPass:
         """Return what the messaging cluster's own pass found, or what the status says it was."""
         found = self._context.latest(self._resource, messaging_of(self._resource))
         return found if isinstance(found, MessagingState) else remembered_messaging(self._previous)
+
+    def _ovn(self) -> OvnState:
+        """Return what the pass over OVN's databases found, or what the status says it was."""
+        found = self._context.latest(self._resource, databases_of(self._resource))
+        return found if isinstance(found, OvnState) else remembered_databases(self._previous)
 
     def _database(self) -> DatabaseState:
         """Return what the database's own pass found, or what the status says it was."""

@@ -11,11 +11,12 @@ from stackroles.api.v1alpha1.cloud_controller import (
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.config.cloud import Cloud
 from stackroles.domains.cloud.phases import update_phases
+from stackroles.domains.cloud.quorum import assess_quorum
 from stackroles.domains.cloud.service import RolesAndSteps
 from stackroles.domains.database.status import DATABASE, DatabaseState
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.roles.resolve import model_of
-from stackroles.workloads.conditions import Finding, ObservationTime, all_conditions
+from stackroles.workloads.conditions import Finding, ObservationTime, all_conditions, conditions_of
 from stackroles.workloads.role import RoleState
 from stackroles.workloads.step import StepState
 
@@ -29,12 +30,14 @@ class ObservedCloud(RolesAndSteps):
     Attributes:
         waiting: roles and steps that may not start yet, with what they wait for.
         database: how the database cluster stands.
+        notes: what a person should know of a role's members, by role.
         failing_apis: why not all APIs are known to serve; None when all do.
     """
 
     waiting: Mapping[str, frozenset[str]] = field(default_factory=dict)
     database: DatabaseState = field(default_factory=DatabaseState)
     failing_apis: Finding | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def assess_cloud(
@@ -60,8 +63,11 @@ def assess_cloud(
     """
     available = assess_available(observed)
     progressing = assess_progressing(observed, new=previous.time_to_ready_seconds is None)
-    conditions = all_conditions(
-        reconciled, available, progressing, previous.conditions, observed_at
+    new = previous.time_to_ready_seconds is None
+    quorum = assess_quorum(roles, () if new else observed.roles)
+    conditions = (
+        *all_conditions(reconciled, available, progressing, previous.conditions, observed_at),
+        *conditions_of((quorum,), previous.conditions, observed_at.generation, observed_at.now),
     )
     ready = next(c for c in conditions if c.type == ConditionType.READY)
     order = [*(role.name for role in roles), *(step.node for step in observed.steps)]
@@ -188,8 +194,9 @@ def _role_status(cloud: Cloud, role: RoleDefinition, observed: ObservedCloud) ->
 
 
 def _role_message(role: RoleDefinition, state: RoleState, observed: ObservedCloud) -> str | None:
+    note = observed.notes.get(role.name)
     if state.complete:
-        return role.single_because or None if state.desired == 1 else None
+        return note or (role.single_because or None if state.desired == 1 else None)
     if state.problem:
         return state.problem.message
     if role.name in observed.waiting:
@@ -197,7 +204,7 @@ def _role_message(role: RoleDefinition, state: RoleState, observed: ObservedClou
         return f"Waits for {', '.join(sorted(needs))}." if needs else "Waits."
     if role.name == DATABASE and observed.database.message:
         return observed.database.message
-    return None
+    return note
 
 
 def _endpoints(

@@ -1,46 +1,216 @@
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stackroles.agents import wire
-from stackroles.agents.ovsdb import agent, database_file
-from stackroles.agents.ovsdb.protocol import OvsdbSettings
+from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
+from stackroles.agents.ovsdb import agent, watch
+from stackroles.agents.ovsdb.control import Refused
+from stackroles.agents.ovsdb.member import Member
+from stackroles.agents.ovsdb.membership import Answer, Peer
+from stackroles.agents.ovsdb.protocol import OvsdbSettings, State
+from stackroles.agents.ovsdb.server import refusal, server_config
+from stackroles.agents.ovsdb.watch import Watch
 from stackroles.roles import ovn
 from tests.support.clouds import cloud
 
+OWN, OTHER = "dff2e511-204a-4b4f-af15-33918c4eaa84", "5b2f991a-c17a-407c-8fe2-dc30ac4bf95c"
+MEMBER = f"""\
+Cluster ID: dff2 ({OWN})
+Server ID: 3bbb (3bbb84a4-bffc-4be1-ad3a-2026e5e955c0)
+Status: cluster member
+Role: follower
+Term: 4
+Leader: 3acf
+Servers:
+    3acf (3acf at tcp:demo-ovn-nb-1.demo-ovn-nb.ns.svc.cluster.local:6643) last msg 640 ms ago
+    3bbb (3bbb at tcp:demo-ovn-nb-0.demo-ovn-nb.ns.svc.cluster.local:6643) (self)
+"""
+FORMER = "    41c6 (41c6 at tcp:demo-ovn-nb-0.demo-ovn-nb.ns.svc.cluster.local:6643)\n"
+NO_LEADER = MEMBER.replace("Leader: 3acf", "Leader: unknown")
+HERE = {1: Answer(Peer.SERVING, OWN), 2: Answer(Peer.SERVING, OWN)}
+THERE = {1: Answer(Peer.SERVING, OTHER), 2: Answer(Peer.SERVING, OTHER)}
+
+
+def settings() -> OvsdbSettings:
+    return wire.loads(OvsdbSettings, ovn.NORTH.settings(cloud()))
+
+
+class Server:
+    """A server's process and what it says over its control socket."""
+
+    def __init__(self, status: str | Exception, *, connected: bool) -> None:
+        self.status = status
+        self.connected = connected
+        self.told: list[str] = []
+        self.terminated = False
+
+    def control(self, _: str, command: str, *arguments: str) -> str:
+        if command != "cluster/status":
+            self.told.append(" ".join((command, *arguments[1:])))
+            return ""
+        if isinstance(self.status, Exception):
+            raise self.status
+        return self.status
+
+    def terminate(self) -> None:
+        self.terminated = True
+
+
+def observe(
+    monkeypatch: pytest.MonkeyPatch,
+    server: Server,
+    others: dict[int, Answer] = HERE,
+    member: Member | None = None,
+) -> tuple[Member, Watch]:
+    found = member or Member(settings(), "demo-ovn-nb-0", "uid")
+    monkeypatch.setattr(watch, "control", server.control)
+    state = Peer.SERVING if server.connected else Peer.WAITING
+    monkeypatch.setattr(watch, "ask", lambda *_: Answer(state, OWN))
+    monkeypatch.setattr(Member, "ask_others", lambda _: others)
+    process: Any = server
+    watching = Watch(found, process)
+    watching.observe()
+    return found, watching
+
+
+@pytest.mark.parametrize(
+    ("status", "connected", "state", "ready"),
+    [
+        (MEMBER, True, State.MEMBER, True),
+        # It knows its leader and has no contact to a majority: what it shows is of the past.
+        (MEMBER, False, State.MEMBER, False),
+        (NO_LEADER, False, State.MEMBER, False),
+        (MEMBER.replace("cluster member", "joining cluster"), False, State.STARTING, False),
+        (MEMBER.replace("cluster member", "leaving cluster"), False, State.LEAVING, False),
+        (ConnectionRefusedError(), False, State.STARTING, False),
+        (ValueError("no answer"), False, State.STARTING, False),
+    ],
+)
+def test_who_is_ready(
+    monkeypatch: pytest.MonkeyPatch,
+    status: str | Exception,
+    connected: bool,
+    state: State,
+    ready: bool,
+) -> None:
+    server = Server(status, connected=connected)
+    member, watching = observe(monkeypatch, server)
+    assert (member.status.state, member.ready) == (state, ready)
+    assert not watching.again
+    assert server.told == []
+
+
+def test_former_self_is_removed_whenever_it_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It joined anew and was ended before that one was gone, which counts against the majority.
+    server = Server(MEMBER + FORMER, connected=True)
+    observe(monkeypatch, server)
+    assert server.told == ["cluster/kick 41c6"]
+
+
+@pytest.mark.parametrize(("others", "again"), [(HERE, False), (THERE, True)])
+def test_gives_way_when_the_others_serve_in_another_cluster(
+    monkeypatch: pytest.MonkeyPatch, others: dict[int, Answer], again: bool
+) -> None:
+    server = Server(NO_LEADER, connected=False)
+    _, watching = observe(monkeypatch, server, others)
+    assert (watching.again, server.terminated) == (again, again)
+
+
+def test_one_whose_cluster_is_gone_is_prepared_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(Refused("unknown cluster"), connected=False)
+    member, watching = observe(monkeypatch, server)
+    assert (watching.again, server.terminated, member.ready) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("pod", "annotated", "leaves"),
+    [
+        ("demo-ovn-nb-3", "uid", True),
+        ("demo-ovn-nb-3", "uid of another pod", False),
+        ("demo-ovn-nb-3", None, False),
+        # The cluster is to have three: number two is wanted, whatever was asked of it before.
+        ("demo-ovn-nb-2", "uid", False),
+    ],
+)
+def test_leaves_when_it_is_asked_and_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pod: str, annotated: str | None, leaves: bool
+) -> None:
+    annotations = tmp_path / "annotations"
+    if annotated is not None:
+        annotations.write_text(f'other="x"\n{LEAVE_ANNOTATION}="{annotated}"\n')
+    member = Member(replace(settings(), annotations=str(annotations)), pod, "uid")
+    server = Server(MEMBER, connected=True)
+    observe(monkeypatch, server, member=member)
+    assert server.told == (["cluster/leave"] if leaves else [])
+
+
+def test_host_of_a_member_that_is_to_leave() -> None:
+    assert settings().host(4) == "demo-ovn-nb-4.demo-ovn-nb.ns.svc.cluster.local"
+
 
 def test_settings_of_the_role_are_what_the_agent_reads() -> None:
-    settings = wire.loads(OvsdbSettings, ovn.SOUTH.settings(cloud()))
-    assert settings.raft(1) == "tcp:demo-ovn-sb-1.demo-ovn-sb.ns.svc.cluster.local:6644"
-    assert settings.schema == "/usr/share/ovn/ovn-sb.ovsschema"
-    config = agent.server_config(settings)
+    found = wire.loads(OvsdbSettings, ovn.SOUTH.settings(cloud()))
+    assert found.raft(1) == "tcp:demo-ovn-sb-1.demo-ovn-sb.ns.svc.cluster.local:6644"
+    assert found.schema == "/usr/share/ovn/ovn-sb.ovsschema"
+    config = server_config(found)
     assert config["remotes"]["ptcp:6642:0.0.0.0"] == {"inactivity-probe": 60000}
 
 
-def test_a_member_that_has_its_file_searches_for_its_former_self_too(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+OPEN = "2026-11-27T04:37:38Z|00003|ovsdb_server|WARN|failed to open database '/d/nb.db': "
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        (
+            OPEN + "ovsdb error: server does not belong to cluster\n",
+            "ovsdb error: server does not belong to cluster",
+        ),
+        (
+            OPEN
+            + "I/O error: /d/nb.db: error reading 9 bytes starting at offset 61 (End of file)\n",
+            "I/O error: /d/nb.db: error reading 9 bytes starting at offset 61 (End of file)",
+        ),
+        (OPEN + "I/O error: /d/nb.db: open failed (No space left on device)\n", ""),
+        ("x|WARN|failed to configure databases\n", ""),
+    ],
+)
+def test_a_refused_file_is_known_from_the_log(line: str, fault: str) -> None:
+    assert refusal(line) == fault
+
+
+class Ended:
+    """A server that has ended."""
+
+    def __init__(self, status: int, fault: str = "") -> None:
+        self.ended = threading.Event()
+        self.ended.set()
+        self.status = status
+        self.fault = fault
+
+
+@pytest.mark.parametrize(
+    ("soon", "server", "expected"),
+    [
+        (False, Ended(-9), None),
+        (True, Ended(1), 1),
+        (True, Ended(0), 0),
+        (True, Ended(1, "ovsdb error: no header"), None),
+    ],
+)
+def test_a_server_that_was_killed_is_started_again_and_one_that_cannot_start_is_not(
+    monkeypatch: pytest.MonkeyPatch, soon: bool, server: Ended, expected: int | None
 ) -> None:
-    # It joined anew and was ended before that one was gone, which counts against the majority.
-    settings = wire.loads(OvsdbSettings, ovn.NORTH.settings(cloud()))
-    database = tmp_path / "nb.db"
-    database.touch()
-    settings = replace(settings, path=str(database), control=str(tmp_path / "control"))
-    (tmp_path / "ovsdb.json").write_text(wire.dumps(settings))
-    monkeypatch.setenv("POD_NAME", "demo-ovn-nb-0")
+    prepared = []
+    monkeypatch.setattr(agent, "SOON", 3600.0 if soon else -1.0)
     monkeypatch.setattr("stackroles.agents.ovsdb.agent.signal.signal", lambda *_: None)
-    looked = threading.Event()
-
-    class Server:
-        def __init__(self, command: list[str]) -> None:
-            assert command[0] == "ovsdb-server"
-
-        def wait(self) -> int:
-            assert looked.wait(5)
-            return 0
-
-    monkeypatch.setattr("stackroles.agents.ovsdb.agent.subprocess.Popen", Server)
-    monkeypatch.setattr(database_file, "fault_of", lambda _: "")
-    monkeypatch.setattr(agent, "kick_former_self", lambda *_: looked.set())
-    assert agent.main([str(tmp_path / "ovsdb.json")]) == 0
+    monkeypatch.setattr(agent, "prepare", lambda _, refused: prepared.append(refused))
+    monkeypatch.setattr(agent, "OvsdbServer", lambda _: server)
+    run = agent.Run(Member(settings(), "demo-ovn-nb-0", "uid"))
+    assert run.once() == expected
+    run.once()
+    assert prepared == ["", server.fault]

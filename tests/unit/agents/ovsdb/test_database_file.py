@@ -1,59 +1,45 @@
-import os
-from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from stackroles.agents import wire
 from stackroles.agents.ovsdb import database_file
-from stackroles.agents.ovsdb.membership import Peer
-from stackroles.agents.ovsdb.protocol import OvsdbSettings
-from stackroles.roles import ovn
-from tests.support.clouds import cloud
 
-TOOL = """#!/bin/sh
-# As ovsdb-tool of 3.5.0: a file without its first record has no name.
-case "$1" in
-db-name) [ -s "$2" ] && echo OVN_Northbound && exit 0
-  echo "ovsdb-tool: ovsdb error: $2: cannot identify file type" >&2; exit 1;;
-join-cluster) echo "joined $5" > "$2";;
-*) exit 9;;
-esac
-"""
+NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+MEBIBYTE = 1 << 20
 
 
-@pytest.fixture
-def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OvsdbSettings:
-    """A member whose file is empty, with a stand-in for ovsdb-tool."""
-    tool = tmp_path / "ovsdb-tool"
-    tool.write_text(TOOL)
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    (tmp_path / "nb.db").touch()
-    settings = wire.loads(OvsdbSettings, ovn.NORTH.settings(cloud()))
-    return replace(settings, path=str(tmp_path / "nb.db"))
+def test_files_put_aside_are_kept_newest_first_and_not_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "ovnnb_db.db"
+    (tmp_path / "ovnnb_db.broken").write_text("of an older version")
+    (tmp_path / "ovnsb_db.20260101T000000Z.broken").write_text("of another database")
+    for n in range(5):
+        path.write_text(f"file {n}")
+        database_file.put_aside(path, NOW + timedelta(seconds=n))
+    assert not path.exists()
+    assert [copy.read_text() for copy in database_file.copies(path)] == ["file 4", "file 3"]
+    assert (tmp_path / "ovnsb_db.20260101T000000Z.broken").exists()
 
 
-def test_a_broken_file_is_kept_aside_and_the_cluster_joined_anew(
-    broken: OvsdbSettings, monkeypatch: pytest.MonkeyPatch
+def test_name_of_a_file_put_aside_says_when(tmp_path: Path) -> None:
+    path = tmp_path / "ovnnb_db.db"
+    path.touch()
+    assert database_file.put_aside(path, NOW).name == "ovnnb_db.20260504T030201Z.broken"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "free", "kept"),
+    [
+        ([1, 1, 1], 1000, 2),
+        ([1], 1000, 1),
+        ([], 0, 0),
+        # The newest goes too where the database would have no room beside it.
+        ([600 * MEBIBYTE], 400 * MEBIBYTE, 0),
+        ([400 * MEBIBYTE, 400 * MEBIBYTE], 200 * MEBIBYTE, 1),
+        ([100, 0], 0, 0),
+    ],
+)
+def test_files_put_aside_leave_room_for_the_database(
+    sizes: list[int], free: int, kept: int
 ) -> None:
-    answers = iter([Peer.UNKNOWN, Peer.WAITING, Peer.UNKNOWN, Peer.SERVING])
-    monkeypatch.setattr(database_file, "ask", lambda *_: next(answers))
-    monkeypatch.setattr(database_file, "PAUSE", 0.0)
-
-    database_file.prepare(broken, 0)
-
-    path = Path(broken.path)
-    assert path.read_text().startswith("joined")
-    assert path.with_suffix(".broken").read_text() == ""
-
-
-def test_a_file_that_can_be_read_is_left_alone(
-    broken: OvsdbSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path(broken.path).write_text("whole")
-    monkeypatch.setattr(database_file, "ask", lambda *_: pytest.fail("nobody is asked"))
-
-    database_file.prepare(broken, 0)
-
-    assert Path(broken.path).read_text() == "whole"
+    assert database_file.kept(sizes, free) == kept

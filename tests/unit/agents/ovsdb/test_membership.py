@@ -1,17 +1,21 @@
 import pytest
 
 from stackroles.agents.ovsdb.membership import (
+    Answer,
     Create,
     Join,
     Peer,
     Wait,
     decide,
-    read_peer,
-    stale_servers,
+    other_cluster,
+    read_answer,
 )
 
 DATABASE = "OVN_Northbound"
-ROW = [{"rows": [{"connected": True}]}]
+OWN, OTHER = "dff2e511-204a-4b4f-af15-33918c4eaa84", "5b2f991a-c17a-407c-8fe2-dc30ac4bf95c"
+ROW = [{"rows": [{"connected": True, "cid": ["uuid", OWN]}]}]
+NO_MAJORITY = [{"rows": [{"connected": False, "cid": ["set", []]}]}]
+OLD = [{"rows": [{"connected": True}]}]
 
 
 def test_first_member_makes_the_cluster_when_all_others_are_empty() -> None:
@@ -45,42 +49,48 @@ def test_wait_says_for_whom() -> None:
 
 
 @pytest.mark.parametrize(
-    ("databases", "rows", "peer"),
+    ("databases", "rows", "answer"),
     [
-        ([], None, Peer.EMPTY),
-        (["_Server", DATABASE], ROW, Peer.SERVING),
-        (["_Server", DATABASE], [{"rows": [{"connected": False}]}], Peer.WAITING),
-        (["_Server", DATABASE], [{"rows": []}], Peer.UNKNOWN),
-        (["_Server", DATABASE], [{"error": "not allowed"}], Peer.UNKNOWN),
-        (["_Server"], ROW, Peer.UNKNOWN),
-        (None, ROW, Peer.UNKNOWN),
+        ([], None, Answer(Peer.EMPTY)),
+        (["_Server", DATABASE], ROW, Answer(Peer.SERVING, OWN)),
+        (["_Server", DATABASE], NO_MAJORITY, Answer(Peer.WAITING)),
+        (["_Server", DATABASE], OLD, Answer(Peer.SERVING)),
+        (["_Server", DATABASE], [{"rows": []}], Answer()),
+        (["_Server", DATABASE], [{"rows": ["no row"]}], Answer()),
+        (["_Server", DATABASE], [{"rows": [{"connected": True, "cid": 3}]}], Answer()),
+        (["_Server", DATABASE], [{"error": "not allowed"}], Answer()),
+        (["_Server"], ROW, Answer()),
+        (None, ROW, Answer()),
     ],
 )
-def test_answers_mean(databases: object, rows: object, peer: Peer) -> None:
-    assert read_peer(databases, rows, DATABASE) is peer
+def test_answers_mean(databases: object, rows: object, answer: Answer) -> None:
+    assert read_answer(databases, rows, DATABASE) == answer
 
 
-# As ovs-appctl of 3.5.0 printed it when member 0 had come back with a new volume.
-STATUS = """\
-3bbb
-Name: OVN_Northbound
-Cluster ID: dff2 (dff2e511-204a-4b4f-af15-33918c4eaa84)
-Server ID: 3bbb (3bbb84a4-bffc-4be1-ad3a-2026e5e955c0)
-Address: tcp:nb-0.nb:6643
-Status: cluster member
-Role: follower
-Leader: 3acf
-Servers:
-    41c6 (41c6 at tcp:nb-0.nb:6643)
-    3acf (3acf at tcp:nb-1.nb:6643) last msg 640 ms ago
-    efa5 (efa5 at tcp:nb-2.nb:6643) last msg 3974 ms ago
-    3bbb (3bbb at tcp:nb-0.nb:6643) (self)
-"""
+HERE, THERE = Answer(Peer.SERVING, OWN), Answer(Peer.SERVING, OTHER)
+BEHIND = Answer(Peer.WAITING, OTHER)
 
 
-def test_former_self_is_found_by_its_address() -> None:
-    assert stale_servers(STATUS, "tcp:nb-0.nb:6643") == ["41c6"]
-    assert stale_servers(STATUS.replace("    41c6", "    #"), "tcp:nb-0.nb:6643") == []
+@pytest.mark.parametrize(
+    ("own", "answers", "found"),
+    [
+        (OWN, {1: THERE, 2: THERE}, OTHER),
+        (OWN, {1: HERE, 2: HERE}, ""),
+        # One alone may be the stranger itself: the majority does not give way to it.
+        (OWN, {1: THERE, 2: HERE}, ""),
+        (OWN, {1: THERE, 2: Answer()}, ""),
+        # Who has no majority tells nothing of what is right.
+        (OWN, {1: THERE, 2: BEHIND}, ""),
+        # A file that has joined no cluster yet is of none.
+        ("", {1: THERE, 2: THERE}, ""),
+        (OWN, {1: Answer(Peer.SERVING), 2: Answer(Peer.SERVING)}, ""),
+        (OWN, {}, ""),
+    ],
+)
+def test_gives_way_to_the_cluster_of_a_majority(
+    own: str, answers: dict[int, Answer], found: str
+) -> None:
+    assert other_cluster(own, answers, 3) == found
 
 
 @pytest.mark.parametrize("state", [Peer.EMPTY, Peer.UNKNOWN, Peer.WAITING])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from stackroles.agents.ovsdb import peers
-from stackroles.agents.ovsdb.membership import Peer
+from stackroles.agents.ovsdb.membership import Answer, Peer
 
 DATABASE = "OVN_Northbound"
 
@@ -24,13 +24,13 @@ def empty_member() -> Iterator[int]:
 
 def test_member_without_a_file_says_so_over_the_wire() -> None:
     with empty_member() as port:
-        assert peers.ask("127.0.0.1", port, DATABASE) is Peer.EMPTY
+        assert peers.ask("127.0.0.1", port, DATABASE) == Answer(Peer.EMPTY)
 
 
 def test_member_that_does_not_answer_is_unknown() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-    assert peers.ask("127.0.0.1", port, DATABASE) is Peer.UNKNOWN
+    assert peers.ask("127.0.0.1", port, DATABASE) == Answer()
 
 
 def test_member_that_speaks_something_else_is_unknown() -> None:
@@ -44,7 +44,7 @@ def test_member_that_speaks_something_else_is_unknown() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        assert peers.ask("127.0.0.1", server.getsockname()[1], DATABASE) is Peer.UNKNOWN
+        assert peers.ask("127.0.0.1", server.getsockname()[1], DATABASE) == Answer()
         thread.join()
 
 

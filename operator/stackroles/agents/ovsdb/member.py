@@ -1,0 +1,79 @@
+"""One member of an OVN database: who it is, and what it answers."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from stackroles.agents.annotations import read_annotation
+from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
+from stackroles.agents.ovsdb.database_file import copies
+from stackroles.agents.ovsdb.membership import Answer
+from stackroles.agents.ovsdb.peers import ask_all
+from stackroles.agents.ovsdb.protocol import OvsdbSettings, OvsdbStatus, State
+
+
+@dataclass
+class Member:
+    """This member.
+
+    Attributes:
+        settings: what the operator configures.
+        pod: name of its pod.
+        uid: identity of its pod.
+        status: what it answers.
+    """
+
+    settings: OvsdbSettings
+    pod: str
+    uid: str
+    status: OvsdbStatus = field(default_factory=lambda: OvsdbStatus(state=State.EMPTY))
+
+    @property
+    def ordinal(self) -> int:
+        """Its number."""
+        return int(self.pod.rpartition("-")[2])
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return Path(self.settings.path)
+
+    @property
+    def ready(self) -> bool:
+        """Whether clients may come: writes need a leader and a majority, and so do most readers."""
+        status = self.status
+        return (
+            status.state is State.MEMBER
+            and status.connected
+            and status.view is not None
+            and status.view.is_member
+        )
+
+    @property
+    def is_surplus(self) -> bool:
+        """Whether the cluster is to have fewer members than would count this one in."""
+        return self.ordinal >= len(self.settings.members)
+
+    @property
+    def is_to_leave(self) -> bool:
+        """Whether the operator has asked this member to leave the cluster."""
+        if not self.is_surplus:
+            return False
+        try:
+            text = Path(self.settings.annotations).read_text(encoding="utf-8")
+        except OSError:
+            return False
+        return read_annotation(text, LEAVE_ANNOTATION) == self.uid
+
+    def ask_others(self) -> dict[int, Answer]:
+        """Return what each of the other members answers, by ordinal."""
+        hosts = {n: h for n, h in enumerate(self.settings.members) if n != self.ordinal}
+        return ask_all(hosts, self.settings.port, self.settings.database)
+
+    def change(self, **changes: Any) -> None:
+        """Replace parts of what it answers."""
+        self.status = replace(self.status, **changes)
+
+    def note_copies(self) -> None:
+        """Answer from now on which files are kept aside."""
+        self.change(aside=tuple(str(copy) for copy in copies(self.path)))

@@ -1,0 +1,88 @@
+"""Brings a member to a file with which its server can start."""
+
+import signal
+import threading
+import time
+from datetime import UTC, datetime
+
+from stackroles.agents.ovsdb.database_file import cluster_of, make, put_aside
+from stackroles.agents.ovsdb.log import log
+from stackroles.agents.ovsdb.member import Member
+from stackroles.agents.ovsdb.membership import Create, Join, Wait, decide, other_cluster
+from stackroles.agents.ovsdb.peers import EmptyServer
+from stackroles.agents.ovsdb.protocol import State
+from stackroles.agents.ovsdb.server import has_left
+
+PAUSE = 0.3
+REMIND_AFTER = 10.0
+
+
+def prepare(member: Member, refused: str = "") -> None:
+    """Return once there is a file that the server may be able to use.
+
+    A member that has left as it was to never returns.
+
+    Args:
+        member: this member.
+        refused: why the server could not use the file that there is, empty before it has tried.
+    """
+    path = member.path
+    member.note_copies()
+    if not path.exists():
+        if member.is_surplus:
+            _rest(member)
+        decision = _settle_empty(member)
+    elif fault := refused or _foreign(member):
+        if member.is_surplus and has_left(fault):
+            _rest(member)
+        member.change(fault=fault)
+        decision = _settle(member, State.UNUSABLE, fault)
+        aside = put_aside(path, datetime.now(UTC))
+        log(f"{path} cannot be used and is kept as {aside}: {fault}")
+        member.note_copies()
+    else:
+        return
+    make(member.settings, member.ordinal, decision)
+
+
+def _foreign(member: Member) -> str:
+    """Return that the file is of another cluster than the others serve in, empty where not."""
+    own = cluster_of(member.path)
+    other = other_cluster(own, member.ask_others(), len(member.settings.members))
+    return f"it is of cluster {own}, and the others serve in {other}" if other else ""
+
+
+def _rest(member: Member) -> None:
+    """Stay until the pod is ended: this member has left, and its StatefulSet is still to shrink."""
+    member.change(state=State.LEFT, view=None, connected=False, waits_for="")
+    log("this member has left the cluster")
+    while True:
+        signal.pause()
+
+
+def _settle_empty(member: Member) -> Create | Join:
+    """Return the decision of a member without a file, which says so while it waits."""
+    with EmptyServer(("0.0.0.0", member.settings.port)) as server:  # noqa: S104 - a pod
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}).start()
+        try:
+            return _settle(member, State.EMPTY)
+        finally:
+            server.shutdown()
+
+
+def _settle(member: Member, state: State, fault: str = "") -> Create | Join:
+    """Return the decision once it is safe, saying now and then what is waited for."""
+    member.change(state=state, view=None, connected=False)
+    reported, reported_at = "", 0.0
+    while True:
+        answers = member.ask_others()
+        decision = decide(member.ordinal, {n: a.state for n, a in answers.items()}, fault)
+        if not isinstance(decision, Wait):
+            log(f"no data that can be used here: {decision}")
+            member.change(waits_for="")
+            return decision
+        member.change(waits_for=decision.because)
+        if decision.because != reported or time.monotonic() - reported_at > REMIND_AFTER:
+            reported, reported_at = decision.because, time.monotonic()
+            log(f"no data that can be used here: waiting, because {reported}")
+        time.sleep(PAUSE)

@@ -1,0 +1,113 @@
+"""Watches the server of an OVN database's member while it runs."""
+
+import time
+
+from stackroles.agents.ovsdb.cluster_status import read_view, stale_servers
+from stackroles.agents.ovsdb.control import Refused, control
+from stackroles.agents.ovsdb.log import log
+from stackroles.agents.ovsdb.member import Member
+from stackroles.agents.ovsdb.membership import Peer, other_cluster
+from stackroles.agents.ovsdb.peers import ask
+from stackroles.agents.ovsdb.protocol import ClusterView, State
+from stackroles.agents.ovsdb.server import OvsdbServer
+
+PERIOD = 1.0
+# A member of a cluster of its own may well serve: it does not learn of the others by itself.
+ASK_OTHERS_EVERY = 10.0
+
+
+class Watch:
+    """One run of the server."""
+
+    def __init__(self, member: Member, server: OvsdbServer) -> None:
+        self._member = member
+        self._server = server
+        self._asked = time.monotonic()
+        self.again = False
+        """Whether the file has to be prepared anew once the server has ended."""
+
+    def run(self) -> None:
+        """Observe until the server has ended."""
+        self._member.change(state=State.STARTING)
+        while not self._server.ended.wait(PERIOD):
+            self.observe()
+
+    def observe(self) -> None:
+        """Take one answer of the server, and do what follows from it."""
+        member = self._member
+        if self.again:
+            return
+        try:
+            view = self._view()
+        except Refused as refusal:
+            # It has left, or was removed: the server goes on without its database.
+            self._end(f"the server has no cluster any more: {refusal}")
+            return
+        answer = ask("127.0.0.1", member.settings.port, member.settings.database)
+        connected = answer.state is Peer.SERVING
+        member.change(state=_state(view), view=view, connected=connected)
+        if view is None or view.status == "leaving cluster":
+            return
+        if member.ready:
+            member.change(fault="")
+            self._remove_former_self(view)
+        if view.is_member and member.is_to_leave:
+            log("leaving the cluster, as the operator asks")
+            self._tell("cluster/leave")
+            return
+        self._give_way(view, connected=connected)
+
+    def _view(self) -> ClusterView | None:
+        """Return what the server says of its cluster; None where it does not answer."""
+        settings = self._member.settings
+        try:
+            return read_view(control(settings.control, "cluster/status", settings.database))
+        except (OSError, ValueError):
+            return None
+
+    def _remove_former_self(self, view: ClusterView) -> None:
+        """Remove servers that this member's lost file left in the cluster.
+
+        After joining anew a member has another identity. Its former self has its address, and would
+        count against the majority for ever.
+        """
+        for sid in stale_servers(view, self._member.settings.raft(self._member.ordinal)):
+            log(f"removing server {sid}, which had this address before")
+            self._tell("cluster/kick", sid)
+
+    def _give_way(self, view: ClusterView, *, connected: bool) -> None:
+        """End the server when a majority of the others serve in another cluster."""
+        now = time.monotonic()
+        if connected and now - self._asked < ASK_OTHERS_EVERY:
+            return
+        self._asked = now
+        member = self._member
+        size = len(member.settings.members)
+        other = other_cluster(view.cluster_id, member.ask_others(), size)
+        if other:
+            self._end(f"this is cluster {view.cluster_id}, and the others serve in {other}")
+
+    def _tell(self, command: str, *arguments: str) -> None:
+        settings = self._member.settings
+        try:
+            control(settings.control, command, settings.database, *arguments)
+        except (OSError, ValueError, Refused) as error:
+            log(f"{command} failed: {error}")
+
+    def _end(self, because: str) -> None:
+        log(f"ending the server: {because}")
+        self.again = True
+        self._member.change(view=None, connected=False)
+        self._server.terminate()
+
+
+def _state(view: ClusterView | None) -> State:
+    if view is None:
+        return State.STARTING
+    match view.status:
+        case "cluster member":
+            return State.MEMBER
+        case "leaving cluster":
+            return State.LEAVING
+        case _:
+            return State.STARTING
