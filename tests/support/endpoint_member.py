@@ -5,6 +5,8 @@ gate does: it answers 404 to checks, serves on for a second, completes what runs
 has it answer 404 only, SIGUSR2 503 only.
 """
 
+import base64
+import hashlib
 import signal
 import sys
 import threading
@@ -16,6 +18,8 @@ from typing import Any
 from typing_extensions import override
 
 DRAIN_SECONDS = 1.5
+# RFC 6455, section 1.3.
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PIECE = b"x" * 1000
 
 
@@ -51,7 +55,23 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.do_GET()
 
+    def _echo(self) -> None:
+        """Accept a websocket's handshake, then send back every line."""
+        accepted = base64.b64encode(hashlib.sha1(self._key()).digest()).decode()  # noqa: S324
+        self.send_response(101)
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Sec-WebSocket-Accept", accepted)
+        self.end_headers()
+        while line := self.rfile.readline():
+            self.wfile.write(line)
+
+    def _key(self) -> bytes:
+        return (self.headers["Sec-WebSocket-Key"] + GUID).encode()
+
     def _answer(self) -> None:
+        if self.path == "/socket":
+            return self._echo()
         pieces = int(self.path.removeprefix("/slow/")) if self.path.startswith("/slow/") else 0
         body = self.member.address.encode()
         if self.path == "/headers":
@@ -68,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(PIECE)
             time.sleep(0.05)
         self.close_connection = True
+        return None
 
     def log_message(self, format: str, *args: Any) -> None:  # type: ignore[explicit-override]
         """Keep quiet."""

@@ -1,5 +1,6 @@
 """A real endpoint on loopback: its agent, HAProxy, members, a Kubernetes API, clients."""
 
+import csv
 import functools
 import http.client
 import json
@@ -24,6 +25,7 @@ from lab import engine, images
 from lab.paths import Paths
 from stackroles.agents import wire
 from stackroles.agents.endpoint.protocol import EndpointSettings, EndpointStatus
+from stackroles.agents.endpoint.runtime import RuntimeApi
 from stackroles.agents.peer_http import get
 from stackroles.roles import endpoint
 from tests.support.clouds import cloud
@@ -31,6 +33,8 @@ from tests.support.kube_server import KubeHandler, KubeServer, kube_server
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = "keystone"
+# How long a request waits for a member here; long enough for one that is started meanwhile.
+HOLD_SECONDS = 6
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/ns/endpointslices"
 AGENT = """\
 import sys
@@ -119,6 +123,7 @@ class World:
         status_port: where its agent does.
         members: their processes by address.
         kube: the Kubernetes API.
+        runtime: HAProxy's runtime API.
     """
 
     agent: "subprocess.Popen[bytes]"
@@ -127,6 +132,7 @@ class World:
     member_ports: tuple[int, int]
     prefix: str
     kube: KubeServer
+    runtime: RuntimeApi
     members: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
     leaving: set[str] = field(default_factory=set)
 
@@ -176,6 +182,21 @@ class World:
     def up(self) -> set[str]:
         """Return the members that get requests."""
         return {a for a, state in self.status().members[ROLE].items() if state == "Up"}
+
+    def working(self) -> set[str]:
+        """Return the members that HAProxy would send a new request to, as its statistics say."""
+        lines = self.runtime.run("show stat").removeprefix("# ").splitlines()
+        rows = csv.DictReader(line for line in lines if line)
+        return {
+            row["addr"].partition(":")[0]
+            for row in rows
+            if row["pxname"] == ROLE and row["status"].startswith("UP")
+        }
+
+    def kill_haproxy(self) -> None:
+        """Kill HAProxy's process, the agent's only child."""
+        children = Path(f"/proc/{self.agent.pid}/task/{self.agent.pid}/children").read_text()
+        os.kill(int(children), signal.SIGKILL)
 
     def ask(self, path: str = "/", method: str = "GET", seconds: float = 30.0) -> tuple[int, str]:
         """Return status and body of one request."""
@@ -227,6 +248,43 @@ class World:
                 thread.join(60)
 
 
+class Background:
+    """One request that takes a while."""
+
+    def __init__(self, world: World, path: str, method: str) -> None:
+        self._world, self._path, self._method = world, path, method
+        self.member = ""
+        self._result = (0, 0)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def result(self) -> tuple[int, int]:
+        """Wait for its end; return status and bytes of the body that came."""
+        self._thread.join(60)
+        return self._result
+
+    def _run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._world.port, timeout=60)
+        connection.request(self._method, self._path)
+        response = connection.getresponse()
+        self.member = response.headers["X-Member"]
+        try:
+            self._result = response.status, len(response.read())
+        except http.client.IncompleteRead as error:
+            self._result = response.status, len(error.partial)
+        finally:
+            connection.close()
+
+
+def refused(port: int) -> bool:
+    """Return whether nobody listens at a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def publish(kube: KubeServer, endpoints: list[dict[str, Any]]) -> None:
     """Store the EndpointSlice of the role's members."""
     item = {
@@ -276,6 +334,7 @@ def write_files(
             .replace(f"bind :::{api} v4v6", f"bind 127.0.0.1:{own}")
             .replace("bind :::8404 v4v6", f"bind 127.0.0.1:{alive}")
             .replace("check port 9301", f"check port {gate}")
+            .replace(f"lua.hold {ROLE} {endpoint.HOLD_SECONDS}", f"lua.hold {ROLE} {HOLD_SECONDS}")
         )
         (folder / path.rpartition("/")[2]).write_text(adapted)
     file = folder / "endpoint.json"
@@ -310,7 +369,9 @@ def world(folder: Path, program: Path, members: int, stop_seconds: float = 30.0)
         agent = subprocess.Popen(command, cwd=ROOT)
         draw = random.Random()
         prefix = f"127.{draw.randrange(1, 255)}.{draw.randrange(255)}"
-        made = World(agent, own, status, (api, gate), prefix, kube)
+        made = World(
+            agent, own, status, (api, gate), prefix, kube, RuntimeApi(str(folder / "agent.sock"))
+        )
         try:
             addresses = {made.start() for _ in range(members)}
             until(lambda: made.ready() and made.up() == addresses, "the endpoint serves", 30)

@@ -1,13 +1,32 @@
 """The endpoint with the real HAProxy: members come, leave and die under load."""
 
+import http.client
 import shutil
+import signal
+import socket
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support.endpoint_world import World, haproxy, short_folder, until, world
+from stackroles.agents.endpoint.slots import State
+from tests.support.endpoint_world import (
+    HOLD_SECONDS,
+    ROLE,
+    Background,
+    World,
+    haproxy,
+    refused,
+    short_folder,
+    until,
+    world,
+)
+
+AWAY_SECONDS = 6.0
+# As a token with many roles; more than HAProxy's default takes, and than http.server's lines.
+LONG = "x" * 40_000
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +79,138 @@ def test_a_killed_member_costs_no_read(served: World) -> None:
         until(lambda: served.up() == set(others), "the killed one is noticed")
 
     assert calls.failed == []
+
+
+def test_a_member_that_answers_404_completes_what_runs_and_gets_nothing_new(served: World) -> None:
+    first, *others = served.members
+    slow = Background(served, "/slow/60", "GET")
+    until(lambda: slow.member, "the slow request runs")
+    served.members[slow.member].send_signal(signal.SIGUSR1)
+    until(lambda: slow.member not in served.working(), "it gets nothing new")
+
+    with served.load() as calls:
+        until(lambda: sum(calls.served.values()) > 50, "the others serve")
+    assert calls.failed == []
+    assert set(calls.served) == {first, *others} - {slow.member}
+    assert slow.result() == (200, 60_000)
+
+
+def test_a_proxy_that_leaves_completes_a_download_and_takes_no_more(served: World) -> None:
+    slow = Background(served, "/slow/80", "GET")
+    until(lambda: slow.member, "the slow request runs")
+    served.agent.terminate()
+    asked = time.monotonic()
+    until(lambda: not served.ready(), "the kubelet learns of it", 1)
+    assert served.ask()[0] == 200, "connections are accepted until they are sent elsewhere"
+    until(lambda: refused(served.port), "no connection is accepted any more")
+
+    assert time.monotonic() - asked >= 1.0
+    assert served.agent.poll() is None
+    assert slow.result() == (200, 80_000)
+    assert served.agent.wait(5) == 0
+
+
+def test_sessions_end_when_a_proxy_may_wait_no_longer(folder: Path, program: Path) -> None:
+    with world(folder, program, members=1, stop_seconds=1.0) as served:
+        slow = Background(served, "/slow/200", "GET")
+        until(lambda: slow.member, "the slow request runs")
+        served.agent.terminate()
+
+        assert served.agent.wait(8) == 0
+        assert slow.result()[1] < 200_000
+
+
+def test_members_serve_on_while_the_api_server_is_away(served: World) -> None:
+    first, *others = served.members
+    with served.load() as calls:
+        served.kube.down.set()
+        away = time.monotonic()
+        served.kill(first)
+        until(lambda: served.up() == set(others), "the killed one is noticed")
+        # What the API server learns meanwhile reaches the endpoint when it is back.
+        late = served.start()
+        until(lambda: time.monotonic() - away > AWAY_SECONDS, "time passes", AWAY_SECONDS + 5)
+        assert late not in served.up()
+        served.kube.down.clear()
+        until(lambda: served.up() == {*others, late}, "the new member serves", 5)
+
+    assert calls.failed == []
+
+
+def test_a_request_waits_for_a_member_of_a_role_that_fails_over(
+    folder: Path, program: Path
+) -> None:
+    with world(folder, program, members=2) as served:
+        active, standby = served.members
+        served.members[standby].send_signal(signal.SIGUSR2)
+        until(lambda: served.up() == {active}, "one is active")
+        with served.load(rate=20) as calls:
+            until(lambda: calls.served.get(active, 0) > 20, "the active one serves")
+            served.kill(active)
+            until(lambda: not served.up(), "it is noticed")
+            new = served.start()
+            until(partial(serves, served, new), "another takes over")
+            until(lambda: calls.served.get(new, 0) > 20, "it serves")
+
+    assert calls.failed == []
+    assert calls.longest > 1.0
+
+
+def test_a_request_is_refused_in_the_end_without_a_member(folder: Path, program: Path) -> None:
+    with world(folder, program, members=1) as served:
+        (only,) = served.members
+        served.kill(only)
+        until(lambda: not served.up(), "it is noticed")
+        began = time.monotonic()
+
+        status, body = served.ask("/", "POST", seconds=HOLD_SECONDS + 10)
+
+        assert (status, body) == (503, f"no member of {ROLE} serves\n")
+        assert HOLD_SECONDS - 1 < time.monotonic() - began < HOLD_SECONDS + 3
+
+
+def test_servers_that_a_person_changes_are_set_again(served: World) -> None:
+    first = next(iter(served.members))
+    api = served.runtime
+    (name,) = (n for n, server in api.servers().items() if server.slot.address == first)
+
+    api.run(f"set server {name} state maint")
+    assert api.servers()[name].slot.state is State.MAINT
+    served.start()
+
+    until(partial(serves, served, first), "it serves again")
+
+
+def test_the_container_ends_with_haproxy(served: World) -> None:
+    served.kill_haproxy()
+
+    assert served.agent.wait(5) == 1
+
+
+def test_headers_reach_a_member_as_they_are(served: World) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection.request("GET", "/headers", headers={"X-Forwarded-For": "10.1.2.3", "X-Long": LONG})
+    found = connection.getresponse().read().decode()
+    connection.close()
+
+    assert [line for line in found.splitlines() if "orwarded" in line] == [
+        "x-forwarded-for: 10.1.2.3"
+    ]
+    assert LONG in found
+
+
+def test_a_console_is_a_tunnel(served: World) -> None:
+    key = "dGhlIHNhbXBsZSBub25jZQ=="
+    request = (
+        "GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
+        client.sendall(request.encode())
+        answer = client.makefile("rb")
+        assert answer.readline().split()[1] == b"101"
+        while answer.readline().strip():
+            pass
+        for word in (b"to and fro\n", b"again\n"):
+            client.sendall(word)
+            assert answer.readline() == word
