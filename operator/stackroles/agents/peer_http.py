@@ -49,8 +49,6 @@ def within(peer: socket.socket, seconds: float) -> Iterator[None]:
 def get(host: str, port: int, path: str, *, seconds: float, limit: int) -> bytes:
     """Return the body of a peer's answer with status 200.
 
-    A redirect is not followed and no proxy of the environment is used: peers are asked directly.
-
     Args:
         host: name or address of the peer.
         port: its agent's.
@@ -60,6 +58,27 @@ def get(host: str, port: int, path: str, *, seconds: float, limit: int) -> bytes
 
     Raises:
         OSError: there was no whole answer in time, another status, or a larger body.
+    """
+    status, body = ask(host, port, path, seconds=seconds, limit=limit)
+    if status != http.client.OK or len(body) > limit:
+        raise OSError(f"status {status}, {len(body)} bytes")
+    return body
+
+
+def ask(host: str, port: int, path: str, *, seconds: float, limit: int) -> tuple[int, bytes]:
+    """Return status and body of a peer's answer, the latter up to one byte more than `limit`.
+
+    A redirect is not followed and no proxy of the environment is used: peers are asked directly.
+
+    Args:
+        host: name or address of the peer.
+        port: its port.
+        path: what is asked for.
+        seconds: within which the answer must be there.
+        limit: bytes of the largest body.
+
+    Raises:
+        OSError: there was no whole answer in time.
     """
     end = time.monotonic() + seconds
     connection = http.client.HTTPConnection(host, port, timeout=seconds)
@@ -72,6 +91,4 @@ def get(host: str, port: int, path: str, *, seconds: float, limit: int) -> bytes
             body = response.read(limit + 1)
     finally:
         connection.close()
-    if response.status != http.client.OK or len(body) > limit:
-        raise OSError(f"status {response.status}, {len(body)} bytes")
-    return body
+    return response.status, body
