@@ -90,7 +90,7 @@ class OvnMembers:
         self._folder.chmod(0o755)
         self._network = f"{self.prefix}-net"
         self._client = f"{self.prefix}-client"
-        self._written = 0
+        self._written: list[str] = []
 
     def settings(self) -> OvsdbSettings:
         """Return the members' settings, as the role has them."""
@@ -154,6 +154,11 @@ class OvnMembers:
         """Kill members that stay away."""
         docker("rm", "-f", *(self.name(member) for member in members))
 
+    def replace(self, *members: int) -> None:
+        """End members in order, and start them again in this order; their volumes stay."""
+        docker("stop", "--time", "30", *(self.name(member) for member in members))
+        self.kill(*members)
+
     def wipe(self, member: int) -> None:
         """Take a member's volume and pod: what comes again has neither."""
         docker("rm", "-f", self.name(member))
@@ -181,35 +186,33 @@ class OvnMembers:
             return None
 
     def write(self, seconds: float) -> float:
-        """Write to the database once it can be; return after how many seconds it was.
+        """Write a name that is new once it can be; return after how many seconds it was.
 
         Raises:
             TimeoutError: it could not be in time.
         """
+        name = f"written-{len(self._written)}"
+        command = ("set", "nb_global", ".", f"options:{name}=yes")
+        took = await_until(
+            "a write", seconds, lambda: self._nbctl(*command) is not None, self.report
+        )
+        self._written.append(name)
+        return took
+
+    def lost(self) -> list[str]:
+        """Return the acknowledged writes that are not in the database."""
+        found = self._nbctl("get", "nb_global", ".", "options") or ""
+        return [name for name in self._written if f"{name}=yes" not in found.replace('"', "")]
+
+    def _nbctl(self, *command: str) -> str | None:
+        """Return what ovn-nbctl prints, None where it fails within two seconds."""
         remotes = ",".join(f"tcp:{h}:{self.settings().port}" for h in self.settings().members)
-        self._written += 1
-        value = str(self._written)
-
-        def written() -> bool:
-            done = subprocess.run(
-                ["docker", "exec", self._client, "ovn-nbctl", f"--db={remotes}", "--timeout=2",
-                 "set", "nb_global", ".", f"options:written={value}"],
-                capture_output=True, check=False, timeout=30,
-            )  # fmt: skip
-            return done.returncode == 0
-
-        return await_until("a write", seconds, written, self.report)
-
-    def read(self) -> str:
-        """Return what was written last, by the members' own account."""
-        remotes = ",".join(f"tcp:{h}:{self.settings().port}" for h in self.settings().members)
-        return docker("exec", self._client, "ovn-nbctl", f"--db={remotes}", "--timeout=10",
-                      "get", "nb_global", ".", "options:written").strip('"')  # fmt: skip
-
-    @property
-    def last(self) -> str:
-        """What was written last."""
-        return str(self._written)
+        done = subprocess.run(
+            ["docker", "exec", self._client, "ovn-nbctl", f"--db={remotes}", "--timeout=2",
+             *command],
+            capture_output=True, text=True, check=False, timeout=30,
+        )  # fmt: skip
+        return done.stdout if done.returncode == 0 else None
 
     def are_members(self, members: Iterable[int]) -> bool:
         """Return whether these and no others are in the cluster, by the account of each of them."""
