@@ -23,6 +23,7 @@ from stackroles.roles.container import (
     Env,
     FieldEnv,
     FileMount,
+    PodInfoMount,
     Port,
     Probe,
     ResourceDefaults,
@@ -48,6 +49,7 @@ DISTRIBUTION_PORT = 25672
 _SETTINGS = "/etc/stackroles/broker.json"
 _COOKIE = "/etc/rabbitmq/cookie"
 _RESOURCES = ResourceDefaults(cpu="50m", memory="160Mi", memory_limit="1Gi")
+_MOST_MEMBERS = 9
 # Of each group the server takes one: a user's replaces ours, whichever of them it is.
 _ONE_OF: Mapping[str, str] = {
     **dict.fromkeys(
@@ -129,8 +131,13 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         },
         "cluster_formation.target_cluster_size_hint": replicas,
         "quorum_queue.continuous_membership_reconciliation.enabled": "true",
-        "quorum_queue.continuous_membership_reconciliation.target_group_size": replicas,
+        # Every queue gets a member on each broker there is, also on those that come later: the
+        # leaders of its queues are on brokers that were started with another number.
+        "quorum_queue.continuous_membership_reconciliation.target_group_size": _MOST_MEMBERS,
         "quorum_queue.continuous_membership_reconciliation.auto_remove": "true",
+        # Milliseconds. By default a pass that comes too early is repeated after an hour (4.0.5).
+        "quorum_queue.continuous_membership_reconciliation.interval": 15000,
+        "quorum_queue.continuous_membership_reconciliation.trigger_interval": 5000,
         "definitions.import_backend": "local_filesystem",
         "definitions.local.path": f"/etc/rabbitmq/definitions/{DEFINITIONS_KEY}",
         "definitions.skip_if_unchanged": "true",
@@ -221,6 +228,7 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
                 FileMount(),
                 AgentMount(),
                 DataMount(HOME),
+                PodInfoMount(),
                 SecretMount("rabbitmq-credentials-in-use", _COOKIE, ("erlang-cookie",), mode=0o440),
                 SecretMount(DEFINITIONS, "/etc/rabbitmq/definitions", (DEFINITIONS_KEY,)),
                 *scratch("/var/log/rabbitmq"),

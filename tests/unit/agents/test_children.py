@@ -70,4 +70,4 @@ def test_no_lock_is_taken_when_a_program_ends(signals: ChildSignals) -> None:
     """The handler runs in whatever the main thread does, also while it holds a lock."""
     handler = signal.getsignal(signal.SIGCHLD)
     assert callable(handler)
-    assert not handler.__code__.co_names  # type: ignore[union-attr]
+    assert not handler.__code__.co_names

@@ -1,9 +1,14 @@
-"""When a RabbitMQ member without data may start, and which of two clusters gives way; pure."""
+"""When a RabbitMQ member may start, which of two clusters gives way and how; pure.
+
+No answer means unknown, never empty and never down.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stackroles.agents.broker.protocol import BrokerStatus, State
+
+Peers = Mapping[str, BrokerStatus | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class Wait:
     because: str
 
 
-def decide(node: str, peers: Mapping[str, BrokerStatus | None]) -> Start | Wait:
+def decide(node: str, peers: Peers) -> Start | Wait:
     """Return what a member without data does.
 
     Args:
@@ -29,8 +34,12 @@ def decide(node: str, peers: Mapping[str, BrokerStatus | None]) -> Start | Wait:
     """
     running = {name: peer for name, peer in peers.items() if peer and peer.state is State.RUNNING}
     if running:
-        knowing = sorted(name for name, peer in running.items() if node in peer.members)
-        return Start(forget_by=knowing[0] if knowing else "")
+        knowing = {name: peer for name, peer in running.items() if node in peer.members}
+        able = sorted(name for name, peer in knowing.items() if _has_majority(peer))
+        if knowing and not able:
+            # Queues without a majority cannot take this node from their members.
+            return Wait(f"{', '.join(sorted(knowing))} see no majority: that must run first")
+        return Start(forget_by=able[0] if able else "")
     data = {State.STOPPED, State.SPLIT}
     stopped = sorted(name for name, peer in peers.items() if peer and peer.state in data)
     if stopped:
@@ -41,9 +50,12 @@ def decide(node: str, peers: Mapping[str, BrokerStatus | None]) -> Start | Wait:
     return Start()
 
 
-def other_cluster(
-    node: str, members: frozenset[str], peers: Mapping[str, BrokerStatus | None]
-) -> frozenset[str]:
+def _has_majority(peer: BrokerStatus) -> bool:
+    """Return whether a serving member is connected to a majority; older ones do not say it."""
+    return not peer.running or 2 * len(peer.running) > len(peer.members)
+
+
+def other_cluster(node: str, members: frozenset[str], peers: Peers) -> frozenset[str]:
     """Return the members of another cluster to which this member must give way, else nothing.
 
     Of two clusters the larger one stays: it is the one that others formed. Where they are equal
@@ -62,3 +74,82 @@ def other_cluster(
         if (-len(peer.members), sorted(peer.members)) < (-len(members), sorted(members)):
             return peer.members
     return frozenset()
+
+
+def majority_without(node: str, peers: Peers) -> frozenset[str]:
+    """Return the members of a cluster without this node that has a majority of all; else nothing.
+
+    Every one of a majority has to say so by itself, that it runs and with which members.
+
+    Args:
+        node: this member's node.
+        peers: what each of the other nodes answered.
+    """
+    said: dict[frozenset[str], int] = {}
+    for name, peer in peers.items():
+        if peer is None or peer.state is not State.RUNNING:
+            continue
+        if name in peer.members and node not in peer.members:
+            said[peer.members] = said.get(peer.members, 0) + 1
+    size = len(peers) + 1
+    return next((members for members, count in said.items() if 2 * count > size), frozenset())
+
+
+def is_forgotten(node: str, fellows: frozenset[str], peers: Peers) -> bool:
+    """Return whether a majority that this member's data was in a cluster with goes on without it.
+
+    They reject its broker for ever ("inconsistent_cluster"). They forgot it by a person's order, by
+    a user's consent, or since its former volume was empty: all that a majority confirmed, they
+    have.
+
+    Args:
+        node: this member's node.
+        fellows: nodes of the cluster that its data is of.
+        peers: what each of the other nodes answered.
+    """
+    return bool(majority_without(node, peers) & fellows)
+
+
+def gives_way(node: str, members: frozenset[str], messages: int, peers: Peers) -> bool:
+    """Return whether the data of a second cluster may be put aside without a user's consent.
+
+    Only where that loses nothing: the broker is alone in its cluster, so that none of its fellows
+    can still take messages, another cluster is a majority of all, and there is no message in its
+    queues, counted after its clients were cut off.
+
+    Args:
+        node: this member's node.
+        members: nodes of its cluster.
+        messages: in all its queues.
+        peers: what each of the other nodes answered.
+    """
+    return members == {node} and not messages and bool(majority_without(node, peers))
+
+
+def may_start_first(node: str, last_seen: frozenset[str], peers: Peers) -> bool:
+    """Return whether this member starts without waiting for those that do not come.
+
+    A broker that was killed waits for all that ran when it last did: they may know of newer queues.
+    When a majority is there that waits, it holds all that was confirmed: a minority pauses, and
+    takes nothing. Of the majority the member starts that the others ran with to the last, so that
+    it knows every queue that any of them knows; the first of several.
+
+    Args:
+        node: this member's node.
+        last_seen: nodes that ran when it last did.
+        peers: what each of the other nodes answered.
+    """
+    starting = {State.RUNNING, State.FORMING}
+    if any(peer and (peer.state in starting or peer.first) for peer in peers.values()):
+        return False
+    seen = {
+        name: peer.last_seen
+        for name, peer in peers.items()
+        if peer and peer.state is State.STOPPED and peer.last_seen
+    }
+    seen[node] = last_seen
+    if 2 * len(seen) <= len(peers) + 1 or len(seen) == len(peers) + 1:
+        # With all of them there RabbitMQ finds out by itself who ran last.
+        return False
+    latest = sorted(name for name in seen if all(name in others for others in seen.values()))
+    return bool(latest) and latest[0] == node

@@ -35,6 +35,7 @@ class ConditionType(StrEnum):
     LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded", "True"
     GUESTS_FAILING = "GuestsFailing", "False"
     LIBVIRT_CURRENT = "LibvirtCurrent", "True"
+    MESSAGING_DEGRADED = "MessagingDegraded", "False"
 
 
 class Reason(StrEnum):
@@ -98,6 +99,15 @@ class Reason(StrEnum):
     DATABASE_BLOCKED = "DatabaseBlocked", ConditionType.PROGRESSING, "False"
     MESSAGING_BLOCKED = "MessagingBlocked", ConditionType.PROGRESSING, "False"
     OVN_BLOCKED = "OvnBlocked", ConditionType.PROGRESSING, "False"
+
+    # Brokers serve, and they or their queues lack something.
+    BROKERS_SOUND = "BrokersSound", ConditionType.MESSAGING_DEGRADED, "False"
+    BROKER_ALARM = "BrokerAlarm", ConditionType.MESSAGING_DEGRADED, "True"
+    BROKERS_PARTED = "BrokersParted", ConditionType.MESSAGING_DEGRADED, "True"
+    BROKER_VOLUME_FILLING = "BrokerVolumeFilling", ConditionType.MESSAGING_DEGRADED, "True"
+    QUEUES_WITHOUT_MAJORITY = "QueuesWithoutMajority", ConditionType.MESSAGING_DEGRADED, "True"
+    QUEUES_TOO_SMALL = "QueuesTooSmall", ConditionType.MESSAGING_DEGRADED, "True"
+    BROKERS_UNKNOWN = "BrokersUnknown", ConditionType.MESSAGING_DEGRADED, "Unknown"
 
     # What a resource refers to is not there yet, or not usable.
     CONTROLLER_MISSING = "ControllerMissing", ConditionType.RECONCILED, "False"

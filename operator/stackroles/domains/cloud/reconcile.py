@@ -135,8 +135,8 @@ class CloudPass:
     def _observe(self, credentials: CloudSecrets) -> ObservedCloud:
         """Return how the cloud stands by what its parts found."""
         roles = {role.name: role for s in self._services.values() for role in s.roles}
-        ovn = self._ovn()
-        problems = {**ovn.problems, MESSAGING: self._messaging().problem}
+        ovn, messaging = self._ovn(), self._messaging()
+        problems = {**ovn.problems, MESSAGING: messaging.problem}
         for name, problem in problems.items():
             if problem is not None and roles[name].present:
                 roles[name] = replace(roles[name], problem=problem)
@@ -145,6 +145,7 @@ class CloudPass:
             steps=tuple(s for name in SERVICE_PARTS for s in self._services[name].steps),
             database=self._database(),
             notes=ovn.notes,
+            messaging=messaging.health if roles[MESSAGING].present else None,
         )
         waiting = dict(plan_bring_up(GRAPH, observed.done, observed.present).waiting)
         held = held_nodes(CREDENTIALS_READ, credentials.broken) - observed.done - observed.present

@@ -31,11 +31,13 @@ class ObservedCloud(RolesAndSteps):
         waiting: roles and steps that may not start yet, with what they wait for.
         database: how the database cluster stands.
         notes: what a person should know of a role's members, by role.
+        messaging: whether brokers or queues lack something; None before there are any.
         failing_apis: why not all APIs are known to serve; None when all do.
     """
 
     waiting: Mapping[str, frozenset[str]] = field(default_factory=dict)
     database: DatabaseState = field(default_factory=DatabaseState)
+    messaging: Finding | None = None
     failing_apis: Finding | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,9 +67,10 @@ def assess_cloud(
     progressing = assess_progressing(observed, new=previous.time_to_ready_seconds is None)
     new = previous.time_to_ready_seconds is None
     quorum = assess_quorum(roles, () if new else observed.roles)
+    further = (quorum,) if observed.messaging is None else (quorum, observed.messaging)
     conditions = (
         *all_conditions(reconciled, available, progressing, previous.conditions, observed_at),
-        *conditions_of((quorum,), previous.conditions, observed_at.generation, observed_at.now),
+        *conditions_of(further, previous.conditions, observed_at.generation, observed_at.now),
     )
     ready = next(c for c in conditions if c.type == ConditionType.READY)
     order = [*(role.name for role in roles), *(step.node for step in observed.steps)]

@@ -1,29 +1,45 @@
-"""A RabbitMQ member's agent: when a broker may start, and which of two clusters stays."""
+"""A RabbitMQ member's agent: what it answers, and what it does before and beside its broker."""
 
+import json
+import subprocess
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stackroles.agents import wire
-from stackroles.agents.broker import agent
-from stackroles.agents.broker.agent import BrokerMember, BrokerWatch, parse_answer
-from stackroles.agents.broker.membership import Start, Wait, decide, other_cluster
-from stackroles.agents.broker.protocol import BrokerSettings, BrokerStatus, State
+from stackroles.agents.broker import member as member_module
+from stackroles.agents.broker import node, watch
+from stackroles.agents.broker.member import BrokerMember, ask_peer
+from stackroles.agents.broker.membership import Peers
+from stackroles.agents.broker.node import NodeView
+from stackroles.agents.broker.protocol import (
+    DECISION_ANNOTATION,
+    BrokerDecision,
+    BrokerMode,
+    BrokerSettings,
+    BrokerStatus,
+    State,
+)
+from stackroles.agents.broker.watch import BrokerWatch
 from stackroles.agents.status_server import StatusServer
 from stackroles.roles import rabbitmq
 from tests.support.clouds import cloud
 
 NODES = [f"rabbit@demo-rabbitmq-{n}.demo-rabbitmq.ns.svc" for n in range(3)]
 ALL = frozenset(NODES)
+ALONE = frozenset({NODES[1]})
 EMPTY = BrokerStatus(State.EMPTY)
 SERVING = BrokerStatus(State.RUNNING, ALL)
+WITHOUT = BrokerStatus(State.RUNNING, ALL - ALONE)
 STOPPED = BrokerStatus(State.STOPPED)
+INCIDENT = "0123abcd"
 
 
 def others(
@@ -33,69 +49,10 @@ def others(
     return {NODES[0]: first, NODES[2]: second}
 
 
-def test_a_member_that_lost_its_volume_is_forgotten_by_one_that_serves_first() -> None:
-    assert decide(NODES[1], others(SERVING, SERVING)) == Start(forget_by=NODES[0])
-    assert decide(NODES[1], others(None, SERVING)) == Start(forget_by=NODES[2])
-
-
-def test_a_new_member_joins_those_who_do_not_know_it() -> None:
-    assert (
-        decide(NODES[1], others(BrokerStatus(State.RUNNING, frozenset(NODES[:1])), EMPTY))
-        == Start()
-    )
-
-
-def test_a_cluster_is_formed_only_when_all_say_that_they_have_no_data() -> None:
-    assert decide(NODES[1], others(EMPTY, EMPTY)) == Start()
-    assert decide(NODES[1], others(EMPTY, BrokerStatus(State.FORMING))) == Start()
-    assert decide(NODES[0], {}) == Start()
-
-
-@pytest.mark.parametrize("other", [None, STOPPED, BrokerStatus(State.SPLIT)])
-def test_a_member_that_may_have_data_forbids_a_new_cluster(other: BrokerStatus | None) -> None:
-    decision = decide(NODES[1], others(EMPTY, other))
-    assert isinstance(decision, Wait)
-    assert NODES[2] in decision.because
-
-
-def test_of_two_clusters_the_larger_one_stays() -> None:
-    alone = frozenset({NODES[1]})
-    assert other_cluster(NODES[1], alone, others(SERVING, SERVING)) == ALL
-    stranger = BrokerStatus(State.RUNNING, alone)
-    assert other_cluster(NODES[0], ALL, {NODES[1]: stranger, NODES[2]: SERVING}) == frozenset()
-
-
-def test_of_two_equal_clusters_one_stays() -> None:
-    alone = [frozenset({node}) for node in NODES]
-    first = other_cluster(NODES[0], alone[0], {NODES[2]: BrokerStatus(State.RUNNING, alone[2])})
-    last = other_cluster(NODES[2], alone[2], {NODES[0]: BrokerStatus(State.RUNNING, alone[0])})
-    assert (first, last) == (frozenset(), alone[0])
-
-
-def test_members_of_one_cluster_and_silent_ones_are_no_second_cluster() -> None:
-    assert other_cluster(NODES[1], ALL, others(SERVING, None)) == frozenset()
-    assert other_cluster(NODES[1], ALL, others(STOPPED, EMPTY)) == frozenset()
-
-
-@pytest.mark.parametrize(
-    ("text", "members"),
-    [
-        (
-            "{ok, {true, ['rabbit@a.x.svc', 'rabbit@b.x.svc']}}",
-            {"rabbit@a.x.svc", "rabbit@b.x.svc"},
-        ),
-        ("{ok, {true, [rabbit@a]}}", {"rabbit@a"}),
-        ("{ok, {false, ['rabbit@a.x.svc']}}", None),
-        ("{error, undef}", None),
-        ("", None),
-    ],
-)
-def test_the_brokers_answer_is_read(text: str, members: set[str] | None) -> None:
-    assert parse_answer(text) == (None if members is None else frozenset(members))
-
-
 class Server:
     """The broker's process."""
+
+    pid = 0
 
     def __init__(self) -> None:
         self.terminated = False
@@ -103,98 +60,261 @@ class Server:
     def poll(self) -> int | None:
         return 0 if self.terminated else None
 
+    def wait(self, seconds: float) -> int:
+        return 0
+
     def terminate(self) -> None:
         self.terminated = True
 
 
-def settings(tmp_path: Path, port: int = 0) -> BrokerSettings:
-    given = wire.loads(BrokerSettings, rabbitmq.files(cloud())["/etc/stackroles/broker.json"])
-    return replace(given, home=str(tmp_path), port=port)
+class Rig:
+    """Member 1 with a volume, the programs it called, and its broker's process."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.called: list[tuple[str, ...]] = []
+        self.balanced = 0
+        self.spread = 0
+        self.messages: int | None = 0
+        self.home = tmp_path
+        monkeypatch.setattr(watch, "listens", lambda port: True)
+        monkeypatch.setattr(node, "shrink_queues", lambda node: True)
+        monkeypatch.setattr(node, "cut_off", lambda node: self.messages)
+        monkeypatch.setattr(node, "balance", self._balance)
+        monkeypatch.setattr(node, "spread_streams", self._spread)
+        monkeypatch.setattr(subprocess, "run", self._run)
+        monkeypatch.setattr(member_module, "PAUSE", 0.0)
+        given = wire.loads(BrokerSettings, rabbitmq.files(cloud())["/etc/stackroles/broker.json"])
+        settings = replace(given, home=str(tmp_path), port=0)
+        self.member = BrokerMember(settings, "demo-rabbitmq-1")
+        self.member.annotations = tmp_path / "annotations"
+        self.server = Server()
+        self.watch = BrokerWatch(self.member, self.server)  # type: ignore[arg-type]
+
+    def _balance(self, node: str) -> None:
+        self.balanced += 1
+
+    def _spread(self, node: str) -> None:
+        self.spread += 1
+
+    def _run(self, command: tuple[str, ...], **_: object) -> "subprocess.CompletedProcess[bytes]":
+        self.called.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    def tools(self) -> list[tuple[str, ...]]:
+        """Return what rabbitmqctl was called for."""
+        return [command[4:] for command in self.called]
+
+    def observe(
+        self, members: frozenset[str] | None, peers: Peers, times: int = 1, **facts: Any
+    ) -> None:
+        """Let the broker answer with its members, or not at all."""
+        view = None if members is None else NodeView(members=members, **facts)
+        for _ in range(times):
+            self.watch.observe(view, lambda: peers)
+
+    def put_data(self, fellows: frozenset[str] = ALL, seen: frozenset[str] = ALL) -> None:
+        """Put data on the volume, with what RabbitMQ writes beside it."""
+        folder = self.home / "mnesia" / self.member.node
+        folder.mkdir(parents=True)
+        listed = ",".join(f"'{name}'" for name in sorted(fellows))
+        (folder / "cluster_nodes.config").write_text(f"{{[{listed}],[{listed}]}}.\n")
+        ran = ",".join(f"'{name}'" for name in sorted(seen))
+        (folder / "nodes_running_at_shutdown").write_text(f"[{ran}].\n")
+
+    def decide(self, mode: BrokerMode, attempt: str = "", incident: str = INCIDENT) -> None:
+        """Publish a decision, for the present attempt where none is named."""
+        attempt = attempt or self.member.status.attempt
+        decision = wire.dumps(BrokerDecision(attempt=attempt, mode=mode, incident=incident))
+        text = f'other="1"\n{DECISION_ANNOTATION}={json.dumps(decision)}\n'
+        self.member.annotations.write_text(text)
 
 
 @pytest.fixture
-def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BrokerMember:
-    monkeypatch.setattr(agent, "listens", lambda port: True)
-    return BrokerMember(settings(tmp_path), "demo-rabbitmq-1")
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    return Rig(tmp_path, monkeypatch)
 
 
-def observe(
-    watch: BrokerWatch, members: frozenset[str] | None, peers: Mapping[str, BrokerStatus | None]
+def test_the_role_gives_the_agent_what_it_reads(rig: Rig) -> None:
+    assert rig.member.node == NODES[1]
+    assert set(rig.member.ask_peers()) == {NODES[0], NODES[2]}
+
+
+def test_a_member_is_ready_when_its_broker_is_in_the_others_cluster(rig: Rig) -> None:
+    assert not rig.member.ready
+    rig.observe(ALL, others(SERVING, SERVING))
+    assert rig.member.ready
+
+
+def test_a_broker_in_a_cluster_of_its_own_is_never_ready_and_is_stopped(rig: Rig) -> None:
+    rig.messages = 7
+    rig.observe(ALONE, others(WITHOUT, WITHOUT))
+    assert not rig.member.ready
+    assert not rig.server.terminated  # it may be about to join
+    rig.observe(ALONE, others(WITHOUT, WITHOUT), times=2)
+    assert rig.server.terminated
+    assert rig.member.status.state is State.SPLIT
+    assert "its queues hold 7 messages" in rig.member.status.message
+    assert not rig.member.may_yield
+    rig.observe(ALONE, others(WITHOUT, WITHOUT))
+    assert rig.member.status.state is State.SPLIT  # until its process has ended
+
+
+@pytest.mark.parametrize(("messages", "may"), [(0, True), (1, False), (None, False)])
+def test_a_second_cluster_yields_by_itself_only_without_messages(
+    rig: Rig, messages: int | None, *, may: bool
 ) -> None:
-    watch.observe(members, lambda: peers)
+    rig.messages = messages
+    rig.observe(ALONE, others(WITHOUT, WITHOUT), times=3)
+    assert rig.member.may_yield is may
 
 
-def test_the_role_gives_the_agent_what_it_reads(member: BrokerMember) -> None:
-    assert member.node == NODES[1]
-    assert set(member.ask_peers()) == {NODES[0], NODES[2]}
+def test_a_broker_that_misses_one_call_stays_ready_and_one_that_paused_does_not(rig: Rig) -> None:
+    rig.observe(ALL, others(SERVING, SERVING))
+    rig.observe(None, {})
+    assert rig.member.ready
+    rig.observe(None, {}, times=2)
+    assert rig.member.status.state is State.STOPPED
 
 
-def test_a_member_is_ready_when_its_broker_is_in_the_others_cluster(member: BrokerMember) -> None:
-    watch = BrokerWatch(member, Server())  # type: ignore[arg-type]
-    assert not member.ready
-    observe(watch, ALL, others(SERVING, SERVING))
-    assert member.ready
+def test_a_first_start_that_was_cut_off_begins_anew(rig: Rig) -> None:
+    volume = rig.member.volume
+    assert not volume.has_data()
+    rig.member.ask_peers = lambda: others(EMPTY, EMPTY)  # type: ignore[method-assign]
+    rig.member.prepare()
+    rig.put_data()
+    assert not volume.has_data()
+    rig.member.prepare()
+    rig.put_data()
+    rig.observe(ALL, others(SERVING, SERVING))
+    assert volume.has_data()
 
 
-def test_a_broker_in_a_cluster_of_its_own_is_never_ready_and_is_stopped(
-    member: BrokerMember,
-) -> None:
-    server = Server()
-    watch = BrokerWatch(member, server)  # type: ignore[arg-type]
-    alone = frozenset({NODES[1]})
-    observe(watch, alone, others(SERVING, SERVING))
-    assert not member.ready
-    assert not server.terminated  # it may be about to join
-    for _ in range(2):
-        observe(watch, alone, others(SERVING, SERVING))
-    assert server.terminated
-    assert member.status.state is State.SPLIT
-    assert "delete its volume claim data-demo-rabbitmq-1 and its pod" in member.status.message
+def test_a_member_that_joins_is_ready_once_every_queue_has_a_member_there(rig: Rig) -> None:
+    """Until then no older member may be replaced: it may hold the only copies."""
+    rig.member.ask_peers = lambda: others(WITHOUT, WITHOUT)  # type: ignore[method-assign]
+    rig.member.prepare()
+    rig.observe(ALL, others(SERVING, SERVING), lacks=21)
+    assert not rig.member.ready
+    assert "no member of 21 queues yet" in rig.member.status.message
+    rig.observe(ALL, others(SERVING, SERVING))
+    assert rig.member.ready
+    # From then on queues that lack a member are no reason to send its clients away.
+    rig.observe(ALL, others(SERVING, SERVING), lacks=1)
+    assert rig.member.ready
 
 
-def test_a_broker_that_misses_one_call_stays_ready_and_one_that_paused_does_not(
-    member: BrokerMember,
-) -> None:
-    watch = BrokerWatch(member, Server())  # type: ignore[arg-type]
-    observe(watch, ALL, others(SERVING, SERVING))
-    observe(watch, None, {})
-    assert member.ready
-    for _ in range(2):
-        observe(watch, None, {})
-    assert member.status == BrokerStatus(State.STOPPED)
-
-
-def test_a_first_start_that_was_cut_off_begins_anew(member: BrokerMember, tmp_path: Path) -> None:
-    assert not member.has_data()
-    member.ask_peers = lambda: others(EMPTY, EMPTY)  # type: ignore[method-assign]
-    member.prepare()
-    (tmp_path / "mnesia" / member.node).mkdir(parents=True)
-    assert not member.has_data()
-    member.prepare()
-    (tmp_path / "mnesia" / member.node).mkdir(parents=True)
-    observe(BrokerWatch(member, Server()), ALL, others(SERVING, SERVING))  # type: ignore[arg-type]
-    assert member.has_data()
-
-
-def test_a_member_that_waits_says_for_whom(
-    member: BrokerMember, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(agent, "PAUSE", 0.0)
-    monkeypatch.setattr(agent, "PATIENCE", -1.0)
+def test_a_member_that_waits_says_for_whom(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(member_module, "PATIENCE", -1.0)
     logged: list[str] = []
     answers = iter([others(STOPPED, None), others(SERVING, SERVING)])
 
     def ask() -> dict[str, BrokerStatus | None]:
-        logged.append(member.status.message)
+        logged.append(rig.member.status.message)
         return next(answers)
 
-    forgotten: list[str] = []
-    member.ask_peers = ask  # type: ignore[method-assign]
-    member._forget = lambda by: not forgotten.append(by)  # type: ignore[method-assign,func-returns-value]
-    member.prepare()
+    rig.member.ask_peers = ask  # type: ignore[method-assign]
+    rig.member.prepare()
     assert "demo-rabbitmq-1 has an empty volume and waits" in logged[1]
     assert NODES[0] in logged[1]
-    assert forgotten == [NODES[0]]
+    assert rig.tools() == [("forget_cluster_node", NODES[1])]
+    assert NODES[0] in rig.called[0]
+
+
+def test_data_that_a_majority_has_forgotten_is_put_aside_and_kept(rig: Rig) -> None:
+    rig.put_data()
+    rig.member.begin()
+    rig.member.ask_peers = lambda: others(SERVING, SERVING)  # type: ignore[method-assign]
+    rig.member.leave_former_cluster()
+    assert rig.member.volume.has_data()
+    rig.member.ask_peers = lambda: others(WITHOUT, WITHOUT)  # type: ignore[method-assign]
+    rig.member.leave_former_cluster()
+    assert not rig.member.volume.has_data()
+    assert (rig.home / "aside" / NODES[1] / "cluster_nodes.config").exists()
+    assert rig.member.status.state is State.EMPTY
+
+
+def test_a_stopped_member_reports_with_whom_it_ran_last(rig: Rig) -> None:
+    rig.put_data(seen=ALL - {NODES[0]})
+    rig.member.begin()
+    assert rig.member.status.last_seen == ALL - {NODES[0]}
+
+
+def test_a_majority_does_not_wait_for_ever_for_the_rest(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.put_data(seen=ALL - {NODES[0]})
+    rig.member.begin()
+    peers = others(None, BrokerStatus(State.STOPPED, last_seen=ALL))
+    rig.observe(None, peers)
+    assert not rig.server.terminated
+    monkeypatch.setattr(watch, "FIRST_SECONDS", -1.0)
+    rig.observe(None, peers)
+    assert rig.server.terminated
+    assert rig.member.status.first or rig.member.starts_first
+    rig.member.begin()
+    assert rig.member.status.first
+    rig.member.force_boot()
+    assert rig.tools() == [("force_boot",)]
+    # Not twice for one loss: the next start waits as usual.
+    again = BrokerWatch(rig.member, Server())  # type: ignore[arg-type]
+    again.observe(None, lambda: peers)
+    assert not rig.member.starts_first
+
+
+def consented(rig: Rig) -> None:
+    rig.put_data()
+    rig.member.begin()
+    rig.decide(BrokerMode.CONTINUE)
+    rig.observe(None, others(EMPTY, None))
+
+
+def test_by_consent_a_member_continues_and_forgets_the_others(rig: Rig) -> None:
+    consented(rig)
+    assert rig.server.terminated
+    assert rig.member.volume.continuing == INCIDENT
+    rig.member.begin()
+    rig.member.force_boot()
+    rig.observe(ALL, others(EMPTY, None))
+    assert not rig.member.ready  # others may have kept clients from it until now
+    rig.observe(ALONE, others(EMPTY, None))
+    assert rig.member.ready
+    assert rig.member.status.recovered == INCIDENT
+    forgotten = [command[1] for command in rig.tools() if command[0] == "forget_cluster_node"]
+    assert forgotten == [NODES[0], NODES[2]]
+
+
+def test_a_consent_is_applied_once_and_only_to_its_attempt(rig: Rig) -> None:
+    rig.put_data()
+    rig.member.begin()
+    rig.decide(BrokerMode.CONTINUE, attempt="another")
+    rig.observe(None, others(EMPTY, None))
+    assert not rig.server.terminated
+    rig.decide(BrokerMode.CONTINUE)
+    rig.observe(None, others(SERVING, None))
+    assert not rig.server.terminated  # the others serve
+    rig.observe(None, others(EMPTY, None))
+    assert rig.member.volume.continuing == INCIDENT
+    rig.member.volume.end_continuing()
+    assert rig.member.decision() is None
+
+
+def test_a_member_that_was_interrupted_while_it_continued_goes_on(rig: Rig) -> None:
+    consented(rig)
+    later = BrokerMember(rig.member.settings, "demo-rabbitmq-1")
+    later.begin()
+    assert later.volume.continuing == INCIDENT
+    assert later.status.first
+
+
+def test_leaders_are_spread_when_nothing_changes_and_one_broker_leads_none(rig: Rig) -> None:
+    facts: dict[str, Any] = {"running": ALL, "leaders": {NODES[0]: 9, NODES[1]: 9, NODES[2]: 0}}
+    rig.observe(ALL, others(SERVING, SERVING), times=20, **facts)
+    assert rig.balanced == 0  # the first member does it
+    rig.member.node = NODES[0]
+    rig.observe(ALL, others(SERVING, SERVING), times=5, **facts)
+    assert rig.balanced == 0
+    rig.observe(ALL, others(SERVING, SERVING), **facts)
+    assert (rig.balanced, rig.spread) == (1, 0)
 
 
 @contextmanager
@@ -210,13 +330,13 @@ def serving(member: BrokerMember) -> Iterator[int]:
         thread.join()
 
 
-def test_members_understand_each_other_over_http(member: BrokerMember) -> None:
-    with serving(member) as port:
-        assert agent.ask_peer("localhost", port) == EMPTY
+def test_members_understand_each_other_over_http(rig: Rig) -> None:
+    with serving(rig.member) as port:
+        assert ask_peer("localhost", port) == EMPTY
         with pytest.raises(urllib.error.HTTPError, match="503"):
             urllib.request.urlopen(f"http://localhost:{port}/ready")
-        member.status = SERVING
-        assert agent.ask_peer("localhost", port) == SERVING
+        rig.observe(ALL, others(SERVING, SERVING))
+        assert ask_peer("localhost", port) == SERVING
         with urllib.request.urlopen(f"http://localhost:{port}/ready") as response:
             assert response.status == 200
-    assert agent.ask_peer("localhost", port) is None
+    assert ask_peer("localhost", port) is None

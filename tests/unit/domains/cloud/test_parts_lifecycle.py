@@ -277,17 +277,18 @@ async def test_what_blocks_the_messaging_is_not_forgotten_by_a_restart(world: Wo
     world.cluster.cache.upsert(world.api.put(workload))
     poll = f"{messaging_of(world.resource).whole}/brokers"
 
-    async def reported(**found: BrokerStatus) -> Any:
+    async def reported(status: BrokerStatus) -> Any:
+        found = {"demo-rabbitmq-0": status}
         world.polls.seen[poll] = Observation(found, "", world.clock.monotonic())
         await world.reconcile()
         return world.condition("Progressing")
 
-    blocked = await reported(pod=BrokerStatus(State.SPLIT, message="pod is in another cluster"))
+    blocked = await reported(BrokerStatus(State.SPLIT, message="pod is in another cluster"))
     assert blocked["reason"] == "MessagingBlocked"
     restart(world)
     await world.reconcile()
     assert world.condition("Progressing") == blocked
-    well = await reported(pod=BrokerStatus(State.RUNNING))
+    well = await reported(BrokerStatus(State.RUNNING))
     assert well["reason"] == "Recovering"
 
 

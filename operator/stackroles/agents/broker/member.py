@@ -1,0 +1,179 @@
+"""One RabbitMQ member: its volume, what it answers, and what it does before its broker starts."""
+
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from stackroles.agents import annotations, peer_http, wire
+from stackroles.agents.broker.membership import Start, decide, is_forgotten
+from stackroles.agents.broker.protocol import (
+    DECISION_ANNOTATION,
+    BrokerDecision,
+    BrokerMode,
+    BrokerSettings,
+    BrokerStatus,
+    State,
+)
+from stackroles.agents.broker.volume import BrokerVolume
+from stackroles.agents.status_protocol import STATUS_PATH
+
+ASK_TIMEOUT: Final = 2.0
+PAUSE: Final = 1.0
+# A member that goes on to wait says so to people.
+PATIENCE: Final = 30.0
+LARGEST: Final = 65536
+_TOOL_SECONDS: Final = 120
+
+
+def ask_peer(host: str, port: int) -> BrokerStatus | None:
+    """Return what the agent at a host answers, None without an answer."""
+    try:
+        body = peer_http.get(host, port, STATUS_PATH, seconds=ASK_TIMEOUT, limit=LARGEST)
+        return wire.loads(BrokerStatus, body)
+    except (OSError, wire.WireError):
+        return None
+
+
+class BrokerMember:
+    """This member: its data, its broker, and what it answers."""
+
+    annotations = annotations.ANNOTATIONS
+
+    def __init__(self, settings: BrokerSettings, pod: str) -> None:
+        self.settings = settings
+        self.pod = pod
+        self.node = f"rabbit@{settings.host(pod)}"
+        self.volume = BrokerVolume(Path(settings.home), self.node)
+        # Once, until it serves: where that was not enough, a person has to look.
+        self.forced = False
+        self.starts_first = False
+        self.may_yield = False
+        self._attempt = ""
+        self._status = BrokerStatus(State.EMPTY)
+        self._since = time.monotonic()
+
+    @property
+    def status(self) -> BrokerStatus:
+        """What it answers."""
+        seconds = int(time.monotonic() - self._since)
+        return replace(self._status, attempt=self._attempt, seconds=seconds)
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has been in its state."""
+        return time.monotonic() - self._since
+
+    def be(self, state: State, message: str = "", **facts: Any) -> None:
+        """Answer from now on that it is in a state, and what is known of it there."""
+        if state is not self._status.state:
+            self._since = time.monotonic()
+        recovered = self.volume.recovered
+        self._status = BrokerStatus(state, message=message, recovered=recovered, **facts)
+
+    def be_stopped(self, message: str = "") -> None:
+        """Answer that it has data and does not serve."""
+        first = self.starts_first or self.forced or bool(self.volume.continuing)
+        self.be(State.STOPPED, message, last_seen=self.volume.last_seen(), first=first)
+
+    @property
+    def ready(self) -> bool:
+        """Whether clients may come."""
+        return self._status.state is State.RUNNING and not self._status.message
+
+    def pause(self) -> None:
+        """Let the others get on before they are asked again."""
+        time.sleep(PAUSE)
+
+    def ask_peers(self) -> dict[str, BrokerStatus | None]:
+        """Return what each of the other members answers, by node."""
+        own = self.settings.host(self.pod)
+        return {
+            f"rabbit@{host}": ask_peer(host, self.settings.port)
+            for host in self.settings.members
+            if host != own
+        }
+
+    def decision(self) -> BrokerDecision | None:
+        """Return what the operator decided for this attempt and was not applied yet, or None."""
+        try:
+            text = annotations.read_annotation(self.annotations.read_text(), DECISION_ANNOTATION)
+            found = wire.loads(BrokerDecision, text) if text else None
+        except (OSError, wire.WireError):
+            return None
+        if found is None or found.attempt != self._attempt:
+            return None
+        return found if found.incident != self.volume.recovered else None
+
+    def begin(self) -> None:
+        """Begin an attempt to start the broker."""
+        self._attempt = uuid.uuid4().hex
+        self.may_yield = False
+        if self.volume.has_data():
+            self.be_stopped()
+        else:
+            self.be(State.EMPTY)
+
+    def leave_former_cluster(self) -> None:
+        """Put data aside that a majority of the members has forgotten: it could only crash."""
+        if not is_forgotten(self.node, self.volume.fellows(), self.ask_peers()):
+            return
+        log(f"the others go on without {self.node}: its data is put aside in {self.volume.aside}")
+        self.volume.put_aside()
+        self.be(State.EMPTY)
+
+    def prepare(self) -> None:
+        """Wait until a broker without data may start; its former self is forgotten then."""
+        while True:
+            decision = decide(self.node, self.ask_peers())
+            if isinstance(decision, Start):
+                if not decision.forget_by or self._forget(decision.forget_by):
+                    break
+            else:
+                self._report_waiting(decision.because)
+            self.pause()
+        self.volume.begin_forming()
+        self.be(State.FORMING)
+
+    def _report_waiting(self, because: str) -> None:
+        text = f"{self.pod} has an empty volume and waits, since {because}"
+        message = text if self.seconds > PATIENCE else ""
+        if message != self._status.message:
+            log(text)
+        self.be(State.EMPTY, message)
+
+    def _forget(self, by: str) -> bool:
+        log(f"{by} is to forget {self.node}, whose volume is empty")
+        return self._tool("rabbitmqctl", "--longnames", "-n", by, "forget_cluster_node", self.node)
+
+    def continue_alone(self, decision: BrokerDecision) -> None:
+        """Note, before anything else, that this member goes on without the others."""
+        if decision.mode is BrokerMode.CONTINUE:
+            log(f"it continues alone, as was consented to for incident {decision.incident}")
+            self.volume.begin_continuing(decision.incident)
+
+    def force_boot(self) -> None:
+        """Have the next start of the broker wait for no other one."""
+        self.forced, self.starts_first = True, False
+        self._tool("rabbitmqctl", "--longnames", "-n", self.node, "force_boot")
+
+    def forget(self, other: str) -> bool:
+        """Have the running broker forget another node; return whether it did."""
+        return self._tool(
+            "rabbitmqctl", "--longnames", "-n", self.node, "forget_cluster_node", other
+        )
+
+    def _tool(self, *command: str) -> bool:
+        try:
+            return subprocess.run(command, check=False, timeout=_TOOL_SECONDS).returncode == 0
+        except subprocess.TimeoutExpired:
+            log(f"no end of {' '.join(command)} within {_TOOL_SECONDS} s")
+            return False
+
+
+def log(text: str) -> None:
+    """Write a line to the log."""
+    print(f"broker: {text}", file=sys.stderr, flush=True)

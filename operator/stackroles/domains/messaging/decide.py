@@ -1,0 +1,118 @@
+"""What is done about brokers that do not come together by themselves; pure.
+
+Most is decided by the brokers' agents, which know all that it takes (agents/broker/membership.py).
+What may lose messages that were confirmed takes a user's consent, and only then something is
+decided here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from stackroles.agents.broker.protocol import BrokerDecision, BrokerMode, State
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.domains.messaging.model import Broker, Brokers
+from stackroles.workloads.conditions import Finding
+
+# A restart of all brokers takes less; whoever is away longer is told of.
+LOST_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What follows from an observation.
+
+    Attributes:
+        problem: what keeps brokers from coming together that needs a person, None without any.
+        decisions: what to publish, by pod.
+        settled: whether nothing changes by the mere course of time.
+    """
+
+    problem: Finding | None = None
+    decisions: Mapping[str, BrokerDecision] = field(default_factory=dict)
+    settled: bool = True
+
+
+def decide(observed: Brokers, lacks: str) -> Outcome:
+    """Return what is done, and what a person has to do.
+
+    Args:
+        observed: all brokers.
+        lacks: what is lost when one broker goes on without the others.
+    """
+    said = [f"{b.report.message}." for b in observed.brokers if b.report and b.report.message]
+    if observed.of(State.RUNNING):
+        return _second_clusters(observed, said)
+    return _lost_majority(observed, said, lacks)
+
+
+def _second_clusters(observed: Brokers, said: Sequence[str]) -> Outcome:
+    """Return what is done about brokers whose own cluster was stopped beside a larger one."""
+    apart = observed.of(State.SPLIT)
+    if not apart:
+        return Outcome(Finding(Reason.MESSAGING_BLOCKED, " ".join(said)) if said else None)
+    number = observed.incident(apart)
+    remaining = observed.of(State.RUNNING)
+    if observed.consents(number) and _names(observed, remaining):
+        return Outcome(decisions=_decisions(apart, BrokerMode.YIELD, number))
+    who = ", ".join(broker.pod for broker in apart)
+    text = (
+        f"To have {who} join the others without the messages that only their own queues hold, "
+        f"set spec.roles.{observed.role}.recovery to "
+        f"{{from: {remaining[0].pod}, incident: {number}}}."
+    )
+    return Outcome(Finding(Reason.MESSAGING_BLOCKED, " ".join([*said, text])))
+
+
+def _lost_majority(observed: Brokers, said: Sequence[str], lacks: str) -> Outcome:
+    """Return what is done when nobody serves; a majority with data comes together by itself."""
+    waiting = observed.of(State.STOPPED)
+    lost = observed.of(None, State.EMPTY, State.SPLIT)
+    majority = 2 * len(waiting) > len(observed.brokers)
+    if not waiting or not lost or majority or observed.of(State.FORMING):
+        return Outcome(Finding(Reason.MESSAGING_BLOCKED, " ".join(said)) if said else None)
+    number = observed.incident(lost)
+    if observed.consents(number) and (chosen := _names(observed, waiting)):
+        return Outcome(decisions=_decisions([chosen], BrokerMode.CONTINUE, number))
+    if any(b.report.seconds < LOST_SECONDS for b in waiting if b.report):
+        return Outcome(settled=False)
+    text = (
+        f"A majority of the brokers is lost: {', '.join(_lost(b) for b in lost)}. "
+        f"{', '.join(b.pod for b in waiting)} cannot know what only the others hold and waits for "
+        f"them. Only if they are gone for good, set spec.roles.{observed.role}.recovery to "
+        f"{{from: {waiting[0].pod}, incident: {number}}}: it then continues without them, and the "
+        f"others join it. Lost are then {lacks}.{_other_consent(observed, number)}"
+    )
+    return Outcome(Finding(Reason.MESSAGING_BLOCKED, text))
+
+
+def _names(observed: Brokers, brokers: Sequence[Broker]) -> Broker | None:
+    """Return the broker that the consent names, None where it is none of these."""
+    consent = observed.consent
+    return next((b for b in brokers if consent and b.pod == consent.survivor), None)
+
+
+def _decisions(
+    brokers: Sequence[Broker], mode: BrokerMode, number: str
+) -> dict[str, BrokerDecision]:
+    return {
+        broker.pod: BrokerDecision(attempt=broker.report.attempt, mode=mode, incident=number)
+        for broker in brokers
+        if broker.report and broker.report.attempt
+    }
+
+
+def _lost(broker: Broker) -> str:
+    if broker.state is State.EMPTY:
+        return f"{broker.pod} (its volume is empty)"
+    return f"{broker.pod} (it does not answer)" if broker.state is None else broker.pod
+
+
+def _other_consent(observed: Brokers, number: str) -> str:
+    """Return why the consent that is there is none to this incident; empty without a consent."""
+    consent = observed.consent
+    if consent is None:
+        return ""
+    if consent.incident != number:
+        return f" The consent that is there is for another incident, {consent.incident}."
+    return f" The consent names {consent.survivor}, which has no data that it waits with."
