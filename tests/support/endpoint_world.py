@@ -42,8 +42,9 @@ AGENT = """\
 import sys
 from pathlib import Path
 from stackroles.agents import wire
-from stackroles.agents.endpoint import agent, protocol
+from stackroles.agents.endpoint import agent, haproxy_process, protocol
 from stackroles.agents.kube_api import KubeApi
+haproxy_process._LASTING_SECONDS = float(sys.argv[4])
 settings = wire.loads(protocol.EndpointSettings, Path(sys.argv[1]).read_bytes())
 sys.exit(agent.serve(settings, KubeApi("127.0.0.1", int(sys.argv[2]), Path(sys.argv[3]))))
 """
@@ -196,10 +197,27 @@ class World:
         }
 
     def kill_haproxy(self) -> None:
-        """Kill HAProxy's process, the agent's only child; the agent ends with it."""
-        children = Path(f"/proc/{self.agent.pid}/task/{self.agent.pid}/children").read_text()
-        for child in children.split():
-            os.kill(int(child), signal.SIGKILL)
+        """Kill HAProxy's process, the agent's only child."""
+        for child in self._children():
+            os.kill(child, signal.SIGKILL)
+
+    def end(self) -> None:
+        """End all processes."""
+        if self.agent.poll() is None:
+            children = self._children()
+            self.agent.kill()
+            self.agent.wait(10)
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+        for process in self.members.values():
+            process.kill()
+            process.wait(5)
+
+    def _children(self) -> list[int]:
+        pid = self.agent.pid
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
 
     def ask(self, path: str = "/", method: str = "GET", seconds: float = 30.0) -> tuple[int, str]:
         """Return status and body of one request."""
@@ -334,15 +352,17 @@ def write_files(
         adapted = (
             text.replace("/run/haproxy", str(folder))
             .replace("/etc/stackroles", str(folder))
-            .replace(f"bind :::{api} v4v6", f"bind 127.0.0.1:{own}")
+            .replace(f"{{LISTEN_{api}}}", f"{{LISTEN_{own}}}")
             .replace("bind :::8404 v4v6", f"bind 127.0.0.1:{alive}")
             .replace("check port 9301", f"check port {gate}")
             .replace(f"lua.hold {ROLE} {endpoint.HOLD_SECONDS}", f"lua.hold {ROLE} {HOLD_SECONDS}")
         )
         (folder / path.rpartition("/")[2]).write_text(adapted)
     file = folder / "endpoint.json"
+    declared = wire.loads(EndpointSettings, file.read_bytes())
     settings = replace(
-        wire.loads(EndpointSettings, file.read_bytes()),
+        declared,
+        backends=tuple(replace(backend, listen=own) for backend in declared.backends),
         command=(str(program), "-db", "-f", str(folder / "haproxy.cfg")),
         port=status,
         drain_seconds=DRAIN_SECONDS,
@@ -353,7 +373,13 @@ def write_files(
 
 
 @contextmanager
-def world(folder: Path, program: Path, members: int, stop_seconds: float = 30.0) -> Iterator[World]:
+def world(
+    folder: Path,
+    program: Path,
+    members: int,
+    stop_seconds: float = 30.0,
+    lasting_seconds: float = 0.0,
+) -> Iterator[World]:
     """Run an endpoint with so many members that serve.
 
     Args:
@@ -361,6 +387,7 @@ def world(folder: Path, program: Path, members: int, stop_seconds: float = 30.0)
         program: HAProxy.
         members: how many.
         stop_seconds: how long sessions may last when it stops.
+        lasting_seconds: how long HAProxy must have run to be started again.
     """
     own, api, gate, status, alive = (free_port() for _ in range(5))
     file = write_files(folder, program, (own, api, gate, status, alive), stop_seconds)
@@ -368,8 +395,8 @@ def world(folder: Path, program: Path, members: int, stop_seconds: float = 30.0)
         kube.RequestHandlerClass = SliceHandler
         publish(kube, [])
         account = str(folder / "account")
-        command = [sys.executable, "-c", AGENT, str(file), str(kube.port), account]
-        agent = subprocess.Popen(command, cwd=ROOT)
+        arguments = (str(file), str(kube.port), account, str(lasting_seconds))
+        agent = subprocess.Popen([sys.executable, "-c", AGENT, *arguments], cwd=ROOT)
         draw = random.Random()
         prefix = f"127.{draw.randrange(1, 255)}.{draw.randrange(255)}"
         made = World(
@@ -380,12 +407,7 @@ def world(folder: Path, program: Path, members: int, stop_seconds: float = 30.0)
             until(lambda: made.ready() and made.up() == addresses, "the endpoint serves", 30)
             yield made
         finally:
-            if agent.poll() is None:
-                made.kill_haproxy()
-                agent.wait(10)
-            for process in made.members.values():
-                process.kill()
-                process.wait(5)
+            made.end()
 
 
 def short_folder(name: str) -> Path:

@@ -200,6 +200,7 @@ def _files(backends: tuple[ApiBackend, ...]) -> Files[Cloud]:
                     name=backend.role,
                     service=members_service(cloud, backend.role),
                     port=backend.port,
+                    listen=backend.port,
                     slots=SLOTS,
                 )
                 for backend in backends
@@ -230,7 +231,8 @@ def _section(backend: ApiBackend) -> str:
     pending = f" maxconn {backend.pending}" if backend.pending else ""
     return f"""\
 frontend {name}
-  bind :::{backend.port} v4v6
+  # The agent listens: what connects while HAProxy is started again waits.
+  bind "fd@${{LISTEN_{backend.port}}}"
   default_backend {name}
 
 backend {name}

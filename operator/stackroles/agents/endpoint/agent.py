@@ -9,7 +9,6 @@ the sessions that are left are completed.
 import os
 import queue
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from stackroles.agents import wire
+from stackroles.agents.endpoint.haproxy_process import HaproxyProcess
 from stackroles.agents.endpoint.members import MemberServers, log
 from stackroles.agents.endpoint.protocol import EndpointSettings, EndpointStatus
 from stackroles.agents.endpoint.runtime import RuntimeApi
@@ -30,7 +30,6 @@ from stackroles.agents.status_server import serve_status
 _COMPARE_SECONDS: Final = 10.0
 # So often while HAProxy starts, its members were not checked yet, or it refused a change.
 _RETRY_SECONDS: Final = 0.2
-_KILL_SECONDS: Final = 5.0
 
 
 @dataclass
@@ -39,14 +38,12 @@ class Endpoint:
 
     Attributes:
         settings: what the operator gives.
-        haproxy: the process.
-        api: its runtime API.
+        haproxy: HAProxy.
         slices: EndpointSlices by name; None until they were listed.
     """
 
     settings: EndpointSettings
-    haproxy: "subprocess.Popen[bytes]"
-    api: RuntimeApi
+    haproxy: HaproxyProcess
     slices: Mapping[str, Object] | None = None
     # Why the main thread is to look again. A SimpleQueue may be filled by a signal handler.
     _news: "queue.SimpleQueue[None]" = field(default_factory=queue.SimpleQueue)
@@ -55,7 +52,8 @@ class Endpoint:
     _problem: str = ""
 
     def __post_init__(self) -> None:
-        self._servers = MemberServers(self.api, self.settings.backends)
+        api = RuntimeApi(self.settings.socket)
+        self._servers = MemberServers(api, self.settings.backends)
 
     @property
     def ready(self) -> bool:
@@ -86,15 +84,15 @@ class Endpoint:
         self._news.put(None)
 
     def run(self) -> int:
-        """Keep HAProxy's servers until it ends or is asked to; return its exit status."""
-        while (status := self.haproxy.poll()) is None:
-            pause = self._drained_in()
-            if pause <= 0:
-                return self._finish()
-            settled = self._keep()
-            self._wait(min(pause, _COMPARE_SECONDS if settled else _RETRY_SECONDS))
-        log(f"HAProxy ended with {status}")
-        return status if status > 0 else 1
+        """Keep HAProxy's servers until it is asked to leave; return the exit status."""
+        while (pause := self._drained_in()) > 0:
+            status = self.haproxy.poll()
+            if status is not None and not self.haproxy.start_again(status):
+                return status if status > 0 else 1
+            done = self._keep()
+            self._wait(min(pause, _COMPARE_SECONDS if done else _RETRY_SECONDS))
+        self.haproxy.stop(self.settings.stop_seconds)
+        return 0
 
     def _drained_in(self) -> float:
         """Return for how many seconds more connections are accepted."""
@@ -117,18 +115,6 @@ class Endpoint:
         self._report("")
         return self._settled
 
-    def _finish(self) -> int:
-        """Stop HAProxy softly, by force when sessions last too long; return the exit status."""
-        log("no more connections; sessions under way are completed")
-        self.haproxy.send_signal(signal.SIGUSR1)
-        try:
-            self.haproxy.wait(self.settings.stop_seconds)
-        except subprocess.TimeoutExpired:
-            log(f"sessions are cut off after {self.settings.stop_seconds:g} s")
-            self.haproxy.terminate()
-            self.haproxy.wait(_KILL_SECONDS)
-        return 0
-
     def _wait(self, seconds: float) -> None:
         try:
             self._news.get(timeout=seconds)
@@ -145,24 +131,20 @@ class Endpoint:
 
 def serve(settings: EndpointSettings, kubernetes: Api) -> int:
     """Run the endpoint until it is asked to stop; return the exit status."""
-    socket = Path(settings.socket)
-    socket.unlink(missing_ok=True)
     # Until HAProxy runs there is nothing to drain. PID 1 has no default action for signals.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    haproxy = subprocess.Popen(settings.command)
-    endpoint = Endpoint(settings, haproxy, RuntimeApi(settings.socket))
-    signal.signal(signal.SIGCHLD, lambda *_: endpoint.wake())
-    signal.signal(signal.SIGTERM, lambda *_: endpoint.stop())
-    ended = threading.Event()
-    watch = SliceWatch(kubernetes, settings, endpoint.publish)
-    serve_status(settings.port, endpoint)
-    threading.Thread(target=watch.run, args=(ended,), daemon=True).start()
-    try:
-        return endpoint.run()
-    finally:
+    with HaproxyProcess(settings) as haproxy:
+        endpoint = Endpoint(settings, haproxy)
+        signal.signal(signal.SIGCHLD, lambda *_: endpoint.wake())
+        signal.signal(signal.SIGTERM, lambda *_: endpoint.stop())
+        ended = threading.Event()
+        watch = SliceWatch(kubernetes, settings, endpoint.publish)
+        serve_status(settings.port, endpoint)
+        threading.Thread(target=watch.run, args=(ended,), daemon=True).start()
+        haproxy.start()
+        status = endpoint.run()
         ended.set()
-        if haproxy.poll() is None:
-            haproxy.kill()
+    return status
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -20,13 +20,20 @@ class Backend:
         name: the role, also the name of HAProxy's backend.
         service: the Service whose EndpointSlices name its members.
         port: where the members listen.
+        listen: where the endpoint listens for them.
         slots: servers of the backend, named s1, s2 and so on: how many members it can have.
     """
 
     name: str
     service: str
     port: int
+    listen: int
     slots: int
+
+    @property
+    def variable(self) -> str:
+        """The environment variable in which HAProxy finds the number of its listening socket."""
+        return f"LISTEN_{self.listen}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +45,7 @@ class EndpointSettings:
     Attributes:
         namespace: where the EndpointSlices are.
         backends: the roles behind the endpoint.
-        command: HAProxy and its arguments.
+        command: HAProxy and its arguments; it inherits the listening socket of each backend.
         socket: path of its runtime socket.
         port: the agent's own.
         drain_seconds: how long connections are still accepted after SIGTERM, until every node has

@@ -191,10 +191,26 @@ def test_servers_that_a_person_changes_are_set_again(shared: World) -> None:
     until(partial(serves, shared, first), "it serves again")
 
 
-def test_the_container_ends_with_haproxy(served: World) -> None:
-    served.kill_haproxy()
+def test_a_killed_haproxy_costs_the_requests_that_it_had_and_no_others(served: World) -> None:
+    slow = Background(served, "/slow/100", "GET")
+    until(lambda: slow.member, "the slow request runs")
+    with served.load() as calls:
+        until(lambda: sum(calls.served.values()) > 20, "it serves")
+        served.kill_haproxy()
+        seen = sum(calls.served.values())
+        until(lambda: sum(calls.served.values()) > seen + 50, "it serves again")
 
-    assert served.agent.wait(5) == 1
+    assert slow.result()[1] < 100_000
+    # Of 50 a second, each of 6 ms: at the most one or two were under way.
+    assert len(calls.failed) <= 2, calls.failed
+
+
+def test_a_haproxy_that_does_not_last_ends_the_container(folder: Path, program: Path) -> None:
+    with world(folder, program, members=1, lasting_seconds=1000) as made:
+        made.kill_haproxy()
+
+        assert made.agent.wait(5) == 1
+        assert refused(made.port)
 
 
 def test_headers_reach_a_member_as_they_are(shared: World) -> None:

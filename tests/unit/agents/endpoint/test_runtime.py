@@ -125,7 +125,7 @@ def follow(monkeypatch: pytest.MonkeyPatch, *script: Any) -> tuple[list[str], li
     api = FakeApi(*script)
     settings = EndpointSettings(
         namespace="ns",
-        backends=(Backend(name="a", service="x-a", port=1, slots=1),),
+        backends=(Backend(name="a", service="x-a", port=1, listen=1, slots=1),),
         command=(),
         socket="",
         port=1,
