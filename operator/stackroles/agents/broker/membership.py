@@ -96,18 +96,24 @@ def majority_without(node: str, peers: Peers) -> frozenset[str]:
 
 
 def is_forgotten(node: str, fellows: frozenset[str], peers: Peers) -> bool:
-    """Return whether a majority that this member's data was in a cluster with goes on without it.
+    """Return whether those that this member's data was in a cluster with go on without it.
 
-    They reject its broker for ever ("inconsistent_cluster"). They forgot it by a person's order, by
-    a user's consent, or since its former volume was empty: all that a majority confirmed, they
-    have.
+    They reject its broker for ever ("inconsistent_cluster"). A majority forgets a member by a
+    person's order, or because its volume was empty, and has all that was confirmed; a single one
+    continues by a user's consent to lose what only the others hold.
 
     Args:
         node: this member's node.
         fellows: nodes of the cluster that its data is of.
         peers: what each of the other nodes answered.
     """
-    return bool(majority_without(node, peers) & fellows)
+    if majority_without(node, peers) & fellows:
+        return True
+    return any(
+        peer.state is State.RUNNING and peer.recovered and node not in peer.members
+        for name, peer in peers.items()
+        if peer and name in fellows
+    )
 
 
 def gives_way(node: str, members: frozenset[str], messages: int, peers: Peers) -> bool:

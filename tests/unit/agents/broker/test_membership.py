@@ -104,6 +104,15 @@ def test_only_data_that_was_shared_with_a_majority_is_forgotten_by_it() -> None:
     assert not is_forgotten(NODES[1], ALL, others(SERVING, SERVING))
 
 
+def test_what_a_consent_gave_up_is_forgotten_by_the_one_that_continued() -> None:
+    alone = BrokerStatus(State.RUNNING, frozenset({NODES[0]}))
+    consented = replace(alone, recovered="0123abcd")
+    assert is_forgotten(NODES[1], ALL, others(consented, None))
+    assert not is_forgotten(NODES[1], ALL, others(alone, None))
+    assert not is_forgotten(NODES[1], ALONE, others(consented, None))
+    assert not is_forgotten(NODES[1], ALL, others(replace(SERVING, recovered="0123abcd"), None))
+
+
 def test_a_second_cluster_gives_way_by_itself_only_where_that_loses_no_message() -> None:
     assert gives_way(NODES[1], ALONE, 0, others(WITHOUT, WITHOUT))
     assert not gives_way(NODES[1], ALONE, 1, others(WITHOUT, WITHOUT))
