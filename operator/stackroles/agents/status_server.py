@@ -6,6 +6,7 @@ GET /ready    200 while clients may come, else 503; the body is the same
 Standard library only: it runs inside role pods.
 """
 
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
@@ -31,9 +32,21 @@ class StatusServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, member: StatusSource) -> None:
+    # Proxies check all members at once.
+    request_queue_size = 64
+
+    def __init__(
+        self, port: int, member: StatusSource, handler: "type[StatusHandler] | None" = None
+    ) -> None:
         self.member = member
-        super().__init__(("", port), StatusHandler)
+        super().__init__(("", port), handler or StatusHandler)
+
+    def handle_error(  # type: ignore[explicit-override]
+        self, request: Any, client_address: Any
+    ) -> None:
+        """Say nothing of a client that hung up: a proxy's check may end by a reset."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class StatusHandler(BaseHTTPRequestHandler):
@@ -43,15 +56,18 @@ class StatusHandler(BaseHTTPRequestHandler):
     server: StatusServer
 
     def do_GET(self) -> None:
-        """Answer /status and /ready."""
-        member = self.server.member
-        body = wire.dumps(member.status).encode()
-        if self.path == STATUS_PATH:
-            self._answer(200, body)
-        elif self.path == READY_PATH:
-            self._answer(200 if member.ready else 503, body)
-        else:
-            self._answer(404, b"{}")
+        """Answer what `code` knows."""
+        code = self.code(self.path)
+        body = b"{}" if code is None else wire.dumps(self.server.member.status).encode()
+        self._answer(404 if code is None else code, body)
+
+    def code(self, path: str) -> int | None:
+        """Return HTTP's status for a path, None where nothing is."""
+        if path == STATUS_PATH:
+            return 200
+        if path == READY_PATH:
+            return 200 if self.server.member.ready else 503
+        return None
 
     def _answer(self, code: int, body: bytes) -> None:
         self.send_response(code)
@@ -64,8 +80,16 @@ class StatusHandler(BaseHTTPRequestHandler):
         """Keep the checks out of the log."""
 
 
-def serve_status(port: int, member: StatusSource) -> StatusServer:
-    """Answer requests in a thread of their own until the process ends; return the server."""
-    server = StatusServer(port, member)
+def serve_status(
+    port: int, member: StatusSource, handler: type[StatusHandler] | None = None
+) -> StatusServer:
+    """Answer requests in a thread of their own until the process ends; return the server.
+
+    Args:
+        port: where.
+        member: who is asked.
+        handler: one that knows more paths.
+    """
+    server = StatusServer(port, member, handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server

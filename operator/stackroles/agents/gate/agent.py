@@ -19,7 +19,7 @@ from pathlib import Path
 from stackroles.agents import children, wire
 from stackroles.agents.gate import decision, lease
 from stackroles.agents.gate.health import HealthWatch
-from stackroles.agents.gate.http_server import GateServer
+from stackroles.agents.gate.http_server import serve
 from stackroles.agents.gate.member import Ask, Member
 from stackroles.agents.gate.model import ChildMove, Object, Rules
 from stackroles.agents.gate.process import ChildProcess, describe, exit_code
@@ -132,8 +132,7 @@ class Gate:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._begin_stop())
         signal.signal(signal.SIGCHLD, lambda *_: self._events.put(None))
-        server = GateServer(self._settings.port, self.member, boottime)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        serve(self._settings.port, self.member, boottime)
         for thread in (self._health, self._leases):
             if thread is not None:
                 thread.start()

@@ -1,78 +1,50 @@
-"""What a gate answers over HTTP.
+"""What a gate answers over HTTP, besides what every agent does (status_server.py).
 
 GET /serving   200 while this member takes requests, 404 while it drains, else 503: the proxies'
 GET /ready     200 while it is healthy and settled, active or not, else 503: the kubelet's
 GET /status    what this member is: a GateStatus (protocol.py), JSON
 """
 
-import sys
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
 
-from stackroles.agents import wire
-from stackroles.agents.gate.protocol import READY_PATH, SERVING_PATH, STATUS_PATH, GateStatus
-
-
-class Source(Protocol):
-    """The member that is asked; times are of CLOCK_BOOTTIME."""
-
-    def serving(self, now: float) -> int:
-        """Return HTTP's status for the proxies."""
-
-    def ready(self, now: float) -> bool:
-        """Return whether it is settled."""
-
-    def status(self, now: float) -> GateStatus:
-        """Return what is told of it."""
+from stackroles.agents.gate.member import Member
+from stackroles.agents.gate.protocol import SERVING_PATH, GateStatus
+from stackroles.agents.status_server import StatusHandler, serve_status
 
 
-class GateServer(ThreadingHTTPServer):
-    """The gate's HTTP server; every request has a thread of its own."""
+class Answers:
+    """A member as it is at the moment of the question: a claim ends without anybody's doing."""
 
-    daemon_threads = True
-    request_queue_size = 64
+    def __init__(self, member: Member, boottime: Callable[[], float]) -> None:
+        self._member, self._boottime = member, boottime
 
-    def __init__(self, port: int, member: Source, boottime: Callable[[], float]) -> None:
-        self.member, self.boottime = member, boottime
-        super().__init__(("", port), GateHandler)
+    @property
+    def status(self) -> GateStatus:
+        """What it is."""
+        return self._member.status(self._boottime())
 
-    def handle_error(  # type: ignore[explicit-override]
-        self, request: Any, client_address: Any
-    ) -> None:
-        """Say nothing of a client that hung up: a proxy's check ends by a reset."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
+    @property
+    def ready(self) -> bool:
+        """Whether it is settled."""
+        return self._member.ready(self._boottime())
+
+    @property
+    def serving(self) -> int:
+        """HTTP's status for the proxies."""
+        return self._member.serving(self._boottime())
 
 
-class GateHandler(BaseHTTPRequestHandler):
-    """Answers one request."""
+class GateHandler(StatusHandler):
+    """Answers one request, also of a proxy."""
 
-    protocol_version = "HTTP/1.1"
-    timeout = 30
-    server: GateServer
+    def code(self, path: str) -> int | None:  # type: ignore[explicit-override]
+        """Return HTTP's status for a path, None where nothing is."""
+        member = self.server.member
+        if path == SERVING_PATH and isinstance(member, Answers):
+            return member.serving
+        return super().code(path)
 
-    def do_GET(self) -> None:
-        """Answer /serving, /ready and /status."""
-        member, now = self.server.member, self.server.boottime()
-        codes = {
-            SERVING_PATH: member.serving(now),
-            READY_PATH: 200 if member.ready(now) else 503,
-            STATUS_PATH: 200,
-        }
-        # 404 says something to the proxies.
-        self._answer(codes.get(self.path, 400), wire.dumps(member.status(now)))
 
-    do_HEAD = do_GET  # noqa: N815
-
-    def _answer(self, code: int, text: str) -> None:
-        body = text.encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # type: ignore[explicit-override]  # noqa: A002
-        """Keep the checks, several a second, out of the log."""
+def serve(port: int, member: Member, boottime: Callable[[], float]) -> None:
+    """Answer requests in a thread of their own until the process ends."""
+    serve_status(port, Answers(member, boottime), GateHandler)

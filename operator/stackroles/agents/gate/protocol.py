@@ -1,7 +1,9 @@
 """What a gate, its probes, the proxies and the operator say to each other.
 
-The operator gives the GateSettings as a file; the gate answers a GateStatus. Between them is the
-Lease: the operator makes it, and the gate may only get and update that one.
+The operator gives the GateSettings as a file; the gate answers a GateStatus at the path that all
+agents have (status_protocol.py), always with 200: that it answers at all is the gate's liveness.
+The kubelet's path there is 200 while the gate is healthy and settled, active or not. Between gates
+is the Lease: the operator makes it, and a gate may only get and update that one.
 """
 
 from dataclasses import dataclass, field
@@ -13,10 +15,6 @@ from stackroles.agents.wire import OPTIONAL, key
 PORT: Final = 9301
 # HAProxy's check: 200 while this member takes requests, 404 while it drains or stops, else 503.
 SERVING_PATH: Final = "/serving"
-# The kubelet's: 200 while the gate is healthy and settled, else 503; says nothing of who is active.
-READY_PATH: Final = "/ready"
-# A GateStatus, always 200: that it is answered at all is the gate's liveness.
-STATUS_PATH: Final = "/status"
 
 # Annotations of the Lease. A request holds the reason as text; who carries it out removes it.
 SWITCHOVER: Final = "stackroles.io/switchover"

@@ -1,0 +1,265 @@
+"""What a gate does next, case by case."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import inf
+from typing import Any
+
+import pytest
+
+from stackroles.agents.gate import agent, decision, lease
+from stackroles.agents.gate.health import Judge, Outcome
+from stackroles.agents.gate.model import Child, ChildMove, Leaving, Own, Request, Rules, Sighting
+from stackroles.agents.gate.protocol import (
+    LAST_SWITCHOVER,
+    SWITCHOVER,
+    GateSettings,
+    OnApiLoss,
+    Standby,
+    State,
+    Switchover,
+)
+from tests.support.gates import claim, cold, hot
+
+ME = "me_u_1"
+NOW = 100.0
+WALL = datetime(2026, 1, 1, tzinfo=UTC)
+COLD = Rules(standby=Standby.COLD, duration=8.0, deadline=6.0, retry=1.5, drain=5.0, stop=10.0)
+HOT = replace(COLD, standby=Standby.HOT)
+KEEP = replace(COLD, keep=True)
+SYMMETRIC = Rules(standby=None, drain=5.0, stop=10.0)
+LEAVING = Leaving(reason="a test", since=NOW - 1, at="", wait=8.0)
+STOPPING = replace(LEAVING, stopping=True)
+RUNNING = Child(running=True, since=50.0, healthy=True, health_since=50.0, was_healthy=True)
+SILENT = replace(RUNNING, healthy=False, health_since=NOW - 5)
+
+
+def seen(holder: str, **changes: Any) -> Sighting:
+    known = {"version": "1", "held_before": True, "duration": 8.0, "request": "", "at": NOW - 1}
+    return Sighting(holder=holder, lease={}, **{**known, **changes})
+
+
+def own(holder: str | None = None, **changes: Any) -> Own:
+    """Return a member that has just asked; one that holds the Lease renewed it a second ago."""
+    known: dict[str, Any] = {"seen": None if holder is None else seen(holder), "asked": NOW - 1}
+    if holder == ME:
+        known |= {"held": True, "until": NOW + 5}
+    return Own(identity=ME, **{**known, **changes})
+
+
+HOLDS, LAPSED, STANDS_BY = own(ME), own(ME, until=NOW), own("other")
+FREE, EXPIRED = own(""), own(seen=seen("other", at=NOW - 8))
+OPERATOR = own(seen=seen("operator/x", at=0.0))
+
+
+@pytest.mark.parametrize(
+    ("rules", "member", "child", "asks"),
+    [
+        (COLD, own(), Child(), None),
+        (COLD, own(asked=-inf), Child(), Request.LOOK),
+        (COLD, STANDS_BY, Child(), None),
+        (COLD, own("other", asked=NOW - 1.5), Child(), Request.LOOK),
+        (COLD, own("other", stale=True), Child(), None),
+        (COLD, own("other", stale=True, conflict=True), Child(), Request.LOOK),
+        (COLD, FREE, Child(), Request.TAKE),
+        (COLD, FREE, RUNNING, None),
+        (COLD, own("", not_before=NOW + 1), Child(), None),
+        (COLD, own("", leaving=LEAVING, asked=NOW - 0.1), Child(), None),
+        (COLD, own("", leaving=LEAVING), Child(), Request.LOOK),
+        (COLD, own(seen=seen("", held_before=False)), Child(), None),
+        (COLD, own(seen=seen("", held_before=False, at=NOW - 8)), Child(), Request.TAKE),
+        (HOT, own(seen=seen("", held_before=False)), RUNNING, Request.TAKE),
+        (HOT, FREE, SILENT, None),
+        (COLD, EXPIRED, Child(), Request.TAKE),
+        (COLD, own(seen=seen("other", at=NOW - 7.9)), Child(), None),
+        (COLD, own(seen=seen("other", at=NOW - 8, duration=20.0)), Child(), None),
+        (COLD, OPERATOR, Child(), None),
+        (COLD, HOLDS, RUNNING, None),
+        (COLD, own(ME, asked=NOW - 1.5), RUNNING, Request.RENEW),
+        (COLD, own(ME, held=False), Child(), Request.RENEW),
+        (COLD, own(ME, leaving=LEAVING), RUNNING, None),
+        (COLD, own(ME, leaving=LEAVING, asked=NOW - 1.5), RUNNING, Request.RENEW),
+        (COLD, own(ME, leaving=LEAVING), Child(), Request.RELEASE),
+        (HOT, own(ME, leaving=LEAVING), RUNNING, Request.RELEASE),
+    ],
+)
+def test_what_is_asked_of_the_api(
+    rules: Rules, member: Own, child: Child, asks: Request | None
+) -> None:
+    assert decision.request(member, child, NOW, rules) is asks
+
+
+@pytest.mark.parametrize(
+    ("rules", "member", "child", "move"),
+    [
+        (COLD, HOLDS, Child(), ChildMove.START),
+        (COLD, HOLDS, Child(not_before=NOW + 1), ChildMove.NONE),
+        (COLD, own(ME, until=NOW + 0.9), Child(), ChildMove.NONE),
+        (COLD, own(ME, leaving=LEAVING), Child(), ChildMove.NONE),
+        (COLD, STANDS_BY, Child(), ChildMove.NONE),
+        (COLD, HOLDS, RUNNING, ChildMove.NONE),
+        (COLD, own(ME, until=NOW + 0.9), RUNNING, ChildMove.TERMINATE),
+        (COLD, LAPSED, RUNNING, ChildMove.KILL),
+        (COLD, STANDS_BY, RUNNING, ChildMove.KILL),
+        (COLD, own(ME, leaving=LEAVING), RUNNING, ChildMove.TERMINATE),
+        (COLD, HOLDS, replace(RUNNING, asked=NOW - 9), ChildMove.NONE),
+        (COLD, HOLDS, replace(RUNNING, asked=NOW - 10), ChildMove.KILL),
+        (KEEP, LAPSED, RUNNING, ChildMove.NONE),
+        (KEEP, LAPSED, Child(), ChildMove.START),
+        (KEEP, STANDS_BY, RUNNING, ChildMove.KILL),
+        (HOT, STANDS_BY, Child(), ChildMove.START),
+        (HOT, STANDS_BY, RUNNING, ChildMove.NONE),
+        (HOT, LAPSED, RUNNING, ChildMove.NONE),
+        (HOT, own("other", leaving=LEAVING), RUNNING, ChildMove.NONE),
+        (HOT, own("other", leaving=STOPPING), RUNNING, ChildMove.NONE),
+        (HOT, own("other", leaving=replace(STOPPING, since=NOW - 5)), RUNNING, ChildMove.TERMINATE),
+        (HOT, own("", leaving=replace(STOPPING, since=0.0), overlap=NOW), RUNNING, ChildMove.NONE),
+        (SYMMETRIC, own(), Child(), ChildMove.START),
+        (SYMMETRIC, own(leaving=STOPPING), Child(), ChildMove.NONE),
+        (SYMMETRIC, own(leaving=STOPPING), RUNNING, ChildMove.NONE),
+        (SYMMETRIC, own(leaving=replace(STOPPING, since=NOW - 5)), RUNNING, ChildMove.TERMINATE),
+    ],
+)
+def test_what_is_done_with_the_child(
+    rules: Rules, member: Own, child: Child, move: ChildMove
+) -> None:
+    assert decision.child_move(member, child, NOW, rules) is move
+
+
+@pytest.mark.parametrize(
+    ("rules", "member", "child", "told"),
+    [
+        (COLD, HOLDS, RUNNING, (200, True, State.ACTIVE)),
+        (COLD, HOLDS, SILENT, (503, False, State.ACTIVATING)),
+        (COLD, LAPSED, RUNNING, (503, False, State.STANDBY)),
+        (COLD, STANDS_BY, Child(), (503, True, State.STANDBY)),
+        (COLD, EXPIRED, Child(), (503, False, State.STANDBY)),
+        (COLD, FREE, Child(), (503, False, State.STANDBY)),
+        (COLD, OPERATOR, Child(), (503, True, State.STANDBY)),
+        (COLD, own(), Child(), (503, False, State.STANDBY)),
+        (COLD, own(ME, leaving=LEAVING), RUNNING, (404, True, State.STOPPING)),
+        (HOT, STANDS_BY, RUNNING, (503, True, State.STANDBY)),
+        (HOT, STANDS_BY, SILENT, (503, False, State.STANDBY)),
+        (HOT, own("", leaving=LEAVING, overlap=NOW + 1), RUNNING, (200, False, State.STANDBY)),
+        (HOT, own("", leaving=LEAVING, overlap=NOW + 1), SILENT, (404, False, State.STANDBY)),
+        (HOT, own("other", overlap=NOW + 1), RUNNING, (200, True, State.STANDBY)),
+        (HOT, own("other", leaving=STOPPING), RUNNING, (404, False, State.STOPPING)),
+        (SYMMETRIC, own(), RUNNING, (200, True, State.ACTIVE)),
+        (SYMMETRIC, own(), SILENT, (503, False, State.ACTIVATING)),
+        (SYMMETRIC, own(leaving=STOPPING), RUNNING, (404, False, State.STOPPING)),
+    ],
+)
+def test_what_others_are_told(
+    rules: Rules, member: Own, child: Child, told: tuple[int, bool, State]
+) -> None:
+    assert told == (
+        decision.serving(member, child, NOW, rules),
+        decision.ready(member, child, NOW, rules),
+        decision.state(member, child, NOW, rules),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "member", "child", "why", "wait"),
+    [
+        (COLD, HOLDS, RUNNING, "", 0.0),
+        (COLD, own(seen=seen(ME, request="r"), held=True, until=inf), RUNNING, "r", 8.0),
+        (COLD, own(seen=seen("other", request="r")), Child(), "", 0.0),
+        (COLD, HOLDS, Child(ends=2), "", 0.0),
+        (COLD, HOLDS, Child(ends=3, last_end="by SIGSEGV"), "ended 3 times", 30.0),
+        (HOT, HOLDS, Child(ends=3, last_end="by SIGSEGV"), "last by SIGSEGV", 8.0),
+        (COLD, HOLDS, replace(SILENT, health_since=NOW - 29), "", 0.0),
+        (COLD, HOLDS, replace(SILENT, health_since=NOW - 30), "not answered for 30 s", 30.0),
+        (HOT, HOLDS, replace(SILENT, health_since=NOW - 6), "not answered for 6 s", 8.0),
+        (HOT, HOLDS, Child(running=True, health_since=NOW - 119), "", 0.0),
+        (HOT, HOLDS, Child(running=True, health_since=NOW - 120), "for 120 s", 8.0),
+    ],
+)
+def test_why_a_holder_hands_over(
+    rules: Rules, member: Own, child: Child, why: str, wait: float
+) -> None:
+    reason, found = decision.why_leave(member, child, NOW, rules)
+    assert (why in reason, bool(reason), found) == (True, bool(why), wait)
+
+
+def test_a_program_that_keeps_ending_is_started_less_and_less_often() -> None:
+    assert [decision.backoff(n) for n in (0, 1, 2, 3, 8, 5000)] == [0.0, 0.5, 1.0, 2.0, 30.0, 30.0]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "healthy"),
+    [
+        ([], False),
+        ([Outcome.GOOD], True),
+        ([Outcome.GOOD, Outcome.BAD, Outcome.BAD], True),
+        ([Outcome.GOOD, Outcome.BAD, Outcome.BAD, Outcome.BAD], False),
+        ([Outcome.GOOD, Outcome.BAD, Outcome.GOOD, Outcome.BAD, Outcome.BAD], True),
+        ([Outcome.GOOD, Outcome.REFUSED], False),
+    ],
+)
+def test_a_busy_child_is_not_taken_for_a_dead_one(outcomes: list[Outcome], healthy: bool) -> None:
+    judge = Judge()
+    for outcome in outcomes:
+        judge.take(outcome)
+    assert judge.healthy is healthy
+
+
+def body(holder: str, **annotations: str) -> dict[str, Any]:
+    spec = {"holderIdentity": holder, "renewTime": "t", "leaseTransitions": 4}
+    return {"metadata": {"resourceVersion": "7", "annotations": annotations}, "spec": spec}
+
+
+def test_who_takes_a_silent_holders_lease_says_for_how_long_it_was_silent() -> None:
+    found = lease.sighted(body("a_u_1", **{SWITCHOVER: "r"}), NOW - 8, None, 8.0)
+    taken = lease.taken(found, ME, duration=8, now=NOW, wall=WALL)
+
+    assert taken["spec"]["holderIdentity"] == ME
+    assert taken["spec"]["leaseTransitions"] == 5
+    assert taken["metadata"]["resourceVersion"] == "7"
+    assert SWITCHOVER not in taken["metadata"]["annotations"], "it is carried out"
+    assert lease.last_switchover(taken) == Switchover(
+        source="a",
+        target="me",
+        at="2025-12-31T23:59:52.000000Z",
+        reason="a did not renew the Lease for 8.0 s",
+    )
+
+
+def test_a_hand_over_is_recorded_by_both_and_its_duration_when_the_taker_serves() -> None:
+    begun = "2026-01-01T00:00:00.000000Z"
+    leaving = replace(LEAVING, at=begun)
+    released = lease.released(lease.sighted(body("a_u_1"), NOW, None, 8.0), leaving)
+    free = lease.sighted(released, NOW, None, 8.0)
+    taken = lease.sighted(lease.taken(free, ME, duration=8, now=NOW, wall=WALL), NOW, None, 8.0)
+    later = WALL.replace(second=2)
+    waiting = lease.renewed(taken, duration=8, wall=later, active=False)
+    active = lease.renewed(taken, duration=8, wall=later, active=True)
+
+    expected = Switchover(source="a", target="me", at=begun, reason="a test")
+    assert lease.last_switchover(waiting) == expected
+    assert lease.last_switchover(active) == replace(expected, duration=2.0)
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", '{"from": 1}'])
+def test_what_somebody_else_wrote_into_the_record_is_none(text: str) -> None:
+    assert lease.last_switchover(body("", **{LAST_SWITCHOVER: text})) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (cold(renew_deadline_seconds=3.0), "must hold"),
+        (cold(retry_seconds=2.2), "must hold"),
+        (replace(cold(), claim=claim(standby="Hot")), "needs health"),
+    ],
+)
+def test_settings_that_would_be_unsafe_are_refused(settings: GateSettings, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        agent.check(settings)
+
+
+def test_the_rules_are_those_of_the_settings() -> None:
+    agent.check(hot())
+    assert Rules.of(cold(on_api_loss=OnApiLoss.KEEP.value)).keep
+    assert Rules.of(hot()).standby is Standby.HOT
+    assert not Rules.of(replace(hot(), claim=None)).cold
