@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -40,11 +40,13 @@ class Endpoint:
         settings: what the operator gives.
         haproxy: HAProxy.
         slices: EndpointSlices by name; None until they were listed.
+        watch: who follows them.
     """
 
     settings: EndpointSettings
     haproxy: HaproxyProcess
     slices: Mapping[str, Object] | None = None
+    watch: SliceWatch | None = None
     # Why the main thread is to look again. A SimpleQueue may be filled by a signal handler.
     _news: "queue.SimpleQueue[None]" = field(default_factory=queue.SimpleQueue)
     _settled: bool = False
@@ -64,9 +66,11 @@ class Endpoint:
     def status(self) -> EndpointStatus:
         """What the members are to HAProxy."""
         try:
-            return self._servers.status()
+            status = self._servers.status()
         except OSError as error:
             return EndpointStatus(message=f"HAProxy does not answer: {error}")
+        problem = self.watch.problem if self.watch else ""
+        return replace(status, message="; ".join(filter(None, (status.message, problem))))
 
     def publish(self, slices: Mapping[str, Object]) -> None:
         """Take what the API server says of the members."""
@@ -138,9 +142,9 @@ def serve(settings: EndpointSettings, kubernetes: Api) -> int:
         signal.signal(signal.SIGCHLD, lambda *_: endpoint.wake())
         signal.signal(signal.SIGTERM, lambda *_: endpoint.stop())
         ended = threading.Event()
-        watch = SliceWatch(kubernetes, settings, endpoint.publish)
+        endpoint.watch = SliceWatch(kubernetes, settings, endpoint.publish)
         serve_status(settings.port, endpoint)
-        threading.Thread(target=watch.run, args=(ended,), daemon=True).start()
+        threading.Thread(target=endpoint.watch.run, args=(ended,), daemon=True).start()
         haproxy.start()
         status = endpoint.run()
         ended.set()

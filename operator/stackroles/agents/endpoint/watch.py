@@ -43,7 +43,8 @@ class SliceWatch:
         self._selector = settings.selector
         self._slices: dict[str, Object] = {}
         self._version = ""
-        self._problem = ""
+        self.problem = ""
+        """Why members are not followed at the moment; "" while they are."""
 
     def run(self, stop: threading.Event) -> None:
         """Follow them until `stop` is set."""
@@ -93,6 +94,6 @@ class SliceWatch:
             self._publish(dict(self._slices))
 
     def _report(self, problem: str) -> None:
-        if problem != self._problem:
+        if problem != self.problem:
             log(f"the known members stay: {problem}" if problem else "members are followed again")
-        self._problem = problem
+        self.problem = problem

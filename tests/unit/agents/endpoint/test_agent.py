@@ -141,8 +141,10 @@ def test_members_serve_on_while_the_api_server_is_away(served: World) -> None:
         late = served.start()
         until(lambda: time.monotonic() - away > AWAY_SECONDS, "time passes", AWAY_SECONDS + 5)
         assert late not in served.up()
+        assert "503: etcd has no leader" in served.status().message
         served.kube.down.clear()
         until(lambda: served.up() == {*others, late}, "the new member serves", 5)
+        assert served.status().message == ""
 
     assert calls.failed == []
 
