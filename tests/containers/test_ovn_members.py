@@ -6,11 +6,14 @@ It needs a container engine and the image of the `ovn` role: `make build`, and t
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
+from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
+from stackroles.agents.ovsdb.protocol import State
 from tests.support.ovn_faults import DAMAGES, FAULTS, Recovery, recover
-from tests.support.ovn_members import OvnMembers, image
+from tests.support.ovn_members import OvnMembers, await_until, image
 
 CHANCE = random.Random(0)
 IMAGE = image()
@@ -45,3 +48,47 @@ def test_a_member_with_a_file_of_no_use_joins_anew(members: OvnMembers, name: st
     kept = [status.aside for n in range(members.size) if (status := members.status(n))]
     assert any(kept)
     assert all(len(files) <= 2 for files in kept)
+
+
+def test_members_leave_one_by_one_and_come_back() -> None:
+    with OvnMembers("test-ovn-leave", IMAGE, size=5) as members:
+        members.write(60)
+        members.await_members(60)
+        shrink(members, 3)
+        shrink(members, 1)
+        members.size = 3
+        members.kill(0)
+        for member in (1, 2):
+            members.start(member)
+        members.await_members(60)
+        members.write(20)
+        assert members.lost() == []
+
+
+def has_left(members: OvnMembers, member: int) -> bool:
+    status = members.status(member)
+    return status is not None and status.state is State.LEFT
+
+
+def shrink(members: OvnMembers, size: int) -> None:
+    """Have the last members leave, as the operator does it."""
+    present = members.size
+    members.size = size
+    for member in reversed(range(present)):
+        members.replace(member)
+    members.await_members(60, range(present))
+    for member in reversed(range(size, present)):
+        members.annotate(member, f'{LEAVE_ANNOTATION}="uid-{member}"\n')
+        await_until(
+            f"{member} has left",
+            30,
+            partial(has_left, members, member),
+            members.report,
+        )
+        # One that begins again stays out.
+        members.kill(member)
+        members.await_members(30, range(member))
+        members.write(20)
+        assert has_left(members, member)
+        members.remove_member(member)
+    assert members.lost() == []

@@ -150,9 +150,10 @@ class OvnMembers:
         for member in members:
             self.start(member)
 
-    def stop(self, *members: int) -> None:
-        """Kill members that stay away."""
-        docker("rm", "-f", *(self.name(member) for member in members))
+    def remove_member(self, member: int) -> None:
+        """Take a member's container and volume for good."""
+        docker("rm", "-f", self.name(member))
+        docker("volume", "rm", "-f", self.name(member))
 
     def replace(self, *members: int) -> None:
         """End members in order, and start them again in this order; their volumes stay."""
@@ -161,8 +162,7 @@ class OvnMembers:
 
     def wipe(self, member: int) -> None:
         """Take a member's volume and pod: what comes again has neither."""
-        docker("rm", "-f", self.name(member))
-        docker("volume", "rm", "-f", self.name(member))
+        self.remove_member(member)
         self.start(member)
 
     def damage(self, member: int, program: str) -> None:

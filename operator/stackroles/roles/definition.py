@@ -54,6 +54,8 @@ class RoleDefinition(Generic[OwnerT]):
         quorum: a quorum role, whose number of members must be odd.
         survivor_lacks: what is lost when this role continues from one member, which takes a user's
             consent (`spec.roles.<role>.recovery`); empty where it cannot.
+        shrinks: whether its members leave their cluster by their agents when there are to be fewer
+            (agents/leaving_protocol.py); a quorum role that cannot refuses fewer.
         minimum_ready: members that satisfy those who need this role; None means all.
         needs: roles and steps that must be done before it is first started.
         files: renders path -> content from the cloud or the pool.
@@ -86,6 +88,7 @@ class RoleDefinition(Generic[OwnerT]):
     replicas: int = 2
     models: tuple[ClusteringModel, ...] = (ClusteringModel.ACTIVE_ACTIVE,)
     quorum: bool = False
+    shrinks: bool = False
     survivor_lacks: str = ""
     minimum_ready: int | None = None
     needs: tuple[str, ...] = ()

@@ -149,6 +149,7 @@ def _database_role(database: Database) -> RoleDefinition[Cloud]:
         headless=True,
         replicas=3,
         quorum=True,
+        shrinks=True,
         survivor_lacks="changes that only the lost members held",
         minimum_ready=2,
         files=_files(database),

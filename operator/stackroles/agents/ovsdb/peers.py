@@ -62,7 +62,8 @@ def call(connection: socket.socket, method: str, params: list[Any]) -> dict[str,
     request = {"method": method, "params": params, "id": method}
     connection.sendall(json.dumps(request).encode())
     for message in messages(connection, time.monotonic() + ASK_TIMEOUT):
-        if message.get("id") == method and "result" in message:
+        # One that refuses sends an error without a result.
+        if message.get("id") == method and message.keys() & {"result", "error"}:
             return message
     raise ValueError("the connection was closed without an answer")
 

@@ -8,13 +8,13 @@ from stackroles.domains.cloud.service import ServiceState
 from stackroles.kube.apply import AppliedRecord, records_of, to_ref
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.parts import service_of, service_part
 from stackroles.roles import registry
 
 Object = dict[str, Any]
 
 CREDENTIALS: Final = "credentials"
-_SERVICES: Final = "services/"
-SERVICE_PARTS: Final = {service.name: _SERVICES + service.name for service in registry.SERVICES}
+SERVICE_PARTS: Final = {s.name: service_part(s.name) for s in registry.SERVICES}
 """The part of each service, by the service's name."""
 GRAPH: Final = build_graph(registry.CONTROLLER_ROLES, registry.SERVICES)
 """What each role and step needs before it may start."""
@@ -25,11 +25,6 @@ CREDENTIALS_READ: Final = credentials_read(registry.CONTROLLER_ROLES, registry.S
 def credentials_of(resource: Object) -> PartRef:
     """Return the key of a CloudController's credentials."""
     return PartRef(*ref_of(resource), CREDENTIALS)
-
-
-def service_of(resource: Object, service: str) -> PartRef:
-    """Return the key of one service of a CloudController."""
-    return PartRef(*ref_of(resource), SERVICE_PARTS[service])
 
 
 def services_of(resource: Object) -> tuple[Key, ...]:

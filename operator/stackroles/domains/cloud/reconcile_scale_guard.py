@@ -1,4 +1,4 @@
-"""Refuses to take members from a role whose data needs a majority of them."""
+"""Refuses to take members from a role that needs a majority of them and cannot let any go."""
 
 from collections.abc import Iterable
 
@@ -30,7 +30,7 @@ def reject_scale_down(
     """
     served = completed(phases)
     for role in roles:
-        if not role.quorum or role.name not in served:
+        if not role.quorum or role.shrinks or role.name not in served:
             continue
         found = cluster.get(role.workload.value, cloud.namespace, cloud.workload(role.name))
         present = found["spec"].get("replicas", 1) if found else 0

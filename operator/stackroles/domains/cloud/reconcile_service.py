@@ -17,7 +17,6 @@ from stackroles.domains.cloud.reconcile_parts import (
     CREDENTIALS_READ,
     GRAPH,
     credentials_of,
-    service_of,
     service_states,
     to_children,
 )
@@ -31,17 +30,19 @@ from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.apply_failures import TEMPORARY, assess_apply_failure
 from stackroles.reconcile.clouds import active_cloud, render
 from stackroles.reconcile.context import Context, Reconcile
+from stackroles.reconcile.departures import held_size
 from stackroles.reconcile.observe import (
     config_maps_in_use,
     existing_config_maps,
     explain_roles,
     observe_roles,
 )
+from stackroles.reconcile.parts import service_of
 from stackroles.roles import registry
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.config_maps import kept_config_maps
-from stackroles.workloads.manifests.children import annotate_pods, build_role, unique
+from stackroles.workloads.manifests.children import annotate_pods, build_role, resize, unique
 from stackroles.workloads.step import StepState
 
 Object = dict[str, Any]
@@ -194,6 +195,8 @@ class ServicePass:
 
     def _render(self, role: RoleDefinition) -> list[Object]:
         built = render(self._context, self._cloud, role.name, lambda: build_role(self._cloud, role))
+        if role.shrinks and role.name in completed(recorded_phases(self._resource)):
+            built = resize(built, held_size(self._context, self._resource, self._cloud, role))
         if not self._has_external_keys():
             return built
         keys = external_digest(self._service, self._credentials.values[self._service.name])

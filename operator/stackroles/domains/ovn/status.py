@@ -26,15 +26,21 @@ class OvnState:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def assess_databases(reports: Mapping[str, Reports], sizes: Mapping[str, int]) -> OvnState:
+def assess_databases(
+    reports: Mapping[str, Reports], sizes: Mapping[str, int], leaving: Mapping[str, str]
+) -> OvnState:
     """Return how the databases stand by their members' reports.
 
     Args:
         reports: by role, then by pod name; None without an answer.
-        sizes: how many members each role has.
+        sizes: how many members each role is to have.
+        leaving: what is under way where there are to be fewer, by role.
     """
     found = {role: assess_majority(role, of, sizes[role]) for role, of in reports.items()}
-    notes = {role: note_members(of) for role, of in reports.items()}
+    notes = {
+        role: " ".join(text for text in (leaving.get(role, ""), note_members(of)) if text)
+        for role, of in reports.items()
+    }
     return OvnState(
         problems={role: finding for role, finding in found.items() if finding},
         notes={role: note for role, note in notes.items() if note},
@@ -47,7 +53,11 @@ def assess_majority(role: str, reports: Reports, size: int) -> Finding | None:
     That is so when all members answer, none serves, some have a file that they cannot use or none,
     and those with one are too few. A database that was never made has no member with a file.
     """
-    known = {pod: report for pod, report in reports.items() if report is not None}
+    known = {
+        pod: report
+        for pod, report in reports.items()
+        if report is not None and int(pod.rpartition("-")[2]) < size
+    }
     if len(known) < size or any(serves(report) for report in known.values()):
         return None
     without = sorted(p for p, r in known.items() if r.state in (State.EMPTY, State.UNUSABLE))
@@ -104,7 +114,7 @@ def _away(pod: str, report: OvsdbStatus | None) -> str:
     if report.waits_for:
         return f"{pod} waits: {report.waits_for}."
     if report.state in (State.LEAVING, State.LEFT):
-        return f"{pod} is {report.state}."
+        return ""  # what is said of departures says it
     if not serves(report):
         return f"{pod} has no contact to a majority."
     return ""

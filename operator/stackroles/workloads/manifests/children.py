@@ -52,6 +52,21 @@ def annotate_pods(children: Iterable[Manifest], name: str, value: str) -> list[M
     return annotated
 
 
+def resize(children: Iterable[Manifest], members: int) -> list[Manifest]:
+    """Return children of which the workload has another number of members; the given ones stay.
+
+    Args:
+        children: of a role, as `build_role` made them.
+        members: how many it has.
+    """
+    return [
+        {**child, "spec": {**child["spec"], "replicas": members}}
+        if "replicas" in child.get("spec", {})
+        else child
+        for child in children
+    ]
+
+
 def build_roles(owner: OwnerT, roles: Iterable[RoleDefinition[OwnerT]]) -> list[Manifest]:
     """Return the children of all roles that run, each once: some share their agents."""
     return unique(child for role in roles for child in build_role(owner, role))

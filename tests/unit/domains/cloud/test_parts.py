@@ -9,11 +9,12 @@ import pytest
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.constants import LABEL_COMPONENT, LABEL_NAME
 from stackroles.domains.cloud.bringup import build_graph
-from stackroles.domains.cloud.reconcile_parts import service_of, service_states
+from stackroles.domains.cloud.reconcile_parts import service_states
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.cloud.service import dependents_of, nodes_of
 from stackroles.errors import ClusterError, Conflict
 from stackroles.kube.kinds import ObjectRef, PartRef, controller_of
+from stackroles.reconcile.parts import service_of
 from stackroles.roles import registry
 from stackroles.runtime.wakeups import owners_of_child
 from stackroles.workloads.conditions import Finding, joined

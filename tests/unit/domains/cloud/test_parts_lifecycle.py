@@ -11,7 +11,7 @@ import pytest
 
 from stackroles.agents.broker.protocol import BrokerStatus, State
 from stackroles.constants import LABEL_COMPONENT, LABEL_STEP
-from stackroles.domains.cloud.reconcile_parts import service_of, service_states, services_of
+from stackroles.domains.cloud.reconcile_parts import service_states, services_of
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.database.status import DatabaseState
 from stackroles.domains.messaging.reconcile import messaging_of
@@ -27,6 +27,7 @@ from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import controller_of
 from stackroles.reconcile.context import Observation, Parts
+from stackroles.reconcile.parts import service_of
 from stackroles.workloads.manifests.agents import agent_sources
 from stackroles.workloads.manifests.children import build_role, build_step
 from tests.support.fake_api import Fault

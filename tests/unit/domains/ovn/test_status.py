@@ -76,7 +76,7 @@ def test_members_that_are_away_and_files_put_aside_are_noted() -> None:
         "ovn-nb": {"nb-0": kept, "nb-1": None, "nb-2": ALONE},
         "ovn-sb": {"sb-0": WELL},
     }
-    found = assess_databases(reports, {"ovn-nb": 3, "ovn-sb": 1})
+    found = assess_databases(reports, {"ovn-nb": 3, "ovn-sb": 1}, {})
     assert found.problems == {}
     assert found.notes == {
         "ovn-nb": "nb-1 does not answer. nb-2 has no contact to a majority. nb-0 put a file aside "

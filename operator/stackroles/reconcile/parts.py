@@ -1,0 +1,17 @@
+"""Names of the parts of a CloudController that several domains refer to."""
+
+from typing import Any
+
+from stackroles.kube.kinds import PartRef, ref_of
+
+Object = dict[str, Any]
+
+
+def service_part(service: str) -> str:
+    """Return the name of the part that brings up one service."""
+    return f"services/{service}"
+
+
+def service_of(resource: Object, service: str) -> PartRef:
+    """Return the key of one service of a CloudController."""
+    return PartRef(*ref_of(resource), service_part(service))
