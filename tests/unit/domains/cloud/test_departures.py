@@ -37,8 +37,7 @@ class Members:
 
     def claims(self) -> list[int]:
         found = (
-            self.world.api.get("persistentvolumeclaims", "ns", f"data-{NAME}-{n}")
-            for n in range(7)
+            self.world.api.get("persistentvolumeclaims", "ns", f"data-{NAME}-{n}") for n in range(7)
         )
         return [n for n, claim in enumerate(found) if claim]
 
