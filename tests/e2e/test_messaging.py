@@ -9,6 +9,7 @@ from tests.support.measurements import Measurements
 
 MEMBER = "demo-rabbitmq-1"
 BACK_SECONDS = 180
+FILLED_SECONDS = 60
 STATUS = (
     "import urllib.request as u; print(u.urlopen('http://localhost:15691/status').read().decode())"
 )
@@ -46,8 +47,18 @@ def test_a_member_without_its_volume_rejoins_and_makes_no_second_cluster(
         answer = status(cloud, member)
         assert answer["state"] == "running"
         assert len(answer["members"]) == len(members), f"{member} sees {answer['members']}"
+
+    def filled() -> tuple[bool, str]:
+        queues = {member: status(cloud, member)["queues"] for member in members}
+        small = {
+            m: {vhost: q["small"] for vhost, q in found.items()} for m, found in queues.items()
+        }
+        return all(f and not any(f.values()) for f in small.values()), str(small)
+
+    cloud.kubectl.wait("queues with a member on each broker", filled, seconds=FILLED_SECONDS)
     log = cloud.kubectl.run("logs", MEMBER)
     assert "is to forget" in log
     assert "inconsistent_cluster" not in log
     cloud.wait_ready()
+    cloud.wait_reason("MessagingDegraded", "BrokersSound", seconds=60)
     measurements.record("broker_volume_lost", rejoined_seconds=seconds)

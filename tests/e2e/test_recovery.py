@@ -68,9 +68,10 @@ def recover_database(
     )
 
 
-def server_process(cloud: Cloud, member: str) -> str:
+def server_process(cloud: Cloud, member: str, program: str = "mariadbd") -> str:
     """Return the start time of a member's server, which is another after a kill."""
-    return cloud.exec(member, "sh", "-c", "stat --format=%Y.%i /proc/$(pidof mariadbd)").strip()
+    asked = f"stat --format=%Y.%i /proc/$(pidof {program})"
+    return cloud.exec(member, "sh", "-c", asked).strip()
 
 
 def test_the_proxies_agree_on_the_writer_that_the_status_names(
@@ -156,7 +157,7 @@ def test_a_killed_broker_comes_back_and_the_services_stay_usable(
     cloud: Cloud, client: Client, measurements: Measurements
 ) -> None:
     members = cloud.members("rabbitmq")
-    before = cloud.identities()["rabbitmq"]
+    before = server_process(cloud, members[0], "beam.smp")
     wait_brokers(cloud, members)
     killed = time.time()
     cloud.exec(members[0], "pkill", "--signal", "KILL", "--exact", "beam.smp")
@@ -165,7 +166,8 @@ def test_a_killed_broker_comes_back_and_the_services_stay_usable(
     reported = time.time()
     wait_brokers(cloud, members)
     whole = time.time()
-    assert cloud.identities()["rabbitmq"] != before, "the broker was never killed"
+    # Its agent has started it again: the container is the same.
+    assert server_process(cloud, members[0], "beam.smp") != before, "the broker was never killed"
     # Fails where some queue would lose its majority with this broker: all are whole again.
     cloud.exec(members[0], "rabbitmq-queues", "check_if_node_is_quorum_critical", timeout=120)
     cloud.wait_ready(SERVE_SECONDS)

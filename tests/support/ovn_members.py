@@ -39,13 +39,13 @@ def docker(*arguments: str, check: bool = True) -> str:
     return done.stdout.strip()
 
 
-def image() -> str:
-    """Return the image of the `ovn` role that was built last, empty where there is none."""
+def image(role: str = "ovn") -> str:
+    """Return the image of a role that was built last, empty where there is none."""
     try:
         found = docker("images", "--format", "{{.Repository}}:{{.Tag}}")
     except (OSError, EngineError, subprocess.TimeoutExpired):
         return ""
-    named = [line for line in found.splitlines() if "/ovn:" in line and "unchecked" not in line]
+    named = [line for line in found.splitlines() if f"/{role}:" in line and "unchecked" not in line]
     return named[0] if named else ""
 
 

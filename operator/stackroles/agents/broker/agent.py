@@ -25,6 +25,8 @@ from stackroles.agents.broker.watch import BrokerWatch, End
 from stackroles.agents.status_server import serve_status
 
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+# A start beside others that start may fail; who waits for the kubelet waits longer every time.
+STARTS = 3
 
 
 def install_cookie(settings: BrokerSettings) -> None:
@@ -72,8 +74,10 @@ def main(arguments: Sequence[str]) -> int:
     member = BrokerMember(settings, os.environ["POD_NAME"])
     install_cookie(settings)
     serve_status(settings.port, member)
+    failed = 0
     while True:
         end = run_once(member)
+        failed = 0 if end.again else failed + 1
         if member.status.state is State.SPLIT:
             # A restart would only start the second cluster again.
             if member.may_yield:
@@ -81,8 +85,10 @@ def main(arguments: Sequence[str]) -> int:
                 member.volume.put_aside()
             else:
                 wait_for_consent(member)
-        elif not end.again:
+        elif end.stopped or failed == STARTS:
             return 0 if end.status == -signal.SIGTERM else end.status
+        else:
+            log(f"its broker ended with {end.status}, and is started again")
 
 
 if __name__ == "__main__":

@@ -34,10 +34,17 @@ _KILL_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a broker ended: its exit status, and whether it is to be started again at once."""
+    """How a broker ended.
+
+    Attributes:
+        status: its exit status.
+        again: whether it had served, or is to be started in another way.
+        stopped: whether it was to end for good.
+    """
 
     status: int
     again: bool
+    stopped: bool
 
 
 class BrokerWatch:
@@ -66,9 +73,7 @@ class BrokerWatch:
                 reap({self._server.pid})
                 status = self._server.poll()
                 if status is not None:
-                    # One that served starts again at once: the kubelet would let it wait longer
-                    # from one time to the next.
-                    return End(status, (self._again or self._served) and not self._stopping)
+                    return End(status, self._again or self._served, self._stopping)
                 running = self._member.status.state is State.RUNNING
                 if not signals.wait(WATCH_PERIOD if running else PAUSE):
                     self.observe(node.ask_broker(self._member.node), self._member.ask_peers)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from stackroles.agents import wire
+from stackroles.agents.broker import agent, node, watch
 from stackroles.agents.broker import member as member_module
-from stackroles.agents.broker import node, watch
 from stackroles.agents.broker.member import BrokerMember, ask_peer
 from stackroles.agents.broker.membership import Peers
 from stackroles.agents.broker.node import NodeView
@@ -27,7 +27,7 @@ from stackroles.agents.broker.protocol import (
     BrokerStatus,
     State,
 )
-from stackroles.agents.broker.watch import BrokerWatch
+from stackroles.agents.broker.watch import BrokerWatch, End
 from stackroles.agents.status_server import StatusServer
 from stackroles.roles import rabbitmq
 from tests.support.clouds import cloud
@@ -339,3 +339,37 @@ def test_members_understand_each_other_over_http(rig: Rig) -> None:
         with urllib.request.urlopen(f"http://localhost:{port}/ready") as response:
             assert response.status == 200
     assert ask_peer("localhost", port) is None
+
+
+def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *ends: End) -> tuple[int, int]:
+    """Return the exit status of an agent whose broker ends so, and how often it was started."""
+    left = list(ends)
+    given = json.loads(rabbitmq.files(cloud())["/etc/stackroles/broker.json"])
+    cookie = tmp_path / "cookie"
+    cookie.write_text("cookie")
+    path = tmp_path / "broker.json"
+    path.write_text(json.dumps({**given, "home": str(tmp_path), "cookie": str(cookie)}))
+    monkeypatch.setenv("POD_NAME", "demo-rabbitmq-1")
+    monkeypatch.setattr(agent, "serve_status", lambda port, member: None)
+    monkeypatch.setattr(agent, "run_once", lambda member: left.pop(0))
+    return agent.main([str(path)]), len(ends) - len(left)
+
+
+FAILED = End(1, again=False, stopped=False)
+KILLED = End(137, again=True, stopped=False)
+STOPPED_FOR_GOOD = End(-15, again=True, stopped=True)
+
+
+def test_a_broker_that_served_is_started_again_until_it_is_to_stop(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ends = (*[KILLED] * 9, STOPPED_FOR_GOOD)
+    assert ran(monkeypatch, tmp_path, *ends) == (0, 10)
+
+
+def test_a_broker_that_cannot_be_started_ends_its_container(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its restarts, and what it logged last, are then in the conditions."""
+    ends = (FAILED, FAILED, KILLED, FAILED, FAILED, FAILED, KILLED)
+    assert ran(monkeypatch, tmp_path, *ends) == (1, 6)

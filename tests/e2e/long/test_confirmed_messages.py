@@ -1,0 +1,194 @@
+"""100,000 messages that brokers confirmed are all there after kills, a freeze and a lost volume."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.kubectl import Kubectl, Object
+from tests.support.cloud import Cloud, wait_gone
+from tests.support.measurements import Measurements
+
+NAME = "e2e-publisher"
+QUEUE = "e2e-acknowledged"
+PROGRAM = Path(__file__).parents[2] / "support" / "broker_client.py"
+FOLDER = "/programs"
+RESULT = "/record/published"
+COUNT = 100_000
+# As long as the faults take, one after the other.
+RATE = 200
+USER = 42424
+WHOLE_SECONDS = 300
+FROZEN_SECONDS = 45
+STAGGER_SECONDS = 5
+PUBLISHED_SECONDS = 1800
+STATUS = (
+    "import urllib.request as u; print(u.urlopen('http://localhost:15691/status').read().decode())"
+)
+KILL = ("pkill", "--signal", "KILL", "--exact", "beam.smp")
+
+
+def status(cloud: Cloud, member: str) -> dict[str, Any]:
+    """Return what a member's agent answers."""
+    found: dict[str, Any] = json.loads(cloud.exec(member, "python3", "-c", STATUS))
+    return found
+
+
+def wait_whole(cloud: Cloud, members: list[str]) -> None:
+    """Wait until all brokers serve together, and every queue has a member on each."""
+
+    def check() -> tuple[bool, str]:
+        found = {member: status(cloud, member) for member in members}
+        lacking = {
+            member: answer["message"] or answer["state"]
+            for member, answer in found.items()
+            if answer["state"] != "running"
+            or len(answer["running"]) != len(members)
+            or answer["message"]
+            or any(queues["small"] or queues["silent"] for queues in answer["queues"].values())
+        }
+        return not lacking, str(lacking)
+
+    cloud.kubectl.wait("brokers whole", check, seconds=WHOLE_SECONDS)
+
+
+def pod(cloud: Cloud, members: list[str]) -> Object:
+    """Return the publisher: nova's account and image, which has the driver OpenStack uses."""
+    image = cloud.pods("nova-conductor")[0]["spec"]["containers"][0]["image"]
+    hosts = [f"{member}.{cloud.name}-rabbitmq" for member in members]
+    secret = {"name": f"{cloud.name}-nova-credentials-in-use", "key": "broker-password"}
+    container = {
+        "name": "publisher",
+        "image": image,
+        "command": ["sleep", "infinity"],
+        "env": [
+            {"name": "BROKER_HOSTS", "value": ",".join(hosts)},
+            {"name": "BROKER_USER", "value": "nova"},
+            {"name": "BROKER_PASSWORD", "valueFrom": {"secretKeyRef": secret}},
+        ],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "resources": {
+            "requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "256Mi"},
+        },
+        "volumeMounts": [
+            {"name": "programs", "mountPath": FOLDER, "readOnly": True},
+            {"name": "record", "mountPath": str(Path(RESULT).parent)},
+        ],
+    }  # fmt: skip
+    labels = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": cloud.name}
+    spec = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 2,
+        "securityContext": {
+            "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [
+            {"name": "programs", "configMap": {"name": NAME}},
+            {"name": "record", "emptyDir": {}},
+        ],
+    }  # fmt: skip
+    metadata = {"name": NAME, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+@pytest.fixture
+def publisher(cloud: Cloud) -> Iterator[Kubectl]:
+    """A pod that can publish; its queue goes with it."""
+    kubectl, members = cloud.kubectl, cloud.members("rabbitmq")
+    metadata = {"name": NAME}
+    data = {PROGRAM.name: PROGRAM.read_text()}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+    kubectl.apply(config, pod(cloud, members))
+    kubectl.run("wait", f"pod/{NAME}", "--for=condition=Ready", "--timeout=90s")
+    yield kubectl
+    cloud.exec(members[0], "rabbitmqctl", "--vhost", "nova", "delete_queue", QUEUE)
+    for kind in ("pod", "configmap"):
+        kubectl.run("delete", kind, NAME, "--ignore-not-found", "--wait=false")
+    wait_gone(kubectl, "pod", NAME, 60)
+
+
+def client(kubectl: Kubectl, command: str, timeout: float = 60) -> str:
+    """Run a shell command in the publisher's pod."""
+    return kubectl.run("exec", NAME, "--", "sh", "-ec", command, timeout=timeout)
+
+
+def faults(cloud: Cloud, members: list[str]) -> dict[str, Callable[[], None]]:
+    """Return what befalls the brokers, in order."""
+
+    def kill(*which: int) -> None:
+        for number in which:
+            cloud.exec(members[number], *KILL)
+
+    def stagger() -> None:
+        for number in range(len(members)):
+            kill(number)
+            time.sleep(STAGGER_SECONDS)
+
+    def freeze() -> None:
+        cloud.exec(members[2], "pkill", "--signal", "STOP", "--exact", "beam.smp")
+        time.sleep(FROZEN_SECONDS)
+        cloud.exec(members[2], "pkill", "--signal", "CONT", "--exact", "beam.smp")
+
+    def lose() -> None:
+        cloud.kubectl.run("delete", "pvc", f"data-{members[1]}", "--wait=false")
+        cloud.kubectl.run("delete", "pod", members[1], "--force", "--grace-period=0")
+        cloud.kubectl.wait(
+            f"{members[1]} again",
+            lambda: (members[1] in cloud.members("rabbitmq"), "no new pod"),
+            seconds=WHOLE_SECONDS,
+        )
+        cloud.wait_ready(WHOLE_SECONDS)
+
+    return {
+        "one killed": lambda: kill(1),
+        "two killed": lambda: kill(0, 1),
+        "all killed": lambda: kill(0, 1, 2),
+        "all killed one after the other": stagger,
+        "one frozen": freeze,
+        "one volume lost": lose,
+    }
+
+
+def test_no_confirmed_message_is_lost(
+    cloud: Cloud, publisher: Kubectl, measurements: Measurements
+) -> None:
+    cloud.wait_ready()
+    members = cloud.members("rabbitmq")
+    wait_whole(cloud, members)
+    program = f"python3 -B {FOLDER}/{PROGRAM.name}"
+    # Detached: exec ends, the publishers go on.
+    client(publisher, f"{program} publish {QUEUE} {COUNT} {RATE} > {RESULT} 2>&1 &")
+    for name, fault in faults(cloud, members).items():
+        began = time.monotonic()
+        fault()
+        wait_whole(cloud, members)
+        seconds = time.monotonic() - began
+        measurements.record(f"brokers: {name}", whole_seconds=seconds)
+
+    def published() -> tuple[bool, str]:
+        last = client(publisher, f"tail -n 1 {RESULT}")
+        return '"confirmed"' in last, last
+
+    publisher.wait("all messages confirmed", published, seconds=PUBLISHED_SECONDS)
+    result = json.loads(client(publisher, f"tail -n 1 {RESULT}"))
+    fetched = client(publisher, f"{program} fetch {QUEUE} {COUNT} | tail -n 1", timeout=900)
+    found = json.loads(fetched)
+    measurements.record(
+        "confirmed messages over all faults",
+        confirmed=result["confirmed"],
+        lost=found["lost"],
+        longest_gap_seconds=result["longest"],
+    )
+    assert result["confirmed"] == COUNT
+    assert found["lost"] == 0, found
