@@ -1,9 +1,11 @@
 """The endpoint with the real HAProxy: members come, leave and die under load."""
 
 import http.client
+import os
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from stackroles.agents.endpoint.slots import State
+from stackroles.roles import endpoint, registry
+from tests.support.clouds import cloud
 from tests.support.endpoint_world import (
     DRAIN_SECONDS,
     HOLD_SECONDS,
@@ -213,6 +217,33 @@ def test_a_haproxy_that_does_not_last_ends_the_container(folder: Path, program: 
 
         assert made.agent.wait(5) == 1
         assert refused(made.port)
+
+
+def test_haproxy_accepts_the_file_of_all_apis(folder: Path, program: Path) -> None:
+    backends = tuple(
+        endpoint.ApiBackend(role=role.name, port=role.containers[0].ports[0].number)
+        for role in registry.CONTROLLER_ROLES
+        if role.open_because and role.name != endpoint.NAME
+    )
+    assert {backend.role for backend in backends} >= {"keystone", "glance", "nova-novncproxy"}
+    role = endpoint.endpoint_role(backends)
+    assert role.files is not None
+    for path, text in role.files(cloud()).items():
+        adapted = text.replace("/run/haproxy", str(folder)).replace("/etc/stackroles", str(folder))
+        (folder / Path(path).name).write_text(adapted)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sockets = {f"LISTEN_{backend.port}": str(listener.fileno()) for backend in backends}
+        checked = subprocess.run(
+            [program, "-c", "-f", folder / "haproxy.cfg"],
+            env={**os.environ, **sockets},
+            pass_fds=[listener.fileno()],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert (checked.returncode, checked.stderr) == (0, "")
 
 
 def test_headers_reach_a_member_as_they_are(shared: World) -> None:
