@@ -138,7 +138,7 @@ FAULTS: tuple[Fault, ...] = (
 SECONDS = st.sampled_from([0.5, 1.5, 3.0, 7.0, 7.75])
 PASSES = st.sampled_from([STEP, 1.0, 2.0, 4.0, 8.0])
 # Mostly the pod whose child runs, sometimes any.
-PODS = st.sampled_from([None, None, None, 0, 1, 2])
+PODS = st.sampled_from([*[None] * 6, 0, 1, 2])
 HISTORIES = st.lists(
     st.tuples(st.sampled_from(FAULTS), PODS, SECONDS, PASSES), min_size=6, max_size=24
 )
@@ -153,7 +153,7 @@ def chosen(world: World, number: int | None) -> Pod:
 
 
 @given(pods=st.integers(2, 3), gate_first=st.booleans(), history=HISTORIES)
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_two_children_run_and_one_does_when_the_faults_end(
     pods: int, *, gate_first: bool, history: list[tuple[Fault, int | None, float, float]]
 ) -> None:
@@ -165,9 +165,14 @@ def test_no_two_children_run_and_one_does_when_the_faults_end(
         run(world, passes)
 
     world.heal()
-    # Restarts, two claims that run out, and the wait after quick ends.
-    run(world, 75.0)
-    running = {pod.number for pod in world.pods if pod.executes}
-    assert len(running) == 1, f"{running} run although nothing is wrong any more"
-    run(world, 10.0)
-    assert {pod.number for pod in world.pods if pod.executes} == running
+    # Restarts, two claims that run out, and the wait after quick ends; then it stays so.
+    assert any(settled(world) for _ in range(8)), "none runs although nothing is wrong any more"
+
+
+def settled(world: World) -> bool:
+    """Return whether the same child runs for all of the next 10 s."""
+    seen = set()
+    for _ in range(int(10.0 / STEP)):
+        world.step()
+        seen.add(tuple((pod.number, pod.attempt) for pod in world.pods if pod.executes))
+    return len(seen) == 1 and seen != {()}
