@@ -230,14 +230,14 @@ class World:
             connection.close()
 
     @contextmanager
-    def load(self, rate: float = 50.0) -> Iterator[Calls]:
+    def load(self, rate: float = 50.0, method: str = "GET") -> Iterator[Calls]:
         """Ask so often a second for as long as the context lasts, each in a thread of its own."""
         calls, stop, lock = Calls(), threading.Event(), threading.Lock()
 
         def one() -> None:
             began = time.monotonic()
             try:
-                status, body = self.ask()
+                status, body = self.ask(method=method)
                 failure = "" if status == 200 else f"{status} {body}"
             except (OSError, http.client.HTTPException) as error:
                 failure, body = repr(error), ""
