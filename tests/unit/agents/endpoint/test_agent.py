@@ -63,9 +63,11 @@ def served(folder: Path, program: Path) -> Iterator[World]:
 def shared(program: Path) -> Iterator[World]:
     """Return an endpoint with a member, for tests that leave it as it was."""
     folder = short_folder("endpoint-shared")
-    with world(folder, program, members=1) as made:
-        yield made
-    shutil.rmtree(folder)
+    try:
+        with world(folder, program, members=1) as made:
+            yield made
+    finally:
+        shutil.rmtree(folder)
 
 
 def serves(world: World, member: str) -> bool:
