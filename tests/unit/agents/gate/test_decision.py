@@ -9,6 +9,7 @@ import pytest
 
 from stackroles.agents.gate import agent, decision, lease
 from stackroles.agents.gate.health import Judge, Outcome
+from stackroles.agents.gate.member import Member
 from stackroles.agents.gate.model import Child, ChildMove, Leaving, Own, Request, Rules, Sighting
 from stackroles.agents.gate.protocol import (
     LAST_SWITCHOVER,
@@ -180,6 +181,94 @@ def test_why_a_holder_hands_over(
 ) -> None:
     reason, found = decision.why_leave(member, child, NOW, rules)
     assert (why in reason, bool(reason), found) == (True, bool(why), wait)
+
+
+@pytest.mark.parametrize(
+    ("rules", "member", "until"),
+    [(COLD, HOLDS, NOW + 5), (COLD, LAPSED, NOW), (COLD, own(), -inf), (KEEP, LAPSED, NOW + 6)],
+)
+def test_the_watchdog_waits_until_the_claim_ends_and_no_longer(
+    rules: Rules, member: Own, until: float
+) -> None:
+    assert decision.deadline(member, NOW, rules) == until
+
+
+def held(rules: Rules) -> Member:
+    """Return a member that took the Lease by a request sent 2 s ago, whose answer came now."""
+    member = Member(ME, rules, NOW - 3)
+    looked = member.ask(NOW - 3, WALL)
+    assert looked is not None
+    member.answered(looked, NOW - 3, body(""), NOW - 2)
+    if not rules.cold:
+        member.started(NOW - 2)
+        member.health(healthy=True, now=NOW - 2)
+    took = member.ask(NOW - 2, WALL)
+    assert took is not None
+    assert took.request is Request.TAKE
+    assert took.body is not None
+    assert member.ask(NOW, WALL) is None, "one request at a time"
+    member.answered(took, NOW - 2, took.body, NOW)
+    return member
+
+
+def test_a_claim_counts_from_the_request() -> None:
+    assert held(COLD).own.until == NOW - 2 + 6
+
+
+def test_a_claim_ends_when_the_release_is_sent_whatever_becomes_of_it() -> None:
+    member = held(COLD)
+    member.stop(NOW, WALL)
+    asked = member.ask(NOW, WALL)
+    assert asked is not None
+    assert asked.request is Request.RELEASE
+    assert not decision.claimed(member.own, NOW, COLD)
+    member.failed("no answer")
+    assert not decision.claimed(member.own, NOW, COLD)
+    assert not member.may_exit(NOW), "it is not known whether it was given back"
+    assert member.may_exit(NOW + 4), "it runs out"
+
+
+def test_a_claim_ends_when_another_holder_is_seen() -> None:
+    member = held(COLD)
+    member.started(NOW)
+    renews = member.ask(NOW + 1, WALL)
+    assert renews is not None
+    member.failed("", conflict=True)
+    looks = member.ask(NOW + 1, WALL)
+    assert looks is not None
+    assert looks.request is Request.LOOK
+    member.answered(looks, NOW + 1, body("other_u_1"), NOW + 1)
+    assert member.move(NOW + 1) is ChildMove.KILL
+
+
+def test_a_look_that_shows_the_own_name_is_no_claim_until_it_is_renewed() -> None:
+    member = Member(ME, COLD, NOW)
+    looks = member.ask(NOW, WALL)
+    assert looks is not None
+    member.answered(looks, NOW, body(ME), NOW)
+    assert member.move(NOW) is ChildMove.NONE
+    renews = member.ask(NOW, WALL)
+    assert renews is not None
+    assert renews.request is Request.RENEW
+
+
+def test_a_hot_member_serves_until_the_next_one_has_for_as_long_as_proxies_take() -> None:
+    member = held(HOT)
+    member.stop(NOW, WALL)
+    released = member.ask(NOW, WALL)
+    assert released is not None
+    assert released.request is Request.RELEASE
+    assert released.body is not None
+    member.answered(released, NOW, released.body, NOW)
+    assert member.serving(NOW + 7.9) == 200
+    looks = member.ask(NOW + 0.5, WALL)
+    assert looks is not None
+    member.answered(looks, NOW + 0.5, body("other_u_1"), NOW + 0.5)
+    assert [member.serving(NOW + after) for after in (5.4, 5.6)] == [200, 404]
+    assert [member.move(NOW + after) for after in (10.4, 10.6)] == [
+        ChildMove.NONE,
+        ChildMove.TERMINATE,
+    ]
 
 
 def test_a_program_that_keeps_ending_is_started_less_and_less_often() -> None:
