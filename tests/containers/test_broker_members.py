@@ -96,6 +96,24 @@ def test_a_frozen_broker_keeps_nobody_from_publishing(brokers: BrokerMembers) ->
     assert nothing_is_lost(brokers)
 
 
+def test_brokers_leave_one_by_one_with_nothing_left_behind(brokers: BrokerMembers) -> None:
+    for member in (2, 1, 0):
+        brokers.stop(member)
+        brokers.start(member, size=1)
+        brokers.await_whole(WHOLE_SECONDS)
+    for leaver, stay in ((2, (0, 1)), (1, (0,))):
+        brokers.ask_to_leave(leaver)
+        await_until(
+            f"{leaver} has left",
+            WHOLE_SECONDS,
+            lambda leaver=leaver: bool((s := brokers.status(leaver)) and s.state is State.LEFT),  # type: ignore[misc]
+            brokers.report,
+        )
+        brokers.lose(leaver)
+        brokers.await_whole(WHOLE_SECONDS, stay)
+    assert nothing_is_lost(brokers, (0,))
+
+
 def test_queues_of_one_broker_have_members_on_all_before_the_first_is_replaced() -> None:
     with BrokerMembers("test-broker-growth", IMAGE, CLIENT, size=1) as brokers:
         brokers.await_whole(FORM_SECONDS)

@@ -20,6 +20,7 @@ from stackroles.agents.broker.protocol import (
     BrokerStatus,
     State,
 )
+from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
 from stackroles.roles import rabbitmq
 from tests.support.binaries import ROOT
 from tests.support.clouds import cloud
@@ -128,6 +129,7 @@ class BrokerMembers:
                "-v", f"{self.name(member)}:{_HOME}",
                "-v", f"{_AGENTS}:/usr/local/lib/stackroles/agents:ro",
                "-e", "PYTHONPATH=/usr/local/lib", "-e", f"POD_NAME=demo-rabbitmq-{member}",
+               "-e", f"POD_UID=uid-{member}",
                "-e", f"HOME={_HOME}", "-e", "RABBITMQ_LOGS=-",
                "--entrypoint", "python3", self.image,
                "-B", "-m", "stackroles.agents.broker.agent",
@@ -161,8 +163,15 @@ class BrokerMembers:
         status = self.status(member)
         attempt = status.attempt if status else ""
         decision = wire.dumps(BrokerDecision(attempt=attempt, mode=mode, incident=incident))
+        self._annotate(member, DECISION_ANNOTATION, decision)
+
+    def ask_to_leave(self, member: int) -> None:
+        """Annotate a member's pod as the operator does where there are to be fewer."""
+        self._annotate(member, LEAVE_ANNOTATION, f"uid-{member}")
+
+    def _annotate(self, member: int, name: str, value: str) -> None:
         path = self._folder / f"podinfo-{member}" / "annotations"
-        path.write_text(f"{DECISION_ANNOTATION}={json.dumps(decision)}\n")
+        path.write_text(f"{name}={json.dumps(value)}\n")
 
     def status(self, member: int) -> BrokerStatus | None:
         """Return what a member's agent answers, None where it does not."""

@@ -184,6 +184,7 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
     headless=True,
     replicas=3,
     quorum=True,
+    shrinks=True,
     survivor_lacks="calls in progress and other messages that only the lost brokers held",
     # All of them: a quorum queue gets as many members as there are brokers when it is declared.
     minimum_ready=None,
@@ -216,6 +217,7 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
             env=(
                 AGENT_PATH,
                 FieldEnv("POD_NAME", "metadata.name"),
+                FieldEnv("POD_UID", "metadata.uid"),
                 Env("HOME", HOME),
                 Env("RABBITMQ_LOGS", "-"),
                 # Idle schedulers sleep at once: on shared cores spinning only takes from others.

@@ -43,6 +43,8 @@ def run_once(member: BrokerMember) -> End:
     # PID 1 has no default action for signals: without a handler SIGTERM would be ignored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     member.begin()
+    if member.volume.leaving:
+        leave(member)
     if member.volume.has_data():
         member.leave_former_cluster()
     if not member.volume.has_data():
@@ -54,6 +56,17 @@ def run_once(member: BrokerMember) -> End:
     watch = BrokerWatch(member, server)
     signal.signal(signal.SIGTERM, lambda *_: watch.stop())
     return watch.run()
+
+
+def leave(member: BrokerMember) -> None:
+    """Be forgotten by the others, and rest until the pod goes or is wanted again after all."""
+    while not member.depart():
+        member.pause()
+    log("it has left the cluster")
+    while member.is_to_leave:
+        member.pause()
+    member.volume.put_aside()
+    member.begin()
 
 
 def wait_for_consent(member: BrokerMember) -> None:
@@ -71,7 +84,7 @@ def wait_for_consent(member: BrokerMember) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run the member; return its exit status."""
     settings = wire.loads(BrokerSettings, Path(arguments[0]).read_bytes())
-    member = BrokerMember(settings, os.environ["POD_NAME"])
+    member = BrokerMember(settings, os.environ["POD_NAME"], os.environ["POD_UID"])
     install_cookie(settings)
     serve_status(settings.port, member)
     failed = 0

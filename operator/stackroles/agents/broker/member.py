@@ -19,6 +19,7 @@ from stackroles.agents.broker.protocol import (
     State,
 )
 from stackroles.agents.broker.volume import BrokerVolume
+from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
 from stackroles.agents.status_protocol import STATUS_PATH
 
 ASK_TIMEOUT: Final = 2.0
@@ -43,9 +44,10 @@ class BrokerMember:
 
     annotations = annotations.ANNOTATIONS
 
-    def __init__(self, settings: BrokerSettings, pod: str) -> None:
+    def __init__(self, settings: BrokerSettings, pod: str, uid: str = "") -> None:
         self.settings = settings
         self.pod = pod
+        self.uid = uid
         self.node = f"rabbit@{settings.host(pod)}"
         self.volume = BrokerVolume(Path(settings.home), self.node)
         # Once, until it serves: where that was not enough, a person has to look.
@@ -97,12 +99,24 @@ class BrokerMember:
             if host != own
         }
 
+    @property
+    def is_to_leave(self) -> bool:
+        """Whether the operator has asked this member to leave, and no longer counts it as one."""
+        wanted = self.settings.host(self.pod) in self.settings.members
+        return not wanted and bool(self.uid) and self._note(LEAVE_ANNOTATION) == self.uid
+
+    def _note(self, name: str) -> str | None:
+        try:
+            return annotations.read_annotation(self.annotations.read_text(), name)
+        except OSError:
+            return None
+
     def decision(self) -> BrokerDecision | None:
         """Return what the operator decided for this attempt and was not applied yet, or None."""
+        text = self._note(DECISION_ANNOTATION)
         try:
-            text = annotations.read_annotation(self.annotations.read_text(), DECISION_ANNOTATION)
             found = wire.loads(BrokerDecision, text) if text else None
-        except (OSError, wire.WireError):
+        except wire.WireError:
             return None
         if found is None or found.attempt != self._attempt:
             return None
@@ -146,8 +160,26 @@ class BrokerMember:
         self.be(State.EMPTY, message)
 
     def _forget(self, by: str) -> bool:
-        log(f"{by} is to forget {self.node}, whose volume is empty")
+        why = "which leaves" if self.volume.leaving else "whose volume is empty"
+        log(f"{by} is to forget {self.node}, {why}")
         return self._tool("rabbitmqctl", "--longnames", "-n", by, "forget_cluster_node", self.node)
+
+    def depart(self) -> bool:
+        """Have the others forget this member, whose broker has stopped; return whether they did."""
+        peers = self.ask_peers()
+        serving = {n: p for n, p in peers.items() if p and p.state is State.RUNNING}
+        knowing = sorted(name for name, peer in serving.items() if self.node in peer.members)
+        if serving and not knowing:
+            self.be(State.LEFT)
+            return True
+        if knowing:
+            self._forget(knowing[0])
+        return False
+
+    def empty_queues(self) -> None:
+        """Hand the leaders over, then take this member out of all queues; both can be repeated."""
+        self._tool("rabbitmq-upgrade", "--longnames", "-n", self.node, "drain")
+        self._tool("rabbitmq-queues", "--longnames", "-n", self.node, "shrink", self.node)
 
     def continue_alone(self, decision: BrokerDecision) -> None:
         """Note, before anything else, that this member goes on without the others."""

@@ -36,7 +36,7 @@ Look = fun() ->
   Add = fun(false, _, Found) -> Found;
            (true, Name, {Count, Names}) when Count < NAMES -> {Count + 1, [Text(Name) | Names]};
            (true, _, {Count, Names}) -> {Count + 1, Names} end,
-  Queue = fun(Q, {Vhosts, Here}) ->
+  Queue = fun(Q, {Vhosts, Here, Held}) ->
     {resource, Vhost, queue, Name} = amqqueue:get_name(Q),
     Nodes = maps:get(nodes, amqqueue:get_type_state(Q), []),
     Raft = case amqqueue:get_pid(Q) of {Registered, _} -> Registered; _ -> none end,
@@ -47,9 +47,10 @@ Look = fun() ->
     {Total, Smalls, Silents} = maps:get(Vhost, Vhosts, {0, {0, []}, {0, []}}),
     {Vhosts#{Vhost => {Total + 1, Add(Small, Name, Smalls), Add(Silent, Name, Silents)}},
      case Small andalso not Silent andalso not lists:member(node(), Nodes) of
-       true -> Here + 1; false -> Here end}
+       true -> Here + 1; false -> Here end,
+     case lists:member(node(), Nodes) of true -> Held + 1; false -> Held end}
   end,
-  {Vhosts, Lacks} = lists:foldl(Queue, {#{}, 0},
+  {Vhosts, Lacks, Holds} = lists:foldl(Queue, {#{}, 0, 0},
     rabbit_amqqueue:list_by_type(rabbit_quorum_queue) ++
     rabbit_amqqueue:list_by_type(rabbit_stream_queue)),
   {Sum, Most, {resource, BigVhost, _, Big}} = ets:foldl(
@@ -68,7 +69,7 @@ Look = fun() ->
                                           silent => M, silentNames => Ms}}
                               || {V, {T, {S, Ss}, {M, Ms}}} <- maps:to_list(Vhosts)]),
     leaders => maps:from_list([{N, length([x || {_, L} <- Leaders, L =:= N])} || N <- Members]),
-    lacks => Lacks, messages => Sum,
+    lacks => Lacks, holds => Holds, messages => Sum,
     largest => case Most of 0 -> <<>>; _ -> iolist_to_binary(
       [Text(Big), <<" in ">>, Text(BigVhost), <<": ">>, integer_to_binary(Most)]) end}
 end,
@@ -120,6 +121,7 @@ class NodeView:
             in BrokerStatus.
         leaders: how many quorum queues are led by each member.
         lacks: how many queues with a majority have no member on this node yet.
+        holds: how many queues have a member on this node.
     """
 
     members: frozenset[str]
@@ -131,6 +133,7 @@ class NodeView:
     queues: Mapping[str, VhostQueues] = field(default_factory=dict)
     leaders: Mapping[str, int] = field(default_factory=dict)
     lacks: int = 0
+    holds: int = 0
     messages: int = 0
     largest: str = ""
 

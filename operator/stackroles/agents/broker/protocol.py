@@ -38,6 +38,7 @@ class State(StrEnum):
     STOPPED = "stopped"
     RUNNING = "running"
     SPLIT = "split"
+    LEFT = "left"
 
 
 class BrokerMode(StrEnum):
@@ -90,7 +91,8 @@ class BrokerStatus:
     """What a member answers.
 
     Attributes:
-        state: what it is; without data it is EMPTY, or FORMING once it may start.
+        state: what it is; without data it is EMPTY, or FORMING once it may start; LEFT once the
+            others have forgotten it since the operator asked it to leave.
         members: nodes of the cluster that its broker is in; empty while that does not run.
         message: what a person should know; empty when there is nothing.
         attempt: drawn anew before every start of its broker.

@@ -42,6 +42,11 @@ class BrokerVolume:
         return self._home / ".continuing"
 
     @property
+    def _leaving(self) -> Path:
+        """Stands when the broker was stopped for good, since its queues do without it."""
+        return self._home / ".leaving"
+
+    @property
     def _recovered(self) -> Path:
         return self._home / ".recovered"
 
@@ -99,8 +104,17 @@ class BrokerVolume:
         if self._data.exists():
             shutil.rmtree(self.aside, ignore_errors=True)
             self._data.rename(self.aside)
-        for note in (self._continuing, self._recovered, self._forming):
+        for note in (self._continuing, self._recovered, self._forming, self._leaving):
             note.unlink(missing_ok=True)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the broker was stopped for good."""
+        return self._leaving.exists()
+
+    def begin_leaving(self) -> None:
+        """Note that the broker is not to be started again while the member leaves."""
+        _write(self._leaving, "")
 
     @property
     def continuing(self) -> str:

@@ -106,6 +106,8 @@ class BrokerWatch:
             self._gives_way(view, other, peers)
         elif self._member.volume.continuing:
             self._continue(view)
+        elif self._member.is_to_leave:
+            self._leave(view)
         else:
             self._split = 0
             self._serves(view)
@@ -155,6 +157,18 @@ class BrokerWatch:
             return
         member.volume.end_continuing()
         log("it is the cluster now")
+
+    def _leave(self, view: NodeView) -> None:
+        """Stop for good once every queue does without a member here."""
+        member = self._member
+        member.be(State.RUNNING, f"{member.pod} leaves the cluster", members=view.members)
+        if view.holds:
+            log(f"it leaves, as the operator asks: {view.holds} queues have a member here")
+            member.empty_queues()
+            return
+        member.volume.begin_leaving()
+        self._again = True
+        self._server.terminate()
 
     def _serves(self, view: NodeView) -> None:
         member = self._member

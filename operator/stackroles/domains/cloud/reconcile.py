@@ -140,11 +140,12 @@ class CloudPass:
         for name, problem in problems.items():
             if problem is not None and roles[name].present:
                 roles[name] = replace(roles[name], problem=problem)
+        notes = {**ovn.notes, **({MESSAGING: messaging.note} if messaging.note else {})}
         observed = ObservedCloud(
             roles=tuple(roles[role.name] for role in registry.CONTROLLER_ROLES),
             steps=tuple(s for name in SERVICE_PARTS for s in self._services[name].steps),
             database=self._database(),
-            notes=ovn.notes,
+            notes=notes,
             messaging=messaging.health if roles[MESSAGING].present else None,
         )
         waiting = dict(plan_bring_up(GRAPH, observed.done, observed.present).waiting)

@@ -17,13 +17,17 @@ from stackroles.agents.broker.protocol import (
 from stackroles.agents.status_protocol import STATUS_PATH
 from stackroles.config.cloud import Cloud
 from stackroles.domains.messaging.decide import Outcome, decide
+from stackroles.domains.messaging.departures import view_members
 from stackroles.domains.messaging.model import Broker, Brokers
 from stackroles.domains.messaging.status import MESSAGING, MessagingState, assess_health
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.clouds import active_cloud
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.departures import reconcile_departures
+from stackroles.reconcile.parts import service_of
 from stackroles.reconcile.pod_http import get_messages, url_of
 from stackroles.roles import registry
+from stackroles.workloads.departures import MemberView
 from stackroles.workloads.manifests.metadata import ownerless, selector
 
 Object = dict[str, Any]
@@ -86,12 +90,30 @@ class _Messaging:
             return
         observed = self._observed(seen.value)
         outcome = self._decide(observed)
-        state = MessagingState(outcome.problem, assess_health(observed))
+        note = await self._let_go(seen.value)
+        state = MessagingState(outcome.problem, assess_health(observed), note)
         self._context.publish(self._resource, self._part, state)
         if outcome.decisions:
             await self._publish(outcome)
         if outcome.decisions or not outcome.settled:
             self._context.enqueue(self._part, _WATCH_SECONDS)
+
+    async def _let_go(self, polled: Reports) -> str:
+        """Let brokers leave that are not wanted any more; return what is under way."""
+
+        async def look() -> Mapping[int, MemberView]:
+            return view_members(await self._ask())
+
+        role = registry.role(MESSAGING)
+        return await reconcile_departures(
+            self._context,
+            self._resource,
+            self._cloud,
+            role,
+            polled=view_members(polled),
+            look=look,
+            reader=service_of(self._resource, role.service),
+        )
 
     def _decide(self, observed: Brokers) -> Outcome:
         return decide(observed, registry.role(MESSAGING).survivor_lacks)

@@ -24,10 +24,12 @@ class MessagingState:
     Attributes:
         problem: what keeps members out of it that needs a person, None where nothing does.
         health: whether brokers or queues lack something while they serve.
+        note: what is under way, where there are to be fewer; empty when nothing is.
     """
 
     problem: Finding | None = None
     health: Finding = _UNKNOWN
+    note: str = ""
 
 
 def assess_health(observed: Brokers) -> Finding:

@@ -28,6 +28,7 @@ from stackroles.agents.broker.protocol import (
     State,
 )
 from stackroles.agents.broker.watch import BrokerWatch, End
+from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
 from stackroles.agents.status_server import StatusServer
 from stackroles.roles import rabbitmq
 from tests.support.clouds import cloud
@@ -85,7 +86,7 @@ class Rig:
         monkeypatch.setattr(member_module, "PAUSE", 0.0)
         given = wire.loads(BrokerSettings, rabbitmq.files(cloud())["/etc/stackroles/broker.json"])
         settings = replace(given, home=str(tmp_path), port=0)
-        self.member = BrokerMember(settings, "demo-rabbitmq-1")
+        self.member = BrokerMember(settings, "demo-rabbitmq-1", "uid-1")
         self.member.annotations = tmp_path / "annotations"
         self.server = Server()
         self.watch = BrokerWatch(self.member, self.server)  # type: ignore[arg-type]
@@ -341,6 +342,43 @@ def test_members_understand_each_other_over_http(rig: Rig) -> None:
     assert ask_peer("localhost", port) is None
 
 
+def asked_to_leave(rig: Rig, *, wanted: bool = False, uid: str = "uid-1") -> None:
+    """Annotate the pod of a member that is not one of those wanted any more."""
+    if not wanted:
+        hosts = tuple(h for h in rig.member.settings.members if not h.startswith(rig.member.pod))
+        rig.member.settings = replace(rig.member.settings, members=hosts)
+    rig.member.annotations.write_text(f'{LEAVE_ANNOTATION}="{uid}"\n')
+
+
+def test_a_member_leaves_its_queues_then_its_cluster(rig: Rig) -> None:
+    rig.put_data()
+    rig.member.begin()
+    asked_to_leave(rig)
+    rig.observe(ALL, others(SERVING, SERVING), holds=3)
+    assert not rig.member.ready
+    assert [command[0] for command in rig.called] == ["rabbitmq-upgrade", "rabbitmq-queues"]
+    assert not rig.member.volume.leaving
+    rig.observe(ALL, others(SERVING, SERVING))
+    assert rig.server.terminated
+    rig.member.begin()
+    assert rig.member.volume.leaving
+    answers = iter([others(None, None), others(SERVING, None), others(WITHOUT, None)])
+    rig.member.ask_peers = lambda: next(answers)
+    assert [rig.member.depart() for _ in range(3)] == [False, False, True]
+    assert rig.called[-1][-2:] == ("forget_cluster_node", NODES[1])
+    assert rig.member.status.state is State.LEFT
+
+
+@pytest.mark.parametrize(("wanted", "uid"), [(True, "uid-1"), (False, "uid-of-a-former-pod")])
+def test_a_request_that_outlived_its_cause_takes_nobody_away(
+    rig: Rig, uid: str, *, wanted: bool
+) -> None:
+    asked_to_leave(rig, wanted=wanted, uid=uid)
+    rig.observe(ALL, others(SERVING, SERVING), holds=3)
+    assert rig.member.ready
+    assert not rig.called
+
+
 def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *ends: End) -> tuple[int, int]:
     """Return the exit status of an agent whose broker ends so, and how often it was started."""
     left = list(ends)
@@ -350,6 +388,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *ends: End) -> tuple[in
     path = tmp_path / "broker.json"
     path.write_text(json.dumps({**given, "home": str(tmp_path), "cookie": str(cookie)}))
     monkeypatch.setenv("POD_NAME", "demo-rabbitmq-1")
+    monkeypatch.setenv("POD_UID", "uid-1")
     monkeypatch.setattr(agent, "serve_status", lambda port, member: None)
     monkeypatch.setattr(agent, "run_once", lambda member: left.pop(0))
     return agent.main([str(path)]), len(ends) - len(left)

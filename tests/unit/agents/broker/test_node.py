@@ -24,6 +24,7 @@ ANSWER: dict[str, Any] = {
     },
     "leaders": {"rabbit@a": 3, "rabbit@b": 0},
     "lacks": 2,
+    "holds": 19,
     "messages": 5,
     "largest": "q in nova: 5",
 }

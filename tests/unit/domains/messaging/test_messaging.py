@@ -15,8 +15,10 @@ from stackroles.agents.broker.protocol import (
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerStatus, Recovery
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.messaging.decide import LOST_SECONDS, Outcome, decide
+from stackroles.domains.messaging.departures import view_members
 from stackroles.domains.messaging.model import Broker, Brokers
 from stackroles.domains.messaging.status import assess_health, remembered_messaging
+from stackroles.workloads.departures import MemberView
 
 PODS = [f"demo-rabbitmq-{n}" for n in range(3)]
 NODES = frozenset(f"rabbit@{pod}.demo-rabbitmq.ns.svc" for pod in PODS)
@@ -193,3 +195,20 @@ def test_without_a_status_nothing_is_remembered() -> None:
     state = remembered_messaging(CloudControllerStatus())
     assert state.problem is None
     assert state.health.reason is Reason.BROKERS_UNKNOWN
+
+
+def test_a_broker_has_left_when_it_says_so_and_none_counts_it() -> None:
+    left = BrokerStatus(State.LEFT)
+    reports: dict[str, BrokerStatus | None] = dict(zip(PODS, (SERVING, SERVING, left), strict=True))
+    assert view_members(reports)[2] == MemberView()
+    fewer = replace(SERVING, members=frozenset(n for n in NODES if PODS[2] not in n))
+    gone = {PODS[0]: fewer, PODS[1]: fewer, PODS[2]: left}
+    assert view_members(gone)[2] == MemberView(left=True)
+    assert view_members({PODS[2]: left, PODS[0]: None}) == {2: MemberView()}
+
+
+def test_a_broker_is_healthy_when_it_serves_with_a_majority() -> None:
+    alone = replace(SERVING, running=frozenset([min(NODES)]))
+    joining = replace(SERVING, message="it has no member of 3 queues yet")
+    found = view_members(dict(zip(PODS, (SERVING, alone, joining), strict=True)))
+    assert [found[n].healthy for n in range(3)] == [True, False, False]
