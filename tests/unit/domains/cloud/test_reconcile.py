@@ -408,7 +408,7 @@ async def test_even_replicas_of_a_quorum_role_are_refused(world: World) -> None:
     assert world.roles() == running
 
 
-@pytest.mark.parametrize("role", ["mariadb", "rabbitmq", "ovn-nb", "ovn-sb"])
+@pytest.mark.parametrize("role", ["mariadb"])
 async def test_members_are_not_taken_from_a_majority(world: World, role: str) -> None:
     world.declare()
     await world.settle()
