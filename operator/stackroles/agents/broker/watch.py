@@ -94,7 +94,7 @@ class BrokerWatch:
         """
         if self._member.status.state is State.SPLIT:
             return
-        if view is None or not listens(self._member.settings.amqp_port):
+        if view is None or not self._takes_clients():
             self._missed += 1
             if self._missed >= MISSED or self._member.status.state is not State.RUNNING:
                 self._waits(ask_peers)
@@ -111,6 +111,10 @@ class BrokerWatch:
         else:
             self._split = 0
             self._serves(view)
+
+    def _takes_clients(self) -> bool:
+        """Return whether clients can connect; one that leaves has closed its listeners."""
+        return self._member.is_to_leave or listens(self._member.settings.amqp_port)
 
     def _waits(self, ask_peers: Callable[[], Peers]) -> None:
         """A broker that does not serve waits for others, or has paused in a minority."""

@@ -350,7 +350,9 @@ def asked_to_leave(rig: Rig, *, wanted: bool = False, uid: str = "uid-1") -> Non
     rig.member.annotations.write_text(f'{LEAVE_ANNOTATION}="{uid}"\n')
 
 
-def test_a_member_leaves_its_queues_then_its_cluster(rig: Rig) -> None:
+def test_a_member_leaves_its_queues_then_its_cluster(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rig.put_data()
     rig.member.begin()
     asked_to_leave(rig)
@@ -358,6 +360,7 @@ def test_a_member_leaves_its_queues_then_its_cluster(rig: Rig) -> None:
     assert not rig.member.ready
     assert [command[0] for command in rig.called] == ["rabbitmq-upgrade", "rabbitmq-queues"]
     assert not rig.member.volume.leaving
+    monkeypatch.setattr(watch, "listens", lambda port: False)  # it has closed its listeners
     rig.observe(ALL, others(SERVING, SERVING))
     assert rig.server.terminated
     rig.member.begin()
