@@ -88,6 +88,34 @@ def test_by_consent_one_broker_continues_and_those_given_up_join_it_anew(
     assert "its data is put aside" in brokers.log(1)
 
 
+def part(brokers: BrokerMembers, messages: int) -> None:
+    """Let member 2 come back as a cluster of its own, which the others do not know of."""
+    brokers.lose(2)
+    brokers.form_apart(2, messages)
+    brokers.start(2)
+
+
+def test_a_second_cluster_without_messages_joins_the_first(brokers: BrokerMembers) -> None:
+    part(brokers, 0)
+    assert nothing_is_lost(brokers)
+    assert "its data holds no message" in brokers.log(2)
+
+
+def test_a_second_cluster_with_messages_joins_by_consent_alone(brokers: BrokerMembers) -> None:
+    part(brokers, 7)
+    await_until(
+        "it is stopped",
+        WHOLE_SECONDS,
+        lambda: bool((s := brokers.status(2)) and s.state is State.SPLIT),
+        brokers.report,
+    )
+    status = brokers.status(2)
+    assert status
+    assert "its queues hold 7 messages" in status.message
+    brokers.publish_decision(2, BrokerMode.YIELD, INCIDENT)
+    assert nothing_is_lost(brokers)
+
+
 def test_a_frozen_broker_keeps_nobody_from_publishing(brokers: BrokerMembers) -> None:
     brokers.freeze(2, frozen=True)
     result = brokers.publish("beside", 500)

@@ -35,6 +35,12 @@ _ASK = (
     "import urllib.request as u;"
     "print(u.urlopen('http://localhost:15691/status', timeout=3).read().decode())"
 )
+# A broker that knows of no other one.
+_ALONE = (
+    "cp /etc/rabbitmq/cookie/erlang-cookie $HOME/.erlang.cookie && chmod 400 $HOME/.erlang.cookie;"
+    "sed '/classic_config.nodes/d; /target_cluster/d' /etc/rabbitmq/rabbitmq.conf >/tmp/alone.conf;"
+    "exec rabbitmq-server"
+)
 _FILES = {
     "/etc/rabbitmq/rabbitmq.conf": "rabbitmq.conf",
     "/etc/rabbitmq/rabbitmq-env.conf": "rabbitmq-env.conf",
@@ -134,6 +140,31 @@ class BrokerMembers:
                "--entrypoint", "python3", self.image,
                "-B", "-m", "stackroles.agents.broker.agent",
                "/etc/stackroles/broker.json")  # fmt: skip
+
+    def form_apart(self, member: int, messages: int) -> None:
+        """Give a member without a volume that of a cluster of its own, with so many messages.
+
+        Raises:
+            TimeoutError: its broker does not start.
+        """
+        folder, name = self._write_files(self.size), self.name(member)
+        mounts = [f"-v={folder / file}:{path}:ro" for path, file in _FILES.items()]
+        docker("run", "-d", "--name", name, "--network", "none", "--hostname",
+               f"demo-rabbitmq-{member}", "--add-host", f"{self._host(member)}:127.0.0.1",
+               "--user", str(rabbitmq.USER), *mounts, "-v", f"{name}:{_HOME}",
+               "-e", f"HOME={_HOME}", "-e", "RABBITMQ_LOGS=-",
+               "-e", "RABBITMQ_CONFIG_FILE=/tmp/alone.conf",
+               "--entrypoint", "sh", self.image, "-c", _ALONE)  # fmt: skip
+        asked = ("exec", name, "rabbitmqctl", "--longnames", "await_startup")
+        docker(*asked, "-n", f"rabbit@{self._host(member)}", "--timeout", "100")
+        if messages:
+            docker("run", "--rm", "--network", f"container:{name}",
+                   "-v", f"{_PROGRAM}:/broker_client.py:ro", "-e", "BROKER_HOSTS=localhost",
+                   "-e", f"BROKER_USER={ACCOUNT}", "-e", f"BROKER_PASSWORD={PASSWORD}",
+                   "--entrypoint", "python3", self.client,
+                   "/broker_client.py", "publish", "apart", str(messages), "500")  # fmt: skip
+        docker("stop", "--time", "30", name)
+        docker("rm", "-f", name)
 
     def stop(self, *members: int) -> None:
         """Kill members that stay away, as the end of their nodes would."""

@@ -76,20 +76,19 @@ def other_cluster(node: str, members: frozenset[str], peers: Peers) -> frozenset
     return frozenset()
 
 
-def majority_without(node: str, peers: Peers) -> frozenset[str]:
-    """Return the members of a cluster without this node that has a majority of all; else nothing.
+def majority_apart(apart: frozenset[str], peers: Peers) -> frozenset[str]:
+    """Return the members of a running cluster of a majority of all beside some nodes; else nothing.
 
-    Every one of a majority has to say so by itself, that it runs and with which members.
+    Every one of a majority has to say so by itself, that it runs and with which members. These may
+    still count a node of which they do not know that it is in another cluster.
 
     Args:
-        node: this member's node.
+        apart: nodes that are in no cluster with them.
         peers: what each of the other nodes answered.
     """
     said: dict[frozenset[str], int] = {}
     for name, peer in peers.items():
-        if peer is None or peer.state is not State.RUNNING:
-            continue
-        if name in peer.members and node not in peer.members:
+        if peer and peer.state is State.RUNNING and name in peer.members - apart:
             said[peer.members] = said.get(peer.members, 0) + 1
     size = len(peers) + 1
     return next((members for members, count in said.items() if 2 * count > size), frozenset())
@@ -107,7 +106,8 @@ def is_forgotten(node: str, fellows: frozenset[str], peers: Peers) -> bool:
         fellows: nodes of the cluster that its data is of.
         peers: what each of the other nodes answered.
     """
-    if majority_without(node, peers) & fellows:
+    majority = majority_apart(frozenset({node}), peers)
+    if node not in majority and majority & fellows:
         return True
     return any(
         peer.state is State.RUNNING and peer.recovered and node not in peer.members
@@ -129,7 +129,7 @@ def gives_way(node: str, members: frozenset[str], messages: int, peers: Peers) -
         messages: in all its queues.
         peers: what each of the other nodes answered.
     """
-    return members == {node} and not messages and bool(majority_without(node, peers))
+    return members == {node} and not messages and bool(majority_apart(members, peers))
 
 
 def may_start_first(node: str, last_seen: frozenset[str], peers: Peers) -> bool:

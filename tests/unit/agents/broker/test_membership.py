@@ -12,7 +12,7 @@ from stackroles.agents.broker.membership import (
     decide,
     gives_way,
     is_forgotten,
-    majority_without,
+    majority_apart,
     may_start_first,
     other_cluster,
 )
@@ -89,12 +89,13 @@ def test_who_lost_its_volume_waits_until_queues_have_a_majority_to_vote_it_out()
 
 
 def test_a_majority_is_counted_by_what_each_member_says_of_itself() -> None:
-    assert majority_without(NODES[1], others(WITHOUT, WITHOUT)) == ALL - ALONE
-    assert majority_without(NODES[1], others(WITHOUT, None)) == frozenset()
-    assert majority_without(NODES[1], others(WITHOUT, SERVING)) == frozenset()
+    assert majority_apart(ALONE, others(WITHOUT, WITHOUT)) == ALL - ALONE
+    assert majority_apart(ALONE, others(SERVING, SERVING)) == ALL
+    assert majority_apart(ALONE, others(WITHOUT, None)) == frozenset()
+    assert majority_apart(ALONE, others(WITHOUT, SERVING)) == frozenset()
     apart = BrokerStatus(State.RUNNING, frozenset({NODES[2]}))
     first = BrokerStatus(State.RUNNING, frozenset({NODES[0]}))
-    assert majority_without(NODES[1], others(first, apart)) == frozenset()
+    assert majority_apart(ALONE, others(first, apart)) == frozenset()
 
 
 def test_only_data_that_was_shared_with_a_majority_is_forgotten_by_it() -> None:
@@ -115,6 +116,8 @@ def test_what_a_consent_gave_up_is_forgotten_by_the_one_that_continued() -> None
 
 def test_a_second_cluster_gives_way_by_itself_only_where_that_loses_no_message() -> None:
     assert gives_way(NODES[1], ALONE, 0, others(WITHOUT, WITHOUT))
+    # They do not know that it is in another cluster: its volume was lost.
+    assert gives_way(NODES[1], ALONE, 0, others(SERVING, SERVING))
     assert not gives_way(NODES[1], ALONE, 1, others(WITHOUT, WITHOUT))
     assert not gives_way(NODES[1], ALONE, 0, others(WITHOUT, None))
     # A fellow of it may still take messages.
