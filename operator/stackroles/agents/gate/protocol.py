@@ -98,8 +98,9 @@ class GateSettings:
     @property
     def longest_stop(self) -> float:
         """Seconds from SIGTERM to the gate's exit at the most."""
-        handover = self.claim.duration_seconds if self.claim else 0
-        return 2 * self.drain_seconds + self.stop_seconds + handover + 2
+        # Until a successor serves, and until it is known that the Lease was given back.
+        handover = 1.5 * self.claim.duration_seconds if self.claim else 0.0
+        return handover + self.drain_seconds + self.stop_seconds + 2.0
 
 
 class State(StrEnum):

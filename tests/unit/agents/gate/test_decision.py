@@ -271,6 +271,33 @@ def test_a_hot_member_serves_until_the_next_one_has_for_as_long_as_proxies_take(
     ]
 
 
+@pytest.mark.parametrize("standby", [Standby.COLD, Standby.HOT])
+def test_the_longest_stop_is_known_to_the_kubelet(standby: Standby) -> None:
+    """Nobody takes over, the API fails, and the child does not end by SIGTERM."""
+    settings = GateSettings(
+        command=(),
+        health=None,
+        drain_seconds=5.0,
+        stop_seconds=10.0,
+        claim=claim(standby=standby.value, duration_seconds=8, renew_deadline_seconds=6.0),
+    )
+    member = held(Rules.of(settings))
+    member.started(NOW)
+    member.health(healthy=True, now=NOW)
+    member.stop(NOW, WALL)
+    now = NOW
+    while not member.may_exit(now):
+        now += 0.25
+        assert now < NOW + settings.longest_stop, "the kubelet kills it"
+        move = member.move(now)
+        if move is ChildMove.TERMINATE:
+            member.terminated(now)
+        elif move is ChildMove.KILL:
+            member.ended("by SIGKILL", now)
+        if member.ask(now, WALL):
+            member.failed("no answer")
+
+
 def test_a_program_that_keeps_ending_is_started_less_and_less_often() -> None:
     assert [decision.backoff(n) for n in (0, 1, 2, 3, 8, 5000)] == [0.0, 0.5, 1.0, 2.0, 30.0, 30.0]
 
@@ -312,6 +339,17 @@ def test_who_takes_a_silent_holders_lease_says_for_how_long_it_was_silent() -> N
         at="2025-12-31T23:59:52.000000Z",
         reason="a did not renew the Lease for 8.0 s",
     )
+
+
+def test_any_write_is_a_sign_of_life_also_by_a_clock_that_was_set_back() -> None:
+    first = lease.sighted(body("a_u_1"), NOW, None, 8.0)
+    again = lease.sighted(body("a_u_1"), NOW + 5, first, 8.0)
+    written = body("a_u_1")
+    written["metadata"]["resourceVersion"] = "8"
+    renewed = lease.sighted(written, NOW + 6, again, 8.0)
+
+    assert (first.at, again.at, renewed.at) == (NOW, NOW, NOW + 6)
+    assert [renewed.expired(NOW + after) for after in (8, 13.9, 14)] == [False, False, True]
 
 
 def test_a_hand_over_is_recorded_by_both_and_its_duration_when_the_taker_serves() -> None:
