@@ -185,7 +185,7 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
     replicas=3,
     quorum=True,
     shrinks=True,
-    survivor_lacks="calls in progress and other messages that only the lost brokers held",
+    survivor_lacks="calls in progress and other messages that it does not hold",
     # All of them: a quorum queue gets as many members as there are brokers when it is declared.
     minimum_ready=None,
     files=files,

@@ -12,6 +12,7 @@ from typing import Final
 from stackroles.agents.broker.protocol import BrokerDecision, BrokerMode, State
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.messaging.model import Broker, Brokers
+from stackroles.domains.messaging.status import pod_of
 from stackroles.workloads.conditions import Finding
 
 # A restart of all brokers takes less; whoever is away longer is told of.
@@ -76,14 +77,26 @@ def _lost_majority(observed: Brokers, said: Sequence[str], lacks: str) -> Outcom
         return Outcome(decisions=_decisions([chosen], BrokerMode.CONTINUE, number))
     if any(b.report.seconds < LOST_SECONDS for b in waiting if b.report):
         return Outcome(settled=False)
+    latest = _latest(waiting)
     text = (
         f"A majority of the brokers is lost: {', '.join(_lost(b) for b in lost)}. "
         f"{', '.join(b.pod for b in waiting)} cannot know what only the others hold and waits for "
         f"them. Only if they are gone for good, set spec.roles.{observed.role}.recovery to "
-        f"{{from: {waiting[0].pod}, incident: {number}}}: it then continues without them, and the "
-        f"others join it. Lost are then {lacks}.{_other_consent(observed, number)}"
+        f"{{from: {latest.pod}, incident: {number}}}: it then continues with what it has, and all "
+        f"others join it anew. Lost are then {lacks}.{_other_consent(observed, number)}"
     )
     return Outcome(Finding(Reason.MESSAGING_BLOCKED, text))
+
+
+def _latest(waiting: Sequence[Broker]) -> Broker:
+    """Return the first broker that each of those that wait ran with last, else the first of all."""
+    seen = [
+        {pod_of(node) for node in broker.report.last_seen}
+        for broker in waiting
+        if broker.report and broker.report.last_seen
+    ]
+    found = (b for b in waiting if all(b.pod in pods for pods in seen))
+    return next(found, waiting[0])
 
 
 def _names(observed: Brokers, brokers: Sequence[Broker]) -> Broker | None:

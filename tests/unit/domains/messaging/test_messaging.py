@@ -113,6 +113,16 @@ def test_with_the_consent_that_is_asked_for_the_named_broker_continues() -> None
     assert decide(brokers(soon, EMPTY, None, consent=consent), LACKS).decisions
 
 
+def test_the_broker_that_ran_last_is_named_as_the_one_to_continue_from() -> None:
+    """Of five, two remain: the first was killed before the second."""
+    nodes = {pod: f"rabbit@{pod}.demo-rabbitmq.ns.svc" for pod in PODS}
+    first = replace(WAITING, last_seen=frozenset(nodes.values()))
+    second = replace(WAITING, last_seen=frozenset({nodes[PODS[1]], nodes[PODS[2]]}))
+    five = brokers(first, second, None)
+    more = [*five.brokers, Broker(pod="demo-rabbitmq-3"), Broker(pod="demo-rabbitmq-4")]
+    assert offered(decide(replace(five, brokers=more), LACKS)).survivor == PODS[1]
+
+
 def test_a_consent_that_stays_never_applies_to_a_later_loss() -> None:
     consent = offered(decide(brokers(WAITING, EMPTY, None), LACKS))
     recovered = replace(WAITING, recovered=consent.incident)
