@@ -16,8 +16,8 @@ IMAGE, CLIENT = image("rabbitmq"), image("nova")
 QUEUE = "acknowledged"
 MESSAGES = 2000
 INCIDENT = "0123abcd"
-FORM_SECONDS = 180
-WHOLE_SECONDS = 180
+FORM_SECONDS = 300
+WHOLE_SECONDS = 300
 
 pytestmark = pytest.mark.skipif(
     not (IMAGE and CLIENT), reason="no container engine with the images answers"

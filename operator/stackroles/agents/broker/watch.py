@@ -135,7 +135,8 @@ class BrokerWatch:
 
     def _may_start_first(self, ask_peers: Callable[[], Peers]) -> bool:
         member = self._member
-        if member.volume.continuing or member.forced:
+        # One that has served is paused in a minority, and resumes with it, or lacks CPU.
+        if self._served or member.volume.continuing or member.forced:
             return False
         return may_start_first(member.node, member.volume.last_seen(), ask_peers())
 

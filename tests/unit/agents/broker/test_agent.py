@@ -261,6 +261,18 @@ def test_a_majority_does_not_wait_for_ever_for_the_rest(
     assert not rig.member.starts_first
 
 
+def test_a_broker_that_served_and_does_not_answer_is_left_alone(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may only lack CPU, or have paused: it resumes when there is a majority."""
+    monkeypatch.setattr(watch, "FIRST_SECONDS", -1.0)
+    rig.put_data()
+    rig.observe(ALL, others(SERVING, SERVING))
+    rig.observe(None, others(None, BrokerStatus(State.STOPPED, last_seen=ALL)), times=5)
+    assert rig.member.status.state is State.STOPPED
+    assert not rig.server.terminated
+
+
 def consented(rig: Rig) -> None:
     rig.put_data()
     rig.member.begin()
