@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
-from stackroles.agents.ovsdb.protocol import State
+from stackroles.agents.ovsdb.protocol import Mode, State
 from tests.support.ovn_faults import DAMAGES, FAULTS, Recovery, recover
 from tests.support.ovn_members import OvnMembers, await_until, image
 
@@ -48,6 +48,27 @@ def test_a_member_with_a_file_of_no_use_joins_anew(members: OvnMembers, name: st
     kept = [status.aside for n in range(members.size) if (status := members.status(n))]
     assert any(kept)
     assert all(len(files) <= 2 for files in kept)
+
+
+def test_a_survivor_continues_by_consent_and_the_others_join_it(members: OvnMembers) -> None:
+    for member in (1, 2):
+        members.remove_member(member)
+    for member in (1, 2):
+        members.start(member)
+    await_until("0 is alone", 30, partial(is_alone, members, 0), members.report)
+    members.decide(0, Mode.CONTINUE, "0123abcd")
+    assert members.write(20) < 20
+    for member in (1, 2):
+        # The former leader may have taken one in again before it noticed that it was alone.
+        if is_alone(members, member):
+            members.decide(member, Mode.YIELD, "0123abcd")
+    assert members.await_members(20) < 20
+    assert members.lost() == []
+
+
+def is_alone(members: OvnMembers, member: int) -> bool:
+    status = members.status(member)
+    return status is not None and status.state is State.MEMBER and not status.connected
 
 
 def test_members_leave_one_by_one_and_come_back() -> None:

@@ -15,7 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stackroles.agents import wire
-from stackroles.agents.ovsdb.protocol import OvsdbSettings, OvsdbStatus, State
+from stackroles.agents.ovsdb.protocol import (
+    DECISION_ANNOTATION,
+    Mode,
+    OvsdbDecision,
+    OvsdbSettings,
+    OvsdbStatus,
+    State,
+)
 from stackroles.roles import ovn
 from tests.support.binaries import ROOT
 from tests.support.clouds import cloud
@@ -110,6 +117,7 @@ class OvnMembers:
                "--entrypoint", "sleep", self.image, "infinity")  # fmt: skip
         for member in range(self.size):
             self.start(member)
+        self.decide(0, Mode.CREATE)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -143,6 +151,14 @@ class OvnMembers:
     def annotate(self, member: int, text: str) -> None:
         """Set a member's annotations, as the downward API writes them."""
         (self._folder / str(member) / "annotations").write_text(text)
+
+    def decide(self, member: int, mode: Mode, incident: str = "") -> None:
+        """Tell a member what to do, as the operator does."""
+        await_until(f"{member} answers", 30, lambda: self.status(member) is not None, self.report)
+        status = self.status(member)
+        attempt = status.attempt if status else ""
+        told = wire.dumps(OvsdbDecision(attempt=attempt, mode=mode, incident=incident))
+        self.annotate(member, f"{DECISION_ANNOTATION}={json.dumps(told)}\n")
 
     def kill(self, *members: int) -> None:
         """Kill members, as the end of their nodes would, and start them again in this order."""

@@ -25,6 +25,7 @@ def read_view(text: str) -> ClusterView | None:
         leader=_line(text, "Leader") or "unknown",
         term=int(_line(text, "Term") or 0),
         servers=tuple(Server(sid=m["sid"], address=m["address"]) for m in _SERVER.finditer(text)),
+        entries=_entries(_line(text, "Log")),
     )
 
 
@@ -42,6 +43,12 @@ def stale_servers(view: ClusterView, address: str) -> list[str]:
 def _line(text: str, name: str) -> str:
     found = re.search(rf"^{name}: (.*)$", text, re.MULTILINE)
     return found[1].strip() if found else ""
+
+
+def _entries(text: str) -> int:
+    """Return the end of "[2, 26]"."""
+    found = re.fullmatch(r"\[\d+, (\d+)\]", text)
+    return int(found[1]) if found else 0
 
 
 def _identity(text: str) -> str:

@@ -1,5 +1,6 @@
 """The file of an OVN database's member: made anew, or put aside."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -34,6 +35,34 @@ def make(settings: OvsdbSettings, ordinal: int, decision: Create | Join) -> None
     if made.returncode:
         raise SystemExit(f"ovsdb: {path} could not be made: ovsdb-tool says why above")
     new.rename(path)
+
+
+def continue_alone(settings: OvsdbSettings, ordinal: int, now: datetime) -> Path:
+    """Make a cluster of one of a member's data; the file so far is kept beside.
+
+    Both are there until the new one replaces the former in one step (ovsdb-tool(1),
+    cluster-to-standalone and create-cluster).
+
+    Raises:
+        SystemExit: ovsdb-tool failed; it has said why.
+    """
+    path = Path(settings.path)
+    alone, new = path.with_suffix(".standalone"), path.with_suffix(".new")
+    for left in (alone, new):
+        left.unlink(missing_ok=True)
+    timer = f"--election-timer={settings.election_timer_ms}"
+    local = settings.raft(ordinal)
+    for command in (
+        ("cluster-to-standalone", str(alone), str(path)),
+        (timer, "create-cluster", str(new), str(alone), local),
+    ):
+        if subprocess.run(["ovsdb-tool", *command], check=False).returncode:
+            raise SystemExit(f"ovsdb: {path} could not be continued: ovsdb-tool says why above")
+    aside = path.with_suffix(f".{now:%Y%m%dT%H%M%SZ}.broken")
+    os.link(path, aside)
+    new.rename(path)
+    alone.unlink()
+    return aside
 
 
 def put_aside(path: Path, now: datetime) -> Path:

@@ -1,15 +1,27 @@
 """One member of an OVN database: who it is, and what it answers."""
 
+import time
+import uuid
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from stackroles.agents import wire
 from stackroles.agents.annotations import read_annotation
 from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
 from stackroles.agents.ovsdb.database_file import copies
 from stackroles.agents.ovsdb.membership import Answer
 from stackroles.agents.ovsdb.peers import ask_all
-from stackroles.agents.ovsdb.protocol import OvsdbSettings, OvsdbStatus, State
+from stackroles.agents.ovsdb.protocol import (
+    DECISION_ANNOTATION,
+    OvsdbDecision,
+    OvsdbSettings,
+    OvsdbStatus,
+    State,
+)
+
+# All members that begin together find one another sooner.
+STUCK_SECONDS = 60.0
 
 
 @dataclass
@@ -27,6 +39,14 @@ class Member:
     pod: str
     uid: str
     status: OvsdbStatus = field(default_factory=lambda: OvsdbStatus(state=State.EMPTY))
+
+    def __post_init__(self) -> None:
+        self._ready_at = time.monotonic()
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin another attempt: what was decided for the last one has been done."""
+        self.change(attempt=uuid.uuid4().hex)
 
     @property
     def ordinal(self) -> int:
@@ -57,13 +77,23 @@ class Member:
     @property
     def is_to_leave(self) -> bool:
         """Whether the operator has asked this member to leave the cluster."""
-        if not self.is_surplus:
-            return False
+        return self.is_surplus and self._annotation(LEAVE_ANNOTATION) == self.uid
+
+    @property
+    def decision(self) -> OvsdbDecision | None:
+        """What the operator has decided for this attempt, None where it has decided nothing."""
+        try:
+            found = wire.loads(OvsdbDecision, self._annotation(DECISION_ANNOTATION) or "")
+        except wire.WireError:
+            return None
+        return found if found.attempt == self.status.attempt else None
+
+    def _annotation(self, name: str) -> str | None:
         try:
             text = Path(self.settings.annotations).read_text(encoding="utf-8")
         except OSError:
-            return False
-        return read_annotation(text, LEAVE_ANNOTATION) == self.uid
+            return None
+        return read_annotation(text, name)
 
     def ask_others(self) -> dict[int, Answer]:
         """Return what each of the other members answers, by ordinal."""
@@ -73,6 +103,12 @@ class Member:
     def change(self, **changes: Any) -> None:
         """Replace parts of what it answers."""
         self.status = replace(self.status, **changes)
+        now = time.monotonic()
+        if self.ready:
+            self._ready_at = now
+        stuck = now - self._ready_at > STUCK_SECONDS
+        if stuck != self.status.stuck:
+            self.status = replace(self.status, stuck=stuck)
 
     def note_copies(self) -> None:
         """Answer from now on which files are kept aside."""

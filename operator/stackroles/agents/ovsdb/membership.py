@@ -1,9 +1,10 @@
 """Whether a member without usable data makes the cluster, joins it or waits; pure.
 
 A raft cluster is made once. Whoever finds no file on its volume asks every other member: one that
-serves is joined; the cluster is made by the first member, and only when all the others have
+serves is joined; the cluster is made by the one that is told to, and only when all the others have
 answered that their volumes are empty too. No answer means unknown, never empty: a first member that
 lost its volume while the others are down waits for them instead of making a second, empty cluster.
+Whether it was made before only the operator knows, which tells one member to make it.
 
 One whose file cannot be used joins anew only while others serve, which takes a majority.
 """
@@ -13,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from stackroles.agents.ovsdb.protocol import Mode, OvsdbDecision
 
 
 class Peer(StrEnum):
@@ -56,17 +59,22 @@ class Wait:
     because: str
 
 
-def decide(ordinal: int, peers: Mapping[int, Peer], fault: str = "") -> Create | Join | Wait:
+def decide(
+    peers: Mapping[int, Peer], fault: str = "", told: OvsdbDecision | None = None
+) -> Create | Join | Wait:
     """Return what a member without a file that can be used does.
 
     Args:
-        ordinal: this member.
         peers: what each of the others answered.
         fault: why its file cannot be used, empty where there is none.
+        told: what the operator has decided for it.
     """
     serving = tuple(sorted(peer for peer, state in peers.items() if state is Peer.SERVING))
     if serving:
         return Join(serving)
+    may_create = told is not None and told.mode is Mode.CREATE
+    if may_create and told is not None and told.incident:
+        return Create()
     if fault:
         return Wait(f"no other member serves, and its file cannot be used: {fault}")
     waiting = [peer for peer, state in peers.items() if state is Peer.WAITING]
@@ -75,9 +83,7 @@ def decide(ordinal: int, peers: Mapping[int, Peer], fault: str = "") -> Create |
     unknown = [peer for peer, state in peers.items() if state is Peer.UNKNOWN]
     if unknown:
         return Wait(f"members {sorted(unknown)} have not reported whether they have data")
-    if ordinal:
-        return Wait("member 0 makes the cluster")
-    return Create()
+    return Create() if may_create else Wait("no member has data, and the operator decides")
 
 
 def other_cluster(own: str, answers: Mapping[int, Answer], size: int) -> str:

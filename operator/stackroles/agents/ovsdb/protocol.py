@@ -1,6 +1,7 @@
 """What an OVN database's agent and the operator say to each other.
 
-The operator gives the OvsdbSettings as a file; the agent answers an OvsdbStatus over HTTP.
+The operator gives the OvsdbSettings as a file, and an OvsdbDecision as the annotation of the
+member's pod; the agent answers an OvsdbStatus over HTTP.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import Final
 from stackroles.agents.wire import OPTIONAL
 
 PORT: Final = 6640
+# The annotation of a member's pod that holds an OvsdbDecision.
+DECISION_ANNOTATION: Final = "stackroles.io/ovsdb-decision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +63,44 @@ class State(StrEnum):
     """What a member is.
 
     EMPTY has no file and waits, UNUSABLE has one that it cannot use and waits, STARTING has a
-    server that is no member yet, MEMBER is in the cluster, LEAVING is on its way out, LEFT is out
-    for good.
+    server that does not answer yet, JOINING has one that has joined no cluster yet, MEMBER is in
+    the cluster, LEAVING is on its way out, LEFT is out for good.
     """
 
     EMPTY = "empty"
     UNUSABLE = "unusable"
     STARTING = "starting"
+    JOINING = "joining"
     MEMBER = "member"
     LEAVING = "leaving"
     LEFT = "left"
+
+
+class Mode(StrEnum):
+    """What a member is told to do.
+
+    CREATE makes the cluster, without data; CONTINUE makes a cluster of its own data, without the
+    other members; YIELD gives its data up and joins that cluster anew.
+    """
+
+    CREATE = "create"
+    CONTINUE = "continue"
+    YIELD = "yield"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OvsdbDecision:
+    """What is decided for one member, for exactly one attempt.
+
+    Attributes:
+        attempt: the attempt it is for.
+        mode: what to do.
+        incident: the loss that the user consented to, empty for a database that was never made.
+    """
+
+    attempt: str
+    mode: Mode
+    incident: str = ""
 
 
 class RaftRole(StrEnum):
@@ -105,6 +136,7 @@ class ClusterView:
         leader: first digits of the leader's identity, "self", or "unknown".
         term: raft's term.
         servers: all servers of the cluster, this one too.
+        entries: how far its log goes.
     """
 
     cluster_id: str
@@ -114,6 +146,7 @@ class ClusterView:
     leader: str
     term: int
     servers: tuple[Server, ...]
+    entries: int = field(default=0, metadata=OPTIONAL)
 
     @property
     def is_member(self) -> bool:
@@ -127,14 +160,19 @@ class OvsdbStatus:
 
     Attributes:
         state: what it is.
+        attempt: names what it does now; a decision for another one is not for it.
+        stuck: whether it has been without a majority for a minute.
         connected: whether its server is in contact with a majority (`connected` of _Server).
-        view: what its server says of the cluster, None while none runs or answers.
+        view: what its server says of the cluster, None while none runs or answers; of its log only
+            while it has no majority, since it changes with every write.
         waits_for: what a member that cannot go on waits for.
         fault: why its file could not be used; stays until it is a member again.
         aside: files that were put aside and are kept, newest first.
     """
 
     state: State
+    attempt: str = ""
+    stuck: bool = False
     connected: bool = False
     view: ClusterView | None = None
     waits_for: str = ""

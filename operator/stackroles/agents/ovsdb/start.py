@@ -5,12 +5,12 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from stackroles.agents.ovsdb.database_file import cluster_of, make, put_aside
+from stackroles.agents.ovsdb.database_file import cluster_of, continue_alone, make, put_aside
 from stackroles.agents.ovsdb.log import log
 from stackroles.agents.ovsdb.member import Member
 from stackroles.agents.ovsdb.membership import Create, Join, Wait, decide, other_cluster
 from stackroles.agents.ovsdb.peers import EmptyServer
-from stackroles.agents.ovsdb.protocol import State
+from stackroles.agents.ovsdb.protocol import Mode, OvsdbDecision, State
 from stackroles.agents.ovsdb.server import has_left
 
 PAUSE = 0.3
@@ -26,23 +26,43 @@ def prepare(member: Member, refused: str = "") -> None:
         member: this member.
         refused: why the server could not use the file that there is, empty before it has tried.
     """
-    path = member.path
     member.note_copies()
-    if not path.exists():
+    told = member.decision
+    if told is not None and told.incident and member.path.exists():
+        _obey(member, told)
+    elif not member.path.exists():
         if member.is_surplus:
             _rest(member)
-        decision = _settle_empty(member)
+        make(member.settings, member.ordinal, _settle_empty(member))
     elif fault := refused or _foreign(member):
         if member.is_surplus and has_left(fault):
             _rest(member)
         member.change(fault=fault)
         decision = _settle(member, State.UNUSABLE, fault)
-        aside = put_aside(path, datetime.now(UTC))
-        log(f"{path} cannot be used and is kept as {aside}: {fault}")
-        member.note_copies()
+        _put_aside(member, fault)
+        make(member.settings, member.ordinal, decision)
     else:
         return
+    member.begin()
+    member.note_copies()
+
+
+def _obey(member: Member, told: OvsdbDecision) -> None:
+    """Do with a file what the user has consented to."""
+    because = f"the operator has decided to {told.mode} the cluster by consent to {told.incident}"
+    if told.mode is Mode.CONTINUE:
+        aside = continue_alone(member.settings, member.ordinal, datetime.now(UTC))
+        log(f"{because}; the file so far is kept as {aside}")
+        return
+    yields = told.mode is Mode.YIELD
+    decision = _settle(member, State.UNUSABLE, because) if yields else Create()
+    _put_aside(member, because)
     make(member.settings, member.ordinal, decision)
+
+
+def _put_aside(member: Member, because: str) -> None:
+    aside = put_aside(member.path, datetime.now(UTC))
+    log(f"{member.path} is not used and is kept as {aside}: {because}")
 
 
 def _foreign(member: Member) -> str:
@@ -76,7 +96,7 @@ def _settle(member: Member, state: State, fault: str = "") -> Create | Join:
     reported, reported_at = "", 0.0
     while True:
         answers = member.ask_others()
-        decision = decide(member.ordinal, {n: a.state for n, a in answers.items()}, fault)
+        decision = decide({n: a.state for n, a in answers.items()}, fault, member.decision)
         if not isinstance(decision, Wait):
             log(f"no data that can be used here: {decision}")
             member.change(waits_for="")

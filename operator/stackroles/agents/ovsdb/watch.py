@@ -1,6 +1,7 @@
 """Watches the server of an OVN database's member while it runs."""
 
 import time
+from dataclasses import replace
 
 from stackroles.agents.ovsdb.cluster_status import read_view, stale_servers
 from stackroles.agents.ovsdb.control import Refused, control
@@ -12,6 +13,8 @@ from stackroles.agents.ovsdb.protocol import ClusterView, State
 from stackroles.agents.ovsdb.server import OvsdbServer
 
 PERIOD = 1.0
+# A server is asked in a millisecond; one that is starved of CPU may miss two calls.
+MISSED = 3
 # A member of a cluster of its own may well serve: it does not learn of the others by itself.
 ASK_OTHERS_EVERY = 10.0
 
@@ -23,6 +26,7 @@ class Watch:
         self._member = member
         self._server = server
         self._asked = time.monotonic()
+        self._missed = 0
         self.again = False
         """Whether the file has to be prepared anew once the server has ended."""
 
@@ -43,9 +47,13 @@ class Watch:
             # It has left, or was removed: the server goes on without its database.
             self._end(f"the server has no cluster any more: {refusal}")
             return
+        self._missed = 0 if view is not None else self._missed + 1
+        if 0 < self._missed < MISSED and member.status.state is State.MEMBER:
+            return
         answer = ask("127.0.0.1", member.settings.port, member.settings.database)
         connected = answer.state is Peer.SERVING
-        member.change(state=_state(view), view=view, connected=connected)
+        shown = replace(view, entries=0) if view is not None and connected else view
+        member.change(state=_state(view), view=shown, connected=connected)
         if view is None or view.status == "leaving cluster":
             return
         if member.ready:
@@ -54,6 +62,10 @@ class Watch:
         if view.is_member and member.is_to_leave:
             log("leaving the cluster, as the operator asks")
             self._tell("cluster/leave")
+            return
+        told = member.decision
+        if told is not None and told.incident and not member.ready:
+            self._end(f"the operator has decided to {told.mode} the cluster")
             return
         self._give_way(view, connected=connected)
 
@@ -105,9 +117,10 @@ def _state(view: ClusterView | None) -> State:
     if view is None:
         return State.STARTING
     match view.status:
-        case "cluster member":
-            return State.MEMBER
+        case "joining cluster":
+            return State.JOINING
         case "leaving cluster":
             return State.LEAVING
         case _:
-            return State.STARTING
+            # Also "disconnected from the cluster (election timeout)".
+            return State.MEMBER

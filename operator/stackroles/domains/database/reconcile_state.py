@@ -8,10 +8,9 @@ from stackroles.config.cloud import Cloud
 from stackroles.domains.database.model import PersistedState
 from stackroles.errors import NotReady, OperatorError
 from stackroles.kube.cluster import Cluster
-from stackroles.workloads.manifests.metadata import labels, metadata
+from stackroles.reconcile.cloud_state import read_fact, record_fact
 
 KEY: Final = "galera"
-STATE: Final = "state"
 
 
 class StateUnreadable(OperatorError):  # noqa: N818 - named for what it says
@@ -42,8 +41,7 @@ def parse_state(text: str | None) -> PersistedState:
 
 async def read_state(cluster: Cluster, cloud: Cloud) -> PersistedState:
     """Return the recorded persisted. Raises StateUnreadable."""
-    data = await cluster.read_config_map(cloud.namespace, naming.state(cloud.name))
-    return parse_state((data or {}).get(KEY))
+    return parse_state(await read_fact(cluster, cloud, KEY))
 
 
 async def record_state(
@@ -51,24 +49,16 @@ async def record_state(
 ) -> None:
     """Replace the recorded state, if it still is what the decision was made on.
 
-    Other keys of the ConfigMap stay as they are.
-
     Raises:
+        StateUnreadable: what was recorded is gone.
         NotReady: somebody else wrote meanwhile; retry.
         ClusterError: the write failed; nothing may be published.
     """
     name = naming.state(cloud.name)
-    meta = metadata(cloud, name, labels(cloud, STATE, STATE), keep=True)
-    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
     live = await cluster.read("ConfigMap", cloud.namespace, name)
-    if live is None:
-        if before != PersistedState():
-            raise StateUnreadable(f"ConfigMap {name} is gone; put it back from a backup.")
-        await cluster.create_once({**manifest, "data": {KEY: dump_state(after)}})
-        return
-    data = live.get("data") or {}
-    if parse_state(data.get(KEY)) != before:
+    if live is None and before != PersistedState():
+        raise StateUnreadable(f"ConfigMap {name} is gone; put it back from a backup.")
+    text = ((live or {}).get("data") or {}).get(KEY)
+    if parse_state(text) != before:
         raise NotReady(f"ConfigMap {name} has changed meanwhile", delay=1.0)
-    # With the version of what was read, a write by anybody else in between is rejected.
-    meta["resourceVersion"] = live["metadata"]["resourceVersion"]
-    await cluster.apply({**manifest, "data": {**data, KEY: dump_state(after)}})
+    await record_fact(cluster, cloud, KEY, text, dump_state(after))

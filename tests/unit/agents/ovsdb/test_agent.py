@@ -1,3 +1,4 @@
+import json
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,13 @@ from stackroles.agents.ovsdb import agent, watch
 from stackroles.agents.ovsdb.control import Refused
 from stackroles.agents.ovsdb.member import Member
 from stackroles.agents.ovsdb.membership import Answer, Peer
-from stackroles.agents.ovsdb.protocol import OvsdbSettings, State
+from stackroles.agents.ovsdb.protocol import (
+    DECISION_ANNOTATION,
+    Mode,
+    OvsdbDecision,
+    OvsdbSettings,
+    State,
+)
 from stackroles.agents.ovsdb.server import refusal, server_config
 from stackroles.agents.ovsdb.watch import Watch
 from stackroles.roles import ovn
@@ -30,6 +37,7 @@ Servers:
     3bbb (3bbb at tcp:demo-ovn-nb-0.demo-ovn-nb.ns.svc.cluster.local:6643) (self)
 """
 FORMER = "    41c6 (41c6 at tcp:demo-ovn-nb-0.demo-ovn-nb.ns.svc.cluster.local:6643)\n"
+DISCONNECTED = "disconnected from the cluster (election timeout)"
 NO_LEADER = MEMBER.replace("Leader: 3acf", "Leader: unknown")
 HERE = {1: Answer(Peer.SERVING, OWN), 2: Answer(Peer.SERVING, OWN)}
 THERE = {1: Answer(Peer.SERVING, OTHER), 2: Answer(Peer.SERVING, OTHER)}
@@ -84,7 +92,8 @@ def observe(
         # It knows its leader and has no contact to a majority: what it shows is of the past.
         (MEMBER, False, State.MEMBER, False),
         (NO_LEADER, False, State.MEMBER, False),
-        (MEMBER.replace("cluster member", "joining cluster"), False, State.STARTING, False),
+        (MEMBER.replace("cluster member", "joining cluster"), False, State.JOINING, False),
+        (NO_LEADER.replace("cluster member", DISCONNECTED), False, State.MEMBER, False),
         (MEMBER.replace("cluster member", "leaving cluster"), False, State.LEAVING, False),
         (ConnectionRefusedError(), False, State.STARTING, False),
         (ValueError("no answer"), False, State.STARTING, False),
@@ -146,6 +155,45 @@ def test_leaves_when_it_is_asked_and_not_wanted(
     server = Server(MEMBER, connected=True)
     observe(monkeypatch, server, member=member)
     assert server.told == (["cluster/leave"] if leaves else [])
+
+
+@pytest.mark.parametrize(
+    ("attempt", "connected", "ends"),
+    [("own", False, True), ("another", False, False), ("own", True, False)],
+)
+def test_continues_alone_when_it_is_told_to_and_has_no_majority(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, attempt: str, connected: bool, ends: bool
+) -> None:
+    annotations = tmp_path / "annotations"
+    member = Member(replace(settings(), annotations=str(annotations)), "demo-ovn-nb-0", "uid")
+    own = member.status.attempt if attempt == "own" else attempt
+    told = OvsdbDecision(attempt=own, mode=Mode.CONTINUE, incident="0123abcd")
+    annotations.write_text(f"{DECISION_ANNOTATION}={json.dumps(wire.dumps(told))}\n")
+    server = Server(MEMBER, connected=connected)
+    _, watching = observe(monkeypatch, server, member=member)
+    assert (watching.again, server.terminated) == (ends, ends)
+
+
+def test_a_member_that_misses_two_calls_stays_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(MEMBER, connected=True)
+    member, watching = observe(monkeypatch, server)
+    server.status = TimeoutError()
+    seen = []
+    for _ in range(3):
+        watching.observe()
+        seen.append(member.ready)
+    assert seen == [True, True, False]
+
+
+def test_one_without_a_majority_for_a_minute_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    member = Member(settings(), "demo-ovn-nb-0", "uid")
+    assert not member.status.stuck
+    monkeypatch.setattr("stackroles.agents.ovsdb.member.STUCK_SECONDS", -1.0)
+    observe(monkeypatch, Server(NO_LEADER, connected=False), member=member)
+    assert member.status.stuck
+    monkeypatch.undo()
+    observe(monkeypatch, Server(MEMBER, connected=True), member=member)
+    assert not member.status.stuck
 
 
 def test_host_of_a_member_that_is_to_leave() -> None:

@@ -15,6 +15,7 @@ Address: tcp:nb-0.nb:6643
 Status: cluster member
 Role: follower
 Leader: 3acf
+Log: [2, 26]
 Servers:
     41c6 (41c6 at tcp:nb-0.nb:6643)
     3acf (3acf at tcp:nb-1.nb:6643) last msg 640 ms ago
@@ -54,6 +55,7 @@ def test_view_of_a_member() -> None:
             Server(sid="efa5", address="tcp:nb-2.nb:6643"),
             Server(sid="3bbb", address="tcp:nb-0.nb:6643"),
         ),
+        entries=26,
     )
     assert view.is_member
 

@@ -10,40 +10,50 @@ from stackroles.agents.ovsdb.membership import (
     other_cluster,
     read_answer,
 )
+from stackroles.agents.ovsdb.protocol import Mode, OvsdbDecision
 
 DATABASE = "OVN_Northbound"
 OWN, OTHER = "dff2e511-204a-4b4f-af15-33918c4eaa84", "5b2f991a-c17a-407c-8fe2-dc30ac4bf95c"
 ROW = [{"rows": [{"connected": True, "cid": ["uuid", OWN]}]}]
 NO_MAJORITY = [{"rows": [{"connected": False, "cid": ["set", []]}]}]
 OLD = [{"rows": [{"connected": True}]}]
+NEW = OvsdbDecision(attempt="a", mode=Mode.CREATE)
+CONSENTED = OvsdbDecision(attempt="a", mode=Mode.CREATE, incident="0123abcd")
+ALONE = OvsdbDecision(attempt="a", mode=Mode.CONTINUE, incident="0123abcd")
 
 
-def test_first_member_makes_the_cluster_when_all_others_are_empty() -> None:
-    assert decide(0, {1: Peer.EMPTY, 2: Peer.EMPTY}) == Create()
-    assert decide(0, {}) == Create()
+def test_who_is_told_makes_the_cluster_when_all_others_are_empty() -> None:
+    assert decide({1: Peer.EMPTY, 2: Peer.EMPTY}, told=NEW) == Create()
+    assert decide({}, told=NEW) == Create()
 
 
-@pytest.mark.parametrize("ordinal", [1, 2])
-def test_only_the_first_member_makes_the_cluster(ordinal: int) -> None:
-    others = {n: Peer.EMPTY for n in range(3) if n != ordinal}
-    assert isinstance(decide(ordinal, others), Wait)
+def test_nobody_makes_a_cluster_untold() -> None:
+    # All volumes may be lost: what was made before is for a person to decide on.
+    assert isinstance(decide({1: Peer.EMPTY, 2: Peer.EMPTY}), Wait)
+    assert isinstance(decide({1: Peer.EMPTY, 2: Peer.EMPTY}, told=ALONE), Wait)
+
+
+@pytest.mark.parametrize("fault", ["", "no header"])
+def test_by_consent_the_cluster_is_made_anew_unless_somebody_serves(fault: str) -> None:
+    assert decide({1: Peer.UNKNOWN, 2: Peer.EMPTY}, fault, CONSENTED) == Create()
+    assert decide({1: Peer.SERVING, 2: Peer.EMPTY}, fault, CONSENTED) == Join((1,))
 
 
 @pytest.mark.parametrize("state", [Peer.UNKNOWN, Peer.WAITING])
 def test_one_member_that_may_have_data_forbids_a_new_cluster(state: Peer) -> None:
-    assert isinstance(decide(0, {1: Peer.EMPTY, 2: state}), Wait)
+    assert isinstance(decide({1: Peer.EMPTY, 2: state}, told=NEW), Wait)
 
 
 @pytest.mark.parametrize("ordinal", [0, 1, 2])
 def test_a_cluster_that_serves_is_joined_through_all_who_serve(ordinal: int) -> None:
     others = [n for n in range(3) if n != ordinal]
     peers = {others[0]: Peer.SERVING, others[1]: Peer.SERVING}
-    assert decide(ordinal, peers) == Join(tuple(others))
-    assert decide(ordinal, {others[0]: Peer.UNKNOWN, others[1]: Peer.SERVING}) == Join((others[1],))
+    assert decide(peers) == Join(tuple(others))
+    assert decide({others[0]: Peer.UNKNOWN, others[1]: Peer.SERVING}) == Join((others[1],))
 
 
 def test_wait_says_for_whom() -> None:
-    decision = decide(0, {1: Peer.UNKNOWN, 2: Peer.EMPTY})
+    decision = decide({1: Peer.UNKNOWN, 2: Peer.EMPTY})
     assert isinstance(decision, Wait)
     assert "[1]" in decision.because
 
@@ -95,10 +105,10 @@ def test_gives_way_to_the_cluster_of_a_majority(
 
 @pytest.mark.parametrize("state", [Peer.EMPTY, Peer.UNKNOWN, Peer.WAITING])
 def test_a_broken_file_makes_no_cluster_and_stays_while_nobody_serves(state: Peer) -> None:
-    decision = decide(0, {1: state, 2: state}, "no header")
+    decision = decide({1: state, 2: state}, "no header")
     assert isinstance(decision, Wait)
     assert "no header" in decision.because
 
 
 def test_a_member_with_a_broken_file_joins_those_who_serve() -> None:
-    assert decide(0, {1: Peer.SERVING, 2: Peer.UNKNOWN}, "no header") == Join((1,))
+    assert decide({1: Peer.SERVING, 2: Peer.UNKNOWN}, "no header") == Join((1,))

@@ -1,5 +1,6 @@
 """With which file a member starts, by a stand-in for ovsdb-tool."""
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -11,7 +12,13 @@ from stackroles.agents import wire
 from stackroles.agents.ovsdb import start
 from stackroles.agents.ovsdb.member import Member
 from stackroles.agents.ovsdb.membership import Answer, Peer
-from stackroles.agents.ovsdb.protocol import OvsdbSettings, State
+from stackroles.agents.ovsdb.protocol import (
+    DECISION_ANNOTATION,
+    Mode,
+    OvsdbDecision,
+    OvsdbSettings,
+    State,
+)
 from stackroles.roles import ovn
 from tests.support.clouds import cloud
 
@@ -20,6 +27,8 @@ TOOL = f"""#!/bin/sh
 case "$1" in
 db-cid) [ -s "$2" ] && echo {OWN};;
 join-cluster) echo "joined $5" > "$2";;
+cluster-to-standalone) cat "$3" > "$2";;
+--election-timer=*) echo "created of $(cat $4)" > "$3";;
 *) exit 9;;
 esac
 """
@@ -41,7 +50,11 @@ def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Member:
     monkeypatch.setattr(start, "PAUSE", 0.0)
     (tmp_path / "nb.db").touch()
     settings = wire.loads(OvsdbSettings, ovn.NORTH.settings(cloud()))
-    return Member(replace(settings, path=str(tmp_path / "nb.db")), "demo-ovn-nb-0", "uid")
+    return Member(
+        replace(settings, path=str(tmp_path / "nb.db"), annotations=str(tmp_path / "annotations")),
+        "demo-ovn-nb-0",
+        "uid",
+    )
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, *rounds: dict[int, Answer]) -> None:
@@ -147,3 +160,64 @@ def test_a_member_too_many_that_has_left_stays_out(
 
     assert leaver.status.state is State.LEFT
     assert leaver.status.aside == ()
+
+
+def tell(member: Member, mode: Mode) -> None:
+    told = OvsdbDecision(attempt=member.status.attempt, mode=mode, incident="0123abcd")
+    text = f"{DECISION_ANNOTATION}={json.dumps(wire.dumps(told))}\n"
+    Path(member.settings.annotations).write_text(text)
+
+
+def test_a_survivor_continues_with_its_data_and_keeps_what_it_was(member: Member) -> None:
+    member.path.write_text("data")
+    attempt = member.status.attempt
+    tell(member, Mode.CONTINUE)
+
+    start.prepare(member)
+
+    assert member.path.read_text() == "created of data\n"
+    (aside,) = member.status.aside
+    assert Path(aside).read_text() == "data"
+    assert member.status.attempt != attempt
+    assert member.decision is None
+
+
+def test_by_consent_a_lost_database_is_made_anew(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member.path.unlink()
+    schema = member.path.with_name("schema")
+    schema.write_text("schema")
+    member.settings = replace(member.settings, schema=str(schema))
+    answers(monkeypatch, SILENT)
+    tell(member, Mode.CREATE)
+
+    start.prepare(member)
+
+    assert member.path.read_text() == "created of schema\n"
+
+
+def test_by_consent_a_file_of_no_use_gives_way_to_a_new_database(member: Member) -> None:
+    member.path.write_text("joins nobody")
+    schema = member.path.with_name("schema")
+    schema.write_text("schema")
+    member.settings = replace(member.settings, schema=str(schema))
+    tell(member, Mode.CREATE)
+
+    start.prepare(member)
+
+    assert member.path.read_text() == "created of schema\n"
+    assert [Path(aside).read_text() for aside in member.status.aside] == ["joins nobody"]
+
+
+def test_who_gives_way_by_consent_joins_those_who_serve(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member.path.write_text("of the former cluster")
+    tell(member, Mode.YIELD)
+    answers(monkeypatch, SILENT, {1: Answer(Peer.SERVING, OTHER), 2: Answer()})
+
+    start.prepare(member)
+
+    assert member.path.read_text().startswith("joined")
+    assert [Path(aside).read_text() for aside in member.status.aside] == ["of the former cluster"]

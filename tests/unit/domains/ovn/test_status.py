@@ -12,9 +12,9 @@ from stackroles.domains.ovn.status import (
     OvnState,
     Reports,
     assess_databases,
-    assess_majority,
     remembered_databases,
 )
+from stackroles.workloads.conditions import Finding
 
 MODEL = ClusteringModel.ACTIVE_ACTIVE
 VIEW = ClusterView(
@@ -28,44 +28,6 @@ VIEW = ClusterView(
 )
 WELL = OvsdbStatus(state=State.MEMBER, connected=True, view=VIEW)
 ALONE = OvsdbStatus(state=State.MEMBER, view=VIEW)
-STARTING = OvsdbStatus(state=State.STARTING)
-EMPTY = OvsdbStatus(state=State.EMPTY, waits_for="members [0] have the data but no majority")
-BROKEN = OvsdbStatus(state=State.UNUSABLE, fault="no header", waits_for="no other member serves")
-
-
-@pytest.mark.parametrize(
-    ("members", "lost"),
-    [
-        ((WELL, WELL, WELL), False),
-        ((WELL, WELL, EMPTY), False),
-        ((ALONE, EMPTY, EMPTY), True),
-        ((ALONE, EMPTY, BROKEN), True),
-        ((BROKEN, BROKEN, BROKEN), True),
-        ((BROKEN, EMPTY, EMPTY), True),
-        # All three were killed: they find one another.
-        ((ALONE, STARTING, STARTING), False),
-        ((ALONE, ALONE, EMPTY), False),
-        # No answer means unknown, never lost.
-        ((ALONE, EMPTY, None), False),
-        # A database that was never made.
-        ((EMPTY, EMPTY, EMPTY), False),
-    ],
-)
-def test_a_majority_is_lost_only_when_all_say_so(
-    members: tuple[OvsdbStatus | None, ...], lost: bool
-) -> None:
-    reports = {f"demo-ovn-nb-{n}": report for n, report in enumerate(members)}
-    found = assess_majority("ovn-nb", reports, 3)
-    assert (found is not None) is lost
-
-
-def test_a_lost_majority_names_who_has_the_data_and_who_has_not() -> None:
-    reports = {"nb-0": ALONE, "nb-1": EMPTY, "nb-2": BROKEN}
-    found = assess_majority("ovn-nb", reports, 3)
-    assert found is not None
-    assert found.reason is Reason.OVN_BLOCKED
-    assert "nb-0 have the data" in found.message
-    assert "nb-1: its volume is empty; nb-2: no header" in found.message
 
 
 def test_members_that_are_away_and_files_put_aside_are_noted() -> None:
@@ -76,18 +38,18 @@ def test_members_that_are_away_and_files_put_aside_are_noted() -> None:
         "ovn-nb": {"nb-0": kept, "nb-1": None, "nb-2": ALONE},
         "ovn-sb": {"sb-0": WELL},
     }
-    found = assess_databases(reports, {"ovn-nb": 3, "ovn-sb": 1}, {})
+    found = assess_databases(reports, {"ovn-nb": None}, {"ovn-nb": "Member 4 leaves."})
     assert found.problems == {}
     assert found.notes == {
-        "ovn-nb": "nb-1 does not answer. nb-2 has no contact to a majority. nb-0 put a file aside "
-        "that it could not use and keeps it for you to look into: /d/nb.2.broken."
+        "ovn-nb": "Member 4 leaves. nb-1 does not answer. nb-2 has no contact to a majority. "
+        "nb-0 put a file aside that it could not use and keeps it for you to look into: "
+        "/d/nb.2.broken."
     }
 
 
 @pytest.mark.parametrize(("reason", "known"), [("OvnBlocked", True), ("RolloutComplete", False)])
 def test_a_lost_majority_is_known_when_an_operator_begins(reason: str, known: bool) -> None:
-    finding = assess_majority("ovn-sb", {"sb-0": ALONE, "sb-1": EMPTY, "sb-2": EMPTY}, 3)
-    assert finding is not None
+    finding = Finding(Reason.OVN_BLOCKED, "ovn-sb has lost its majority: sb-1, sb-2.")
     at = datetime(2026, 1, 1, tzinfo=UTC)
     condition = Condition(
         type="Progressing",

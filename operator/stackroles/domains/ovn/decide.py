@@ -1,0 +1,154 @@
+"""What is done about members of OVN's databases that do not come together by themselves; pure.
+
+Most is decided by the members' agents (agents/ovsdb/membership.py). What may lose changes, or all
+that was in a database, takes a user's consent. Whether a database without data is new only the
+record says: a northbound database that is made empty a second time takes every network away.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from stackroles.agents.ovsdb.protocol import Mode, OvsdbDecision, State
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.domains.ovn.model import Member, Members, Recorded
+from stackroles.workloads.conditions import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What follows from an observation.
+
+    Attributes:
+        recorded: what is to be recorded before anything is done.
+        problem: what needs a person, None where nothing does.
+        decisions: what to publish, by pod.
+    """
+
+    recorded: Recorded
+    problem: Finding | None = None
+    decisions: Mapping[str, OvsdbDecision] = field(default_factory=dict)
+
+
+def decide(observed: Members, recorded: Recorded, lacks: str) -> Outcome:
+    """Return what is done, and what a person has to do.
+
+    Args:
+        observed: all members.
+        recorded: what is recorded of the database.
+        lacks: what is lost when one member goes on without the others.
+    """
+    members = observed.members
+    if any(member.serves for member in members):
+        return Outcome(replace(recorded, formed=True), decisions=_left_behind(observed, recorded))
+    without = all(member.lacks for member in members)
+    if not recorded.formed and without:
+        # It is noted once it serves: an operator that ends in between tells it again.
+        return Outcome(recorded, decisions=_told(members[0], Mode.CREATE, ""))
+    if recorded.formed and without:
+        return _lost_all(observed, recorded)
+    holding = [member for member in members if member.holds]
+    # Others may still come back with the data, unless all are there and it did not help.
+    answering = all(member.report for member in members)
+    if recorded.formed and holding and (answering or len(holding) <= len(members) // 2):
+        return _lost_majority(observed, recorded, holding, lacks)
+    return Outcome(recorded)
+
+
+def _left_behind(observed: Members, recorded: Recorded) -> dict[str, OvsdbDecision]:
+    """Return what members are told whose data is of the cluster that was given up by consent."""
+    consent = observed.consent
+    if consent is None or consent.incident != recorded.incident:
+        return {}
+    survivor = next((m for m in observed.members if m.pod == consent.survivor), None)
+    if survivor is None or not survivor.serves:
+        return {}
+    told: dict[str, OvsdbDecision] = {}
+    for member in observed.members:
+        if member.holds and not member.serves and member.cluster not in ("", survivor.cluster):
+            told |= _told(member, Mode.YIELD, recorded.incident)
+    return told
+
+
+def _lost_majority(
+    observed: Members, recorded: Recorded, holding: Sequence[Member], lacks: str
+) -> Outcome:
+    """Return what is done when those that have the data do not get a majority together."""
+    number = observed.incident()
+    if not all(member.report.stuck for member in holding if member.report):
+        return Outcome(recorded)
+    chosen = _chosen(observed, holding, number)
+    if chosen:
+        told = _told(chosen, Mode.CONTINUE, number)
+        return Outcome(replace(recorded, incident=number), decisions=told)
+    newest = max(holding, key=lambda member: member.entries)
+    others = _why(observed) or "all members have data, and too few of them vote in one cluster"
+    text = (
+        f"{observed.role} has lost its majority: {others}. {_pods(holding)} cannot know what only "
+        "the lost members hold, and waits for them. Instances keep their network meanwhile, and "
+        "nothing can be changed. Only if they are gone for good, set "
+        f"spec.roles.{observed.role}.recovery to {{from: {newest.pod}, incident: {number}}}: it "
+        f"then continues without them, and all others join it anew. Lost are then {lacks}."
+    )
+    return Outcome(recorded, Finding(Reason.OVN_BLOCKED, text + _other(observed, number)))
+
+
+def _lost_all(observed: Members, recorded: Recorded) -> Outcome:
+    """Return what is done when no member has data that it can use."""
+    number = observed.incident()
+    chosen = _chosen(observed, observed.members, number)
+    if chosen:
+        told = _told(chosen, Mode.CREATE, number)
+        return Outcome(replace(recorded, incident=number), decisions=told)
+    text = (
+        f"{observed.role} has lost its data on all members: {_why(observed)}. Bring the volumes "
+        "back if there are any. Only if they are gone for good, set "
+        f"spec.roles.{observed.role}.recovery to {{from: {observed.members[0].pod}, "
+        f"incident: {number}}}: the database is then made anew without data."
+    )
+    return Outcome(recorded, Finding(Reason.OVN_BLOCKED, text + _other(observed, number)))
+
+
+def _told(member: Member, mode: Mode, number: str) -> dict[str, OvsdbDecision]:
+    if member.report is None or not member.report.attempt:
+        return {}
+    decision = OvsdbDecision(attempt=member.report.attempt, mode=mode, incident=number)
+    return {member.pod: decision}
+
+
+def _chosen(observed: Members, members: Sequence[Member], number: str) -> Member | None:
+    """Return the member that the user's consent to this incident names, None without one."""
+    consent = observed.consent
+    if consent is None or consent.incident != number:
+        return None
+    return next((member for member in members if member.pod == consent.survivor), None)
+
+
+def _other(observed: Members, number: str) -> str:
+    """Return why the consent that is there is none to this incident; empty without a consent."""
+    consent = observed.consent
+    if consent is None:
+        return ""
+    if consent.incident != number:
+        return f" The consent that is there is for another incident, {consent.incident}."
+    return f" The consent names {consent.survivor}, which cannot continue."
+
+
+def _why(observed: Members) -> str:
+    return "; ".join(
+        f"{m.pod} "
+        + (
+            "does not answer"
+            if m.report is None
+            else f"cannot use its file ({m.report.fault})"
+            if m.report.fault
+            else "has joined no cluster yet"
+            if m.report.state is State.JOINING
+            else "has an empty volume"
+        )
+        for m in observed.members
+        if not m.holds
+    )
+
+
+def _pods(members: Sequence[Member]) -> str:
+    return ", ".join(member.pod for member in members)
