@@ -61,7 +61,7 @@ class ApiService:
     options: Callable[[Cloud, str], Sections]
     connections: Mapping[str, DatabaseUrl]
     broker: bool = False
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Files[Cloud] = field(default=lambda _: {})
     env: tuple[Variable, ...] = ()
     scratch: tuple[str, ...] = ()
 
@@ -90,7 +90,7 @@ class ApiService:
             user = common.oslo_options(cloud.options(role, self.name))
             return {
                 **resolvers.python_files(cloud),
-                **self.files,
+                **self.files(cloud),
                 **(common.broker_files(cloud) if self.broker else {}),
                 self.config: oslo.render(self.options(cloud, role), extra or {}, user),
             }

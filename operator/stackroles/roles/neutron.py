@@ -67,7 +67,7 @@ _SERVICE = ApiService(
     options=_options,
     connections={"database": DatabaseUrl(key="database-url", database="neutron")},
     broker=True,
-    files=resolvers.OVS_FILES,
+    files=ovn.client_files,
     env=(resolvers.OVS,),
     scratch=(HOME,),
 )
@@ -90,10 +90,21 @@ NEUTRON_API = _SERVICE.api(
 )
 
 
-def _worker_role(name: str, program: str, readiness: Probe, because: str) -> RoleDefinition[Cloud]:
+# A northbound database that continued by consent, or was made anew, is filled again from neutron's
+# own before the maintenance goes on.
+_MAINTENANCE = (
+    f"if grep -q '^{ovn.NORTH.role} ' {ovn.INCIDENTS} 2> /dev/null; then "
+    'neutron-ovn-db-sync-util "$@" --ovn-neutron_sync_mode repair; fi; '
+    'exec neutron-ovn-maintenance-worker "$@"'
+)
+
+
+def _worker_role(
+    name: str, program: tuple[str, ...], readiness: Probe, because: str
+) -> RoleDefinition[Cloud]:
     role = _SERVICE.process(
         name,
-        program,
+        *program,
         startup=replace(readiness, period=1, failures=300),
         readiness=readiness,
         env=_ENV,
@@ -104,7 +115,7 @@ def _worker_role(name: str, program: str, readiness: Probe, because: str) -> Rol
 
 NEUTRON_PERIODIC = _worker_role(
     "neutron-periodic",
-    "neutron-periodic-workers",
+    ("neutron-periodic-workers",),
     # It talks to the database alone, every two minutes; a connection that a failover cut is made
     # anew by the next task.
     common.tcp_established(common.DATABASE_PORT, period=60, failures=5),
@@ -112,7 +123,7 @@ NEUTRON_PERIODIC = _worker_role(
 )
 NEUTRON_MAINTENANCE = _worker_role(
     "neutron-maintenance",
-    "neutron-ovn-maintenance-worker",
+    ("sh", "-euc", _MAINTENANCE, "sh"),
     common.tcp_established(ovn.NORTH.port, period=10, failures=3),
     "it works under a lock of OVN's; while it is away nothing repairs differences to OVN",
 )

@@ -37,6 +37,7 @@ HOME = "/var/lib/ovn"
 RUN = "/run/ovn"
 _SETTINGS = "/etc/ovn/ovsdb.json"
 _NORTHD = "/etc/ovn/northd.sh"
+INCIDENTS = "/etc/stackroles/ovn-incidents"
 
 # Heartbeats of raft: a leader that is silent this long is replaced. The default of one second is
 # too short for cores that are shared with everything else.
@@ -116,6 +117,22 @@ def south(cloud: Cloud) -> str:
     return SOUTH.remotes(cloud)
 
 
+def client_files(cloud: Cloud) -> Mapping[str, str]:
+    """Return the files of a role that connects to the databases and does not come back by itself.
+
+    A client takes a database that continues by consent, or that was made anew, for stale as long as
+    it lives. With the incidents among its files it is replaced when there is a new one.
+    """
+    declared = {role: cloud.spec.roles.get(role) for role in (NORTH.role, SOUTH.role)}
+    incidents = [
+        f"{role} {spec.recovery.incident}\n"
+        for role, spec in declared.items()
+        if spec and spec.recovery
+    ]
+    files = {INCIDENTS: "".join(incidents)} if incidents else {}
+    return {**resolvers.OVS_FILES, **files}
+
+
 def _files(database: Database) -> Files[Cloud]:
     def files(cloud: Cloud) -> Mapping[str, str]:
         return {_SETTINGS: database.settings(cloud), **resolvers.OVS_FILES}
@@ -126,7 +143,7 @@ def _files(database: Database) -> Files[Cloud]:
 def northd_files(cloud: Cloud) -> Mapping[str, str]:
     """Return ovn-northd's start script: it takes its databases as arguments only."""
     return {
-        **resolvers.OVS_FILES,
+        **client_files(cloud),
         _NORTHD: " \\\n  ".join(
             (
                 "exec ovn-northd",

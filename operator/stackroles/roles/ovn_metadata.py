@@ -53,7 +53,7 @@ def files(pool: Pool) -> Mapping[str, str]:
     rendered = oslo.render(common.logging(), options, privileged, user)
     return {
         **resolvers.python_files(cloud),
-        **resolvers.OVS_FILES,
+        **ovn.client_files(cloud),
         _CONFIG: rendered,
     }
 

@@ -1,7 +1,6 @@
 """Whether a node's data plane carries traffic: switch, flows, tunnels, metadata proxies.
 
-It is asked from a pod of its own, which stays while those of the data plane are replaced. Control
-sockets are named by path: a program finds another's by its pid file only within one pod.
+It is asked from a pod of its own, which stays while those of the data plane are replaced.
 """
 
 import json
@@ -14,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from stackroles.agents.compute import node
+from stackroles.agents.compute.control_socket import SWITCH_RUN, ask, connection
 from stackroles.agents.compute.node import AgentError, vsctl
 from stackroles.agents.compute.node_protocol import DataPlane
 from stackroles.agents.compute.taps import PORT_KEY
 from stackroles.agents.text import shorten
 
-SWITCH_RUN = Path("/run/openvswitch")
-OVN_RUN = Path("/run/ovn")
 NAMESPACES = Path("/run/netns")
 # neutron.agent.ovn.metadata.agent.NS_PREFIX
 METADATA_PREFIX = "ovnmeta-"
@@ -59,29 +57,9 @@ def read(flows_before: int) -> DataPlane:
     )
 
 
-def connection() -> str:
-    """Return the state of ovn-controller's connection to the southbound database."""
-    try:
-        return ask(OVN_RUN, "ovn-controller", "connection-status").strip()
-    except AgentError as error:
-        return shorten(f"not there ({error})", 500)
-
-
 def is_settled(flows: int, before: int) -> bool:
     """Return whether a switch has its flows: some, and about as many as a sample before."""
     return flows > 0 and abs(flows - before) * 50 <= flows
-
-
-def ask(folder: Path, program: str, *command: str) -> str:
-    """Return what a program answers on its control socket.
-
-    Raises:
-        AgentError: it has none, or does not answer.
-    """
-    sockets = sorted(folder.glob(f"{program}.*.ctl"), key=lambda path: path.stat().st_mtime)
-    if not sockets:
-        raise AgentError(f"{program} does not run")
-    return node.run("ovs-appctl", "--timeout=5", "-t", str(sockets[-1]), *command)
 
 
 def openflow(*command: str) -> str:

@@ -1,0 +1,58 @@
+"""When an ovn-controller is told to take the southbound database as it is now."""
+
+import pytest
+
+from stackroles.agents.compute import ovn_controller
+from stackroles.agents.compute.node import AgentError
+from stackroles.agents.compute.southbound import PATIENCE, Southbound
+
+
+def told(*seen: tuple[float, str]) -> list[float]:
+    southbound = Southbound()
+    return [at for at, state in seen if southbound.is_to_be_told(state, at)]
+
+
+AWAY, WELL = "not connected", "connected"
+
+
+@pytest.mark.parametrize(
+    ("seen", "at"),
+    [
+        (((0, WELL), (5, WELL), (100, WELL)), []),
+        (((0, AWAY), (5, AWAY), (PATIENCE, AWAY)), [PATIENCE]),
+        # Not at every look, and again when it did not help.
+        (((0, AWAY), (15, AWAY), (20, AWAY), (30, AWAY)), [15, 30]),
+        # It went from one member to the next.
+        (((0, AWAY), (10, WELL), (14, AWAY), (20, AWAY)), []),
+        (((0, "not there (it does not run)"), (16, "not there (it does not run)")), [16]),
+    ],
+)
+def test_one_that_stays_away_is_told(seen: tuple[tuple[float, str], ...], at: list[float]) -> None:
+    assert told(*seen) == at
+
+
+def test_telling_goes_to_the_daemon_and_may_fail(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def ask(_: object, program: str, *command: str) -> str:
+        asked.append((program, *command))
+        raise AgentError("ovn-controller does not run")
+
+    monkeypatch.setattr(ovn_controller, "ask", ask)
+    monkeypatch.setattr(ovn_controller, "connection", lambda: AWAY)
+    southbound = Southbound()
+    ovn_controller.look(southbound, 0.0)
+    assert asked == []
+    ovn_controller.look(southbound, PATIENCE)
+    assert asked == [("ovn-controller", "sb-cluster-state-reset")]
+    assert "ovn-controller does not run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("program", "status"), [("exit 3", 3), ("exit 0", 0), ("kill $$", 0)])
+def test_it_ends_with_its_daemon(
+    monkeypatch: pytest.MonkeyPatch, program: str, status: int
+) -> None:
+    monkeypatch.setattr("stackroles.agents.compute.ovn_controller.signal.signal", lambda *_: None)
+    assert ovn_controller.run(("sh", "-c", program)) == status
