@@ -242,13 +242,21 @@ class BrokerMembers:
         """Publish confirmed messages; return how many, in how long, with the longest gap."""
         return self._client("publish", queue, str(count), str(rate), seconds=seconds)
 
-    def begin_publishing(self, queue: str, count: int, rate: float) -> "subprocess.Popen[str]":
-        """Publish beside what comes next; its last line is the result."""
+    def begin_publishing(self, queue: str, count: int, rate: float) -> "subprocess.Popen[bytes]":
+        """Publish beside what comes next; `published` is what it said."""
         command = ("exec", f"{self.prefix}-client", "python3", "/broker_client.py")
-        return subprocess.Popen(
-            ["docker", *command, "publish", queue, str(count), str(rate)],
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        with self._record.open("w") as record:
+            return subprocess.Popen(
+                ["docker", *command, "publish", queue, str(count), str(rate)], stdout=record
+            )
+
+    def published(self) -> list[dict[str, Any]]:
+        """Return the lines of the publishers that were begun, the last one with the result."""
+        return [json.loads(line) for line in self._record.read_text().splitlines()]
+
+    @property
+    def _record(self) -> Path:
+        return self._folder / "published"
 
     def fetch(self, queue: str, count: int, seconds: float = 600) -> Any:
         """Take all messages; return how many were delivered, were distinct, and are lost."""

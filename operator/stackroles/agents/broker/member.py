@@ -176,11 +176,6 @@ class BrokerMember:
             self._forget(knowing[0])
         return False
 
-    def empty_queues(self) -> None:
-        """Hand the leaders over, then take this member out of all queues; both can be repeated."""
-        self._tool("rabbitmq-upgrade", "--longnames", "-n", self.node, "drain")
-        self._tool("rabbitmq-queues", "--longnames", "-n", self.node, "shrink", self.node)
-
     def continue_alone(self, decision: BrokerDecision) -> None:
         """Note, before anything else, that this member goes on without the others."""
         if decision.mode is BrokerMode.CONTINUE:

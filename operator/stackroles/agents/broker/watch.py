@@ -169,7 +169,7 @@ class BrokerWatch:
         member.be(State.RUNNING, f"{member.pod} leaves the cluster", members=view.members)
         if view.holds:
             log(f"it leaves, as the operator asks: {view.holds} queues have a member here")
-            member.empty_queues()
+            node.empty_queues(member.node)
             return
         member.volume.begin_leaving()
         self._again = True
