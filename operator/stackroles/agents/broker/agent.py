@@ -61,6 +61,8 @@ def run_once(member: BrokerMember) -> End:
 def leave(member: BrokerMember) -> None:
     """Be forgotten by the others, and rest until the pod goes or is wanted again after all."""
     while not member.depart():
+        if not member.volume.leaving:
+            return
         member.pause()
     log("it has left the cluster")
     while member.is_to_leave:

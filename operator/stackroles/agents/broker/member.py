@@ -164,8 +164,20 @@ class BrokerMember:
         log(f"{by} is to forget {self.node}, {why}")
         return self._tool("rabbitmqctl", "--longnames", "-n", by, "forget_cluster_node", self.node)
 
+    def leave_cluster(self) -> None:
+        """Take the running broker out of its cluster, which leaves its data empty.
+
+        Its node stays up meanwhile: a broker that saw one of two nodes end would pause.
+        """
+        self.volume.begin_leaving()
+        for command in ("stop_app", "reset"):
+            self._tool("rabbitmqctl", "--longnames", "-n", self.node, command)
+
     def depart(self) -> bool:
-        """Have the others forget this member, whose broker has stopped; return whether they did."""
+        """Return whether the others count this member no more; one that does is to forget it.
+
+        Where none serves any more the broker has to be started again: they need it to leave.
+        """
         peers = self.ask_peers()
         serving = {n: p for n, p in peers.items() if p and p.state is State.RUNNING}
         knowing = sorted(name for name, peer in serving.items() if self.node in peer.members)
@@ -174,6 +186,8 @@ class BrokerMember:
             return True
         if knowing:
             self._forget(knowing[0])
+        elif self.seconds > PATIENCE:
+            self.volume.end_leaving()
         return False
 
     def continue_alone(self, decision: BrokerDecision) -> None:

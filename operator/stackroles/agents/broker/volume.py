@@ -116,6 +116,10 @@ class BrokerVolume:
         """Note that the broker is not to be started again while the member leaves."""
         _write(self._leaving, "")
 
+    def end_leaving(self) -> None:
+        """Note that the broker has to be started again before the member can leave."""
+        self._leaving.unlink(missing_ok=True)
+
     @property
     def continuing(self) -> str:
         """The incident by which this member is to continue alone, until it does; else empty."""

@@ -171,7 +171,7 @@ class BrokerWatch:
             log(f"it leaves, as the operator asks: {view.holds} queues have a member here")
             node.empty_queues(member.node)
             return
-        member.volume.begin_leaving()
+        member.leave_cluster()
         self._again = True
         self._server.terminate()
 

@@ -380,6 +380,7 @@ def test_a_member_leaves_its_queues_then_its_cluster(
     monkeypatch.setattr(watch, "listens", lambda port: False)  # it has closed its listeners
     rig.observe(ALL, others(SERVING, SERVING))
     assert rig.server.terminated
+    assert rig.tools() == [("stop_app",), ("reset",)]
     rig.member.begin()
     assert rig.member.volume.leaving
     answers = iter([others(None, None), others(SERVING, None), others(WITHOUT, None)])
@@ -387,6 +388,19 @@ def test_a_member_leaves_its_queues_then_its_cluster(
     assert [rig.member.depart() for _ in range(3)] == [False, False, True]
     assert rig.called[-1][-2:] == ("forget_cluster_node", NODES[1])
     assert rig.member.status.state is State.LEFT
+
+
+def test_a_member_that_the_others_need_is_started_again_before_it_leaves(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its node ended before it had left, and the other one of two paused."""
+    monkeypatch.setattr(member_module, "PATIENCE", -1.0)
+    rig.put_data()
+    rig.member.volume.begin_leaving()
+    rig.member.ask_peers = lambda: others(STOPPED, None)  # type: ignore[method-assign]
+    agent.leave(rig.member)
+    assert not rig.member.volume.leaving
+    assert rig.member.volume.has_data()
 
 
 @pytest.mark.parametrize(("wanted", "uid"), [(True, "uid-1"), (False, "uid-of-a-former-pod")])

@@ -366,18 +366,18 @@ async def test_a_part_that_is_put_off_holds_up_no_status(
 async def test_a_rejection_that_ends_wakes_every_service(world: World) -> None:
     world.declare()
     await world.settle()
-    world.declare(roles={"rabbitmq": {"clustering": {"replicas": 1}}})
+    world.declare(roles={"mariadb": {"clustering": {"replicas": 1}}})
     with pytest.raises(SpecInvalid):
         await world.reconcile()
-    found = world.cluster.get("StatefulSet", "ns", "demo-rabbitmq")
+    found = world.cluster.get("StatefulSet", "ns", "demo-mariadb")
     assert found is not None
     world.cluster.cache.upsert(world.api.put({**found, "spec": {**found["spec"], "replicas": 1}}))
     before = len(world.enqueued)
-    rabbitmq = service_of(world.resource, "rabbitmq")
-    await RECONCILERS[controller_of(rabbitmq)](world.context, world.resource)
+    mariadb = service_of(world.resource, "mariadb")
+    await RECONCILERS[controller_of(mariadb)](world.context, world.resource)
     await WHOLE(world.context, world.resource)
     woken = {key for key, delay in world.enqueued[before:] if delay == 0.0}
-    assert set(services_of(world.resource)) <= woken | {rabbitmq}
+    assert set(services_of(world.resource)) <= woken | {mariadb}
 
 
 async def test_no_content_of_a_secret_is_in_an_error(world: World) -> None:
