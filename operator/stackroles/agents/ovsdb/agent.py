@@ -50,7 +50,7 @@ class Run:
         signal.signal(signal.SIGTERM, lambda *_: self._stop(server))
         watch = Watch(self.member, server)
         watch.run()
-        self.refused = server.fault
+        self.refused = server.fault or watch.fault
         if self.stopping:
             return 0 if server.status in (0, -signal.SIGTERM) else server.status
         if watch.again or server.fault:

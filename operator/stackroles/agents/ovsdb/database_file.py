@@ -62,6 +62,7 @@ def continue_alone(settings: OvsdbSettings, ordinal: int, now: datetime) -> Path
     os.link(path, aside)
     new.rename(path)
     alone.unlink()
+    _prune(path)
     return aside
 
 
@@ -77,11 +78,16 @@ def put_aside(path: Path, now: datetime) -> Path:
     """
     aside = path.with_suffix(f".{now:%Y%m%dT%H%M%SZ}.broken")
     path.rename(aside)
+    _prune(path)
+    return aside
+
+
+def _prune(path: Path) -> None:
+    """Remove files that were put aside and are too many."""
     found = copies(path)
     volume = shutil.disk_usage(path.parent)
     for old in found[kept([copy.stat().st_size for copy in found], volume.free) :]:
         old.unlink()
-    return aside
 
 
 def copies(path: Path) -> list[Path]:

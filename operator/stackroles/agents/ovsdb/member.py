@@ -70,6 +70,11 @@ class Member:
         )
 
     @property
+    def majority(self) -> int:
+        """How many members are a majority of those that there are to be."""
+        return len(self.settings.members) // 2 + 1
+
+    @property
     def is_surplus(self) -> bool:
         """Whether the cluster is to have fewer members than would count this one in."""
         return self.ordinal >= len(self.settings.members)

@@ -86,15 +86,14 @@ def decide(
     return Create() if may_create else Wait("no member has data, and the operator decides")
 
 
-def other_cluster(own: str, answers: Mapping[int, Answer], size: int) -> str:
+def other_cluster(own: str, answers: Mapping[int, Answer], enough: int) -> str:
     """Return the identity of another cluster to which this member must give way, else "".
-
-    That is one in which a majority of the members serve. Fewer may be what gives way itself.
 
     Args:
         own: identity of this member's cluster, empty where it is not known.
         answers: what each of the others answered.
-        size: how many members there are to be.
+        enough: how many must serve there. For a member with data that is a majority: fewer may be
+            what gives way itself. One that has not joined its cluster yet has nothing to keep.
     """
     serving = Counter(
         answer.cluster
@@ -102,7 +101,7 @@ def other_cluster(own: str, answers: Mapping[int, Answer], size: int) -> str:
         if answer.state is Peer.SERVING and answer.cluster
     )
     for cluster, members in serving.items():
-        if own and cluster != own and members > size // 2:
+        if own and cluster != own and members >= enough:
             return cluster
     return ""
 

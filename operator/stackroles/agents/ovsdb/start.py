@@ -68,7 +68,7 @@ def _put_aside(member: Member, because: str) -> None:
 def _foreign(member: Member) -> str:
     """Return that the file is of another cluster than the others serve in, empty where not."""
     own = cluster_of(member.path)
-    other = other_cluster(own, member.ask_others(), len(member.settings.members))
+    other = other_cluster(own, member.ask_others(), member.majority)
     return f"it is of cluster {own}, and the others serve in {other}" if other else ""
 
 

@@ -29,6 +29,8 @@ class Watch:
         self._missed = 0
         self.again = False
         """Whether the file has to be prepared anew once the server has ended."""
+        self.fault = ""
+        """Why it is not to be used any more, empty where it may be."""
 
     def run(self) -> None:
         """Observe until the server has ended."""
@@ -94,10 +96,11 @@ class Watch:
             return
         self._asked = now
         member = self._member
-        size = len(member.settings.members)
-        other = other_cluster(view.cluster_id, member.ask_others(), size)
+        enough = 1 if member.status.state is State.JOINING else member.majority
+        other = other_cluster(view.cluster_id, member.ask_others(), enough)
         if other:
-            self._end(f"this is cluster {view.cluster_id}, and the others serve in {other}")
+            self.fault = f"it is of cluster {view.cluster_id}, and others serve in {other}"
+            self._end(f"its file is not used any more: {self.fault}")
 
     def _tell(self, command: str, *arguments: str) -> None:
         settings = self._member.settings

@@ -35,6 +35,7 @@ class ConditionType(StrEnum):
     LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded", "True"
     GUESTS_FAILING = "GuestsFailing", "False"
     LIBVIRT_CURRENT = "LibvirtCurrent", "True"
+    NETWORK_FOLLOWS = "NetworkFollows", "True"
     MESSAGING_DEGRADED = "MessagingDegraded", "False"
 
 
@@ -136,6 +137,11 @@ class Reason(StrEnum):
     BUILDS_FAIL = "BuildsFail", ConditionType.GUESTS_FAILING, "True"
     GUESTS_DIFFER = "GuestsDiffer", ConditionType.GUESTS_FAILING, "True"
     GUESTS_UNKNOWN = "GuestsUnknown", ConditionType.GUESTS_FAILING, "Unknown"
+
+    # Whether changes of networks reach a node: its ovn-controller is connected to OVN's database.
+    NETWORK_FOLLOWED = "ControllerConnected", ConditionType.NETWORK_FOLLOWS, "True"
+    NETWORK_STALE = "ControllerDisconnected", ConditionType.NETWORK_FOLLOWS, "False"
+    NETWORK_UNKNOWN = "ControllerUnknown", ConditionType.NETWORK_FOLLOWS, "Unknown"
 
     # libvirt is replaced by a person: while it is away no guest starts or stops.
     LIBVIRT_UPDATED = "LibvirtUpdated", ConditionType.LIBVIRT_CURRENT, "True"

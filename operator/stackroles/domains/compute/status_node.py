@@ -18,6 +18,7 @@ from stackroles.domains.compute.status_instances import (
     count_nova,
     differences,
 )
+from stackroles.domains.compute.status_network import assess_network
 from stackroles.workloads.conditions import Finding, ObservationTime, all_conditions, conditions_of
 from stackroles.workloads.pod import containers_of, first_finding, is_ready
 
@@ -150,13 +151,14 @@ def assess_node(
     guests = assess_guests(
         observed.name, observed.builds.failures, observed.builds.closed, observed.report, differing
     )
+    own = (guests, assess_network(observed.report))
     return ComputeNodeStatus(
         observed_generation=observed_at.generation,
         conditions=(
             *all_conditions(
                 Finding(Reason.APPLIED), available, progressing, previous.conditions, observed_at
             ),
-            *conditions_of((guests,), previous.conditions, observed_at.generation, observed_at.now),
+            *conditions_of(own, previous.conditions, observed_at.generation, observed_at.now),
         ),
         state=state,
         service_state=_service_state(observed, previous),

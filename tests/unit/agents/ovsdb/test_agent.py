@@ -129,6 +129,19 @@ def test_gives_way_when_the_others_serve_in_another_cluster(
     assert (watching.again, server.terminated) == (again, again)
 
 
+def test_who_joins_a_cluster_that_was_given_up_joins_the_one_that_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Seen: it had learned the former cluster's identity, and waited for that one for ever.
+    joining = NO_LEADER.replace("cluster member", "joining cluster")
+    survivor = {1: Answer(Peer.SERVING, OTHER), 2: Answer()}
+    _, watching = observe(monkeypatch, Server(joining, connected=False), survivor)
+    assert watching.again
+    assert watching.fault == f"it is of cluster {OWN}, and others serve in {OTHER}"
+    _, watching = observe(monkeypatch, Server(NO_LEADER, connected=False), survivor)
+    assert (watching.again, watching.fault) == (False, "")
+
+
 def test_one_whose_cluster_is_gone_is_prepared_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(Refused("unknown cluster"), connected=False)
     member, watching = observe(monkeypatch, server)

@@ -100,7 +100,12 @@ BEHIND = Answer(Peer.WAITING, OTHER)
 def test_gives_way_to_the_cluster_of_a_majority(
     own: str, answers: dict[int, Answer], found: str
 ) -> None:
-    assert other_cluster(own, answers, 3) == found
+    assert other_cluster(own, answers, 2) == found
+
+
+def test_who_has_joined_nothing_yet_gives_way_to_one_that_serves() -> None:
+    assert other_cluster(OWN, {1: THERE, 2: Answer()}, 1) == OTHER
+    assert other_cluster(OWN, {1: HERE, 2: BEHIND}, 1) == ""
 
 
 @pytest.mark.parametrize("state", [Peer.EMPTY, Peer.UNKNOWN, Peer.WAITING])
