@@ -87,9 +87,8 @@ class Channel:
     def _close(self, error: Exception) -> None:
         say({"at": time.time(), "error": f"{type(error).__name__}: {error}"[:200]})
         self._channel = None
-        transport = getattr(self._connection, "transport", None)
-        if transport is not None:
-            transport.close()
+        if self._connection is not None:
+            self._connection.collect()  # it closes the socket, and asks the broker nothing
         time.sleep(RETRY_SECONDS)
 
 
