@@ -19,7 +19,7 @@ FOLDER = "/programs"
 RESULT = "/record/published"
 COUNT = 100_000
 # As long as the faults take, one after the other.
-RATE = 200
+RATE = 350
 USER = 42424
 WHOLE_SECONDS = 300
 FROZEN_SECONDS = 45
