@@ -26,6 +26,8 @@ LABEL_STEP: Final = f"{API_GROUP}/step"
 # On Jobs and pods of a backup: which repository they write.
 LABEL_REPOSITORY: Final = f"{API_GROUP}/repository"
 # The operator's own node label: agents are pinned by it, the user's label only selects.
+# Of pods whose program runs behind a gate: the clustering model that it keeps to.
+ANNOTATION_CLUSTERING: Final = f"{API_GROUP}/clustering"
 LABEL_POOL: Final = f"compute.{API_GROUP}/pool"
 
 ANNOTATION_CONFIG_HASH: Final = f"{API_GROUP}/config-hash"

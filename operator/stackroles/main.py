@@ -13,6 +13,8 @@ from stackroles.domains.cloud.reconcile import reconcile_cloud_controller
 from stackroles.domains.cloud.reconcile_credentials import reconcile_credentials
 from stackroles.domains.cloud.reconcile_parts import CREDENTIALS, SERVICE_PARTS
 from stackroles.domains.cloud.reconcile_service import reconciler_of
+from stackroles.domains.clustering.reconcile import PART as CLUSTERING
+from stackroles.domains.clustering.reconcile import reconcile_clustering
 from stackroles.domains.compute.reconcile import reconcile_compute_pool
 from stackroles.domains.database.reconcile_members import PART as DATABASE
 from stackroles.domains.database.reconcile_part import reconcile_database
@@ -93,6 +95,7 @@ def parts() -> tuple[Reconcilers, Watchers]:
         f"CloudController/{DATABASE}": reconcile_database,
         f"CloudController/{MESSAGING}": reconcile_messaging,
         f"CloudController/{OVN}": reconcile_databases,
+        f"CloudController/{CLUSTERING}": reconcile_clustering,
         **{
             f"CloudController/{SERVICE_PARTS[service.name]}": reconciler_of(service)
             for service in registry.SERVICES

@@ -37,6 +37,10 @@ def role(name: str, **clustering: Any) -> dict[str, Any]:
     return {"roles": {name: {"clustering": clustering}}}
 
 
+def stored(name: str, mode: str, **clustering: Any) -> dict[str, Any]:
+    return {"roles": {name: {"clustering": clustering, "storage": {"accessMode": mode}}}}
+
+
 def recovery(name: str, incident: str = "0123abcd") -> dict[str, Any]:
     return {"roles": {name: {"recovery": {"from": f"demo-{name}-0", "incident": incident}}}}
 
@@ -72,11 +76,58 @@ CASES = (
         )
         for name in ("mariadb", "rabbitmq", "ovn-nb", "ovn-sb")
     ),
+    *(
+        Case(
+            kind="CloudController",
+            message=f"{names} cannot be ActivePassive: ",
+            good=role("keystone", model="ActivePassive"),
+            bad=role(name, model="ActivePassive"),
+        )
+        for names, name in (
+            *((name, name) for name in ("mariadb", "haproxy", "endpoint", "rabbitmq", "memcached")),
+            ("ovn-nb and ovn-sb", "ovn-sb"),
+        )
+    ),
+    *(
+        Case(
+            kind="CloudController",
+            message=f"{name} cannot be ActiveActive: ",
+            good=role(name, model="ActivePassive"),
+            bad=role(name, model="ActiveActive"),
+        )
+        for name in ("ovn-northd", "neutron-maintenance")
+    ),
     Case(
         kind="CloudController",
-        message="these roles cannot be ActivePassive",
-        good=role("keystone", model="ActiveActive"),
-        bad=role("keystone", model="ActivePassive"),
+        message="failover is for roles with clustering.model ActivePassive",
+        good=role("keystone", model="ActivePassive", failover={"leaseDurationSeconds": 20}),
+        bad=role("keystone", failover={"leaseDurationSeconds": 20}),
+    ),
+    Case(
+        kind="CloudController",
+        message="a standby of these roles can only be Cold",
+        good=role("nova-conductor", model="ActivePassive", failover={"standby": "Cold"}),
+        bad=role("nova-conductor", model="ActivePassive", failover={"standby": "Hot"}),
+    ),
+    Case(
+        kind="CloudController",
+        message="accessMode is for roles with clustering.model ActivePassive",
+        good=stored("glance", "ReadWriteMany", model="ActivePassive"),
+        bad=stored("glance", "ReadWriteMany"),
+    ),
+    Case(
+        kind="CloudController",
+        message="onApiLoss Keep needs storage.accessMode ReadWriteOncePod",
+        good=stored(
+            "glance", "ReadWriteOncePod", model="ActivePassive", failover={"onApiLoss": "Keep"}
+        ),
+        bad=role("glance", model="ActivePassive", failover={"onApiLoss": "Keep"}),
+    ),
+    Case(
+        kind="CloudController",
+        message="a volume of accessMode ReadWriteOncePod admits one pod",
+        good=stored("glance", "ReadWriteOncePod", model="ActivePassive", replicas=1),
+        bad=stored("glance", "ReadWriteOncePod", model="ActivePassive", replicas=2),
     ),
     *(
         Case(

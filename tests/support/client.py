@@ -18,6 +18,7 @@ PROGRAMS = Path(__file__).parent
 FOLDER = "/programs"
 RECORD = "/record/rows.jsonl"
 CALLS = "/record/calls.jsonl"
+LOAD = "/record/load.jsonl"
 USER = 65534
 
 
@@ -145,23 +146,52 @@ class Client:
         """
         wanted = {
             "auth_url": f"http://{self._address('keystone')}:5000/v3",
-            "gets": {
-                name: f"http://{self._address(role)}:{rest}"
-                for name, (role, _, rest) in ((n, url.partition(":")) for n, url in gets.items())
-            },
+            "gets": {name: self._url(item) for name, item in gets.items()},
         }
-        # Detached: exec ends, the calls go on until the pod does.
-        command = f"python3 -B {FOLDER}/client_calls.py < /record/wanted > /record/errors 2>&1 &"
-        self.cloud.kubectl.run(
-            "exec", "-i", NAME, "--", "sh", "-ec", f"cat > /record/wanted; {command}",
-            stdin=json.dumps(wanted),
-        )  # fmt: skip
+        self._begin("client_calls.py", wanted)
 
     def calls(self) -> list[Object]:
         """Return every call made so far; see client_calls for the fields."""
-        text = self.cloud.kubectl.run("exec", NAME, "--", "cat", CALLS)
+        return self._recorded(CALLS)
+
+    def start_load(self, lists: Iterable[str], plain: Iterable[str]) -> None:
+        """Put a steady load on APIs from now on, by the addresses their Services have now.
+
+        Args:
+            lists: Service, port and path of each list: `glance:9292/v2/images`.
+            plain: those of what is asked without a token.
+        """
+        self._begin(
+            "client_load.py",
+            {
+                "auth_url": f"http://{self._address('keystone')}:5000/v3",
+                "lists": [self._url(item) for item in lists],
+                "plain": [self._url(item) for item in plain],
+            },
+        )
+
+    def load(self) -> list[Object]:
+        """Return every call of the load so far; see client_load for the fields."""
+        return self._recorded(LOAD)
+
+    def _begin(self, program: str, wanted: Mapping[str, Any]) -> None:
+        """Start a program of this pod: exec ends, and the program goes on until the pod does."""
+        name = program.removesuffix(".py")
+        asked, errors = f"/record/{name}.json", f"/record/{name}.errors"
+        command = f"python3 -B {FOLDER}/{program} < {asked} > {errors} 2>&1 &"
+        self.cloud.kubectl.run(
+            "exec", "-i", NAME, "--", "sh", "-ec", f"cat > {asked}; {command}",
+            stdin=json.dumps(wanted),
+        )  # fmt: skip
+
+    def _recorded(self, record: str) -> list[Object]:
+        text = self.cloud.kubectl.run("exec", NAME, "--", "cat", record)
         whole = text if text.endswith("\n") else text.rpartition("\n")[0]
         return [json.loads(line) for line in whole.splitlines()]
+
+    def _url(self, item: str) -> str:
+        role, _, rest = item.partition(":")
+        return f"http://{self._address(role)}:{rest}"
 
     def _address(self, role: str) -> str:
         found = self.cloud.kubectl.get("service", f"{self.cloud.name}-{role}")
@@ -178,7 +208,9 @@ class Client:
     def _manifests(self, password: str) -> list[Object]:
         programs = {
             name: (PROGRAMS / name).read_text()
-            for name in ("client_program.py", "client_ask.py", "client_calls.py")
+            for name in (
+                *("client_program.py", "client_ask.py", "client_calls.py", "client_load.py"),
+            )
         }
         image = self.cloud.pods("keystone")[0]["spec"]["containers"][0]["image"]
         labels = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": self.cloud.name}

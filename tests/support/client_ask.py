@@ -15,13 +15,15 @@ from typing import Any
 SECONDS = 20
 
 
-def call(url: str, *, data: Any = None, token: str = "") -> tuple[dict[str, Any], str]:
+def call(
+    url: str, *, data: Any = None, token: str = "", seconds: float = SECONDS
+) -> tuple[dict[str, Any], str]:
     """Return an answer and the token it carried."""
     headers = {"Content-Type": "application/json"} | ({"X-Auth-Token": token} if token else {})
     body = None if data is None else json.dumps(data).encode()
     request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - http by design
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
             text, got = answer.read().decode(), answer.headers.get("X-Subject-Token", "")
             return {"status": answer.status, "body": json.loads(text or "null")}, got
     except urllib.error.HTTPError as error:
@@ -32,17 +34,26 @@ def call(url: str, *, data: Any = None, token: str = "") -> tuple[dict[str, Any]
         return {"status": 0, "body": f"{type(error).__name__}: {error}"}, ""
 
 
-def token_of(auth_url: str) -> tuple[dict[str, Any], str]:
-    """Return the answer to the administrator's login and the token."""
+def token_of(
+    auth_url: str, *, by: str = "", seconds: float = SECONDS
+) -> tuple[dict[str, Any], str]:
+    """Return the answer to the administrator's login and the token.
+
+    Args:
+        auth_url: keystone's.
+        by: a token that takes the place of the password.
+        seconds: how long the answer may take.
+    """
     domain = {"name": "Default"}
     user = {
         "name": os.environ["ADMIN_USER"], "password": os.environ["ADMIN_PASSWORD"],
         "domain": domain,
     }  # fmt: skip
-    identity = {"methods": ["password"], "password": {"user": user}}
+    password = {"methods": ["password"], "password": {"user": user}}
+    identity = {"methods": ["token"], "token": {"id": by}} if by else password
     scope = {"project": {"name": "admin", "domain": domain}}
     login = {"auth": {"identity": identity, "scope": scope}}
-    answer, token = call(f"{auth_url}/auth/tokens", data=login)
+    answer, token = call(f"{auth_url}/auth/tokens", data=login, seconds=seconds)
     return {"status": answer["status"], "body": "" if token else answer["body"]}, token
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stackroles.api.v1alpha1.common import ClusteringModel
+from stackroles.api.v1alpha1.common import AccessMode, ClusteringModel, OnApiLoss, Standby
 from stackroles.codegen.cel import member_of
 from stackroles.codegen.keys import KeySet
 from stackroles.roles import registry
@@ -42,17 +42,6 @@ def clustering_rules(roles: Iterable[RoleDefinition]) -> list[Mapping[str, Any]]
                 "message": f"a quorum role needs an odd number of replicas: {', '.join(quorum)}",
             }
         )
-    for model in ClusteringModel:
-        without = tuple(role.name for role in roles if model not in role.models)
-        if without:
-            rules.append(
-                {
-                    "rule": f"self.all(k, !({member_of('k', without)}) || "
-                    "!has(self[k].clustering) || !has(self[k].clustering.model) || "
-                    f"self[k].clustering.model != '{model}')",
-                    "message": f"these roles cannot be {model}: {', '.join(without)}",
-                }
-            )
     if surviving := tuple(role.name for role in roles if role.survivor_lacks):
         rules.append(
             {
@@ -61,7 +50,68 @@ def clustering_rules(roles: Iterable[RoleDefinition]) -> list[Mapping[str, Any]]
                 f"good, and is for these roles only: {', '.join(surviving)}",
             }
         )
-    return rules
+    return [*rules, *_model_rules(roles), *_failover_rules(roles)]
+
+
+def _model_rules(roles: tuple[RoleDefinition, ...]) -> Iterable[Mapping[str, Any]]:
+    """Yield one rule for each model and each reason why some roles cannot have it."""
+    for model in ClusteringModel:
+        without: dict[str, list[str]] = {}
+        for role in roles:
+            if model not in role.clustering.models:
+                without.setdefault(role.clustering.because, []).append(role.name)
+        for because, names in without.items():
+            yield {
+                "rule": f"self.all(k, !({member_of('k', names)}) || "
+                "!has(self[k].clustering) || !has(self[k].clustering.model) || "
+                f"self[k].clustering.model != '{model}')",
+                "message": f"{' and '.join(names)} cannot be {model}: {because}",
+            }
+
+
+_PASSIVE = (
+    "(has(self[k].clustering) && has(self[k].clustering.model) && "
+    f"self[k].clustering.model == '{ClusteringModel.ACTIVE_PASSIVE}')"
+)
+_FAILOVER = "has(self[k].clustering) && has(self[k].clustering.failover)"
+_ACCESS = "has(self[k].storage) && has(self[k].storage.accessMode)"
+_ONE_POD = f"({_ACCESS} && self[k].storage.accessMode == '{AccessMode.READ_WRITE_ONCE_POD}')"
+
+
+def _failover_rules(roles: tuple[RoleDefinition, ...]) -> Iterable[Mapping[str, Any]]:
+    """Yield the rules on how members take turns; roles/clustering.py has the same."""
+    gated = [role.name for role in roles if role.clustering.standby]
+    turns = f"({member_of('k', gated)} && {_PASSIVE})"
+    yield {
+        "rule": f"self.all(k, !({_FAILOVER}) || {turns})",
+        "message": "failover is for roles with clustering.model ActivePassive whose members take "
+        f"turns: {', '.join(gated)}",
+    }
+    cold = [role.name for role in roles if role.clustering.standby == (Standby.COLD,)]
+    yield {
+        "rule": f"self.all(k, !({member_of('k', cold)}) || !({_FAILOVER}) || "
+        "!has(self[k].clustering.failover.standby) || "
+        f"self[k].clustering.failover.standby == '{Standby.COLD}')",
+        "message": f"a standby of these roles can only be Cold, since what runs also works: "
+        f"{', '.join(cold)}",
+    }
+    kept = [role.name for role in roles if role.volume and role.clustering.standby]
+    yield {
+        "rule": f"self.all(k, !({_ACCESS}) || ({member_of('k', kept)} && {_PASSIVE}))",
+        "message": "accessMode is for roles with clustering.model ActivePassive that share a "
+        f"volume: {', '.join(kept)}",
+    }
+    yield {
+        "rule": f"self.all(k, !({_FAILOVER}) || !has(self[k].clustering.failover.onApiLoss) || "
+        f"self[k].clustering.failover.onApiLoss != '{OnApiLoss.KEEP}' || {_ONE_POD})",
+        "message": "onApiLoss Keep needs storage.accessMode ReadWriteOncePod: nothing else would "
+        "keep a second member from becoming active",
+    }
+    yield {
+        "rule": f"self.all(k, !{_ONE_POD} || !has(self[k].clustering) || "
+        "!has(self[k].clustering.replicas) || self[k].clustering.replicas == 1)",
+        "message": "a volume of accessMode ReadWriteOncePod admits one pod: set replicas to 1",
+    }
 
 
 def config_keys(noun: str, roles: tuple[RoleDefinition, ...]) -> KeySet:

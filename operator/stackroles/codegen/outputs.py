@@ -9,12 +9,14 @@ from stackroles import constants
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.api.v1alpha1.registry import RESOURCES
 from stackroles.codegen.bundle import install_manifest, render_chart
+from stackroles.codegen.clustering import clustering_page
 from stackroles.codegen.crd import build_crd
 from stackroles.codegen.map_keys import role_key_sets
 from stackroles.codegen.rbac import Scope, render_scope
 from stackroles.codegen.reference import api_reference
 from stackroles.codegen.rollouts import rollouts_page
 from stackroles.codegen.text import BANNER, dump_yaml
+from stackroles.roles import registry
 
 Files = Mapping[Path, str]
 
@@ -38,6 +40,7 @@ def source_files() -> Files:
         files[Path(f"charts/stackroles/files/rbac/{scope}.yaml")] = BANNER + render_scope(scope)
     files[Path("docs/api.md")] = api_reference(crds, Reason)
     files[Path("docs/rollouts.md")] = rollouts_page(crds)
+    files[Path("docs/clustering-models.md")] = clustering_page(registry.CONTROLLER_ROLES)
     return files
 
 

@@ -141,6 +141,35 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         scope=Scope.WORKLOADS,
         group="",
+        resources=("serviceaccounts",),
+        verbs=_OWN,
+        why="accounts of pods that use the Kubernetes API: proxies, and members that take turns",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="rbac.authorization.k8s.io",
+        resources=("roles", "rolebindings"),
+        verbs=_OWN,
+        why="what those accounts may do: no more than the operator itself (it has no escalate)",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=("get", "create", "patch", "update", "delete"),
+        why="it makes the Leases by which members of ActivePassive roles take turns; update is for "
+        "those members, who get it from the operator",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="discovery.k8s.io",
+        resources=("endpointslices",),
+        verbs=_READ,
+        why="for the proxies of the APIs, who get it from the operator and find members by it",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group="",
         resources=("pods",),
         verbs=(*_READ, "patch", "delete"),
         why="members report and are answered by an annotation; one is deleted to roll it",

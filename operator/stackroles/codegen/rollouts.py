@@ -21,9 +21,8 @@ from stackroles.roles.allowed_sections import AllowedSections
 from stackroles.roles.definition import RoleDefinition
 from stackroles.roles.resolve import resolve_cloud
 from stackroles.workloads.manifests.agents import agent_sources
+from stackroles.workloads.manifests.children import build_role
 from stackroles.workloads.manifests.metadata import Manifest
-from stackroles.workloads.manifests.rendering import files_of, render_role
-from stackroles.workloads.manifests.workload import build_workload
 
 Object = dict[str, Any]
 Path = tuple[str, ...]
@@ -54,6 +53,9 @@ _TOLERATION: Final = {"key": "sample", "operator": "Exists"}
 _SAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "CloudController": {
         "roles.*.clustering.model": "ActivePassive",
+        "roles.*.clustering.failover.leaseDurationSeconds": 30,
+        "roles.*.clustering.failover.standby": "Cold",
+        "roles.*.clustering.failover.onApiLoss": "Stop",
         "roles.*.clustering.replicas": 5,
         "roles.*.placement.nodeSelector": {"sample": "yes"},
         "roles.*.placement.tolerations": [_TOLERATION],
@@ -61,6 +63,7 @@ _SAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "roles.*.resources.limits": {"memory": "3Gi"},
         "roles.*.storage.size": "77Gi",
         "roles.*.storage.storageClassName": "sample",
+        "roles.*.storage.accessMode": "ReadWriteMany",
         "roles.*.image": "sample:1",
         "roles.*.recovery": {"from": "sample-0", "incident": "0123abcd"},
         "credentials.*": "sample",
@@ -165,8 +168,7 @@ def _cloud(spec: Object) -> Cloud:
 
 
 def _template(owner: Owner, role: RoleDefinition) -> Manifest:
-    rendering = render_role(owner, role, files_of(role.files, owner))
-    template: Manifest = build_workload(owner, role, rendering)["spec"]["template"]
+    template: Manifest = build_role(owner, role)[-1]["spec"]["template"]
     return template
 
 
@@ -235,7 +237,7 @@ def _of(kind: str, path: Path, key: str, value: Any) -> str:
     """Return what a field of one role rolls."""
     if path[-1] == "model":
         role = registry.role(key)
-        others = [model for model in role.models[1:] if model.value == value]
+        others = [model for model in role.clustering.models[1:] if model.value == value]
         if not others:
             return "cannot change: the role has one model"
     try:

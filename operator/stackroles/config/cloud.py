@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from stackroles import naming
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSpec
-from stackroles.api.v1alpha1.common import Resources
+from stackroles.api.v1alpha1.common import AccessMode, Resources
 from stackroles.config.endpoint import HTTP, Endpoint
 from stackroles.config.layers import Layer, user_options
 from stackroles.config.owner import RoleSettings
@@ -69,6 +69,9 @@ class Cloud:
             image=declared.image,
             storage_size=declared.storage.size,
             storage_class=declared.storage.storage_class_name or self.spec.storage_class_name,
+            access_mode=declared.storage.access_mode or AccessMode.READ_WRITE_ONCE,
+            model=declared.clustering.model,
+            failover=declared.clustering.failover,
         )
 
     def members_of(self, role: str) -> int:

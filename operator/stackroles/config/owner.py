@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from stackroles.api.v1alpha1.common import Resources, Toleration
+from stackroles.api.v1alpha1.common import (
+    AccessMode,
+    ClusteringModel,
+    Failover,
+    Resources,
+    Toleration,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +25,9 @@ class RoleSettings:
         image: full image reference in place of the default.
         storage_size: size of each member's volume.
         storage_class: storage class of each member's volume.
+        access_mode: who may mount the volume that members share.
+        model: the clustering model, None for the role's default.
+        failover: how an ActivePassive role fails over.
     """
 
     node_selector: Mapping[str, str] = field(default_factory=dict)
@@ -28,6 +37,9 @@ class RoleSettings:
     image: str | None = None
     storage_size: str | None = None
     storage_class: str | None = None
+    access_mode: AccessMode = AccessMode.READ_WRITE_ONCE
+    model: ClusteringModel | None = None
+    failover: Failover = field(default_factory=Failover)
 
 
 class Parent(Protocol):

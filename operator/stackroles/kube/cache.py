@@ -36,6 +36,12 @@ _SPEC_KEPT: Final[dict[str, tuple[str, ...]]] = {
 }
 # Small, and without a generation: drift is seen by comparing the spec itself.
 _SPEC_WHOLE: Final = frozenset({"Service", "PersistentVolumeClaim"})
+# What may be done, by kinds that have no spec.
+_TOP_KEPT: Final[dict[str, tuple[str, ...]]] = {
+    "ServiceAccount": ("automountServiceAccountToken",),
+    "Role": ("rules",),
+    "RoleBinding": ("roleRef", "subjects"),
+}
 _NODE_STATUS: Final = ("conditions", "addresses", "allocatable", "nodeInfo")
 
 
@@ -71,6 +77,8 @@ def _content(kind: str, obj: Object) -> Object:
             {key: value for key, value in beat.items() if key != "lastHeartbeatTime"}
             for beat in beats
         ]
+    if kind in _TOP_KEPT:
+        return _pick(obj, _TOP_KEPT[kind])
     if kind in _SPEC_KEPT:
         spec = _pick(spec, _SPEC_KEPT[kind])
     elif kind not in _SPEC_WHOLE:

@@ -35,6 +35,7 @@ _LATE: Final = frozenset({"StatefulSet", "Deployment", "DaemonSet", "Job", "Cron
 _PRUNED: Final = frozenset(
     {"StatefulSet", "Deployment", "DaemonSet", "CronJob"}
     | {"Service", "PodDisruptionBudget", "NetworkPolicy"}
+    | {"ServiceAccount", "Role", "RoleBinding"}
 )
 # Deleted when `status.children` names them: among the others are generated passwords and the facts
 # that data depends on.

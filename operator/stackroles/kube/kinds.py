@@ -125,11 +125,15 @@ _CHILDREN: Final = (
     Kind("PersistentVolumeClaim", "v1", "persistentvolumeclaims"),
     Kind("Pod", "v1", "pods"),
     Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
+    Kind("ServiceAccount", "v1", "serviceaccounts"),
+    Kind("Role", "rbac.authorization.k8s.io/v1", "roles"),
+    Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings"),
 )
 _OTHERS: Final = (
     Kind("Node", "v1", "nodes", namespaced=False, selector=""),
     Kind("Namespace", "v1", "namespaces", namespaced=False, watched=False, selector=""),
     Kind("Lease", "coordination.k8s.io/v1", "leases", watched=False),
+    Kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices", watched=False),
     Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", False, False, ""),
     Kind("Event", "events.k8s.io/v1", "events", watched=False, selector=""),
 )

@@ -16,6 +16,7 @@ from stackroles.constants import (
 )
 from stackroles.kube.cluster import Cluster
 from stackroles.roles import registry
+from stackroles.roles.clustering import workload_of
 from stackroles.roles.definition import RoleDefinition
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.manifests.metadata import ownerless, selector
@@ -34,7 +35,8 @@ def observe_roles(
 
 
 def _observe(cluster: Cluster, owner: Owner, role: RoleDefinition, now: datetime) -> RoleState:
-    workload = cluster.get(role.workload.value, owner.namespace, owner.workload(role.name))
+    kind = workload_of(role, owner).value
+    workload = cluster.get(kind, owner.namespace, owner.workload(role.name))
     if workload is not None and workload["metadata"].get("deletionTimestamp"):
         workload = None
     pods = cluster.list("Pod", owner.namespace, selector(owner, role.name))
@@ -57,7 +59,7 @@ async def _explain(cluster: Cluster, owner: Owner, state: RoleState, now: dateti
         return await _explain_volume(cluster, owner, state)
     if state.problem is not None or not state.present or state.complete:
         return state
-    kind = registry.role(state.name).workload.value
+    kind = workload_of(registry.role(state.name), owner).value
     workload = cluster.get(kind, owner.namespace, owner.workload(state.name))
     pods = cluster.list("Pod", owner.namespace, selector(owner, state.name))
     if workload is None or not lacks_pods(workload, pods, state.desired, now):

@@ -6,6 +6,7 @@ from typing import Any
 from stackroles.config.cloud import Cloud
 from stackroles.kube.cluster import Cluster
 from stackroles.roles import registry
+from stackroles.roles.clustering import workload_of
 from stackroles.workloads.manifests.metadata import selector
 from stackroles.workloads.pod import assess_pod, is_ready
 from stackroles.workloads.rolling import next_to_replace, outdated
@@ -44,7 +45,7 @@ async def replace_outdated(
 
 
 def _members(cluster: Cluster, cloud: Cloud, role: str) -> tuple[Object | None, list[Object]]:
-    kind = registry.role(role).workload.value
+    kind = workload_of(registry.role(role), cloud).value
     workload = cluster.get(kind, cloud.namespace, cloud.workload(role))
     pods = cluster.list("Pod", cloud.namespace, selector(cloud, role))
     return workload, sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))

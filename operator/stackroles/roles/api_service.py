@@ -148,9 +148,11 @@ class ApiService:
         return RoleDefinition(
             name=name,
             service=self.name,
-            open_because="clients of the API, and agents in the nodes' own network",
             image=self.name,
             workload=Workload.DEPLOYMENT,
+            clustering=common.STATELESS,
+            endpoint=True,
+            health=health,
             files=files,
             options=ANY,
             spelling=oslo.spelling,

@@ -6,6 +6,7 @@ before its files (oslo_config/sources/_environment.py).
 
 from urllib.parse import quote
 
+from stackroles.api.v1alpha1.common import ClusteringModel, Standby
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Layer, Sections, merge
 from stackroles.roles.allowed_sections import UWSGI
@@ -14,6 +15,7 @@ from stackroles.roles.container import (
     ScratchMount,
     SecretEnv,
 )
+from stackroles.roles.definition import ClusteringChoice
 from stackroles.roles.topology import DEFAULT
 
 DATABASE_PORT = 3306
@@ -23,6 +25,20 @@ BROKERS = "/etc/stackroles/brokers"
 IDENTITY_PORT = 5000
 # A cache that is back is used again after so long; until then every process tries it so often.
 _CACHE_DEAD_SECONDS = 30
+
+EITHER = (ClusteringModel.ACTIVE_ACTIVE, ClusteringModel.ACTIVE_PASSIVE)
+STATELESS = ClusteringChoice(
+    models=EITHER,
+    because="members keep no state of their own: all may serve, or one at a time",
+    standby=(Standby.HOT, Standby.COLD),
+)
+"""Of an API whose members share nothing but the database and the broker."""
+WORKERS = ClusteringChoice(
+    models=EITHER,
+    because="the broker spreads calls over all members that run, so that a standby cannot run",
+    standby=(Standby.COLD,),
+)
+"""Of processes that take calls from the broker."""
 
 NO_RPC_LIVENESS = (
     "the process ends when it cannot go on; one that waits for the database or the broker is not "

@@ -13,12 +13,19 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
-from stackroles.api.v1alpha1.common import ClusteringModel
+from stackroles.api.v1alpha1.common import ClusteringModel, Standby
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Key, Spelling, dashes
 from stackroles.config.owner import Owner
 from stackroles.roles.allowed_sections import NOTHING, AllowedSections
-from stackroles.roles.container import Container, Mount, ResourceDefaults, Security, Variable
+from stackroles.roles.container import (
+    Container,
+    Mount,
+    PodRight,
+    ResourceDefaults,
+    Security,
+    Variable,
+)
 
 OwnerT = TypeVar("OwnerT", bound=Owner, default=Any)
 Files = Callable[[OwnerT], Mapping[str, str]]
@@ -42,6 +49,30 @@ class DataVolume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClusteringChoice:
+    """Which clustering models a role can have; docs/clustering-models.md is made of it.
+
+    Attributes:
+        models: the models, the default first.
+        because: why these and no others, as the end of a sentence.
+        standby: what members that are not active may run, the default first, where the operator's
+            gate decides who is active; empty where the program itself does.
+        exclusion: what else keeps two members from being active, besides the gate; empty for
+            nothing.
+    """
+
+    models: tuple[ClusteringModel, ...]
+    because: str
+    standby: tuple[Standby, ...] = ()
+    exclusion: str = ""
+
+
+ONE_EACH = ClusteringChoice(
+    models=(ClusteringModel.ACTIVE_ACTIVE,), because="one runs on each compute node"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoleDefinition(Generic[OwnerT]):
     """One role: everything builders need to run it.
 
@@ -50,7 +81,11 @@ class RoleDefinition(Generic[OwnerT]):
         service: the service whose accounts, steps and configuration it shares.
         image: short name of its image.
         replicas: members by default.
-        models: clustering models it can have, the default first.
+        clustering: which models it can have, and why.
+        endpoint: whether clients reach its published ports through the endpoint role.
+        health: path of its first published port that answers 200 to 399 when it serves; empty for
+            one that is judged by its own probes.
+        rights: what its pods may do in the Kubernetes API.
         quorum: a quorum role, whose number of members must be odd.
         survivor_lacks: what is lost when this role continues from one member, which takes a user's
             consent (`spec.roles.<role>.recovery`); empty where it cannot.
@@ -86,7 +121,10 @@ class RoleDefinition(Generic[OwnerT]):
     workload: Workload
     containers: tuple[Container, ...]
     replicas: int = 2
-    models: tuple[ClusteringModel, ...] = (ClusteringModel.ACTIVE_ACTIVE,)
+    clustering: ClusteringChoice = ONE_EACH
+    endpoint: bool = False
+    health: str = ""
+    rights: tuple[PodRight, ...] = ()
     quorum: bool = False
     shrinks: bool = False
     survivor_lacks: str = ""

@@ -1,6 +1,6 @@
 """The endpoint of the APIs: HAProxy before the members of each role that serves one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +9,10 @@ from stackroles.agents.endpoint.protocol import PORT, Backend, EndpointSettings
 from stackroles.agents.gate.protocol import PORT as GATE_PORT
 from stackroles.agents.gate.protocol import SERVING_PATH
 from stackroles.agents.status_protocol import READY_PATH
+from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
+from stackroles.config.owner import Owner
+from stackroles.roles.allowed_sections import UWSGI
 from stackroles.roles.common import scratch
 from stackroles.roles.container import (
     AGENT_COMMAND,
@@ -23,7 +26,13 @@ from stackroles.roles.container import (
     ResourceDefaults,
     Security,
 )
-from stackroles.roles.definition import Files, OpenStackService, RoleDefinition, Workload
+from stackroles.roles.definition import (
+    ClusteringChoice,
+    Files,
+    OpenStackService,
+    RoleDefinition,
+    Workload,
+)
 from stackroles.roles.haproxy import HAPROXY, USER
 from stackroles.roles.haproxy_options import HaproxyOptions, reserved
 
@@ -41,6 +50,7 @@ STOP_SECONDS: Final = 600
 # How long a request waits for a member: an ActivePassive role fails over in 15 s or less.
 HOLD_SECONDS: Final = 20
 _ALIVE, _ALIVE_PORT = "/healthz", 8404
+_PROGRAM = "/usr/sbin/haproxy"
 _FOLDER = "/run/haproxy"
 _SOCKET = f"{_FOLDER}/agent.sock"
 
@@ -52,6 +62,10 @@ RIGHTS: Final = (
         because="where the members of each API are, the moment that they come and leave",
     ),
 )
+
+
+# Of the WSGI server (roles/wsgi.py), which serves one request a process.
+_BACKLOG: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +81,7 @@ class ApiBackend:
 
     role: str
     port: int
-    pending: int | None = 100
+    pending: int | None = _BACKLOG
 
 
 _OPTIONS = HaproxyOptions(
@@ -145,9 +159,22 @@ end, 2)
 """
 
 
-def members_service(cloud: Cloud, role: str) -> str:
+def members_service(owner: Owner, role: str) -> str:
     """Return the name of the headless Service whose EndpointSlices list a role's own pods."""
-    return cloud.workload(f"{role}-members")
+    return owner.workload(f"{role}-members")
+
+
+def backends_of(roles: Iterable[RoleDefinition[Cloud]]) -> tuple[ApiBackend, ...]:
+    """Return the roles behind the endpoint, each with its first published port."""
+    return tuple(
+        ApiBackend(
+            role=role.name,
+            port=role.containers[0].ports[0].number,
+            pending=_BACKLOG if UWSGI in role.options else None,
+        )
+        for role in roles
+        if role.endpoint
+    )
 
 
 def endpoint_role(backends: tuple[ApiBackend, ...]) -> RoleDefinition[Cloud]:
@@ -162,6 +189,11 @@ def endpoint_role(backends: tuple[ApiBackend, ...]) -> RoleDefinition[Cloud]:
         image=HAPROXY.image,
         workload=Workload.DEPLOYMENT,
         replicas=2,
+        clustering=ClusteringChoice(
+            models=(ClusteringModel.ACTIVE_ACTIVE,),
+            because="every proxy serves, and a lost one costs the requests that it had",
+        ),
+        rights=RIGHTS,
         files=_files(backends),
         options=_OPTIONS.allowed,
         spelling=_OPTIONS.spelling,
@@ -205,7 +237,7 @@ def _files(backends: tuple[ApiBackend, ...]) -> Files[Cloud]:
                 )
                 for backend in backends
             ),
-            command=("haproxy", "-db", "-f", OPTIONS),
+            command=(_PROGRAM, "-db", "-f", OPTIONS),
             socket=_SOCKET,
             port=PORT,
             drain_seconds=DRAIN_SECONDS,
@@ -245,7 +277,7 @@ backend {name}
   # Only what changes nothing is sent again after it was sent; a refused connection sent nothing.
   http-request disable-l7-retry unless {{ method GET HEAD }}
   server-template s 1-{SLOTS} 0.0.0.0:{backend.port} disabled{pending} tcp-ut 15s \
-check port {GATE_PORT} inter 1s fastinter 500ms downinter 500ms fall 2 rise 1
+check port {GATE_PORT} inter 2s fastinter 500ms downinter 1s fall 2 rise 1
   server hold {hold} backup
 
 frontend {name}-hold

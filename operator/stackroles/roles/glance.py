@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
+from stackroles.api.v1alpha1.common import Standby
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config import oslo
 from stackroles.config.cloud import Cloud
@@ -20,7 +21,14 @@ from stackroles.roles.container import (
     Security,
     Variable,
 )
-from stackroles.roles.definition import Catalogue, DatabaseUrl, DataVolume, Step, Workload
+from stackroles.roles.definition import (
+    Catalogue,
+    ClusteringChoice,
+    DatabaseUrl,
+    DataVolume,
+    Step,
+    Workload,
+)
 
 PORT = 9292
 HOME = "/var/lib/glance"
@@ -136,6 +144,14 @@ GLANCE = replace(
     update_strategy="OnDelete",
     grace_period=600,
     shares_data=shares_images,
+    clustering=ClusteringChoice(
+        models=common.EITHER,
+        because=(
+            "with a shared store all may serve; images on one volume take one member at a time"
+        ),
+        standby=(Standby.COLD,),
+        exclusion="ReadWriteOncePod, where the volume has it",
+    ),
     single_because=(
         "images are on one volume of one node: losing that node stops uploads, and boots from "
         "images that no host has cached; with a shared store more members can serve"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from stackroles.agents.galera.protocol import PORT as AGENT_PORT
 from stackroles.agents.galera.protocol import WSREP_PATH
+from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
 from stackroles.roles.common import DATABASE_PORT, scratch
 from stackroles.roles.container import (
@@ -15,7 +16,7 @@ from stackroles.roles.container import (
     ResourceDefaults,
     Security,
 )
-from stackroles.roles.definition import OpenStackService, RoleDefinition, Workload
+from stackroles.roles.definition import ClusteringChoice, OpenStackService, RoleDefinition, Workload
 from stackroles.roles.haproxy_options import HaproxyOptions, reserved
 from stackroles.roles.mariadb import NAME as DATABASE
 from stackroles.roles.topology import DEFAULT
@@ -157,6 +158,10 @@ HAPROXY: RoleDefinition[Cloud] = RoleDefinition(
     image=NAME,
     workload=Workload.STATEFUL_SET,
     replicas=2,
+    clustering=ClusteringChoice(
+        models=(ClusteringModel.ACTIVE_ACTIVE,),
+        because="every proxy serves, and all send clients to the same writer",
+    ),
     headless=True,
     files=files,
     options=_OPTIONS.allowed,

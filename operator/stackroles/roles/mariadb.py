@@ -8,6 +8,7 @@ from stackroles.agents import wire
 from stackroles.agents.galera.accounts_protocol import Account, Accounts, Server
 from stackroles.agents.galera.protocol import PORT as AGENT_PORT
 from stackroles.agents.galera.protocol import REPORT_PATH, WSREP_PATH
+from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config import layers, oslo
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Key
@@ -30,6 +31,7 @@ from stackroles.roles.container import (
     Security,
 )
 from stackroles.roles.definition import (
+    ClusteringChoice,
     DataVolume,
     OpenStackService,
     RoleDefinition,
@@ -239,6 +241,10 @@ MARIADB: RoleDefinition[Cloud] = RoleDefinition(
     workload=Workload.STATEFUL_SET,
     replicas=3,
     quorum=True,
+    clustering=ClusteringChoice(
+        models=(ClusteringModel.ACTIVE_ACTIVE,),
+        because="Galera replicates to all members; the proxies send clients to one writer",
+    ),
     # The first member serves: what needs the database need not wait for transfers to the others.
     minimum_ready=1,
     parallel=True,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from shlex import quote
 
+from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Key, Value, merge
 from stackroles.roles.allowed_sections import AllowedSections
@@ -15,7 +16,7 @@ from stackroles.roles.container import (
     ResourceDefaults,
     Security,
 )
-from stackroles.roles.definition import OpenStackService, RoleDefinition, Workload
+from stackroles.roles.definition import ClusteringChoice, OpenStackService, RoleDefinition, Workload
 from stackroles.roles.topology import DEFAULT
 
 NAME = DEFAULT.cache.role
@@ -76,6 +77,10 @@ MEMCACHED: RoleDefinition[Cloud] = RoleDefinition(
     workload=Workload.STATEFUL_SET,
     headless=True,
     replicas=2,
+    clustering=ClusteringChoice(
+        models=(ClusteringModel.ACTIVE_ACTIVE,),
+        because="clients spread their keys over all members",
+    ),
     fs_group=USER,
     grace_period=10,
     files=files,

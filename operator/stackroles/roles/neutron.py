@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+from stackroles.api.v1alpha1.common import ClusteringModel, Standby
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Sections, merge
 from stackroles.roles import common, ovn, resolvers
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import Env, Probe, ResourceDefaults, SecretEnv
-from stackroles.roles.definition import Catalogue, DatabaseUrl, RoleDefinition
+from stackroles.roles.definition import Catalogue, ClusteringChoice, DatabaseUrl, RoleDefinition
 from stackroles.roles.topology import DEFAULT
 
 PORT = 9696
@@ -100,7 +101,11 @@ _MAINTENANCE = (
 
 
 def _worker_role(
-    name: str, program: tuple[str, ...], readiness: Probe, because: str
+    name: str,
+    program: tuple[str, ...],
+    readiness: Probe,
+    because: str,
+    clustering: ClusteringChoice,
 ) -> RoleDefinition[Cloud]:
     role = _SERVICE.process(
         name,
@@ -110,7 +115,7 @@ def _worker_role(
         env=_ENV,
         resources=ResourceDefaults(memory="144Mi", memory_limit="768Mi"),
     )
-    return replace(role, replicas=1, needs=_NEEDS, single_because=because)
+    return replace(role, replicas=1, needs=_NEEDS, single_because=because, clustering=clustering)
 
 
 NEUTRON_PERIODIC = _worker_role(
@@ -120,12 +125,22 @@ NEUTRON_PERIODIC = _worker_role(
     # anew by the next task.
     common.tcp_established(common.DATABASE_PORT, period=60, failures=5),
     "its tasks clean up now and then and would collide; while it is away nothing is cleaned up",
+    ClusteringChoice(
+        models=common.EITHER,
+        because="its tasks would collide: one member, or a standby that takes over",
+        standby=(Standby.COLD,),
+    ),
 )
 NEUTRON_MAINTENANCE = _worker_role(
     "neutron-maintenance",
     ("sh", "-euc", _MAINTENANCE, "sh"),
     common.tcp_established(ovn.NORTH.port, period=10, failures=3),
     "it works under a lock of OVN's; while it is away nothing repairs differences to OVN",
+    ClusteringChoice(
+        models=(ClusteringModel.ACTIVE_PASSIVE,),
+        because="it works under a lock of the northbound database",
+        exclusion="a lock in the northbound database",
+    ),
 )
 
 SERVICE = _SERVICE.definition(

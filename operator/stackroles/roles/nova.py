@@ -148,7 +148,13 @@ def _worker_role(name: str) -> RoleDefinition[Cloud]:
     # They look for placement in the catalogue when they start, and end without it.
     needs = ("nova/setup", DEFAULT.broker.name, "keystone/catalogue")
     # A StatefulSet: its queues and its service record carry the pod's name.
-    return replace(role, workload=Workload.STATEFUL_SET, needs=needs, backup=_BACKUP)
+    return replace(
+        role,
+        workload=Workload.STATEFUL_SET,
+        clustering=common.WORKERS,
+        needs=needs,
+        backup=_BACKUP,
+    )
 
 
 NOVA_API = _api_role("nova-api", "nova.wsgi.osapi_compute:application", API_PORT, "176Mi")
@@ -173,7 +179,9 @@ NOVA_NOVNCPROXY = replace(
         resources=ResourceDefaults(memory="112Mi", memory_limit="512Mi"),
         extra=_CONSOLE,
     ),
-    open_because="browsers that show a guest's console",
+    clustering=common.STATELESS,
+    endpoint=True,
+    health="/vnc_lite.html",
     grace_period=30,
 )
 

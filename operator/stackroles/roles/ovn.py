@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from stackroles.agents import wire
 from stackroles.agents.ovsdb.protocol import PORT, OvsdbSettings
 from stackroles.agents.status_protocol import READY_PATH, STATUS_PATH
+from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import OVSDB, Endpoint
 from stackroles.roles import resolvers
@@ -25,6 +26,7 @@ from stackroles.roles.container import (
     Security,
 )
 from stackroles.roles.definition import (
+    ClusteringChoice,
     DataVolume,
     Files,
     OpenStackService,
@@ -168,6 +170,10 @@ def _database_role(database: Database) -> RoleDefinition[Cloud]:
         quorum=True,
         shrinks=True,
         survivor_lacks="changes that only the lost members held",
+        clustering=ClusteringChoice(
+            models=(ClusteringModel.ACTIVE_ACTIVE,),
+            because="raft keeps the database by a majority of the members, one of which leads",
+        ),
         minimum_ready=2,
         files=_files(database),
         volume=DataVolume(size="1Gi"),
@@ -212,6 +218,11 @@ OVN_NORTHD: RoleDefinition[Cloud] = RoleDefinition(
     service="ovn",
     image="ovn",
     workload=Workload.DEPLOYMENT,
+    clustering=ClusteringChoice(
+        models=(ClusteringModel.ACTIVE_PASSIVE,),
+        because="all members run, and the one that holds the southbound database's lock works",
+        exclusion="a lock in the southbound database",
+    ),
     files=northd_files,
     fs_group=USER,
     grace_period=15,

@@ -10,6 +10,7 @@ from stackroles.agents import wire
 from stackroles.agents.broker.protocol import PORT as AGENT_PORT
 from stackroles.agents.broker.protocol import BrokerSettings
 from stackroles.agents.status_protocol import READY_PATH, STATUS_PATH
+from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Key, merge
 from stackroles.roles.allowed_sections import AllowedSections
@@ -31,6 +32,7 @@ from stackroles.roles.container import (
     Security,
 )
 from stackroles.roles.definition import (
+    ClusteringChoice,
     DataVolume,
     OpenStackService,
     RoleDefinition,
@@ -186,6 +188,10 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
     quorum=True,
     shrinks=True,
     survivor_lacks="calls in progress and other messages that it does not hold",
+    clustering=ClusteringChoice(
+        models=(ClusteringModel.ACTIVE_ACTIVE,),
+        because="quorum queues are kept by a majority of the members, each with leaders of some",
+    ),
     # All of them: a quorum queue gets as many members as there are brokers when it is declared.
     minimum_ready=None,
     files=files,

@@ -3,6 +3,7 @@
 from stackroles.config.cloud import Cloud
 from stackroles.config.pool import Pool
 from stackroles.roles import (
+    endpoint,
     glance,
     haproxy,
     keystone,
@@ -25,6 +26,7 @@ from stackroles.roles.definition import OpenStackService, RoleDefinition, Step
 
 _CLIENTS: tuple[OpenStackService, ...] = (
     haproxy.SERVICE,
+    endpoint.SERVICE,
     rabbitmq.SERVICE,
     memcached.SERVICE,
     keystone.SERVICE,
@@ -42,23 +44,27 @@ CREDENTIALS: tuple[OpenStackService, ...] = (
     *(service for service in SERVICES if service.has_credentials),
     keystone.ADMINISTRATOR,
 )
-CONTROLLER_ROLES: tuple[RoleDefinition[Cloud], ...] = (
-    mariadb.MARIADB,
-    haproxy.HAPROXY,
-    rabbitmq.RABBITMQ,
-    memcached.MEMCACHED,
-    ovn.OVN_NB,
-    ovn.OVN_SB,
-    ovn.OVN_NORTHD,
+_APIS: tuple[RoleDefinition[Cloud], ...] = (
     keystone.KEYSTONE,
     glance.GLANCE,
     placement.PLACEMENT,
     nova.NOVA_API,
     nova.NOVA_METADATA,
-    nova.NOVA_CONDUCTOR,
-    nova.NOVA_SCHEDULER,
     nova.NOVA_NOVNCPROXY,
     neutron.NEUTRON_API,
+)
+CONTROLLER_ROLES: tuple[RoleDefinition[Cloud], ...] = (
+    mariadb.MARIADB,
+    haproxy.HAPROXY,
+    endpoint.endpoint_role(endpoint.backends_of(_APIS)),
+    rabbitmq.RABBITMQ,
+    memcached.MEMCACHED,
+    ovn.OVN_NB,
+    ovn.OVN_SB,
+    ovn.OVN_NORTHD,
+    *_APIS,
+    nova.NOVA_CONDUCTOR,
+    nova.NOVA_SCHEDULER,
     neutron.NEUTRON_PERIODIC,
     neutron.NEUTRON_MAINTENANCE,
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec, RoleSpec
-from stackroles.api.v1alpha1.common import ClusteringModel, parse_spec
+from stackroles.api.v1alpha1.common import parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.api.v1alpha1.options import SECRET_NAMES, WHERE_SECRETS_GO, is_secret_name
 from stackroles.config.cloud import Cloud
@@ -12,6 +12,7 @@ from stackroles.config.layers import Sections, Spelling, repeated
 from stackroles.errors import SpecInvalid
 from stackroles.roles import keystone
 from stackroles.roles.allowed_sections import by_name
+from stackroles.roles.clustering import check_clustering, default_replicas
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.roles.reserved import find_reserved
 
@@ -48,9 +49,7 @@ def resolve_cloud(
     check_config(spec.config, known.values())
     names = [service.name for service in accounts if service.has_credentials]
     _check_names("credentials", spec.credentials, names)
-    for name, declared in spec.roles.items():
-        _check_clustering(known[name], declared)
-        _check_shared(known[name], spec)
+    check_clustering(known.values(), spec)
     metadata = resource["metadata"]
     return Cloud(
         name=metadata["name"],
@@ -59,7 +58,7 @@ def resolve_cloud(
         spec=spec,
         replicas={
             role.name: spec.roles.get(role.name, RoleSpec()).clustering.replicas
-            or _default_replicas(role, spec)
+            or default_replicas(role, spec)
             for role in known.values()
         },
         image_registry=image_registry,
@@ -67,11 +66,6 @@ def resolve_cloud(
         agents=agents,
         cluster_domain=cluster_domain,
     )
-
-
-def model_of(role: RoleDefinition, cloud: Cloud) -> ClusteringModel:
-    """Return how a role is clustered: as the user declared, else its first model."""
-    return cloud.spec.roles.get(role.name, RoleSpec()).clustering.model or role.models[0]
 
 
 def _check_names(field: str, declared: Iterable[str], known: Iterable[str]) -> None:
@@ -150,34 +144,3 @@ def _check_secrets(path: str, sections: Sections, same: Spelling) -> None:
                 raise SpecInvalid(
                     Reason.SPEC_INVALID, f"{path}.{section}.{name}: {WHERE_SECRETS_GO}."
                 )
-
-
-def _default_replicas(role: RoleDefinition, spec: CloudControllerSpec) -> int:
-    """Return a role's own number of members: one where they could not share their data."""
-    return role.replicas if role.shares_data is None or role.shares_data(spec) else 1
-
-
-def _check_shared(role: RoleDefinition, spec: CloudControllerSpec) -> None:
-    replicas = spec.roles[role.name].clustering.replicas or 1
-    if replicas > 1 and role.shares_data is not None and not role.shares_data(spec):
-        raise SpecInvalid(
-            Reason.SPEC_INVALID,
-            f"spec.roles.{role.name}.clustering.replicas is {replicas}: {role.single_because}. "
-            "Configure a shared store, or set 1.",
-        )
-
-
-def _check_clustering(role: RoleDefinition, declared: RoleSpec) -> None:
-    replicas, model = declared.clustering.replicas, declared.clustering.model
-    path = f"spec.roles.{role.name}.clustering"
-    if role.quorum and replicas is not None and replicas % 2 == 0:
-        raise SpecInvalid(
-            Reason.SPEC_INVALID,
-            f"{path}.replicas is {replicas}: {role.name} decides by majority and needs an odd "
-            f"number of members. Set {replicas - 1 or 1} or {replicas + 1}.",
-        )
-    if model is not None and model not in role.models:
-        raise SpecInvalid(
-            Reason.SPEC_INVALID,
-            f"{path}.model is {model}: {role.name} can be {' or '.join(role.models)}.",
-        )

@@ -120,8 +120,6 @@ def api_container(
         # half a minute without an answer takes it out of its Service.
         readiness=Probe(port=port, http_path=health, period=10, timeout=10, failures=3),
         no_liveness_because=NO_API_LIVENESS,
-        # Endpoints are withdrawn while the server still answers.
-        pre_stop=("sleep", "3"),
         env=(*resolvers.PYTHON, *env),
         mounts=(FileMount(), *mounts),
         resources=resources,

@@ -8,6 +8,7 @@ from stackroles.domains.backup.decide import retired
 from stackroles.domains.backup.reconcile_queue import policy_run
 from stackroles.domains.backup.status import is_finished
 from stackroles.domains.cloud.reconcile_parts import CREDENTIALS, SERVICE_PARTS
+from stackroles.domains.clustering.reconcile import PART as CLUSTERING_PART
 from stackroles.domains.database.reconcile_members import PART as DATABASE_PART
 from stackroles.domains.messaging.reconcile import PART as MESSAGING_PART
 from stackroles.domains.ovn.reconcile import PART as OVN_PART
@@ -138,7 +139,8 @@ def owners_of_child(child: Object, parent: ObjectRef) -> Iterable[Key]:
 
 def parts_of_controller(obj: Object, _: Cache) -> Iterable[Key]:
     """Return all parts of a cloud."""
-    parts = (CREDENTIALS, DATABASE_PART, MESSAGING_PART, OVN_PART, *SERVICE_PARTS.values())
+    clusters = (DATABASE_PART, MESSAGING_PART, OVN_PART, CLUSTERING_PART)
+    parts = (CREDENTIALS, *clusters, *SERVICE_PARTS.values())
     return [PartRef(*ref_of(obj), part) for part in parts]
 
 

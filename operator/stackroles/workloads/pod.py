@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.constants import ANNOTATION_CLUSTERING
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.log_excerpt import summarize
 
@@ -61,6 +62,11 @@ def is_ready(pod: Object) -> bool:
     """Return whether a pod passes its readiness checks."""
     condition = _condition(pod.get("status", {}), "Ready")
     return condition is not None and condition.get("status") == "True"
+
+
+def is_gated(pod: Object) -> bool:
+    """Return whether a pod's program runs behind a gate, which the proxies ask."""
+    return ANNOTATION_CLUSTERING in pod["metadata"].get("annotations", {})
 
 
 def runs_container(pod: Object, name: str) -> bool:

@@ -5,10 +5,16 @@ import yaml
 
 from stackroles.codegen.rbac import LEASE_NAME, RULES, Rule, Scope, render_scope, rules_of
 from stackroles.kube.kinds import KINDS, WATCHED_KINDS, Kind
+from stackroles.roles import registry
+from stackroles.roles.clustering import PASSIVE
+from stackroles.roles.definition import RoleDefinition
 from stackroles.settings import Settings
+from stackroles.workloads.manifests.gate import behind_gate
+from tests.support.clouds import cloud
 
-# Events of a controller whose pods do not come, looked for then only.
-ASKED = {("events.k8s.io", "events")}
+# Events of a controller whose pods do not come, looked for then only; and what pods read that get
+# the right from the operator.
+ASKED = {("events.k8s.io", "events"), ("discovery.k8s.io", "endpointslices")}
 CLUSTER_SCOPED = {"nodes", "storageclasses"}
 WRITES = {"create", "update", "patch", "delete"}
 
@@ -62,8 +68,34 @@ def test_nothing_gives_the_right_to_run_commands_in_pods() -> None:
     }
 
 
-def test_no_right_to_give_rights() -> None:
-    assert "rbac.authorization.k8s.io" not in {rule.group for rule in RULES}
+def test_no_right_to_give_others_more_than_its_own() -> None:
+    """The API server lets an account grant what it has itself, and more only by these verbs."""
+    verbs = {verb for rule in RULES for verb in rule.verbs}
+
+    assert not verbs & {"escalate", "bind", "impersonate", "*"}
+
+
+def test_rights_are_given_in_watched_namespaces_alone() -> None:
+    giving = {rule.scope for rule in RULES if rule.group == "rbac.authorization.k8s.io"}
+
+    assert giving == {Scope.WORKLOADS}
+
+
+@pytest.mark.parametrize("role", registry.CONTROLLER_ROLES, ids=lambda role: role.name)
+def test_the_operator_has_every_right_that_pods_get_from_it(role: RoleDefinition) -> None:
+    passive = {"roles": {role.name: {"clustering": {"model": "ActivePassive"}}}}
+    declared = cloud(**passive) if PASSIVE in role.clustering.models else cloud()
+
+    for right in behind_gate(declared, role).rights:
+        for resource in right.resources:
+            own = {
+                verb
+                for rule in RULES
+                if (rule.scope, rule.group) == (Scope.WORKLOADS, right.group)
+                and resource in rule.resources
+                for verb in rule.verbs
+            }
+            assert set(right.verbs) <= own
 
 
 @pytest.mark.parametrize("kind", WATCHED_KINDS, ids=lambda kind: kind.name)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from stackroles.agents import children, wire
 from stackroles.agents.gate import decision, lease
-from stackroles.agents.gate.health import HealthWatch
+from stackroles.agents.gate.health import BUSY, REPLACEABLE, HealthWatch
 from stackroles.agents.gate.http_server import serve
 from stackroles.agents.gate.member import Ask, Member
 from stackroles.agents.gate.model import ChildMove, Object, Rules
@@ -116,7 +116,11 @@ class Gate:
         self._said = ""
         self._last_status = 0
         self._health = (
-            HealthWatch(settings.health, lambda *seen: self._events.put(HealthReport(*seen)))
+            HealthWatch(
+                settings.health,
+                REPLACEABLE if self.member.rules.standby is Standby.HOT else BUSY,
+                lambda *seen: self._events.put(HealthReport(*seen)),
+            )
             if settings.health
             else None
         )

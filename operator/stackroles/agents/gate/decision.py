@@ -21,9 +21,10 @@ QUICK_ENDS = 3
 # A cold member whose child does not serve leaves the Lease to others for so long; a hot one shows
 # that its child serves again before it takes it.
 ILL_WAIT = 30.0
-# A child that served and does not any more; a cold one is restarted elsewhere, which takes longer.
+# A child that served and does not any more. A cold one may have all its workers at uploads, which
+# its end would lose.
 ILL_HOT = 6.0
-ILL_COLD = 30.0
+ILL_COLD = 600.0
 # One that has not served since its start.
 ILL_START = 120.0
 _FIRST_BACKOFF = 0.5

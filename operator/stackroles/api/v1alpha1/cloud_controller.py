@@ -11,6 +11,7 @@ from stackroles.api.v1alpha1.common import (
     ClusteringModel,
     Conditions,
     DeletionPolicy,
+    Failover,
     Model,
     Name,
     Placement,
@@ -30,6 +31,9 @@ class Clustering(Model):
         None, description="ActiveActive or ActivePassive; each role has its own default."
     )
     replicas: int | None = Field(None, ge=1, le=9, description="Members of the role.")
+    failover: Failover = Field(
+        default_factory=Failover, description="How an ActivePassive role fails over."
+    )
 
 
 class Recovery(Model):

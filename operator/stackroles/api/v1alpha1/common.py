@@ -102,6 +102,50 @@ class ClusteringModel(StrEnum):
     ACTIVE_PASSIVE = "ActivePassive"
 
 
+class Standby(StrEnum):
+    """What the members of an ActivePassive role that are not active run."""
+
+    HOT = "Hot"
+    COLD = "Cold"
+
+
+class OnApiLoss(StrEnum):
+    """What an active member does while the Kubernetes API does not answer."""
+
+    STOP = "Stop"
+    KEEP = "Keep"
+
+
+class AccessMode(StrEnum):
+    """Who may mount a volume, as Kubernetes names it."""
+
+    READ_WRITE_ONCE = "ReadWriteOnce"
+    READ_WRITE_ONCE_POD = "ReadWriteOncePod"
+    READ_WRITE_MANY = "ReadWriteMany"
+
+
+class Failover(Model):
+    """How an ActivePassive role replaces an active member that fails."""
+
+    lease_duration_seconds: int | None = Field(
+        None,
+        ge=4,
+        le=300,
+        description="Seconds after which a member that does not renew its Lease is replaced; it "
+        "has stopped after three quarters of them. 8 when left out.",
+    )
+    standby: Standby | None = Field(
+        None,
+        description="Hot: members that are not active run the service and get no requests. "
+        "Cold: only the active member runs it. Each role has its own default.",
+    )
+    on_api_loss: OnApiLoss | None = Field(
+        None,
+        description="Stop: an active member that cannot renew its Lease stops. Keep: it goes on, "
+        "which takes a volume that admits one pod (ReadWriteOncePod). Stop when left out.",
+    )
+
+
 class Toleration(Model):
     """A taint that the role's pods tolerate."""
 
@@ -171,6 +215,12 @@ class Storage(Model):
     size: Quantity | None = Field(None, description="Size of each member's volume.")
     storage_class_name: Name | None = Field(
         None, description="Storage class; the cluster's default when left out."
+    )
+    access_mode: AccessMode | None = Field(
+        None,
+        description="Who may mount the volume that the members of an ActivePassive role share: "
+        "ReadWriteOnce keeps them on one node, ReadWriteMany does not, and ReadWriteOncePod admits "
+        "one pod. ReadWriteOnce when left out.",
     )
 
 

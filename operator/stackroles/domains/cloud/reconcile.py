@@ -29,6 +29,8 @@ from stackroles.domains.cloud.reconcile_served import accepted_password, watch_a
 from stackroles.domains.cloud.served import assess_served, rejected_administrator
 from stackroles.domains.cloud.service import ServiceState
 from stackroles.domains.cloud.status import ObservedCloud, assess_cloud, remembered
+from stackroles.domains.clustering.reconcile import clustering_of
+from stackroles.domains.clustering.status import ClusteringState
 from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
 from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.domains.database.reconcile_part import part_of
@@ -141,8 +143,14 @@ class CloudPass:
             if problem is not None and roles[name].present:
                 roles[name] = replace(roles[name], problem=problem)
         notes = {**ovn.notes, **({MESSAGING: messaging.note} if messaging.note else {})}
+        turns = self._clustering().roles
+        for name, turn in turns.items():
+            # Whatever its members' own checks find: a role without an active member does not serve.
+            if turn.active is None:
+                roles[name] = replace(roles[name], available=False)
         observed = ObservedCloud(
             roles=tuple(roles[role.name] for role in registry.CONTROLLER_ROLES),
+            active={name: turn.active for name, turn in turns.items() if turn.active},
             steps=tuple(s for name in SERVICE_PARTS for s in self._services[name].steps),
             database=self._database(),
             notes=notes,
@@ -188,6 +196,11 @@ class CloudPass:
         names = (*kept, naming.state(self._cloud.name))
         keep = [*wanted, *(ObjectRef("ConfigMap", namespace, name) for name in names)]
         await cluster.prune(self._resource, keep, among=_belongs_to_no_service)
+
+    def _clustering(self) -> ClusteringState:
+        """Return who is active by the gates, nobody known before they were asked."""
+        found = self._context.latest(self._resource, clustering_of(self._resource))
+        return found if isinstance(found, ClusteringState) else ClusteringState()
 
     def _messaging(self) -> MessagingState:
         """Return what the messaging cluster's own pass found, or what the status says it was."""

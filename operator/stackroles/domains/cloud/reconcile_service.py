@@ -22,6 +22,7 @@ from stackroles.domains.cloud.reconcile_parts import (
 )
 from stackroles.domains.cloud.reconcile_scale_guard import reject_scale_down
 from stackroles.domains.cloud.reconcile_steps import Steps
+from stackroles.domains.cloud.reconcile_switch import adapt
 from stackroles.domains.cloud.service import ServiceState, dependents_of, nodes_of
 from stackroles.domains.credentials.generate import external_digest
 from stackroles.domains.credentials.reconcile import CloudSecrets
@@ -98,6 +99,7 @@ class ServicePass:
         self._part = service_of(resource, service.name)
         self._now = context.observed_at(resource).now
         self._roles = [r for r in registry.CONTROLLER_ROLES if r.service == service.name]
+        self._serving = completed(recorded_phases(resource))
         self._steps = Steps(context, resource, cloud, service, self._part)
 
     async def run(self) -> None:
@@ -197,6 +199,7 @@ class ServicePass:
         built = render(self._context, self._cloud, role.name, lambda: build_role(self._cloud, role))
         if role.shrinks and role.name in completed(recorded_phases(self._resource)):
             built = resize(built, held_size(self._context, self._resource, self._cloud, role))
+        built = adapt(self._context.cluster, self._cloud, role, built, self._serving)
         if not self._has_external_keys():
             return built
         keys = external_digest(self._service, self._credentials.values[self._service.name])

@@ -14,8 +14,8 @@ from stackroles.domains.cloud.phases import update_phases
 from stackroles.domains.cloud.quorum import assess_quorum
 from stackroles.domains.cloud.service import RolesAndSteps
 from stackroles.domains.database.status import DATABASE, DatabaseState
+from stackroles.roles.clustering import model_of
 from stackroles.roles.definition import OpenStackService, RoleDefinition
-from stackroles.roles.resolve import model_of
 from stackroles.workloads.conditions import Finding, ObservationTime, all_conditions, conditions_of
 from stackroles.workloads.role import RoleState
 from stackroles.workloads.step import StepState
@@ -32,12 +32,14 @@ class ObservedCloud(RolesAndSteps):
         database: how the database cluster stands.
         notes: what a person should know of a role's members, by role.
         messaging: whether brokers or queues lack something; None before there are any.
+        active: the active member of each ActivePassive role, as far as there is one.
         failing_apis: why not all APIs are known to serve; None when all do.
     """
 
     waiting: Mapping[str, frozenset[str]] = field(default_factory=dict)
     database: DatabaseState = field(default_factory=DatabaseState)
     messaging: Finding | None = None
+    active: Mapping[str, str] = field(default_factory=dict)
     failing_apis: Finding | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -185,13 +187,13 @@ def _count(roles: Iterable[RoleState]) -> str:
 
 
 def _role_status(cloud: Cloud, role: RoleDefinition, observed: ObservedCloud) -> RoleStatus:
-    state = next(s for s in observed.roles if s.name == role.name)
+    state, active = next(s for s in observed.roles if s.name == role.name), observed.active
     return RoleStatus(
         name=role.name,
         model=model_of(role, cloud),
         desired=state.desired,
         ready=state.ready,
-        active=observed.database.writer if role.name == DATABASE else None,
+        active=observed.database.writer if role.name == DATABASE else active.get(role.name),
         message=_role_message(role, state, observed),
     )
 

@@ -3,24 +3,29 @@
 from collections.abc import Iterable
 
 from stackroles.config.owner import Owner
+from stackroles.roles.clustering import shares_claim
 from stackroles.roles.definition import OpenStackService, OwnerT, RoleDefinition, Step, Workload
 from stackroles.workloads.manifests.configmap import build_agents_config_map, build_config_map
+from stackroles.workloads.manifests.gate import behind_gate, gate_annotations
 from stackroles.workloads.manifests.job import StepOf, build_job, render_step
 from stackroles.workloads.manifests.metadata import Manifest
 from stackroles.workloads.manifests.network_policy import build_network_policy
 from stackroles.workloads.manifests.pdb import build_pdb
 from stackroles.workloads.manifests.rendering import Rendering, files_of, render_role
-from stackroles.workloads.manifests.service import build_service
-from stackroles.workloads.manifests.workload import build_workload
+from stackroles.workloads.manifests.rights import build_rights
+from stackroles.workloads.manifests.service import build_services
+from stackroles.workloads.manifests.workload import build_shared_claim, build_workload
 
 
 def build_role(owner: OwnerT, role: RoleDefinition[OwnerT]) -> list[Manifest]:
     """Return the children of one role: configuration, Service, policy, budget, workload."""
+    role = behind_gate(owner, role)
     rendering = render_role(owner, role, files_of(role.files, owner))
     children = _configuration(owner, role.name, role.service, rendering)
-    service = build_service(owner, role)
-    if service:
-        children.append(service)
+    children += build_rights(owner, role)
+    children += build_services(owner, role)
+    if shares_claim(role, owner):
+        children.append(build_shared_claim(owner, role))
     policy = build_network_policy(owner, role)
     if policy:
         children.append(policy)
@@ -28,6 +33,8 @@ def build_role(owner: OwnerT, role: RoleDefinition[OwnerT]) -> list[Manifest]:
     if role.workload is not Workload.DAEMON_SET:
         children.append(build_pdb(owner, role))
     children.append(build_workload(owner, role, rendering))
+    for name, value in gate_annotations(owner, role).items():
+        children = annotate_pods(children, name, value)
     return children
 
 

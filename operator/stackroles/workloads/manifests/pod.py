@@ -1,9 +1,10 @@
 """Pod templates: what all workloads have in common."""
 
-from stackroles.api.v1alpha1.common import dump
+from stackroles.api.v1alpha1.common import AccessMode, dump
 from stackroles.config.owner import Owner
 from stackroles.constants import ANNOTATION_CONFIG_HASH, ANNOTATION_CONFIG_MAPS
 from stackroles.naming import digest
+from stackroles.roles.clustering import shares_claim
 from stackroles.roles.container import Container
 from stackroles.roles.definition import RoleDefinition, Workload
 from stackroles.workloads.manifests.container import build_container, build_resources
@@ -11,6 +12,7 @@ from stackroles.workloads.manifests.metadata import Manifest, labels, selector
 from stackroles.workloads.manifests.rendering import Rendering
 from stackroles.workloads.manifests.volume import build_volumes
 
+_ONE_NODE = AccessMode.READ_WRITE_ONCE
 HOSTNAME = "kubernetes.io/hostname"
 
 
@@ -36,8 +38,12 @@ def _pod_spec(owner: Owner, role: RoleDefinition, rendering: Rendering) -> Manif
         "terminationGracePeriodSeconds": role.grace_period,
         "securityContext": pod_security(role.containers, role.fs_group),
         "containers": [_role_container(owner, role, c, rendering) for c in role.containers],
-        "volumes": build_volumes(owner, (*role.init, *role.containers), rendering),
+        "volumes": [
+            *build_volumes(owner, (*role.init, *role.containers), rendering),
+            *_shared_volume(owner, role),
+        ],
         **_host_fields(role),
+        **_account(owner, role),
         **_spread(owner, role),
     }
     if role.init:
@@ -93,6 +99,32 @@ def _host_fields(role: RoleDefinition) -> Manifest:
     return fields
 
 
+def _account(owner: Owner, role: RoleDefinition) -> Manifest:
+    """Return the account of pods that use the Kubernetes API, and its token."""
+    if not role.rights:
+        return {}
+    return {
+        "serviceAccountName": owner.workload(role.name),
+        "automountServiceAccountToken": True,
+    }
+
+
+def _shared_volume(owner: Owner, role: RoleDefinition) -> list[Manifest]:
+    if role.volume is None or not shares_claim(role, owner):
+        return []
+    claim = shared_claim(owner, role)
+    return [{"name": role.volume.claim, "persistentVolumeClaim": {"claimName": claim}}]
+
+
+def shared_claim(owner: Owner, role: RoleDefinition) -> str:
+    """Return the claim that all members mount: that of a StatefulSet's first member.
+
+    So a role keeps its data when its model changes, in both directions.
+    """
+    claim = role.volume.claim if role.volume else ""
+    return f"{claim}-{owner.workload(role.name)}-0"
+
+
 def _spread(owner: Owner, role: RoleDefinition) -> Manifest:
     """Return how members are kept apart: quorum members by force, the others by preference.
 
@@ -110,6 +142,10 @@ def _spread(owner: Owner, role: RoleDefinition) -> Manifest:
         constraint["matchLabelKeys"] = ["pod-template-hash"]
     others = {"matchLabels": selector(owner, role.name)}
     term = {"topologyKey": HOSTNAME, "labelSelector": others}
+    if shares_claim(role, owner) and owner.settings(role.name).access_mode is _ONE_NODE:
+        # Kubernetes admits the first pod of such a group anywhere.
+        together = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+        return {"affinity": {"podAffinity": together}}
     preferred = [{"weight": 100, "podAffinityTerm": term}]
     return {
         "topologySpreadConstraints": [constraint],

@@ -12,7 +12,7 @@ from stackroles.workloads.manifests.metadata import (
     ownerless,
     selector,
 )
-from stackroles.workloads.manifests.pod import build_pod_template
+from stackroles.workloads.manifests.pod import build_pod_template, shared_claim
 from stackroles.workloads.manifests.rendering import Rendering
 
 HISTORY = 3
@@ -83,6 +83,20 @@ def build_claim_template(owner: Owner, role: RoleDefinition) -> Manifest:
             "labels": ownerless(labels(owner, role.name, role.service)),
         },
         "spec": spec,
+    }
+
+
+def build_shared_claim(owner: Owner, role: RoleDefinition) -> Manifest:
+    """Return the claim that all members of an ActivePassive role mount."""
+    template = build_claim_template(owner, role)
+    template["spec"]["accessModes"] = [owner.settings(role.name).access_mode.value]
+    name = shared_claim(owner, role)
+    meta = metadata(owner, name, labels(owner, role.name, role.service), keep=True)
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": meta,
+        "spec": template["spec"],
     }
 
 

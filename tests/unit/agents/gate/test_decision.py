@@ -169,8 +169,8 @@ def test_what_others_are_told(
         (COLD, HOLDS, Child(ends=2), "", 0.0),
         (COLD, HOLDS, Child(ends=3, last_end="by SIGSEGV"), "ended 3 times", 30.0),
         (HOT, HOLDS, Child(ends=3, last_end="by SIGSEGV"), "last by SIGSEGV", 8.0),
-        (COLD, HOLDS, replace(SILENT, health_since=NOW - 29), "", 0.0),
-        (COLD, HOLDS, replace(SILENT, health_since=NOW - 30), "not answered for 30 s", 30.0),
+        (COLD, HOLDS, replace(SILENT, health_since=NOW - 599), "", 0.0),
+        (COLD, HOLDS, replace(SILENT, health_since=NOW - 600), "not answered for 600 s", 30.0),
         (HOT, HOLDS, replace(SILENT, health_since=NOW - 6), "not answered for 6 s", 8.0),
         (HOT, HOLDS, Child(running=True, health_since=NOW - 119), "", 0.0),
         (HOT, HOLDS, Child(running=True, health_since=NOW - 120), "for 120 s", 8.0),
@@ -314,7 +314,7 @@ def test_a_program_that_keeps_ending_is_started_less_and_less_often() -> None:
     ],
 )
 def test_a_busy_child_is_not_taken_for_a_dead_one(outcomes: list[Outcome], healthy: bool) -> None:
-    judge = Judge()
+    judge = Judge(missed=3)
     for outcome in outcomes:
         judge.take(outcome)
     assert judge.healthy is healthy

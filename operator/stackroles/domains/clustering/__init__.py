@@ -1,0 +1,1 @@
+"""Roles whose members take turns: who is active."""

@@ -1,0 +1,44 @@
+"""Who is active, by what gates report."""
+
+from stackroles.agents.gate.protocol import GateStatus, State, Switchover
+from stackroles.domains.clustering.status import Turns, assess_turns, has_lease
+
+CHANGE = Switchover(source="a", target="b", at="2026-01-01T00:00:01Z", reason="a test")
+
+
+def report(state: State, holder: str = "", message: str = "") -> GateStatus:
+    return GateStatus(state=state, holder=holder, since=1.0, message=message)
+
+
+def test_the_active_member_is_the_one_that_says_so() -> None:
+    reports = {"a": report(State.STANDBY, "b"), "b": report(State.ACTIVE, "b"), "c": None}
+
+    assert assess_turns(reports) == Turns(active="b")
+
+
+def test_nobody_is_active_while_one_begins() -> None:
+    reports = {"a": report(State.ACTIVATING, "a", "its child does not answer"), "b": None}
+
+    assert assess_turns(reports) == Turns(message="a: its child does not answer.")
+
+
+def test_two_that_say_so_are_nobody() -> None:
+    reports = {"a": report(State.ACTIVE, "a"), "b": report(State.ACTIVE, "b")}
+
+    assert assess_turns(reports).active is None
+
+
+def test_the_last_change_is_the_newest_that_any_of_them_knows() -> None:
+    former = Switchover(source="", target="a", at="2026-01-01T00:00:00Z", reason="start")
+    reports = {
+        "a": GateStatus(state=State.STANDBY, holder="b", since=1.0, last_switchover=former),
+        "b": GateStatus(state=State.ACTIVE, holder="b", since=1.0, last_switchover=CHANGE),
+    }
+
+    assert assess_turns(reports).last == CHANGE
+
+
+def test_a_lease_is_there_when_a_gate_knows_a_holder() -> None:
+    assert has_lease({"a": None, "b": report(State.STANDBY, "a")})
+    assert not has_lease({"a": None, "b": report(State.STANDBY)})
+    assert not has_lease({})
