@@ -116,7 +116,7 @@ class ApiService:
 
     @property
     def _server(self) -> str:
-        return f"/etc/{self.name}/uwsgi.ini"
+        return f"/etc/{self.name}/{wsgi.CONFIGURATION}"
 
     def api(
         self,

@@ -1,6 +1,6 @@
 """The endpoint of the APIs: HAProxy before the members of each role that serves one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from stackroles.agents.status_protocol import READY_PATH
 from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
 from stackroles.config.owner import Owner
+from stackroles.roles import wsgi
 from stackroles.roles.allowed_sections import UWSGI
 from stackroles.roles.common import scratch
 from stackroles.roles.container import (
@@ -64,8 +65,10 @@ RIGHTS: Final = (
 )
 
 
-# Of the WSGI server (roles/wsgi.py), which serves one request a process.
-_BACKLOG: Final = 100
+# What a member gets at a time for each request that it can serve: one more waits there, so that it
+# is never idle; all others wait in the proxy for whichever member is free first, and lose nothing
+# when one of them leaves.
+_A_WORKER: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +78,12 @@ class ApiBackend:
     Attributes:
         role: the role.
         port: where its members listen, and the endpoint.
-        pending: requests that one member takes at a time; the others wait for any member that is
-            free. None for any number.
+        workers: returns how many requests a member serves at a time; None for any number.
     """
 
     role: str
     port: int
-    pending: int | None = _BACKLOG
+    workers: Callable[[Cloud], int] | None = None
 
 
 _OPTIONS = HaproxyOptions(
@@ -170,11 +172,22 @@ def backends_of(roles: Iterable[RoleDefinition[Cloud]]) -> tuple[ApiBackend, ...
         ApiBackend(
             role=role.name,
             port=role.containers[0].ports[0].number,
-            pending=_BACKLOG if UWSGI in role.options else None,
+            workers=_workers_of(role) if UWSGI in role.options else None,
         )
         for role in roles
         if role.endpoint
     )
+
+
+def _workers_of(role: RoleDefinition[Cloud]) -> Callable[[Cloud], int]:
+    """Return what counts the processes of a role's WSGI server, as the user may have set them."""
+
+    def workers(cloud: Cloud) -> int:
+        rendered = role.files(cloud) if role.files else {}
+        servers = [text for path, text in rendered.items() if path.endswith(wsgi.CONFIGURATION)]
+        return wsgi.workers(servers[0]) if servers else 1
+
+    return workers
 
 
 def endpoint_role(backends: tuple[ApiBackend, ...]) -> RoleDefinition[Cloud]:
@@ -243,7 +256,11 @@ def _files(backends: tuple[ApiBackend, ...]) -> Files[Cloud]:
             drain_seconds=DRAIN_SECONDS,
             stop_seconds=STOP_SECONDS,
         )
-        sections = [*_OPTIONS.lines(cloud.options(NAME, NAME)), _HEAD, *map(_section, backends)]
+        sections = [
+            *_OPTIONS.lines(cloud.options(NAME, NAME)),
+            _HEAD,
+            *(_section(backend, cloud) for backend in backends),
+        ]
         return {
             OPTIONS: "\n".join(sections),
             HOLD: _HOLD,
@@ -253,14 +270,14 @@ def _files(backends: tuple[ApiBackend, ...]) -> Files[Cloud]:
     return files
 
 
-def _section(backend: ApiBackend) -> str:
+def _section(backend: ApiBackend, cloud: Cloud) -> str:
     """Return how one role is served.
 
     Without a member that serves, HAProxy would refuse a request at once, also one whose member has
     just died. The backup server is HAProxy itself: there the request waits for a member.
     """
     name, hold = backend.role, f"unix@{_FOLDER}/{backend.role}.hold"
-    pending = f" maxconn {backend.pending}" if backend.pending else ""
+    pending = f" maxconn {_A_WORKER * backend.workers(cloud)}" if backend.workers else ""
     return f"""\
 frontend {name}
   # The agent listens: what connects while HAProxy is started again waits.

@@ -1,5 +1,6 @@
 """The WSGI server under which APIs run: its configuration and its container."""
 
+import re
 from collections.abc import Iterable
 
 from stackroles.config.layers import Layer, merge
@@ -16,6 +17,8 @@ from stackroles.roles.container import (
     Variable,
 )
 
+CONFIGURATION = "uwsgi.ini"
+"""Name of the file with the server's configuration."""
 # As Python writes it inside a string.
 _NEW_LINE = "\\n"
 
@@ -83,6 +86,12 @@ def uwsgi(module: str, port: int, user: Layer, **extra: str | int) -> str:
     merged = merge({UWSGI: options}, user.only(lambda section: section == UWSGI))
     lines = (f"{name} = {value}" for name, value in merged[UWSGI].items())
     return "\n".join(["[uwsgi]", *lines, ""])
+
+
+def workers(configuration: str) -> int:
+    """Return how many requests a server serves at a time, by its configuration."""
+    found = re.findall(r"^processes = (\d+)$", configuration, re.MULTILINE)
+    return int(found[-1]) if found else 1
 
 
 def api_container(

@@ -9,13 +9,13 @@ from stackroles.agents import wire
 from stackroles.agents.endpoint.protocol import EndpointSettings
 from stackroles.api.v1alpha1.cloud_controller import Clustering
 from stackroles.config.layers import Layer
-from stackroles.roles import endpoint
+from stackroles.roles import endpoint, registry
 from stackroles.roles.endpoint import ApiBackend, endpoint_role, members_service
 from tests.support.clouds import cloud
 
 BACKENDS = (
     ApiBackend(role="keystone", port=5000),
-    ApiBackend(role="nova-novncproxy", port=6080, pending=None),
+    ApiBackend(role="nova-novncproxy", port=6080),
 )
 ROLE = endpoint_role(BACKENDS)
 
@@ -90,3 +90,19 @@ def test_what_a_later_section_sets_again_is_reserved(name: str) -> None:
     layer = Layer({"defaults": {name: ""}})
 
     assert all(ROLE.spelling(s, n) in ROLE.reserved for s, names in layer.items() for n in names)
+
+
+def test_a_member_gets_what_it_can_serve_and_others_wait_for_whoever_is_free() -> None:
+    role = registry.role("endpoint")
+    assert role.files is not None
+    made = cloud(config={"nova-api": {"uwsgi": {"processes": 3}}})
+    text = role.files(made)[endpoint.OPTIONS]
+
+    limits = {
+        name: [line for line in section(text, f"backend {name}") if "server-template" in line][0]
+        for name in ("keystone", "nova-api", "glance", "nova-novncproxy")
+    }
+    assert " maxconn 2 " in limits["keystone"]
+    assert " maxconn 6 " in limits["nova-api"]
+    assert " maxconn 4 " in limits["glance"]
+    assert "maxconn" not in limits["nova-novncproxy"]

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from stackroles.agents import children, wire
 from stackroles.agents.gate import decision, lease
+from stackroles.agents.gate.backlog import waiting
 from stackroles.agents.gate.health import BUSY, REPLACEABLE, HealthWatch
 from stackroles.agents.gate.http_server import serve
 from stackroles.agents.gate.member import Ask, Member
@@ -207,6 +208,8 @@ class Gate:
             child.kill()
         elif self._settings.health is None and child.begun:
             self.member.health(healthy=True, now=boottime())
+        elif self._settings.health and self.member.own.stopping:
+            self.member.backlog(waits=waiting(self._settings.health.port) > 0)
 
     def _move_child(self) -> None:
         member, now = self.member, boottime()

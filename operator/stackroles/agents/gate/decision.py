@@ -11,7 +11,7 @@ The rules that keep two cold children from running at once:
 """
 
 from stackroles.agents.gate.model import Child, ChildMove, Own, Request, Rules
-from stackroles.agents.gate.protocol import State
+from stackroles.agents.gate.protocol import BACKLOG_SECONDS, State
 
 # How soon after giving the Lease up a member looks who takes it.
 FOLLOW_UP = 0.5
@@ -72,7 +72,7 @@ def child_move(own: Own, child: Child, now: float, rules: Rules) -> ChildMove:
         return ChildMove.KILL
     if child.asked is not None:
         return ChildMove.KILL if now >= child.asked + rules.stop else ChildMove.NONE
-    return ChildMove.TERMINATE if _must_end(own, now, rules) else ChildMove.NONE
+    return ChildMove.TERMINATE if _must_end(own, child, now, rules) else ChildMove.NONE
 
 
 def _may_start(own: Own, child: Child, now: float, rules: Rules) -> bool:
@@ -83,12 +83,14 @@ def _may_start(own: Own, child: Child, now: float, rules: Rules) -> bool:
     )
 
 
-def _must_end(own: Own, now: float, rules: Rules) -> bool:
+def _must_end(own: Own, child: Child, now: float, rules: Rules) -> bool:
     if rules.cold:
         return own.leaving is not None or _ending(own, now, rules)
     if own.leaving is None or not own.stopping:
         return False
-    return now >= max(own.leaving.since, own.overlap) + rules.drain
+    drained = max(own.leaving.since, own.overlap) + rules.drain
+    # A program that stops completes what it has accepted, and resets what waits.
+    return now >= drained + (BACKLOG_SECONDS if child.backlog else 0.0)
 
 
 def _ending(own: Own, now: float, rules: Rules) -> bool:

@@ -144,6 +144,10 @@ class Member:
             was = child.was_healthy or healthy
             self.child = replace(child, healthy=healthy, health_since=now, was_healthy=was)
 
+    def backlog(self, *, waits: bool) -> None:
+        """Take whether connections wait that the child has not accepted."""
+        self.child = replace(self.child, backlog=waits)
+
     def ended(self, how: str, now: float) -> None:
         """Take that no process of the child runs any more.
 

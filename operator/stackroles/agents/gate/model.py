@@ -169,6 +169,7 @@ class Child:
         running: whether any process of it runs.
         since: when it was started, or ended.
         healthy: whether it can serve.
+        backlog: whether connections wait that it has not accepted.
         health_since: since when that is so.
         was_healthy: whether it was in this run.
         asked: when it was sent SIGTERM; None before.
@@ -180,6 +181,7 @@ class Child:
     running: bool = False
     since: float = -inf
     healthy: bool = False
+    backlog: bool = False
     health_since: float = -inf
     was_healthy: bool = False
     asked: float | None = None

@@ -25,6 +25,10 @@ LAST_SWITCHOVER: Final = "stackroles.io/last-switchover"
 OPERATOR_HOLDER: Final = "operator/"
 
 
+# How long connections that the child has not accepted yet may keep it from its end.
+BACKLOG_SECONDS: Final = 30.0
+
+
 class Standby(StrEnum):
     """What a member without the Lease does."""
 
@@ -100,7 +104,7 @@ class GateSettings:
         """Seconds from SIGTERM to the gate's exit at the most."""
         # Until a successor serves, and until it is known that the Lease was given back.
         handover = 1.5 * self.claim.duration_seconds if self.claim else 0.0
-        return handover + self.drain_seconds + self.stop_seconds + 2.0
+        return handover + self.drain_seconds + BACKLOG_SECONDS + self.stop_seconds + 2.0
 
 
 class State(StrEnum):
