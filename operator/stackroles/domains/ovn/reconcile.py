@@ -107,6 +107,8 @@ class _Database:
         Returns:
             What needs a person, None where nothing does.
         """
+        if not any(polled.values()):
+            return None  # nothing follows from no answer
         text = await read_fact(self._context.cluster, self._cloud, self._role)
         try:
             recorded = wire.loads(Recorded, text) if text is not None else Recorded()
