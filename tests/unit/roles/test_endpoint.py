@@ -99,7 +99,7 @@ def test_a_member_gets_what_it_can_serve_and_others_wait_for_whoever_is_free() -
     text = role.files(made)[endpoint.OPTIONS]
 
     limits = {
-        name: [line for line in section(text, f"backend {name}") if "server-template" in line][0]
+        name: next(line for line in section(text, f"backend {name}") if "server-template" in line)
         for name in ("keystone", "nova-api", "glance", "nova-novncproxy")
     }
     assert " maxconn 2 " in limits["keystone"]
