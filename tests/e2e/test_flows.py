@@ -17,7 +17,9 @@ SEEN_SECONDS = 180
 EXPECTED = {
     ("mariadb", "mariadb", 4567),
     ("haproxy", "mariadb", 3306),
-    (RELEASE, "nova-api", 8774),
+    (RELEASE, "endpoint", 8774),
+    ("endpoint", "nova-api", 8774),
+    ("endpoint", "nova-api", 9301),
     ("keystone", "haproxy", 3306),
     ("nova-conductor", "rabbitmq", 5672),
     ("keystone", "memcached", 11211),

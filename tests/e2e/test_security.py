@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from lab.errors import LabError
 from lab.install import NAMESPACE, RELEASE, SYSTEM, Site
 from lab.kubectl import Kubectl, Object
-from stackroles.roles import registry
+from stackroles.roles import endpoint, registry
 from stackroles.roles.container import Container, Security
 from tests.support.cloud import INSTANCE, OWNER_NAME, Cloud
 
@@ -28,23 +29,38 @@ REFUSED = (
     ("delete", "", "nodes", ""),
     ("update", "", "nodes/status", ""),
     ("delete", "", "namespaces", ""),
-    ("create", "rbac.authorization.k8s.io", "rolebindings", NAMESPACE),
+    ("escalate", "rbac.authorization.k8s.io", "roles", NAMESPACE),
+    ("bind", "rbac.authorization.k8s.io", "roles", NAMESPACE),
+    ("create", "rbac.authorization.k8s.io", "clusterrolebindings", ""),
+    ("create", "rbac.authorization.k8s.io", "rolebindings", SYSTEM),
     ("impersonate", "", "users", ""),
     ("*", "*", "*", ""),
     ("patch", "stackroles.io", "cloudcontrollers", ELSEWHERE),
 )
 
 
-def may(kubectl: Kubectl, verb: str, group: str, resource: str, namespace: str) -> bool:
-    """Return whether the operator's account may do something, by the API server's own answer."""
+def may(
+    kubectl: Kubectl, verb: str, group: str, resource: str, namespace: str, *, account: str = ""
+) -> bool:
+    """Return whether an account may do something, by the API server's own answer.
+
+    Args:
+        kubectl: of the cluster.
+        verb: what is done.
+        group: API group.
+        resource: plural name, with a subresource after a slash.
+        namespace: where.
+        account: one of the namespace of clouds; the operator's own by default.
+    """
     kind, _, part = resource.partition("/")
     attributes = {"verb": verb, "group": group, "resource": kind, "namespace": namespace}
+    home = NAMESPACE if account else SYSTEM
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
         "spec": {
-            "user": ACCOUNT,
-            "groups": ["system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}"],
+            "user": f"system:serviceaccount:{home}:{account}" if account else ACCOUNT,
+            "groups": ["system:serviceaccounts", f"system:serviceaccounts:{home}"],
             "resourceAttributes": attributes | ({"subresource": part} if part else {}),
         },
     }
@@ -60,6 +76,32 @@ def test_the_operator_may(kubectl: Kubectl, right: tuple[str, str, str, str]) ->
 @pytest.mark.parametrize("right", REFUSED, ids=" ".join)
 def test_the_operator_may_not(kubectl: Kubectl, right: tuple[str, str, str, str]) -> None:
     assert not may(kubectl, *right)
+
+
+def test_the_operator_cannot_give_more_than_it_has(kubectl: Kubectl) -> None:
+    with pytest.raises(LabError) as refused:
+        kubectl.run(
+            "create", "role", "e2e-nodes", "--verb=get", "--resource=replicasets.apps",
+            f"--as={ACCOUNT}",
+        )  # fmt: skip
+    assert "attempting to grant RBAC permissions not currently held" in refused.value.render()
+
+
+def test_the_proxies_may_read_where_members_are_and_nothing_else(
+    kubectl: Kubectl, cloud: Cloud
+) -> None:
+    account = f"{cloud.name}-endpoint"
+    slices = ("discovery.k8s.io", "endpointslices")
+
+    for verb in ("get", "list", "watch"):
+        assert may(kubectl, verb, *slices, NAMESPACE, account=account)
+    for verb, group, resource, namespace in (
+        ("update", *slices, NAMESPACE),
+        ("list", *slices, ELSEWHERE),
+        ("get", "", "secrets", NAMESPACE),
+        ("get", "coordination.k8s.io", "leases", NAMESPACE),
+    ):
+        assert not may(kubectl, verb, group, resource, namespace, account=account)
 
 
 def test_the_operator_runs_under_the_charts_account_and_restricted(
@@ -118,7 +160,8 @@ def test_every_pod_is_as_unprivileged_as_its_role_says(kubectl: Kubectl, cloud: 
     seen = set()
     for pod in role_pods(kubectl, cloud):
         role = pod["metadata"]["labels"]["app.kubernetes.io/name"]
-        assert pod["spec"].get("automountServiceAccountToken") is False, pod["metadata"]["name"]
+        # The proxies alone; members that take turns too, of which there are none here.
+        assert pod["spec"]["automountServiceAccountToken"] is (role == endpoint.NAME)
         for container in (*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]):
             security = containers[role, container["name"]].security
             check_container(container["securityContext"], security)

@@ -32,8 +32,9 @@ class Patience:
 # A question takes a worker's turn, and one whose workers are all busy does not answer: half a
 # minute without an answer is a program that hangs. One that ends is noticed without a question.
 BUSY: Final = Patience(period=10.0, answer=10.0)
-# Beside a standby that runs already, to change too often costs less than to wait.
-REPLACEABLE: Final = Patience(period=2.0, answer=2.0)
+# Beside a standby that runs already to wait costs more; to change while there is merely much to do
+# would leave it to one that is no faster.
+REPLACEABLE: Final = Patience(period=2.0, answer=5.0)
 
 
 class Outcome(Enum):

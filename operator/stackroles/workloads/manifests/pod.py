@@ -100,9 +100,13 @@ def _host_fields(role: RoleDefinition) -> Manifest:
 
 
 def _account(owner: Owner, role: RoleDefinition) -> Manifest:
-    """Return the account of pods that use the Kubernetes API, and its token."""
+    """Return the account of pods that use the Kubernetes API, and its token.
+
+    A role that may have one at other times names the namespace's own: the API server fills in a
+    second field of the account's name, which outlasts the first where that is left out.
+    """
     if not role.rights:
-        return {}
+        return {"serviceAccountName": "default"} if role.clustering.standby else {}
     return {
         "serviceAccountName": owner.workload(role.name),
         "automountServiceAccountToken": True,

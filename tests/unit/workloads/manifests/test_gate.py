@@ -106,6 +106,17 @@ def test_a_gate_may_do_nothing_but_hold_its_own_lease() -> None:
     assert ("Role", "demo-keystone") not in children("keystone")
 
 
+def test_the_account_of_a_role_goes_with_its_rights() -> None:
+    """Left out, the account's name would stay in the field that the API server fills in."""
+    for role, spec, account in (
+        ("keystone", PASSIVE, "demo-keystone"),
+        ("keystone", {}, "default"),
+        ("nova-conductor", {}, "default"),
+    ):
+        workload = list(children(role, **spec).values())[-1]
+        assert workload["spec"]["template"]["spec"]["serviceAccountName"] == account
+
+
 def test_members_on_one_volume_share_the_first_members_claim_on_one_node() -> None:
     found = children("glance", **PASSIVE)
     pod = found["Deployment", "demo-glance"]["spec"]["template"]["spec"]
