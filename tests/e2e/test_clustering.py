@@ -1,92 +1,34 @@
-"""Roles change and fail over under load: what is behind the endpoint loses no call to a roll.
+"""Roles take turns: a stateless one under load, a worker, and glance on one volume.
 
-A stateless role is switched to ActivePassive and back; a worker and glance on one volume take
-turns, and whoever is active is replaced within seconds.
+Whoever is active is replaced within seconds, and all serve again when the model is changed back.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from openstack.connection import Connection
 
-from lab.kubectl import Object
 from tests.support.client import Client
 from tests.support.cloud import Cloud
+from tests.support.clustering import (
+    LISTS,
+    PLAIN,
+    WORKER,
+    WRITER,
+    active,
+    change,
+    failures,
+    other_active,
+    programs,
+    taking_turns,
+)
 from tests.support.measurements import Measurements
 
-# What a client asks all the time: a list that needs a token and a database, and what needs neither.
-LISTS = (
-    "keystone:5000/v3/projects",
-    "glance:9292/v2/images?limit=5",
-    "placement:8778/resource_providers",
-    "nova-api:8774/v2.1/servers",
-    "neutron-api:9696/v2.0/networks",
-)
-PLAIN = (
-    "keystone:5000/v3",
-    "glance:9292/",
-    "placement:8778/",
-    "nova-api:8774/",
-    "neutron-api:9696/",
-    "nova-novncproxy:6080/vnc_lite.html",
-)
-ROLLED = ("keystone", "placement", "nova-api", "nova-novncproxy", "neutron-api", "endpoint")
-ROLL_SECONDS = 300
 FAILOVER_SECONDS = 15
-STATELESS, WORKER, WRITER = "placement", "nova-conductor", "glance"
+STATELESS = "placement"
 IMAGE = "e2e-clustering"
-ARGUMENTS = {WORKER: b"nova-conductor\0--config-file", WRITER: b"uwsgi\0--ini"}
-
-
-def change(cloud: Cloud, role: str, spec: dict[str, Any] | None) -> None:
-    """Set one role in the spec, as `kubectl edit` would, and wait until that is in force."""
-    patch = {"spec": {"roles": {role: spec}}}
-    cloud.kubectl.run(
-        "patch", "cloudcontroller", cloud.name, "--type=merge", f"--patch={json.dumps(patch)}"
-    )
-    cloud.wait_ready(ROLL_SECONDS)
-
-
-def taking_turns(role: str) -> dict[str, Any]:
-    """Return the spec of a role whose members take turns."""
-    return {"clustering": {"model": "ActivePassive", "replicas": 2}}
-
-
-def active(cloud: Cloud, role: str) -> str:
-    """Return the active member by the cloud's status, empty while there is none."""
-    roles = cloud.resource()["status"]["roles"]
-    return str(next(item for item in roles if item["name"] == role).get("active") or "")
-
-
-def other_active(cloud: Cloud, role: str, former: str) -> Callable[[], tuple[bool, str]]:
-    """Return a check whether a member other than a former one is active."""
-
-    def check() -> tuple[bool, str]:
-        found = active(cloud, role)
-        return found not in ("", former), f"active: {found or 'none'}"
-
-    return check
-
-
-def programs(cloud: Cloud, role: str) -> dict[str, int]:
-    """Return how many processes of the role's program each member runs, by an argument of it."""
-    script = (
-        "import glob; lines = [open(f, 'rb').read() for f in glob.glob('/proc/[0-9]*/cmdline')];"
-        f" print(sum({ARGUMENTS[role]!r} in line for line in lines))"
-    )
-    return {
-        pod: int(cloud.exec(pod, "python3", "-c", script).strip()) for pod in cloud.members(role)
-    }
-
-
-def failures(calls: list[Object], since: float = 0.0) -> list[Object]:
-    """Return the calls begun after a moment that got no answer, or one of a failing server."""
-    late = [call for call in calls if call["at"] >= since]
-    assert late, "no call was made"
-    return [call for call in late if not 200 <= call["status"] < 400]
 
 
 @pytest.fixture(scope="module")
@@ -101,18 +43,9 @@ def restored(cloud: Cloud) -> Iterator[None]:
     """Leave the roles as they were."""
     before = cloud.resource()["spec"].get("roles", {})
     yield
-    for role in {*ROLLED, STATELESS, WORKER, WRITER}:
+    for role in (STATELESS, WORKER, WRITER):
         if cloud.resource()["spec"].get("roles", {}).get(role) != before.get(role):
             change(cloud, role, before.get(role))
-
-
-@pytest.mark.parametrize("role", ROLLED)
-def test_a_roll_loses_no_call(cloud: Cloud, loaded: Client, role: str) -> None:
-    cloud.wait_ready()
-    before, started = set(cloud.members(role)), time.time()
-    change(cloud, role, {"resources": {"requests": {"cpu": "21m"}}})
-    assert not before & set(cloud.members(role)), "the role was not rolled"
-    assert failures(loaded.load(), started) == []
 
 
 def test_a_stateless_role_takes_turns_and_all_serve_again_under_load(
