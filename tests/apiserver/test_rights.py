@@ -32,14 +32,17 @@ OUTSIDE = (
     ("", "serviceaccounts/token", "create", WATCHED_NAMESPACE),
     ("", "namespaces", "list", ""),
     ("", "persistentvolumes", "delete", ""),
-    ("rbac.authorization.k8s.io", "roles", "create", WATCHED_NAMESPACE),
+    ("rbac.authorization.k8s.io", "roles", "create", SYSTEM_NAMESPACE),
+    ("rbac.authorization.k8s.io", "roles", "escalate", WATCHED_NAMESPACE),
+    ("rbac.authorization.k8s.io", "roles", "bind", WATCHED_NAMESPACE),
     ("rbac.authorization.k8s.io", "clusterrolebindings", "create", ""),
     ("apiextensions.k8s.io", "customresourcedefinitions", "list", ""),
     ("admissionregistration.k8s.io", "validatingadmissionpolicies", "delete", ""),
     ("stackroles.io", "cloudcontrollers", "create", WATCHED_NAMESPACE),
     ("stackroles.io", "cloudcontrollers", "delete", WATCHED_NAMESPACE),
     ("stackroles.io", "cloudcontrollers", "list", ""),
-    ("coordination.k8s.io", "leases", "update", WATCHED_NAMESPACE),
+    ("coordination.k8s.io", "leases", "list", WATCHED_NAMESPACE),
+    ("coordination.k8s.io", "leases", "patch", SYSTEM_NAMESPACE),
 )
 
 

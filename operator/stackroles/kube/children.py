@@ -28,8 +28,12 @@ Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
 _PARALLEL: Final = 8
-# Objects with pods come after what their pods mount and are reached by.
-_LATE: Final = frozenset({"StatefulSet", "Deployment", "DaemonSet", "Job", "CronJob"})
+# Objects with pods come after what their pods mount, run as and are reached by; a binding after what
+# it binds, without which the API server cannot tell whether the operator may give it.
+_LATER: Final = {
+    "RoleBinding": 1,
+    **dict.fromkeys(("StatefulSet", "Deployment", "DaemonSet", "Job", "CronJob"), 2),
+}
 # Deleted when no longer wanted, also when no record names them. Jobs are records of what was done,
 # volumes hold what cannot be made again: those only go by an explicit delete.
 _PRUNED: Final = frozenset(
@@ -112,8 +116,8 @@ class Children(Reader):
             if record is not None:
                 records[ref] = record
 
-        for late in (False, True):
-            chosen = [m for m in prepared if (m["kind"] in _LATE) is late]
+        for turn in range(3):
+            chosen = [m for m in prepared if _LATER.get(m["kind"], 0) == turn]
             await asyncio.gather(*(bring(manifest) for manifest in chosen))
         self._records.setdefault(uid_of(owner), {}).update(records)
         failure = _gravest(failures) if failures else None
