@@ -159,15 +159,17 @@ CASES = (
     *(
         Case(
             kind="CloudController",
-            message=f"{name} takes only the section {', '.join(sections)}",
+            message=f"{names} takes only the section {', '.join(sections)}",
             good={"config": {name: {section: {"x": 1} for section in sections}}},
             bad={"config": {name: {"other": {"x": 1}}}},
         )
-        for name, sections in (
-            ("rabbitmq", ("rabbitmq",)),
-            ("memcached", ("memcached",)),
-            ("haproxy", ("global", "defaults")),
+        for names, name, sections in (
+            ("rabbitmq", "rabbitmq", ("rabbitmq",)),
+            ("memcached", "memcached", ("memcached",)),
+            ("haproxy, endpoint", "haproxy", ("global", "defaults")),
+            ("haproxy, endpoint", "endpoint", ("global", "defaults")),
             (
+                "mariadb",
                 "mariadb",
                 ("mysqld", "mariadbd", "mariadb", "server", "galera", "mariadb-backup", "sst"),
             ),
