@@ -28,8 +28,8 @@ Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
 _PARALLEL: Final = 8
-# Objects with pods come after what their pods mount, run as and are reached by; a binding after what
-# it binds, without which the API server cannot tell whether the operator may give it.
+# Objects with pods come after what their pods mount, run as and are reached by; a binding after the
+# role that it binds, without which the API server cannot tell whether the operator may give it.
 _LATER: Final = {
     "RoleBinding": 1,
     **dict.fromkeys(("StatefulSet", "Deployment", "DaemonSet", "Job", "CronJob"), 2),

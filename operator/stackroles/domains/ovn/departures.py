@@ -26,7 +26,7 @@ def view_members(reports: Reports) -> Mapping[int, MemberView]:
 
 
 def _view(pod: str, report: OvsdbStatus, counted: set[str]) -> MemberView:
-    is_counted = any(address.startswith(f"tcp:{pod}.") for address in counted)
+    is_counted = any(address.partition(":")[2].startswith(f"{pod}.") for address in counted)
     return MemberView(
         healthy=serves(report) and report.view is not None and report.view.is_member,
         left=report.state is State.LEFT and bool(counted) and not is_counted,

@@ -142,7 +142,7 @@ def test_a_proxy_that_leaves_completes_a_download_and_takes_no_more(served: Worl
     until(lambda: slow.member, "the slow request runs")
     served.agent.terminate()
     asked = time.monotonic()
-    until(lambda: not served.ready(), "the kubelet learns of it", 2)
+    until(lambda: not served.ready(), "the kubelet learns of it", 10)
     assert served.ask()[0] == 200, "connections are accepted until they are sent elsewhere"
     until(lambda: refused(served.port), "no connection is accepted any more")
 
@@ -248,11 +248,7 @@ def test_a_haproxy_that_does_not_last_ends_the_container(folder: Path, program: 
 
 
 def test_haproxy_accepts_the_file_of_all_apis(folder: Path, program: Path) -> None:
-    backends = tuple(
-        endpoint.ApiBackend(role=role.name, port=role.containers[0].ports[0].number)
-        for role in registry.CONTROLLER_ROLES
-        if role.open_because and role.name != endpoint.NAME
-    )
+    backends = endpoint.backends_of(registry.CONTROLLER_ROLES)
     assert {backend.role for backend in backends} >= {"keystone", "glance", "nova-novncproxy"}
     role = endpoint.endpoint_role(backends)
     assert role.files is not None
