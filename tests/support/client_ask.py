@@ -25,11 +25,10 @@ def call(
     try:
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
             text, got = answer.read().decode(), answer.headers.get("X-Subject-Token", "")
-            whole = "json" in answer.headers.get_content_type()
-            return {
-                "status": answer.status,
-                "body": json.loads(text or "null") if whole else text,
-            }, got
+            # A page is an answer, too.
+            page = answer.headers.get_content_type() == "text/html"
+            read = text if page else json.loads(text or "null")
+            return {"status": answer.status, "body": read}, got
     except urllib.error.HTTPError as error:
         text = error.read().decode(errors="replace")[:300]
         # 300 Multiple Choices is how some of the APIs answer at their root
