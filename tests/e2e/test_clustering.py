@@ -26,6 +26,9 @@ from tests.support.clustering import (
 )
 from tests.support.measurements import Measurements
 
+# openstacksdk warns of deprecated calls that its own code makes.
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+
 FAILOVER_SECONDS = 15
 STATELESS = "placement"
 IMAGE = "e2e-clustering"
