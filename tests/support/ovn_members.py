@@ -157,8 +157,8 @@ class OvnMembers:
         await_until(f"{member} answers", 30, lambda: self.status(member) is not None, self.report)
         status = self.status(member)
         attempt = status.attempt if status else ""
-        told = wire.dumps(OvsdbDecision(attempt=attempt, mode=mode, incident=incident))
-        self.annotate(member, f"{DECISION_ANNOTATION}={json.dumps(told)}\n")
+        decided = wire.dumps(OvsdbDecision(attempt=attempt, mode=mode, incident=incident))
+        self.annotate(member, f"{DECISION_ANNOTATION}={json.dumps(decided)}\n")
 
     def kill(self, *members: int) -> None:
         """Kill members, as the end of their nodes would, and start them again in this order."""

@@ -86,12 +86,12 @@ def majority_apart(apart: frozenset[str], peers: Peers) -> frozenset[str]:
         apart: nodes that are in no cluster with them.
         peers: what each of the other nodes answered.
     """
-    said: dict[frozenset[str], int] = {}
+    counts: dict[frozenset[str], int] = {}
     for name, peer in peers.items():
         if peer and peer.state is State.RUNNING and name in peer.members - apart:
-            said[peer.members] = said.get(peer.members, 0) + 1
+            counts[peer.members] = counts.get(peer.members, 0) + 1
     size = len(peers) + 1
-    return next((members for members, count in said.items() if 2 * count > size), frozenset())
+    return next((members for members, count in counts.items() if 2 * count > size), frozenset())
 
 
 def is_forgotten(node: str, fellows: frozenset[str], peers: Peers) -> bool:

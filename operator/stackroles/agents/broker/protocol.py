@@ -42,7 +42,7 @@ class State(StrEnum):
 
 
 class BrokerMode(StrEnum):
-    """What a member is told to do, by a user's consent.
+    """What is decided for a member, by a user's consent.
 
     CONTINUE: be the cluster, without the other members and what only they held.
     YIELD: put its own data aside, and join the cluster of the others.

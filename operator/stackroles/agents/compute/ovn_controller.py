@@ -87,7 +87,7 @@ def run(command: Sequence[str]) -> int:
 def look(southbound: Southbound, now: float) -> None:
     """Look at the daemon's connection once, and tell it what it cannot know."""
     state = connection()
-    if not southbound.is_to_be_told(state, now):
+    if not southbound.needs_reset(state, now):
         return
     log(f"the connection to the southbound database is {state}: it is taken as it is now")
     try:

@@ -1,9 +1,10 @@
 """When an ovn-controller has to forget how new the southbound database was; pure.
 
 It remembers the highest index that it has seen, and takes every database below that for stale, for
-ever: also the one that continues, or was made anew, after a majority was lost. Then it has to be
-told (ovn-controller(8), sb-cluster-state-reset). A member without a majority says so itself and is
-left alone in any case, so that telling one that is merely disconnected does no harm.
+ever: also the one that continues, or was made anew, after a majority was lost. Then its
+record has to be reset (ovn-controller(8), sb-cluster-state-reset). A member without a majority
+reports so itself and is not used in any case, so that a reset of one that is merely disconnected
+does no harm.
 """
 
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ class Southbound:
     """An ovn-controller's connection to the southbound database.
 
     Attributes:
-        away_since: when it was first seen without, or was told last; None while it has one.
+        away_since: when it was first seen without, or its record was reset last; None while it has
+            one.
     """
 
     away_since: float | None = None
 
-    def is_to_be_told(self, state: str, now: float) -> bool:
-        """Return whether it is to be told now.
+    def needs_reset(self, state: str, now: float) -> bool:
+        """Return whether its record is to be reset now.
 
         Args:
             state: of its connection, as `connection-status` says.

@@ -28,7 +28,7 @@ class Api(Protocol):
 
 
 class SliceWatch:
-    """Keeps the EndpointSlices that the API server last told of; while it is away, these stay."""
+    """Keeps the EndpointSlices that the API server last sent; while it is away, these stay."""
 
     def __init__(self, api: Api, settings: EndpointSettings, publish: Publish) -> None:
         """Take where they are.

@@ -184,7 +184,7 @@ class Gate:
         ask = self.member.ask(boottime(), wall)
         if ask is not None and self._leases is not None:
             self._leases.put(ask)
-        self._tell()
+        self._announce()
         return 0 if self.member.may_exit(boottime()) else None
 
     def _observe_child(self) -> None:
@@ -233,7 +233,7 @@ class Gate:
         else:
             self._child.arm(until)
 
-    def _tell(self) -> None:
+    def _announce(self) -> None:
         """Log what a person would want to find there."""
         status = self.member.status(boottime())
         text = f"{status.state}; holder {status.holder or 'none'}"

@@ -166,7 +166,7 @@ class Member:
             not_before=now + decision.backoff(ends),
         )
 
-    # What others are told.
+    # What it reports.
 
     def serving(self, now: float) -> int:
         """Return HTTP's status for the proxies."""
@@ -181,7 +181,7 @@ class Member:
         return decision.may_exit(self.own, self.child, now, self.rules)
 
     def status(self, now: float) -> GateStatus:
-        """Return what is told of it."""
+        """Return its report."""
         own = self.own
         known = own.seen.lease if own.seen else {}
         return GateStatus(

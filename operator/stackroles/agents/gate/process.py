@@ -171,7 +171,7 @@ class ChildProcess:
 
 
 def describe(status: int) -> str:
-    """Return an exit status as words, such as `with status 1` or `by SIGKILL`."""
+    """Return an exit status as text, such as `with status 1` or `by SIGKILL`."""
     if status >= 0:
         return f"with status {status}"
     try:

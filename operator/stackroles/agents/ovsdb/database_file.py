@@ -26,7 +26,7 @@ def make(settings: OvsdbSettings, ordinal: int, decision: Create | Join) -> None
     """Make a member's file.
 
     Raises:
-        SystemExit: ovsdb-tool failed; it has said why.
+        SystemExit: ovsdb-tool failed; its message is in the log.
     """
     path = Path(settings.path)
     new = path.with_suffix(".new")
@@ -44,7 +44,7 @@ def continue_alone(settings: OvsdbSettings, ordinal: int, now: datetime) -> Path
     cluster-to-standalone and create-cluster).
 
     Raises:
-        SystemExit: ovsdb-tool failed; it has said why.
+        SystemExit: ovsdb-tool failed; its message is in the log.
     """
     path = Path(settings.path)
     alone, new = path.with_suffix(".standalone"), path.with_suffix(".new")

@@ -1,10 +1,10 @@
 """Whether a member without usable data makes the cluster, joins it or waits; pure.
 
 A raft cluster is made once. Whoever finds no file on its volume asks every other member: one that
-serves is joined; the cluster is made by the one that is told to, and only when all the others have
-answered that their volumes are empty too. No answer means unknown, never empty: a first member that
-lost its volume while the others are down waits for them instead of making a second, empty cluster.
-Whether it was made before only the operator knows, which tells one member to make it.
+serves is joined; the cluster is made by the one for which that is decided, and only when all the
+others have answered that their volumes are empty too. No answer means unknown, never empty: a first
+member that lost its volume while the others are down waits for them instead of making a second,
+empty cluster. Whether it was made before only the operator knows, which decides who makes it.
 
 One whose file cannot be used joins anew only while others serve, which takes a majority.
 """
@@ -60,20 +60,20 @@ class Wait:
 
 
 def decide(
-    peers: Mapping[int, Peer], fault: str = "", told: OvsdbDecision | None = None
+    peers: Mapping[int, Peer], fault: str = "", decided: OvsdbDecision | None = None
 ) -> Create | Join | Wait:
     """Return what a member without a file that can be used does.
 
     Args:
         peers: what each of the others answered.
         fault: why its file cannot be used, empty where there is none.
-        told: what the operator has decided for it.
+        decided: what the operator has decided for it.
     """
     serving = tuple(sorted(peer for peer, state in peers.items() if state is Peer.SERVING))
     if serving:
         return Join(serving)
-    may_create = told is not None and told.mode is Mode.CREATE
-    if may_create and told is not None and told.incident:
+    may_create = decided is not None and decided.mode is Mode.CREATE
+    if may_create and decided is not None and decided.incident:
         return Create()
     if fault:
         return Wait(f"no other member serves, and its file cannot be used: {fault}")

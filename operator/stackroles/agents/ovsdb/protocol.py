@@ -1,4 +1,4 @@
-"""What an OVN database's agent and the operator say to each other.
+"""What an OVN database's agent and the operator exchange.
 
 The operator gives the OvsdbSettings as a file, and an OvsdbDecision as the annotation of the
 member's pod; the agent answers an OvsdbStatus over HTTP.
@@ -77,7 +77,7 @@ class State(StrEnum):
 
 
 class Mode(StrEnum):
-    """What a member is told to do.
+    """What is decided for a member.
 
     CREATE makes the cluster, without data; CONTINUE makes a cluster of its own data, without the
     other members; YIELD gives its data up and joins that cluster anew.

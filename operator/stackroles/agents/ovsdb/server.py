@@ -45,7 +45,7 @@ class OvsdbServer:
 
     Attributes:
         ended: set once it has ended.
-        fault: why it could not use its file, empty unless it said so.
+        fault: why it could not use its file, empty unless it reported so.
         status: its exit status, once it has ended.
     """
 

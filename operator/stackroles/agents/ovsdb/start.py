@@ -27,9 +27,9 @@ def prepare(member: Member, refused: str = "") -> None:
         refused: why the server could not use the file that there is, empty before it has tried.
     """
     member.note_copies()
-    told = member.decision
-    if told is not None and told.incident and member.path.exists():
-        _obey(member, told)
+    decided = member.decision
+    if decided is not None and decided.incident and member.path.exists():
+        _apply(member, decided)
     elif not member.path.exists():
         if member.is_surplus:
             _rest(member)
@@ -47,14 +47,16 @@ def prepare(member: Member, refused: str = "") -> None:
     member.note_copies()
 
 
-def _obey(member: Member, told: OvsdbDecision) -> None:
+def _apply(member: Member, decided: OvsdbDecision) -> None:
     """Do with a file what the user has consented to."""
-    because = f"the operator has decided to {told.mode} the cluster by consent to {told.incident}"
-    if told.mode is Mode.CONTINUE:
+    because = (
+        f"the operator has decided to {decided.mode} the cluster by consent to {decided.incident}"
+    )
+    if decided.mode is Mode.CONTINUE:
         aside = continue_alone(member.settings, member.ordinal, datetime.now(UTC))
         log(f"{because}; the file so far is kept as {aside}")
         return
-    yields = told.mode is Mode.YIELD
+    yields = decided.mode is Mode.YIELD
     decision = _settle(member, State.UNUSABLE, because) if yields else Create()
     _put_aside(member, because)
     make(member.settings, member.ordinal, decision)

@@ -63,16 +63,16 @@ class Watch:
             self._remove_former_self(view)
         if view.is_member and member.is_to_leave:
             log("leaving the cluster, as the operator asks")
-            self._tell("cluster/leave")
+            self._command("cluster/leave")
             return
-        told = member.decision
-        if told is not None and told.incident and not member.ready:
-            self._end(f"the operator has decided to {told.mode} the cluster")
+        decided = member.decision
+        if decided is not None and decided.incident and not member.ready:
+            self._end(f"the operator has decided to {decided.mode} the cluster")
             return
         self._give_way(view, connected=connected)
 
     def _view(self) -> ClusterView | None:
-        """Return what the server says of its cluster; None where it does not answer."""
+        """Return what the server reports of its cluster; None where it does not answer."""
         settings = self._member.settings
         try:
             return read_view(control(settings.control, "cluster/status", settings.database))
@@ -87,7 +87,7 @@ class Watch:
         """
         for sid in stale_servers(view, self._member.settings.raft(self._member.ordinal)):
             log(f"removing server {sid}, which had this address before")
-            self._tell("cluster/kick", sid)
+            self._command("cluster/kick", sid)
 
     def _give_way(self, view: ClusterView, *, connected: bool) -> None:
         """End the server when a majority of the others serve in another cluster."""
@@ -102,7 +102,7 @@ class Watch:
             self.fault = f"it is of cluster {view.cluster_id}, and others serve in {other}"
             self._end(f"its file is not used any more: {self.fault}")
 
-    def _tell(self, command: str, *arguments: str) -> None:
+    def _command(self, command: str, *arguments: str) -> None:
         settings = self._member.settings
         try:
             control(settings.control, command, settings.database, *arguments)

@@ -15,7 +15,7 @@ from stackroles.domains.messaging.model import Broker, Brokers
 from stackroles.domains.messaging.status import pod_of
 from stackroles.workloads.conditions import Finding
 
-# A restart of all brokers takes less; whoever is away longer is told of.
+# A restart of all brokers takes less; who is away longer is reported.
 LOST_SECONDS: Final = 60
 
 
@@ -41,20 +41,20 @@ def decide(observed: Brokers, lacks: str) -> Outcome:
         observed: all brokers.
         lacks: what is lost when one broker goes on without the others.
     """
-    said = [f"{b.report.message}." for b in observed.brokers if b.report and b.report.message]
+    reported = [f"{b.report.message}." for b in observed.members if b.report and b.report.message]
     if observed.of(State.RUNNING):
-        return _second_clusters(observed, said)
-    return _lost_majority(observed, said, lacks)
+        return _second_clusters(observed, reported)
+    return _lost_majority(observed, reported, lacks)
 
 
-def _second_clusters(observed: Brokers, said: Sequence[str]) -> Outcome:
+def _second_clusters(observed: Brokers, reported: Sequence[str]) -> Outcome:
     """Return what is done about brokers whose own cluster was stopped beside a larger one."""
     apart = observed.of(State.SPLIT)
     if not apart:
-        return Outcome(Finding(Reason.MESSAGING_BLOCKED, " ".join(said)) if said else None)
+        return Outcome(Finding(Reason.MESSAGING_BLOCKED, " ".join(reported)) if reported else None)
     number = observed.incident(apart)
     remaining = observed.of(State.RUNNING)
-    if observed.consents(number) and _names(observed, remaining):
+    if observed.survivor(remaining, number):
         return Outcome(decisions=_decisions(apart, BrokerMode.YIELD, number))
     who = ", ".join(broker.pod for broker in apart)
     text = (
@@ -62,18 +62,18 @@ def _second_clusters(observed: Brokers, said: Sequence[str]) -> Outcome:
         f"set spec.roles.{observed.role}.recovery to "
         f"{{from: {remaining[0].pod}, incident: {number}}}."
     )
-    return Outcome(Finding(Reason.MESSAGING_BLOCKED, " ".join([*said, text])))
+    return Outcome(Finding(Reason.MESSAGING_BLOCKED, " ".join([*reported, text])))
 
 
-def _lost_majority(observed: Brokers, said: Sequence[str], lacks: str) -> Outcome:
+def _lost_majority(observed: Brokers, reported: Sequence[str], lacks: str) -> Outcome:
     """Return what is done when nobody serves; a majority with data comes together by itself."""
     waiting = observed.of(State.STOPPED)
     lost = observed.of(None, State.EMPTY, State.SPLIT)
-    majority = 2 * len(waiting) > len(observed.brokers)
+    majority = 2 * len(waiting) > len(observed.members)
     if not waiting or not lost or majority or observed.of(State.FORMING):
-        return Outcome(Finding(Reason.MESSAGING_BLOCKED, " ".join(said)) if said else None)
+        return Outcome(Finding(Reason.MESSAGING_BLOCKED, " ".join(reported)) if reported else None)
     number = observed.incident(lost)
-    if observed.consents(number) and (chosen := _names(observed, waiting)):
+    if chosen := observed.survivor(waiting, number):
         return Outcome(decisions=_decisions([chosen], BrokerMode.CONTINUE, number))
     if any(b.report.seconds < LOST_SECONDS for b in waiting if b.report):
         return Outcome(settled=False)
@@ -83,7 +83,7 @@ def _lost_majority(observed: Brokers, said: Sequence[str], lacks: str) -> Outcom
         f"{', '.join(b.pod for b in waiting)} cannot know what only the others hold and waits for "
         f"them. Only if they are gone for good, set spec.roles.{observed.role}.recovery to "
         f"{{from: {latest.pod}, incident: {number}}}: it then continues with what it has, and all "
-        f"others join it anew. Lost are then {lacks}.{_other_consent(observed, number)}"
+        f"others join it anew. Lost are then {lacks}.{observed.explain_consent(number)}"
     )
     return Outcome(Finding(Reason.MESSAGING_BLOCKED, text))
 
@@ -97,12 +97,6 @@ def _latest(waiting: Sequence[Broker]) -> Broker:
     ]
     found = (b for b in waiting if all(b.pod in pods for pods in seen))
     return next(found, waiting[0])
-
-
-def _names(observed: Brokers, brokers: Sequence[Broker]) -> Broker | None:
-    """Return the broker that the consent names, None where it is none of these."""
-    consent = observed.consent
-    return next((b for b in brokers if consent and b.pod == consent.survivor), None)
 
 
 def _decisions(
@@ -119,13 +113,3 @@ def _lost(broker: Broker) -> str:
     if broker.state is State.EMPTY:
         return f"{broker.pod} (its volume is empty)"
     return f"{broker.pod} (it does not answer)" if broker.state is None else broker.pod
-
-
-def _other_consent(observed: Brokers, number: str) -> str:
-    """Return why the consent that is there is none to this incident; empty without a consent."""
-    consent = observed.consent
-    if consent is None:
-        return ""
-    if consent.incident != number:
-        return f" The consent that is there is for another incident, {consent.incident}."
-    return f" The consent names {consent.survivor}, which has no data that it waits with."

@@ -34,7 +34,7 @@ class MessagingState:
 
 def assess_health(observed: Brokers) -> Finding:
     """Return what brokers and queues lack, worst first, with the accounts and queues known."""
-    reports = {b.pod: b.report for b in observed.brokers if b.report}
+    reports = {b.pod: b.report for b in observed.members if b.report}
     serving = {pod: r for pod, r in reports.items() if r.state is State.RUNNING}
     if not serving:
         return Finding(Reason.BROKERS_UNKNOWN, "No broker serves that could be asked.")
@@ -52,7 +52,7 @@ def assess_health(observed: Brokers) -> Finding:
 
 
 def _queues(reports: Iterable[BrokerStatus]) -> dict[str, VhostQueues]:
-    """Return the queues by virtual host as the broker says that sees most trouble there."""
+    """Return the queues by virtual host, as the broker reports them that counts most in trouble."""
     worst: dict[str, VhostQueues] = {}
     for report in reports:
         for vhost, queues in report.queues.items():
@@ -86,21 +86,27 @@ def _largest(report: BrokerStatus) -> str:
 
 
 def _silent(queues: dict[str, VhostQueues]) -> list[str]:
+    lack = "have no majority of their members or no leader"
     return [
-        f"{found.silent} of {found.total} queues of {vhost} have no majority of their members or "
-        f"no leader: {_listed(found.silent_names, found.silent)}."
+        _lacking(vhost, found.total, found.silent, lack, found.silent_names)
         for vhost, found in queues.items()
         if found.silent
     ]
 
 
 def _small(queues: dict[str, VhostQueues]) -> list[str]:
+    lack = "have fewer members than there are brokers"
     return [
-        f"{found.small} of {found.total} queues of {vhost} have fewer members than there are "
-        f"brokers: {_listed(found.small_names, found.small)}."
+        _lacking(vhost, found.total, found.small, lack, found.small_names)
         for vhost, found in queues.items()
         if found.small
     ]
+
+
+def _lacking(vhost: str, total: int, count: int, lack: str, names: Sequence[str]) -> str:
+    rest = count - len(names)
+    listed = f"{', '.join(names)} and {rest} more" if rest > 0 else ", ".join(names)
+    return f"{count} of {total} queues of {vhost} {lack}: {listed}."
 
 
 def _parted(serving: dict[str, BrokerStatus]) -> list[str]:
@@ -126,11 +132,6 @@ def _filling(serving: dict[str, BrokerStatus]) -> list[str]:
 def pod_of(node: str) -> str:
     """Return the pod that a node is, such as rabbit@demo-rabbitmq-0.demo-rabbitmq.ns.svc."""
     return node.partition("@")[2].partition(".")[0]
-
-
-def _listed(names: Sequence[str], count: int) -> str:
-    rest = count - len(names)
-    return f"{', '.join(names)} and {rest} more" if rest > 0 else ", ".join(names)
 
 
 def remembered_messaging(previous: CloudControllerStatus) -> MessagingState:

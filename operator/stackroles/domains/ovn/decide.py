@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from stackroles.agents.ovsdb.protocol import Mode, OvsdbDecision, State
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.domains.ovn.model import Member, Members, Recorded
+from stackroles.domains.ovn.model import DatabaseMember, DatabaseMembers, Recorded
 from stackroles.workloads.conditions import Finding
 
 
@@ -29,7 +29,7 @@ class Outcome:
     decisions: Mapping[str, OvsdbDecision] = field(default_factory=dict)
 
 
-def decide(observed: Members, recorded: Recorded, lacks: str) -> Outcome:
+def decide(observed: DatabaseMembers, recorded: Recorded, lacks: str) -> Outcome:
     """Return what is done, and what a person has to do.
 
     Args:
@@ -42,8 +42,8 @@ def decide(observed: Members, recorded: Recorded, lacks: str) -> Outcome:
         return Outcome(replace(recorded, formed=True), decisions=_left_behind(observed, recorded))
     without = all(member.lacks for member in members)
     if not recorded.formed and without:
-        # It is noted once it serves: an operator that ends in between tells it again.
-        return Outcome(recorded, decisions=_told(members[0], Mode.CREATE, ""))
+        # It is noted once it serves: an operator that ends in between decides it again.
+        return Outcome(recorded, decisions=_decision(members[0], Mode.CREATE, ""))
     if recorded.formed and without:
         return _lost_all(observed, recorded)
     holding = [member for member in members if member.holds]
@@ -54,32 +54,29 @@ def decide(observed: Members, recorded: Recorded, lacks: str) -> Outcome:
     return Outcome(recorded)
 
 
-def _left_behind(observed: Members, recorded: Recorded) -> dict[str, OvsdbDecision]:
-    """Return what members are told whose data is of the cluster that was given up by consent."""
-    consent = observed.consent
-    if consent is None or consent.incident != recorded.incident:
-        return {}
-    survivor = next((m for m in observed.members if m.pod == consent.survivor), None)
+def _left_behind(observed: DatabaseMembers, recorded: Recorded) -> dict[str, OvsdbDecision]:
+    """Return the decisions for members with data of the cluster that was given up by consent."""
+    survivor = observed.survivor(observed.members, recorded.incident)
     if survivor is None or not survivor.serves:
         return {}
-    told: dict[str, OvsdbDecision] = {}
+    decisions: dict[str, OvsdbDecision] = {}
     for member in observed.members:
         if member.holds and not member.serves and member.cluster not in ("", survivor.cluster):
-            told |= _told(member, Mode.YIELD, recorded.incident)
-    return told
+            decisions |= _decision(member, Mode.YIELD, recorded.incident)
+    return decisions
 
 
 def _lost_majority(
-    observed: Members, recorded: Recorded, holding: Sequence[Member], lacks: str
+    observed: DatabaseMembers, recorded: Recorded, holding: Sequence[DatabaseMember], lacks: str
 ) -> Outcome:
     """Return what is done when those that have the data do not get a majority together."""
-    number = observed.incident()
+    number = observed.incident(observed.lost)
     if not all(member.report.stuck for member in holding if member.report):
         return Outcome(recorded)
-    chosen = _chosen(observed, holding, number)
+    chosen = observed.survivor(holding, number)
     if chosen:
-        told = _told(chosen, Mode.CONTINUE, number)
-        return Outcome(replace(recorded, incident=number), decisions=told)
+        decisions = _decision(chosen, Mode.CONTINUE, number)
+        return Outcome(replace(recorded, incident=number), decisions=decisions)
     newest = max(holding, key=lambda member: member.entries)
     others = _why(observed) or "all members have data, and too few of them vote in one cluster"
     text = (
@@ -89,51 +86,33 @@ def _lost_majority(
         f"spec.roles.{observed.role}.recovery to {{from: {newest.pod}, incident: {number}}}: it "
         f"then continues without them, and all others join it anew. Lost are then {lacks}."
     )
-    return Outcome(recorded, Finding(Reason.OVN_BLOCKED, text + _other(observed, number)))
+    return Outcome(recorded, Finding(Reason.OVN_BLOCKED, text + observed.explain_consent(number)))
 
 
-def _lost_all(observed: Members, recorded: Recorded) -> Outcome:
+def _lost_all(observed: DatabaseMembers, recorded: Recorded) -> Outcome:
     """Return what is done when no member has data that it can use."""
-    number = observed.incident()
-    chosen = _chosen(observed, observed.members, number)
+    number = observed.incident(observed.lost)
+    chosen = observed.survivor(observed.members, number)
     if chosen:
-        told = _told(chosen, Mode.CREATE, number)
-        return Outcome(replace(recorded, incident=number), decisions=told)
+        decisions = _decision(chosen, Mode.CREATE, number)
+        return Outcome(replace(recorded, incident=number), decisions=decisions)
     text = (
         f"{observed.role} has lost its data on all members: {_why(observed)}. Bring the volumes "
         "back if there are any. Only if they are gone for good, set "
         f"spec.roles.{observed.role}.recovery to {{from: {observed.members[0].pod}, "
         f"incident: {number}}}: the database is then made anew without data."
     )
-    return Outcome(recorded, Finding(Reason.OVN_BLOCKED, text + _other(observed, number)))
+    return Outcome(recorded, Finding(Reason.OVN_BLOCKED, text + observed.explain_consent(number)))
 
 
-def _told(member: Member, mode: Mode, number: str) -> dict[str, OvsdbDecision]:
+def _decision(member: DatabaseMember, mode: Mode, number: str) -> dict[str, OvsdbDecision]:
     if member.report is None or not member.report.attempt:
         return {}
     decision = OvsdbDecision(attempt=member.report.attempt, mode=mode, incident=number)
     return {member.pod: decision}
 
 
-def _chosen(observed: Members, members: Sequence[Member], number: str) -> Member | None:
-    """Return the member that the user's consent to this incident names, None without one."""
-    consent = observed.consent
-    if consent is None or consent.incident != number:
-        return None
-    return next((member for member in members if member.pod == consent.survivor), None)
-
-
-def _other(observed: Members, number: str) -> str:
-    """Return why the consent that is there is none to this incident; empty without a consent."""
-    consent = observed.consent
-    if consent is None:
-        return ""
-    if consent.incident != number:
-        return f" The consent that is there is for another incident, {consent.incident}."
-    return f" The consent names {consent.survivor}, which cannot continue."
-
-
-def _why(observed: Members) -> str:
+def _why(observed: DatabaseMembers) -> str:
     return "; ".join(
         f"{m.pod} "
         + (
@@ -145,10 +124,9 @@ def _why(observed: Members) -> str:
             if m.report.state is State.JOINING
             else "has an empty volume"
         )
-        for m in observed.members
-        if not m.holds
+        for m in observed.lost
     )
 
 
-def _pods(members: Sequence[Member]) -> str:
+def _pods(members: Sequence[DatabaseMember]) -> str:
     return ", ".join(member.pod for member in members)

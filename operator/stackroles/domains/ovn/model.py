@@ -1,29 +1,19 @@
 """What is observed of a database of OVN, and what is recorded of it; data only."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from stackroles.agents.ovsdb.protocol import OvsdbStatus, State
-from stackroles.api.v1alpha1.cloud_controller import Recovery
-from stackroles.workloads.incident import incident
+from stackroles.workloads.members import Member, Members
 
 # A member that has joined no cluster yet has nothing of it.
 _WITHOUT_DATA = (State.EMPTY, State.UNUSABLE, State.JOINING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One member as observed.
-
-    Attributes:
-        pod: the pod's name.
-        claim: uid of its volume claim; empty where there is none.
-        report: its agent's; None when none came: unknown, never down.
-    """
-
-    pod: str
-    claim: str = ""
-    report: OvsdbStatus | None = None
+class DatabaseMember(Member[OvsdbStatus]):
+    """One member of a database as observed."""
 
     @property
     def serves(self) -> bool:
@@ -37,7 +27,7 @@ class Member:
 
     @property
     def lacks(self) -> bool:
-        """Whether it says that it has no data that it can use."""
+        """Whether it reports that it has no data that it can use."""
         return bool(self.report and self.report.state in _WITHOUT_DATA)
 
     @property
@@ -51,32 +41,20 @@ class Member:
         return self.report.view.entries if self.report and self.report.view else 0
 
     @property
+    @override
     def data(self) -> str:
         """What its data is: of another cluster after it has continued by a consent."""
         return f"{self.claim} {self.cluster}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Members:
-    """All members of a database, and what its user consents to.
+class DatabaseMembers(Members[DatabaseMember]):
+    """All members of a database, and what its user consents to."""
 
-    Attributes:
-        owner_uid: identity of the CloudController.
-        role: the role.
-        members: every member that there is to be, by ordinal.
-        consent: `spec.roles.<role>.recovery`.
-    """
-
-    owner_uid: str
-    role: str
-    members: Sequence[Member]
-    consent: Recovery | None = None
-
-    def incident(self) -> str:
-        """Return the incident that all members without data are lost."""
-        lost = {m.pod: m.claim for m in self.members if not m.holds}
-        remaining = {m.pod: m.data for m in self.members if m.holds}
-        return incident(self.owner_uid, self.role, lost, remaining)
+    @property
+    def lost(self) -> list[DatabaseMember]:
+        """Those without data that they can use."""
+        return [member for member in self.members if not member.holds]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,7 @@ def _away(pod: str, report: OvsdbStatus | None) -> str:
     if report.waits_for:
         return f"{pod} waits: {report.waits_for}."
     if report.state in (State.LEAVING, State.LEFT):
-        return ""  # what is said of departures says it
+        return ""  # the message about departures has it
     if not serves(report):
         return f"{pod} has no contact to a majority."
     return ""

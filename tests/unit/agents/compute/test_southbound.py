@@ -1,4 +1,4 @@
-"""When an ovn-controller is told to take the southbound database as it is now."""
+"""When an ovn-controller forgets how new the southbound database was."""
 
 import pytest
 
@@ -7,9 +7,9 @@ from stackroles.agents.compute.node import AgentError
 from stackroles.agents.compute.southbound import PATIENCE, Southbound
 
 
-def told(*seen: tuple[float, str]) -> list[float]:
+def resets(*seen: tuple[float, str]) -> list[float]:
     southbound = Southbound()
-    return [at for at, state in seen if southbound.is_to_be_told(state, at)]
+    return [at for at, state in seen if southbound.needs_reset(state, at)]
 
 
 AWAY, WELL = "not connected", "connected"
@@ -28,7 +28,7 @@ AWAY, WELL = "not connected", "connected"
     ],
 )
 def test_one_that_stays_away_is_told(seen: tuple[tuple[float, str], ...], at: list[float]) -> None:
-    assert told(*seen) == at
+    assert resets(*seen) == at
 
 
 def test_telling_goes_to_the_daemon_and_may_fail(

@@ -128,7 +128,7 @@ def test_what_is_done_with_the_child(
 
 
 @pytest.mark.parametrize(
-    ("rules", "member", "child", "told"),
+    ("rules", "member", "child", "reported"),
     [
         (COLD, HOLDS, RUNNING, (200, True, State.ACTIVE)),
         (COLD, HOLDS, SILENT, (503, False, State.ACTIVATING)),
@@ -150,10 +150,10 @@ def test_what_is_done_with_the_child(
         (SYMMETRIC, own(leaving=STOPPING), RUNNING, (404, False, State.STOPPING)),
     ],
 )
-def test_what_others_are_told(
-    rules: Rules, member: Own, child: Child, told: tuple[int, bool, State]
+def test_what_a_member_reports(
+    rules: Rules, member: Own, child: Child, reported: tuple[int, bool, State]
 ) -> None:
-    assert told == (
+    assert reported == (
         decision.serving(member, child, NOW, rules),
         decision.ready(member, child, NOW, rules),
         decision.state(member, child, NOW, rules),

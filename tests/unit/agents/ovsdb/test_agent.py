@@ -53,12 +53,12 @@ class Server:
     def __init__(self, status: str | Exception, *, connected: bool) -> None:
         self.status = status
         self.connected = connected
-        self.told: list[str] = []
+        self.commands: list[str] = []
         self.terminated = False
 
     def control(self, _: str, command: str, *arguments: str) -> str:
         if command != "cluster/status":
-            self.told.append(" ".join((command, *arguments[1:])))
+            self.commands.append(" ".join((command, *arguments[1:])))
             return ""
         if isinstance(self.status, Exception):
             raise self.status
@@ -110,14 +110,14 @@ def test_who_is_ready(
     member, watching = observe(monkeypatch, server)
     assert (member.status.state, member.ready) == (state, ready)
     assert not watching.again
-    assert server.told == []
+    assert server.commands == []
 
 
 def test_former_self_is_removed_whenever_it_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     # It joined anew and was ended before that one was gone, which counts against the majority.
     server = Server(MEMBER + FORMER, connected=True)
     observe(monkeypatch, server)
-    assert server.told == ["cluster/kick 41c6"]
+    assert server.commands == ["cluster/kick 41c6"]
 
 
 @pytest.mark.parametrize(("others", "again"), [(HERE, False), (THERE, True)])
@@ -167,7 +167,7 @@ def test_leaves_when_it_is_asked_and_not_wanted(
     member = Member(replace(settings(), annotations=str(annotations)), pod, "uid")
     server = Server(MEMBER, connected=True)
     observe(monkeypatch, server, member=member)
-    assert server.told == (["cluster/leave"] if leaves else [])
+    assert server.commands == (["cluster/leave"] if leaves else [])
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ def test_continues_alone_when_it_is_told_to_and_has_no_majority(
     annotations = tmp_path / "annotations"
     member = Member(replace(settings(), annotations=str(annotations)), "demo-ovn-nb-0", "uid")
     own = member.status.attempt if attempt == "own" else attempt
-    told = OvsdbDecision(attempt=own, mode=Mode.CONTINUE, incident="0123abcd")
-    annotations.write_text(f"{DECISION_ANNOTATION}={json.dumps(wire.dumps(told))}\n")
+    decided = OvsdbDecision(attempt=own, mode=Mode.CONTINUE, incident="0123abcd")
+    annotations.write_text(f"{DECISION_ANNOTATION}={json.dumps(wire.dumps(decided))}\n")
     server = Server(MEMBER, connected=connected)
     _, watching = observe(monkeypatch, server, member=member)
     assert (watching.again, server.terminated) == (ends, ends)

@@ -23,14 +23,14 @@ ALONE = OvsdbDecision(attempt="a", mode=Mode.CONTINUE, incident="0123abcd")
 
 
 def test_who_is_told_makes_the_cluster_when_all_others_are_empty() -> None:
-    assert decide({1: Peer.EMPTY, 2: Peer.EMPTY}, told=NEW) == Create()
-    assert decide({}, told=NEW) == Create()
+    assert decide({1: Peer.EMPTY, 2: Peer.EMPTY}, decided=NEW) == Create()
+    assert decide({}, decided=NEW) == Create()
 
 
 def test_nobody_makes_a_cluster_untold() -> None:
     # All volumes may be lost: what was made before is for a person to decide on.
     assert isinstance(decide({1: Peer.EMPTY, 2: Peer.EMPTY}), Wait)
-    assert isinstance(decide({1: Peer.EMPTY, 2: Peer.EMPTY}, told=ALONE), Wait)
+    assert isinstance(decide({1: Peer.EMPTY, 2: Peer.EMPTY}, decided=ALONE), Wait)
 
 
 @pytest.mark.parametrize("fault", ["", "no header"])
@@ -41,7 +41,7 @@ def test_by_consent_the_cluster_is_made_anew_unless_somebody_serves(fault: str) 
 
 @pytest.mark.parametrize("state", [Peer.UNKNOWN, Peer.WAITING])
 def test_one_member_that_may_have_data_forbids_a_new_cluster(state: Peer) -> None:
-    assert isinstance(decide({1: Peer.EMPTY, 2: state}, told=NEW), Wait)
+    assert isinstance(decide({1: Peer.EMPTY, 2: state}, decided=NEW), Wait)
 
 
 @pytest.mark.parametrize("ordinal", [0, 1, 2])

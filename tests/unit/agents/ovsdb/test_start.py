@@ -163,8 +163,8 @@ def test_a_member_too_many_that_has_left_stays_out(
 
 
 def tell(member: Member, mode: Mode) -> None:
-    told = OvsdbDecision(attempt=member.status.attempt, mode=mode, incident="0123abcd")
-    text = f"{DECISION_ANNOTATION}={json.dumps(wire.dumps(told))}\n"
+    decided = OvsdbDecision(attempt=member.status.attempt, mode=mode, incident="0123abcd")
+    text = f"{DECISION_ANNOTATION}={json.dumps(wire.dumps(decided))}\n"
     Path(member.settings.annotations).write_text(text)
 
 

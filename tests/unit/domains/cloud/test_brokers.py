@@ -16,6 +16,7 @@ from stackroles.agents.broker.protocol import (
 from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
 from stackroles.domains.messaging import reconcile as messaging
 from stackroles.domains.messaging.decide import LOST_SECONDS
+from tests.support.agents import answering
 from tests.unit.domains.cloud import test_reconcile as clouds
 from tests.unit.domains.cloud.test_reconcile import World
 
@@ -81,7 +82,7 @@ async def brokers(world: World, monkeypatch: pytest.MonkeyPatch) -> Brokers:
     world.declare()
     await world.settle()
     found = Brokers(world)
-    monkeypatch.setattr(messaging, "pull_reports", found.pull)
+    monkeypatch.setattr(messaging, "AGENT", answering(messaging.AGENT, found.pull))
     for ordinal in range(3):
         found.add(ordinal)
     return found

@@ -9,6 +9,7 @@ from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
 from stackroles.agents.ovsdb.protocol import ClusterView, OvsdbStatus, RaftRole, Server, State
 from stackroles.domains.ovn import reconcile as ovn
 from stackroles.reconcile.context import Parts
+from tests.support.agents import answering
 from tests.unit.domains.cloud import test_reconcile as clouds
 from tests.unit.domains.cloud.test_reconcile import World
 
@@ -120,7 +121,7 @@ async def members(world: World, monkeypatch: pytest.MonkeyPatch) -> Members:
     world.declare(roles={"ovn-nb": {"clustering": {"replicas": 5}}})
     await world.settle()
     found = Members(world)
-    monkeypatch.setattr(ovn, "pull_reports", found.pull)
+    monkeypatch.setattr(ovn, "AGENT", answering(ovn.AGENT, found.pull))
     await found.settle(3)
     assert found.sizes == [5]
     return found

@@ -276,7 +276,7 @@ async def test_what_blocks_the_messaging_is_not_forgotten_by_a_restart(world: Wo
     assert workload is not None
     workload["status"]["readyReplicas"] = 2
     world.cluster.cache.upsert(world.api.put(workload))
-    poll = f"{messaging_of(world.resource).whole}/brokers"
+    poll = f"{messaging_of(world.resource).whole}/rabbitmq"
 
     async def reported(status: BrokerStatus) -> Any:
         found = {"demo-rabbitmq-0": status}

@@ -40,7 +40,7 @@ def brokers(
     return Brokers(
         owner_uid="uid-demo",
         role="rabbitmq",
-        brokers=[
+        members=[
             Broker(pod=pod, claim=claim, report=report)
             for pod, claim, report in zip(PODS, claims, reports, strict=True)
         ],
@@ -49,7 +49,7 @@ def brokers(
 
 
 def message(outcome: Outcome) -> str:
-    """Return what a person is told."""
+    """Return the message of a problem."""
     assert outcome.problem is not None
     assert outcome.problem.reason is Reason.MESSAGING_BLOCKED
     return outcome.problem.message
@@ -108,7 +108,7 @@ def test_with_the_consent_that_is_asked_for_the_named_broker_continues() -> None
             )
         }
     )
-    # Also before anybody would have been told: the user knows.
+    # Also before anybody would have been warned: the user knows.
     soon = replace(WAITING, seconds=0)
     assert decide(brokers(soon, EMPTY, None, consent=consent), LACKS).decisions
 
@@ -119,8 +119,8 @@ def test_the_broker_that_ran_last_is_named_as_the_one_to_continue_from() -> None
     first = replace(WAITING, last_seen=frozenset(nodes.values()))
     second = replace(WAITING, last_seen=frozenset({nodes[PODS[1]], nodes[PODS[2]]}))
     five = brokers(first, second, None)
-    more = [*five.brokers, Broker(pod="demo-rabbitmq-3"), Broker(pod="demo-rabbitmq-4")]
-    assert offered(decide(replace(five, brokers=more), LACKS)).survivor == PODS[1]
+    more = [*five.members, Broker(pod="demo-rabbitmq-3"), Broker(pod="demo-rabbitmq-4")]
+    assert offered(decide(replace(five, members=more), LACKS)).survivor == PODS[1]
 
 
 def test_a_consent_that_stays_never_applies_to_a_later_loss() -> None:

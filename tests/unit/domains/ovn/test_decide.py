@@ -8,7 +8,7 @@ from stackroles.agents.ovsdb.protocol import ClusterView, Mode, OvsdbStatus, Raf
 from stackroles.api.v1alpha1.cloud_controller import Recovery
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.ovn.decide import Outcome, decide
-from stackroles.domains.ovn.model import Member, Members, Recorded
+from stackroles.domains.ovn.model import DatabaseMember, DatabaseMembers, Recorded
 
 VIEW = ClusterView(
     cluster_id="dff2",
@@ -30,12 +30,12 @@ FORMED = Recorded(formed=True)
 LACKS = "changes"
 
 
-def observed(*reports: OvsdbStatus | None, consent: Recovery | None = None) -> Members:
-    return Members(
+def observed(*reports: OvsdbStatus | None, consent: Recovery | None = None) -> DatabaseMembers:
+    return DatabaseMembers(
         owner_uid="uid",
         role="ovn-nb",
         members=[
-            Member(
+            DatabaseMember(
                 pod=f"nb-{n}",
                 claim=f"claim-{n}",
                 report=replace(report, attempt=f"attempt-{n}") if report else None,
@@ -44,6 +44,11 @@ def observed(*reports: OvsdbStatus | None, consent: Recovery | None = None) -> M
         ],
         consent=consent,
     )
+
+
+def lost(members: DatabaseMembers) -> str:
+    """Return the incident that all members without data are lost."""
+    return members.incident(members.lost)
 
 
 def consent(survivor: str, incident: str) -> Recovery:
@@ -56,8 +61,8 @@ def test_a_database_that_was_never_made_is_made_by_the_first(
 ) -> None:
     outcome = decide(observed(*reports), Recorded(), LACKS)
     assert outcome.problem is None
-    (told,) = outcome.decisions.values()
-    assert (told.attempt, told.mode, told.incident) == ("attempt-0", Mode.CREATE, "")
+    (decided,) = outcome.decisions.values()
+    assert (decided.attempt, decided.mode, decided.incident) == ("attempt-0", Mode.CREATE, "")
     # It is noted once it serves: an operator that ends in between tells it again.
     assert outcome.recorded == Recorded()
 
@@ -101,7 +106,7 @@ def test_a_lost_majority_names_members_cost_and_cure() -> None:
     assert outcome.problem is not None
     assert outcome.problem.reason is Reason.OVN_BLOCKED
     assert outcome.decisions == {}
-    number = observed(ALONE, EMPTY, BROKEN).incident()
+    number = lost(observed(ALONE, EMPTY, BROKEN))
     text = outcome.problem.message
     assert "nb-1 has an empty volume; nb-2 cannot use its file (no header)" in text
     assert f"spec.roles.ovn-nb.recovery to {{from: nb-0, incident: {number}}}" in text
@@ -109,11 +114,11 @@ def test_a_lost_majority_names_members_cost_and_cure() -> None:
 
 
 def test_by_consent_the_survivor_continues() -> None:
-    number = observed(ALONE, EMPTY, None).incident()
+    number = lost(observed(ALONE, EMPTY, None))
     agreed = consent("nb-0", number)
     outcome = decide(observed(ALONE, EMPTY, None, consent=agreed), FORMED, LACKS)
-    (told,) = outcome.decisions.values()
-    assert (told.attempt, told.mode, told.incident) == ("attempt-0", Mode.CONTINUE, number)
+    (decided,) = outcome.decisions.values()
+    assert (decided.attempt, decided.mode, decided.incident) == ("attempt-0", Mode.CONTINUE, number)
     assert outcome.recorded == Recorded(formed=True, incident=number)
     # It has another cluster then, and the same consent is for nothing that comes later.
     after = replace(ALONE, view=replace(VIEW, cluster_id="5b2f"))
@@ -124,12 +129,12 @@ def test_by_consent_the_survivor_continues() -> None:
 
 
 def test_a_consent_to_one_without_data_is_none() -> None:
-    number = observed(ALONE, EMPTY, EMPTY).incident()
+    number = lost(observed(ALONE, EMPTY, EMPTY))
     agreed = consent("nb-1", number)
     outcome = decide(observed(ALONE, EMPTY, EMPTY, consent=agreed), FORMED, LACKS)
     assert outcome.decisions == {}
     assert outcome.problem is not None
-    assert "names nb-1, which cannot continue" in outcome.problem.message
+    assert "names nb-1, which has no data" in outcome.problem.message
 
 
 @pytest.mark.parametrize(
@@ -142,7 +147,7 @@ def test_a_database_that_is_lost_is_made_anew_by_consent_only(
     assert outcome.decisions == {}
     assert outcome.problem is not None
     assert "has lost its data on all members" in outcome.problem.message
-    number = observed(*reports).incident()
+    number = lost(observed(*reports))
     agreed = consent("nb-1", number)
     outcome = decide(observed(*reports, consent=agreed), FORMED, LACKS)
     assert list(outcome.decisions) == ["nb-1"]
@@ -167,7 +172,7 @@ DONE = Recorded(formed=True, incident="0123abcd")
 
 
 @pytest.mark.parametrize(
-    ("recorded", "agreed", "told"),
+    ("recorded", "agreed", "decided"),
     [
         (DONE, consent("nb-0", "0123abcd"), ["nb-1"]),
         # What a user no longer consents to, or consents to of another loss, is not done.
@@ -178,8 +183,8 @@ DONE = Recorded(formed=True, incident="0123abcd")
     ],
 )
 def test_who_was_left_behind_by_consent_joins_anew(
-    recorded: Recorded, agreed: Recovery | None, told: list[str]
+    recorded: Recorded, agreed: Recovery | None, decided: list[str]
 ) -> None:
     outcome = decide(observed(NEW, ALONE, EMPTY, consent=agreed), recorded, LACKS)
-    assert list(outcome.decisions) == told
+    assert list(outcome.decisions) == decided
     assert all(decision.mode is Mode.YIELD for decision in outcome.decisions.values())

@@ -18,6 +18,7 @@ from stackroles.agents.ovsdb.protocol import (
     State,
 )
 from stackroles.domains.ovn import reconcile as ovn
+from tests.support.agents import answering
 from tests.unit.domains.cloud import test_reconcile as clouds
 from tests.unit.domains.cloud.test_reconcile import World
 
@@ -81,7 +82,7 @@ class Members:
             self.world.serve()
             await self.world.polls.tick()
 
-    def told(self, n: int) -> OvsdbDecision | None:
+    def decided(self, n: int) -> OvsdbDecision | None:
         pod = self.world.api.get("pods", "ns", f"{NAME}-{n}")
         assert pod is not None
         text = pod["metadata"].get("annotations", {}).get(DECISION_ANNOTATION)
@@ -102,20 +103,20 @@ async def begin(
     world: World, monkeypatch: pytest.MonkeyPatch, *answers: OvsdbStatus, **spec: Any
 ) -> Members:
     members = Members(world, list(answers))
-    monkeypatch.setattr(ovn, "pull_reports", members.pull)
+    monkeypatch.setattr(ovn, "AGENT", answering(ovn.AGENT, members.pull))
     world.declare(**spec)
     await world.settle()
     members.add()
     return members
 
 
-async def test_the_first_member_of_a_new_database_is_told_to_make_it(
+async def test_the_first_member_of_a_new_database_gets_the_decision_to_make_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members = await begin(world, monkeypatch, EMPTY, EMPTY, EMPTY)
     await members.settle()
-    assert members.told(0) == OvsdbDecision(attempt="attempt-0", mode=Mode.CREATE)
-    assert (members.told(1), members.told(2)) == (None, None)
+    assert members.decided(0) == OvsdbDecision(attempt="attempt-0", mode=Mode.CREATE)
+    assert (members.decided(1), members.decided(2)) == (None, None)
     assert members.recorded() is None
     members.answers = [WELL, WELL, WELL]
     await members.settle()
@@ -130,7 +131,7 @@ async def test_a_decision_that_no_longer_follows_is_not_published(
     members.later = {1: [EMPTY, ALONE, EMPTY]}
     await members.settle()
     assert members.rounds > 1
-    assert members.told(0) is None
+    assert members.decided(0) is None
 
 
 async def test_a_lost_majority_goes_on_once_the_user_consents(
@@ -140,13 +141,13 @@ async def test_a_lost_majority_goes_on_once_the_user_consents(
     await members.settle()
     members.answers = [ALONE, EMPTY, EMPTY]
     await members.settle()
-    assert members.told(0) is None
+    assert members.decided(0) is None
     assert "ovn-nb has lost its majority" in problem(world)
     number = (problem(world)).partition("incident: ")[2][:8]
     world.declare(roles={"ovn-nb": {"recovery": {"from": f"{NAME}-0", "incident": number}}})
     await members.settle()
     decision = OvsdbDecision(attempt="attempt-0", mode=Mode.CONTINUE, incident=number)
-    assert members.told(0) == decision
+    assert members.decided(0) == decision
     assert members.recorded() == {"formed": True, "incident": number}
 
 
@@ -162,7 +163,7 @@ async def test_a_database_that_was_made_is_never_made_anew_untold(
     await members.settle()
     members.answers = [EMPTY, EMPTY, EMPTY]
     await members.settle()
-    assert [members.told(n) for n in range(3)] == [None, None, None]
+    assert [members.decided(n) for n in range(3)] == [None, None, None]
     assert "has lost its data on all members" in problem(world)
 
 
@@ -176,5 +177,5 @@ async def test_a_record_that_cannot_be_read_stops_all_decisions(
     world.cluster.cache.upsert(world.api.put({**state, "data": {"ovn-nb": "{"}}))
     members.answers = [EMPTY, EMPTY, EMPTY]
     await members.settle()
-    assert members.told(0) is None
+    assert members.decided(0) is None
     assert "key ovn-nb of ConfigMap demo-state cannot be read" in problem(world)
