@@ -18,6 +18,7 @@ from lab.paths import Paths
 from tests.support.backups import Policies
 from tests.support.client import Client
 from tests.support.cloud import Cloud, summary
+from tests.support.clustering import LISTS, PLAIN
 from tests.support.guests import boot
 from tests.support.measurements import Measurements
 from tests.support.s3 import S3, gateway, serving
@@ -89,6 +90,13 @@ def client(cloud: Cloud) -> Iterator[Client]:
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def loaded(client: Client) -> Client:
+    """A client that asks all APIs all the time."""
+    client.start_load(LISTS, PLAIN)
+    return client
 
 
 @pytest.fixture(scope="module")

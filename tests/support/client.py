@@ -233,44 +233,61 @@ class Client:
             {"name": "DATABASE_HOST", "value": f"{self.cloud.name}-haproxy"},
             {"name": "DATABASE_USER", "value": DATABASE},
             {"name": "DATABASE_NAME", "value": DATABASE},
-            _from_secret("DATABASE_PASSWORD", NAME, "password"),
-            _from_secret("ADMIN_USER", admin, "username"),
-            _from_secret("ADMIN_PASSWORD", admin, "password"),
+            from_secret("DATABASE_PASSWORD", NAME, "password"),
+            from_secret("ADMIN_USER", admin, "username"),
+            from_secret("ADMIN_PASSWORD", admin, "password"),
         ]
-        container = {
-            "name": "client",
-            "image": image,
-            "command": ["python3", "-B", f"{FOLDER}/client_program.py"],
-            "env": environment,
-            "securityContext": {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            },
-            "resources": {
-                "requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"},
-            },
-            "volumeMounts": [
-                {"name": "programs", "mountPath": FOLDER, "readOnly": True},
-                {"name": "record", "mountPath": str(Path(RECORD).parent)},
-            ],
-        }  # fmt: skip
-        return {
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 2,
-            "securityContext": {
-                "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [container],
-            "volumes": [
-                {"name": "programs", "configMap": {"name": NAME}},
-                {"name": "record", "emptyDir": {}},
-            ],
-        }  # fmt: skip
+        command = ["python3", "-B", f"{FOLDER}/client_program.py"]
+        return pod_spec(NAME, image, command, environment, memory="128Mi")
 
 
-def _from_secret(variable: str, secret: str, key: str) -> Object:
+def pod_spec(
+    programs: str, image: str, command: list[str], environment: list[Object], memory: str
+) -> Object:
+    """Return the spec of a client's pod: no rights, programs to read, a record to write.
+
+    Args:
+        programs: ConfigMap with the programs.
+        image: what it runs in.
+        command: what it runs.
+        environment: the variables of its container.
+        memory: the most it may use.
+    """
+    container = {
+        "name": "client",
+        "image": image,
+        "command": command,
+        "env": environment,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "resources": {
+            "requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": memory},
+        },
+        "volumeMounts": [
+            {"name": "programs", "mountPath": FOLDER, "readOnly": True},
+            {"name": "record", "mountPath": str(Path(RECORD).parent)},
+        ],
+    }  # fmt: skip
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 2,
+        "securityContext": {
+            "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [
+            {"name": "programs", "configMap": {"name": programs}},
+            {"name": "record", "emptyDir": {}},
+        ],
+    }  # fmt: skip
+
+
+def from_secret(variable: str, secret: str, key: str) -> Object:
+    """Return a container's variable that comes from a Secret."""
     return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}

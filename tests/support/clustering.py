@@ -1,6 +1,7 @@
 """Roles whose clustering is changed under load: what is asked, and who is active."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -56,6 +57,16 @@ def other_active(cloud: Cloud, role: str, former: str) -> Callable[[], tuple[boo
         return found not in ("", former), f"active: {found or 'none'}"
 
     return check
+
+
+def fail_over(cloud: Cloud, role: str, member: str, *, within: float) -> float:
+    """Kill the active member of a role; return the seconds until another one is active."""
+    killed = time.monotonic()
+    cloud.kubectl.run("delete", "pod", member, "--force", "--grace-period=0")
+    cloud.kubectl.wait(
+        f"another active member of {role}", other_active(cloud, role, member), seconds=within
+    )
+    return time.monotonic() - killed
 
 
 def programs(cloud: Cloud, role: str) -> dict[str, int]:

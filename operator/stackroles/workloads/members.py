@@ -71,4 +71,5 @@ class Members(Generic[M]):
             return ""
         if consent.incident != number:
             return f" The consent in the spec is for another incident, {consent.incident}."
-        return f" The consent in the spec names {consent.survivor}, which has no data to continue with."
+        survivor = consent.survivor
+        return f" The consent in the spec names {survivor}, which has no data to continue with."

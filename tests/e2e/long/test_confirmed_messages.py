@@ -9,18 +9,17 @@ from typing import Any
 import pytest
 
 from lab.kubectl import Kubectl, Object
+from tests.support.client import FOLDER, from_secret, pod_spec
 from tests.support.cloud import Cloud, wait_gone
 from tests.support.measurements import Measurements
 
 NAME = "e2e-publisher"
 QUEUE = "e2e-acknowledged"
 PROGRAM = Path(__file__).parents[2] / "support" / "broker_client.py"
-FOLDER = "/programs"
 RESULT = "/record/published"
 COUNT = 100_000
 # As long as the faults take, one after the other.
 RATE = 350
-USER = 42424
 WHOLE_SECONDS = 300
 FROZEN_SECONDS = 45
 STAGGER_SECONDS = 5
@@ -59,45 +58,13 @@ def pod(cloud: Cloud, members: list[str]) -> Object:
     """Return the publisher: nova's account and image, which has the driver OpenStack uses."""
     image = cloud.pods("nova-conductor")[0]["spec"]["containers"][0]["image"]
     hosts = [f"{member}.{cloud.name}-rabbitmq" for member in members]
-    secret = {"name": f"{cloud.name}-nova-credentials-in-use", "key": "broker-password"}
-    container = {
-        "name": "publisher",
-        "image": image,
-        "command": ["sleep", "infinity"],
-        "env": [
-            {"name": "BROKER_HOSTS", "value": ",".join(hosts)},
-            {"name": "BROKER_USER", "value": "nova"},
-            {"name": "BROKER_PASSWORD", "valueFrom": {"secretKeyRef": secret}},
-        ],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "resources": {
-            "requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "256Mi"},
-        },
-        "volumeMounts": [
-            {"name": "programs", "mountPath": FOLDER, "readOnly": True},
-            {"name": "record", "mountPath": str(Path(RESULT).parent)},
-        ],
-    }  # fmt: skip
+    environment = [
+        {"name": "BROKER_HOSTS", "value": ",".join(hosts)},
+        {"name": "BROKER_USER", "value": "nova"},
+        from_secret("BROKER_PASSWORD", f"{cloud.name}-nova-credentials-in-use", "broker-password"),
+    ]
     labels = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": cloud.name}
-    spec = {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 2,
-        "securityContext": {
-            "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [container],
-        "volumes": [
-            {"name": "programs", "configMap": {"name": NAME}},
-            {"name": "record", "emptyDir": {}},
-        ],
-    }  # fmt: skip
+    spec = pod_spec(NAME, image, ["sleep", "infinity"], environment, memory="256Mi")
     metadata = {"name": NAME, "labels": labels}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 

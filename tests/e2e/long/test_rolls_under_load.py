@@ -7,18 +7,11 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.cloud import Cloud
-from tests.support.clustering import LISTS, PLAIN, change, failures
+from tests.support.clustering import change, failures
 from tests.support.measurements import Measurements
 
 # glance with its own volume is left out: its one member is away while it is replaced.
 ROLLED = ("keystone", "placement", "nova-api", "nova-novncproxy", "neutron-api", "endpoint")
-
-
-@pytest.fixture(scope="module")
-def loaded(client: Client) -> Client:
-    """A client that asks all APIs all the time."""
-    client.start_load(LISTS, PLAIN)
-    return client
 
 
 @pytest.fixture(autouse=True, scope="module")
