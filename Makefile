@@ -6,7 +6,7 @@ NAME ?= stackroles
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint type generate verify unit apiserver e2e long build images upgrade cluster clean requirements
+.PHONY: help venv demo test lint type generate verify unit apiserver e2e long soak build images upgrade cluster clean requirements
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ e2e: $(VENV)/.made ## the core and some areas on a cluster of their own, made an
 long: $(VENV)/.made ## every area and long case on the tests' cluster, made anew; writes docs/long-cases.md
 	$(RUN) lab test --slice build --slice bring-up
 	$(RUN) lab long
+
+soak: $(VENV)/.made ## the fault campaign on the running cluster NAME, or what is left of it; SEED, MINUTES, CYCLES
+	@$(RUN) lab soak --name $(NAME) $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(CYCLES),--cycles $(CYCLES))
 
 build: $(VENV)/.made ## programs, node image, operator and role images
 	@$(RUN) lab build

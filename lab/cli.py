@@ -221,6 +221,33 @@ def run_long(
         raise typer.Exit(1)
 
 
+@app.command()
+def soak(
+    name: Name = "stackroles",
+    seed: Annotated[int, typer.Option("--seed", help="Draws victims and order.")] = 1,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", help="Begin no cycle after so many.")
+    ] = None,
+    cycles: Annotated[int | None, typer.Option("--cycles", help="Run at most so many.")] = None,
+    *,
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Write docs/reliability.md and run nothing.")
+    ] = False,
+) -> None:
+    """Run the fault campaign, or what is left of it, on the cluster and write its report."""
+    from lab.soak import command  # noqa: PLC0415 - it needs the operator's and the tests' modules
+
+    if report_only:
+        command.write_report()
+        return
+    paths = Paths.from_environment()
+    target = install.site(cluster.describe(paths, engine.get(paths), name))
+    try:
+        command.run(target, seed=seed, notify=_timed(), minutes=minutes, cycles=cycles)
+    finally:
+        command.write_report()
+
+
 def _report(outcomes: Sequence[budgets.Outcome]) -> bool:
     """Print the table and the counts, and return whether all was good."""
     limit = budgets.load().of(outcomes)

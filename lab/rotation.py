@@ -126,10 +126,15 @@ def commit() -> str:
         return digest(tree(REPOSITORY / "operator"))
 
 
-def shown_commit() -> str:
-    """Return the commit as the record shows it."""
-    changes = shell.output(["git", "-C", REPOSITORY, "status", "--porcelain"]).strip()
-    return f"{commit()[:7]}{'+' if changes else ''}"
+def shown_commit(apart_from: Sequence[str] = ()) -> str:
+    """Return the commit as the record shows it.
+
+    Args:
+        apart_from: Paths whose changes do not count, such as a record that is being written.
+    """
+    paths = (".", *(f":(exclude){path}" for path in apart_from))
+    changes = shell.output(["git", "-C", str(REPOSITORY), "status", "--porcelain", "--", *paths])
+    return f"{commit()[:7]}{'+' if changes.strip() else ''}"
 
 
 def recorded(text: str, case: str, what: str, run: LastRun) -> str:

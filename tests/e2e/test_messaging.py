@@ -1,24 +1,14 @@
 """A RabbitMQ member that comes back with an empty volume joins the others again."""
 
-import json
 import time
-from typing import Any
 
+from tests.support.broker_status import status
 from tests.support.cloud import Cloud
 from tests.support.measurements import Measurements
 
 MEMBER = "demo-rabbitmq-1"
 BACK_SECONDS = 180
 FILLED_SECONDS = 60
-STATUS = (
-    "import urllib.request as u; print(u.urlopen('http://localhost:15691/status').read().decode())"
-)
-
-
-def status(cloud: Cloud, member: str) -> dict[str, Any]:
-    """Return what a member's agent answers."""
-    found: dict[str, Any] = json.loads(cloud.exec(member, "python3", "-c", STATUS))
-    return found
 
 
 def test_a_member_without_its_volume_rejoins_and_makes_no_second_cluster(

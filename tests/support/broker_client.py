@@ -2,7 +2,11 @@
 
     python3 broker_client.py publish QUEUE COUNT RATE
     python3 broker_client.py fetch QUEUE COUNT
+    python3 broker_client.py stream QUEUE RATE
+    python3 broker_client.py take QUEUE FIRST LAST SECONDS
 
+`stream` publishes until it is ended and prints a line for each confirmed message; `take` takes what
+the queue has until all of a range is there, at most for so many seconds, and prints all it took.
 A message counts once it was confirmed; one whose confirmation was lost is published again. Each
 prints lines of JSON, the last one with the result. The environment names the brokers: BROKER_HOSTS
 (by commas), BROKER_USER, BROKER_PASSWORD; the virtual host has the user's name.
@@ -158,13 +162,51 @@ def fetch(queue: str, count: int) -> None:
     say({"delivered": deliveries, "distinct": len(seen), "lost": lost})
 
 
+def stream(queue: str, rate: float) -> None:
+    """Publish numbered messages at a rate a second, and print when each was confirmed."""
+    channel = Channel(queue)
+    for number in itertools.count():
+        due = time.monotonic() + 1 / rate
+        sent = time.time()
+        channel.publish(str(number))
+        say({"id": number, "sent": sent, "at": time.time()})
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+def take(queue: str, first: int, last: int, seconds: float) -> None:
+    """Take messages until all of a range have come, and print the numbers of all that came."""
+    missing, taken = set(range(first, last + 1)), set()
+    channel = Channel(queue)
+    opened = channel.open()
+
+    def accept(message: Any) -> None:
+        number = int(message.body)
+        taken.add(number)
+        missing.discard(number)
+        opened.basic_ack(message.delivery_tag)
+
+    opened.basic_qos(0, 500, False)
+    opened.basic_consume(queue, callback=accept)
+    deadline = time.monotonic() + seconds
+    while missing and (left := deadline - time.monotonic()) > 0:
+        try:
+            channel.drain(left)
+        except TimeoutError:
+            break
+    say({"taken": sorted(taken)})
+
+
 def main(arguments: list[str]) -> None:
     """Do what is asked for; see the module's docstring."""
-    command, queue, count, *rest = arguments
+    command, queue, *rest = arguments
     if command == "publish":
-        publish(queue, int(count), float(rest[0]))
+        publish(queue, int(rest[0]), float(rest[1]))
+    elif command == "stream":
+        stream(queue, float(rest[0]))
+    elif command == "take":
+        take(queue, int(rest[0]), int(rest[1]), float(rest[2]))
     else:
-        fetch(queue, int(count))
+        fetch(queue, int(rest[0]))
 
 
 if __name__ == "__main__":

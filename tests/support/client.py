@@ -72,9 +72,15 @@ def longest_gap(rows: Iterable[Row], since: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The client's pod, its account in the database and its record."""
+    """The client's pod, its account in the database and its record.
+
+    Attributes:
+        cloud: what it is a client of.
+        node: where its pod runs; anywhere when empty.
+    """
 
     cloud: Cloud
+    node: str = ""
 
     def start(self) -> None:
         """Make the account, the table and the pod, and wait until the first row is acknowledged."""
@@ -238,7 +244,8 @@ class Client:
             from_secret("ADMIN_PASSWORD", admin, "password"),
         ]
         command = ["python3", "-B", f"{FOLDER}/client_program.py"]
-        return pod_spec(NAME, image, command, environment, memory="128Mi")
+        spec = pod_spec(NAME, image, command, environment, memory="128Mi")
+        return {**spec, **placed_on(self.node)}
 
 
 def pod_spec(
@@ -286,6 +293,11 @@ def pod_spec(
             {"name": "record", "emptyDir": {}},
         ],
     }  # fmt: skip
+
+
+def placed_on(node: str) -> Object:
+    """Return the part of a pod's spec that places it on a node; empty: the scheduler decides."""
+    return {"nodeSelector": {"kubernetes.io/hostname": node}} if node else {}
 
 
 def from_secret(variable: str, secret: str, key: str) -> Object:

@@ -4,11 +4,11 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lab.kubectl import Kubectl, Object
+from tests.support.broker_status import lacking
 from tests.support.client import FOLDER, from_secret, pod_spec
 from tests.support.cloud import Cloud, wait_gone
 from tests.support.measurements import Measurements
@@ -24,32 +24,15 @@ WHOLE_SECONDS = 300
 FROZEN_SECONDS = 45
 STAGGER_SECONDS = 5
 PUBLISHED_SECONDS = 1800
-STATUS = (
-    "import urllib.request as u; print(u.urlopen('http://localhost:15691/status').read().decode())"
-)
 KILL = ("pkill", "--signal", "KILL", "--exact", "beam.smp")
-
-
-def status(cloud: Cloud, member: str) -> dict[str, Any]:
-    """Return what a member's agent answers."""
-    found: dict[str, Any] = json.loads(cloud.exec(member, "python3", "-c", STATUS))
-    return found
 
 
 def wait_whole(cloud: Cloud, members: list[str]) -> None:
     """Wait until all brokers serve together, and every queue has a member on each."""
 
     def check() -> tuple[bool, str]:
-        found = {member: status(cloud, member) for member in members}
-        lacking = {
-            member: answer["message"] or answer["state"]
-            for member, answer in found.items()
-            if answer["state"] != "running"
-            or len(answer["running"]) != len(members)
-            or answer["message"]
-            or any(queues["small"] or queues["silent"] for queues in answer["queues"].values())
-        }
-        return not lacking, str(lacking)
+        found = lacking(cloud, members)
+        return not found, str(found)
 
     cloud.kubectl.wait("brokers whole", check, seconds=WHOLE_SECONDS)
 

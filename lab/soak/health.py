@@ -1,0 +1,162 @@
+"""Full strength: every member of every role serves, and the operator has nothing under way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from lab import install
+from lab.errors import LabError
+from lab.kubectl import Object, condition_of, holds
+from lab.soak.plan import Cycle, Group, Target
+from lab.soak.testbed import ACTIVE_PASSIVE, Testbed
+from stackroles.agents import wire
+from stackroles.agents.ovsdb.protocol import PORT, OvsdbStatus, State
+from tests.support.broker_status import lacking
+from tests.support.clustering import active
+
+SECONDS: Mapping[Group, float] = dict.fromkeys(Group, 420.0) | {Group.NODE: 900.0}
+"""How long full strength may take; what takes longer is stuck."""
+OVN_ROLES = ("ovn-nb", "ovn-sb")
+POOL = "compute"
+_ASK = (
+    "import urllib.request as u;"
+    f" print(u.urlopen('http://localhost:{PORT}/status').read().decode())"
+)
+
+Check = Callable[[Testbed], str]
+
+
+def identities(bed: Testbed) -> dict[str, str]:
+    """Return pod -> uid of all pods of the cloud."""
+    return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in bed.cloud.pods()}
+
+
+def missing(bed: Testbed, replaced: Mapping[str, str]) -> str:
+    """Return what full strength lacks as text, empty where nothing is lacking.
+
+    Args:
+        bed: where to look.
+        replaced: pod -> uid of pods that must be other ones, or gone.
+    """
+    checks: tuple[Check, ...] = (
+        _cloud, _pool, lambda bed: _pods(bed, replaced), _database, _brokers, _ovn, _active,
+    )  # fmt: skip
+    with ThreadPoolExecutor(max_workers=len(checks)) as pool:
+        found = pool.map(lambda check: _checked(check, bed), checks)
+        return "; ".join(text for text in found if text)
+
+
+def wait(bed: Testbed, seconds: float, replaced: Mapping[str, str]) -> None:
+    """Wait until nothing is lacking.
+
+    Raises:
+        LabError: it was not so in time.
+    """
+
+    def check() -> tuple[bool, str]:
+        found = missing(bed, replaced)
+        return not found, found
+
+    bed.kubectl.wait("full strength", check, seconds=seconds)
+
+
+def switched(bed: Testbed, cycle: Cycle, former: Iterable[str], seconds: float) -> None:
+    """Wait until another member than the former one is active, where that is what a cycle is about.
+
+    Raises:
+        LabError: it was not so in time.
+    """
+    if cycle.fault.target is not Target.ACTIVE:
+        return
+
+    def check() -> tuple[bool, str]:
+        found = active(bed.cloud, ACTIVE_PASSIVE)
+        return found not in ("", *former), f"active: {found or 'none'}"
+
+    bed.kubectl.wait(f"another active member of {ACTIVE_PASSIVE}", check, seconds=seconds)
+
+
+def _checked(check: Check, bed: Testbed) -> str:
+    try:
+        return check(bed)
+    except LabError as error:
+        return (error.detail or error.what).splitlines()[-1]
+
+
+def _cloud(bed: Testbed) -> str:
+    found = bed.cloud.resource()
+    ready, state = holds(found, "Ready")
+    if not ready:
+        return f"cloud: {state}"
+    reconciling = condition_of(found, "Reconciling")
+    return "" if reconciling.get("status") == "False" else f"cloud: {reconciling.get('message')}"
+
+
+def _pool(bed: Testbed) -> str:
+    found = bed.kubectl.get("computepool", POOL)
+    if found is None:
+        return f"no ComputePool {POOL}"
+    ready, state = holds(found, "Ready")
+    return "" if ready else f"pool: {state}"
+
+
+def _pods(bed: Testbed, replaced: Mapping[str, str]) -> str:
+    pods = bed.cloud.pods()
+    waiting = [name(pod) for pod in pods if condition_of(pod, "Ready").get("status") != "True"]
+    former = [name(pod) for pod in pods if replaced.get(name(pod)) == pod["metadata"]["uid"]]
+    texts = (("not ready", waiting), ("not replaced yet", former))
+    return ", ".join(f"{text}: {' '.join(pods)}" for text, pods in texts if pods)
+
+
+def name(found: Object) -> str:
+    """Return the name of an object."""
+    return str(found["metadata"]["name"])
+
+
+def _database(bed: Testbed) -> str:
+    members = bed.cloud.members("mariadb")
+    states = {member: bed.cloud.database_state(member) for member in members}
+    whole = ("Synced", str(len(members)))
+    return ", ".join(f"{m}: {' of '.join(s)}" for m, s in states.items() if s != whole)
+
+
+def _brokers(bed: Testbed) -> str:
+    found = lacking(bed.cloud, bed.cloud.members("rabbitmq"))
+    return f"brokers: {json.dumps(found)}" if found else ""
+
+
+def _ovn(bed: Testbed) -> str:
+    texts = []
+    for role in OVN_ROLES:
+        members = bed.cloud.members(role)
+        for member in members:
+            status = _ovn_status(bed, member)
+            servers = len(status.view.servers) if status.view else 0
+            whole = status.state is State.MEMBER and status.connected and servers == len(members)
+            if not whole:
+                texts.append(f"{member}: {status.state}, {servers} of {len(members)} servers")
+    return ", ".join(texts)
+
+
+def _ovn_status(bed: Testbed, member: str) -> OvsdbStatus:
+    """Return what a member's agent answers.
+
+    Raises:
+        LabError: it does not answer.
+    """
+    answer = bed.cloud.exec(member, "python3", "-c", _ASK, timeout=20)
+    try:
+        return wire.loads(OvsdbStatus, answer)
+    except wire.WireError as error:
+        raise LabError(f"{member}: no status: {answer[:160]}") from error
+
+
+def _active(bed: Testbed) -> str:
+    return "" if active(bed.cloud, ACTIVE_PASSIVE) else f"no active member of {ACTIVE_PASSIVE}"
+
+
+def operator(bed: Testbed) -> None:
+    """Wait until the operator is there: node losses take its pods, too."""
+    install.wait_operator(bed.site, lambda _: None)
