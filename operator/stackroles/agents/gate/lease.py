@@ -9,7 +9,6 @@ from stackroles.agents import wire
 from stackroles.agents.gate.model import Leaving, Object, Sighting
 from stackroles.agents.gate.protocol import (
     LAST_SWITCHOVER,
-    OPERATOR_HOLDER,
     SWITCHOVER,
     Switchover,
 )
@@ -116,8 +115,8 @@ def transitions(lease: Object) -> int:
 
 
 def pod_of(holder: str) -> str:
-    """Return the pod of a holder, `<pod>_<uid>_<attempt>`; the operator's name stays whole."""
-    return holder if holder.startswith(OPERATOR_HOLDER) else holder.partition("_")[0]
+    """Return the pod of a holder, `<pod>_<uid>_<attempt>`."""
+    return holder.partition("_")[0]
 
 
 def annotations(lease: Object) -> Mapping[str, Any]:

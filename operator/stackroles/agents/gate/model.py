@@ -9,7 +9,7 @@ from enum import Enum
 from math import inf
 from typing import Any
 
-from stackroles.agents.gate.protocol import OPERATOR_HOLDER, GateSettings, OnApiLoss, Standby
+from stackroles.agents.gate.protocol import GateSettings, OnApiLoss, Standby
 
 Object = dict[str, Any]
 
@@ -85,14 +85,9 @@ class Sighting:
     at: float
     lease: Object = field(compare=False, repr=False)
 
-    @property
-    def by_operator(self) -> bool:
-        """Whether the operator holds it."""
-        return self.holder.startswith(OPERATOR_HOLDER)
-
     def expired(self, now: float) -> bool:
         """Return whether its holder must have ended its child by now."""
-        return not self.by_operator and now >= self.at + self.duration
+        return now >= self.at + self.duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

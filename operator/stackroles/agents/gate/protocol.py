@@ -20,9 +20,6 @@ SERVING_PATH: Final = "/serving"
 SWITCHOVER: Final = "stackroles.io/switchover"
 # A Switchover as JSON; who takes the Lease completes it.
 LAST_SWITCHOVER: Final = "stackroles.io/last-switchover"
-# A holder with this beginning is the operator, while members of a former model still run: no gate
-# takes the Lease from it, however long it does not renew.
-OPERATOR_HOLDER: Final = "operator/"
 
 
 # How long connections that the child has not accepted yet may keep it from its end.

@@ -152,7 +152,7 @@ class ServicePass:
         """Return how the service stood last, and by the cache; nothing is rendered for it."""
         before: ServiceState | None = self._context.latest(self._resource, self._part)
         nodes = (f"{self._service.name}/{step.name}" for step in self._service.steps)
-        done = completed(recorded_phases(self._resource))
+        done = self._serving
         return ServiceState(
             generation=self._resource["metadata"].get("generation", 0),
             roles=observe_roles(self._context.cluster, self._cloud, self._roles, self._now),
@@ -197,7 +197,7 @@ class ServicePass:
 
     def _render(self, role: RoleDefinition) -> list[Object]:
         built = render(self._context, self._cloud, role.name, lambda: build_role(self._cloud, role))
-        if role.shrinks and role.name in completed(recorded_phases(self._resource)):
+        if role.shrinks and role.name in self._serving:
             built = resize(built, held_size(self._context, self._resource, self._cloud, role))
         built = adapt(self._context.cluster, self._cloud, role, built, self._serving)
         if not self._has_external_keys():

@@ -50,7 +50,6 @@ def own(holder: str | None = None, **changes: Any) -> Own:
 
 HOLDS, LAPSED, STANDS_BY = own(ME), own(ME, until=NOW), own("other")
 FREE, EXPIRED = own(""), own(seen=seen("other", at=NOW - 8))
-OPERATOR = own(seen=seen("operator/x", at=0.0))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +73,6 @@ OPERATOR = own(seen=seen("operator/x", at=0.0))
         (COLD, EXPIRED, Child(), Request.TAKE),
         (COLD, own(seen=seen("other", at=NOW - 7.9)), Child(), None),
         (COLD, own(seen=seen("other", at=NOW - 8, duration=20.0)), Child(), None),
-        (COLD, OPERATOR, Child(), None),
         (COLD, HOLDS, RUNNING, None),
         (COLD, own(ME, asked=NOW - 1.5), RUNNING, Request.RENEW),
         (COLD, own(ME, held=False), Child(), Request.RENEW),
@@ -136,7 +134,6 @@ def test_what_is_done_with_the_child(
         (COLD, STANDS_BY, Child(), (503, True, State.STANDBY)),
         (COLD, EXPIRED, Child(), (503, False, State.STANDBY)),
         (COLD, FREE, Child(), (503, False, State.STANDBY)),
-        (COLD, OPERATOR, Child(), (503, True, State.STANDBY)),
         (COLD, own(), Child(), (503, False, State.STANDBY)),
         (COLD, own(ME, leaving=LEAVING), RUNNING, (404, True, State.STOPPING)),
         (HOT, STANDS_BY, RUNNING, (503, True, State.STANDBY)),

@@ -13,7 +13,6 @@ import pytest
 
 from stackroles.agents.gate.protocol import (
     LAST_SWITCHOVER,
-    OPERATOR_HOLDER,
     SWITCHOVER,
     GateSettings,
     State,
@@ -283,18 +282,6 @@ def test_without_the_api_the_child_ends_unless_it_is_to_be_kept(tmp_path: Path) 
         two.new_lease(holderIdentity="another")
         two.server.down.clear()
         wait_for(lambda: not alive(kept), "it sees another holder")
-
-
-def test_gates_wait_for_as_long_as_the_operator_holds_the_lease(world: Gates) -> None:
-    world.new_lease(holderIdentity=f"{OPERATOR_HOLDER}x", leaseDurationSeconds=1)
-    gate = world.start("one", cold())
-    wait_for(lambda: gate.code("/ready") == 200, "it stands by")
-    assert gate.status().holder == f"{OPERATOR_HOLDER}x"
-    asked = len(world.server.requests)
-    wait_for(lambda: len(world.server.requests) > asked + 2, "it looks again and again")
-    assert not gate.children
-    world.new_lease()
-    wait_for(gate.child, "it runs")
 
 
 def test_a_lease_that_nobody_ever_held_may_be_a_deleted_ones_successor(world: Gates) -> None:
