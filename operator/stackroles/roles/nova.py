@@ -3,12 +3,29 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from stackroles.agents.rpc import protocol as rpc
+from stackroles.agents.status_protocol import STATUS_PATH
+from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Sections, merge
-from stackroles.roles import common
+from stackroles.roles import common, resolvers
 from stackroles.roles.api_service import ApiService
-from stackroles.roles.container import Port, Probe, ResourceDefaults, SecretEnv, Variable
-from stackroles.roles.definition import Catalogue, DatabaseUrl, RoleDefinition, Workload
+from stackroles.roles.container import (
+    AGENT_COMMAND,
+    AgentMount,
+    Port,
+    Probe,
+    ResourceDefaults,
+    SecretEnv,
+    Variable,
+)
+from stackroles.roles.definition import (
+    Catalogue,
+    ClusteringChoice,
+    DatabaseUrl,
+    RoleDefinition,
+    Workload,
+)
 from stackroles.roles.topology import DEFAULT
 
 USER = 42436
@@ -18,6 +35,14 @@ CONSOLE_PORT = 6080
 HOME = "/var/lib/nova"
 # Shared with the metadata agents of the compute nodes.
 METADATA_SECRET = SecretEnv("OS_NEUTRON__METADATA_PROXY_SHARED_SECRET", "nova", "metadata-secret")
+
+# Of the servers that the RPC monitor calls; each has the name of its host besides.
+RPC_TOPICS: Mapping[str, str] = {
+    "nova-conductor": "conductor",
+    "nova-scheduler": "scheduler",
+    "nova-compute": "compute",
+}
+ANSWERS_CALLS: Sections = {"DEFAULT": {"rpc_ping_enabled": True}}
 
 _CONFIG = "/etc/nova/nova.conf"
 _CELLS = "/etc/nova/cells.sh"
@@ -79,7 +104,8 @@ def controller_options(cloud: Cloud, role: str) -> Sections:
 def _options(cloud: Cloud, role: str) -> Sections:
     # The service records of all members are one: names of a Deployment's pods would pile up.
     host: Sections = {"DEFAULT": {"host": cloud.workload(role)}} if role in _APIS else {}
-    return merge(controller_options(cloud, role), host)
+    answers = ANSWERS_CALLS if role in RPC_TOPICS else {}
+    return merge(controller_options(cloud, role), host, answers)
 
 
 _SERVICE = ApiService(
@@ -184,6 +210,39 @@ NOVA_NOVNCPROXY = replace(
     health="/vnc_lite.html",
     grace_period=30,
 )
+
+
+def _monitor_role() -> RoleDefinition[Cloud]:
+    role = _SERVICE.process(
+        "nova-rpc-monitor",
+        *(*AGENT_COMMAND, "stackroles.agents.rpc.agent"),
+        startup=Probe(port=rpc.PORT, http_path=STATUS_PATH, period=1, failures=60),
+        readiness=Probe(port=rpc.PORT, http_path=STATUS_PATH, period=10),
+        no_liveness_because="it makes its connection anew when that carries nothing",
+        ports=(Port("agent", rpc.PORT),),
+        resources=ResourceDefaults(memory="64Mi", memory_limit="256Mi"),
+    )
+    main = role.containers[0]
+    # Of nova's accounts it has the broker's alone.
+    own = replace(
+        main,
+        env=(*resolvers.PYTHON, _BROKER),
+        mounts=(AgentMount(), *main.mounts),
+    )
+    return replace(
+        role,
+        containers=(own,),
+        replicas=1,
+        single_because="while it is away nobody calls, and deaf processes are found later",
+        clustering=ClusteringChoice(
+            models=(ClusteringModel.ACTIVE_ACTIVE,), because="one calls all the others"
+        ),
+        needs=(DEFAULT.broker.name,),
+        grace_period=10,
+    )
+
+
+NOVA_RPC_MONITOR = _monitor_role()
 
 
 SERVICE = replace(

@@ -95,6 +95,7 @@ def files(pool: Pool) -> Mapping[str, str]:
     rendered = oslo.render(
         nova.base_options(cloud),
         common.messaging("nova-compute"),
+        nova.ANSWERS_CALLS,
         options,
         privileged,
         common.oslo_options(pool.options("nova-compute", "nova")),

@@ -65,6 +65,7 @@ CONTROLLER_ROLES: tuple[RoleDefinition[Cloud], ...] = (
     *_APIS,
     nova.NOVA_CONDUCTOR,
     nova.NOVA_SCHEDULER,
+    nova.NOVA_RPC_MONITOR,
     neutron.NEUTRON_PERIODIC,
     neutron.NEUTRON_MAINTENANCE,
 )

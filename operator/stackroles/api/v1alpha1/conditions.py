@@ -108,6 +108,7 @@ class Reason(StrEnum):
     BROKER_VOLUME_FILLING = "BrokerVolumeFilling", ConditionType.MESSAGING_DEGRADED, "True"
     QUEUES_WITHOUT_MAJORITY = "QueuesWithoutMajority", ConditionType.MESSAGING_DEGRADED, "True"
     QUEUES_TOO_SMALL = "QueuesTooSmall", ConditionType.MESSAGING_DEGRADED, "True"
+    RPC_UNANSWERED = "RpcUnanswered", ConditionType.MESSAGING_DEGRADED, "True"
     BROKERS_UNKNOWN = "BrokersUnknown", ConditionType.MESSAGING_DEGRADED, "Unknown"
 
     # What a resource refers to is not there yet, or not usable.

@@ -7,6 +7,7 @@ from stackroles.agents.broker.protocol import DECISION_ANNOTATION, PORT, BrokerS
 from stackroles.domains.messaging.decide import Outcome, decide
 from stackroles.domains.messaging.departures import view_members
 from stackroles.domains.messaging.model import Broker, Brokers
+from stackroles.domains.messaging.reconcile_rpc import reconcile_rpc
 from stackroles.domains.messaging.status import MESSAGING, MessagingState, assess_health
 from stackroles.kube.kinds import PartRef, ref_of, uid_of
 from stackroles.reconcile.clouds import active_cloud
@@ -69,7 +70,9 @@ async def reconcile_messaging(context: Context, resource: Object) -> None:
 
     outcome = await members.decide(polled, conclude)
     note = await members.let_go(polled)
-    state = MessagingState(outcome.problem, assess_health(observe(polled)), note)
+    deaf = await reconcile_rpc(context, resource, cloud, part)
+    health = assess_health(observe(polled), *([deaf] if deaf else []))
+    state = MessagingState(outcome.problem, health, note)
     context.publish(resource, part, state)
     await members.publish(outcome.decisions)
     if outcome.decisions or not outcome.settled:

@@ -32,8 +32,13 @@ class MessagingState:
     note: str = ""
 
 
-def assess_health(observed: Brokers) -> Finding:
-    """Return what brokers and queues lack, worst first, with the accounts and queues known."""
+def assess_health(observed: Brokers, *further: Finding) -> Finding:
+    """Return what brokers and queues lack, worst first, with the accounts and queues known.
+
+    Args:
+        observed: all brokers.
+        further: what else is found of those that use them.
+    """
     reports = {b.pod: b.report for b in observed.members if b.report}
     serving = {pod: r for pod, r in reports.items() if r.state is State.RUNNING}
     if not serving:
@@ -45,6 +50,7 @@ def assess_health(observed: Brokers) -> Finding:
         *(Finding(Reason.BROKERS_PARTED, text) for text in _parted(serving)),
         *(Finding(Reason.BROKER_VOLUME_FILLING, text) for text in _filling(serving)),
         *(Finding(Reason.QUEUES_TOO_SMALL, text) for text in _small(queues)),
+        *further,
     )
     if not found:
         return Finding(Reason.BROKERS_SOUND, "Every queue has its members; no broker has an alarm.")

@@ -1,0 +1,1 @@
+"""Calls the RPC servers of a service: one that is connected and answers nothing is deaf."""
