@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import shutil
+import urllib.request
 from pathlib import Path
 
 from lab import shell, tools, versions
@@ -94,6 +96,45 @@ def etcd(paths: Paths) -> Path:
     return _store(paths).obtain("etcd", key, make)
 
 
+def prometheus(paths: Paths) -> Path:
+    """Return the folder with prometheus and promtool, out of Debian's package of a fixed digest.
+
+    Raises:
+        LabError: The package could not be downloaded, or is another one.
+    """
+    version, wanted = versions.PROMETHEUS, versions.PROMETHEUS_SHA256
+
+    def make(work: Path) -> None:
+        uri = tools.archive_uri(tools.apt_sources())
+        package, root = work / "prometheus.deb", work / "root"
+        url = f"{uri}/pool/main/p/prometheus/prometheus_{version}_amd64.deb"
+        package.write_bytes(_download(url, wanted))
+        shell.logged(["dpkg-deb", "--extract", package, root], log(paths))
+        for program in ("prometheus", "promtool"):
+            shutil.copy2(root / "usr" / "bin" / program, work / program)
+        shutil.rmtree(root)
+        package.unlink()
+
+    return _store(paths).obtain("prometheus", digest({"version": version, "sha256": wanted}), make)
+
+
+def _download(url: str, sha256: str) -> bytes:
+    """Return what is at an address.
+
+    Raises:
+        LabError: It could not be had, or has another digest.
+    """
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - of apt's sources
+            content = bytes(answer.read())
+    except OSError as error:
+        raise LabError(f"{url} could not be downloaded: {error}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise LabError(f"{url} has the SHA-256 digest {found} instead of {sha256}")
+    return content
+
+
 def pause(paths: Paths) -> Path:
     """Return the folder with the program of the sandbox container."""
     source = MODULE.parent / "pause" / "pause.c"
@@ -118,7 +159,7 @@ def check_format() -> None:
 def every(paths: Paths) -> list[Path]:
     """Return the folders with all programs, building what is missing."""
     built = [tool(paths, name) for name in TOOL_PACKAGES]
-    return [kubernetes(paths), *built, etcd(paths)]
+    return [kubernetes(paths), *built, etcd(paths), prometheus(paths)]
 
 
 def go_cache() -> Path:

@@ -19,11 +19,11 @@ from typing_extensions import override
 
 from stackroles.constants import MANAGED_BY
 from stackroles.kube.cache import Cache
-from stackroles.kube.kinds import OWN_KINDS, controller_of, ref_of
+from stackroles.kube.kinds import OWN_KINDS, controller_of
+from stackroles.runtime import resource_metrics
 from stackroles.runtime.namespaces import Ages, NamespaceScope
 from stackroles.runtime.queue import WorkQueue
 
-_STATUS_VALUE: Final = {"True": 1.0, "False": 0.0}
 _BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0)
 
 
@@ -157,7 +157,7 @@ class _State(Collector):
         for kind, count in self._cache.count().items():
             held.add_metric([kind], count)
         yield held
-        yield self._conditions()
+        yield from resource_metrics.families(self._cache)
 
     def _queue_metrics(self) -> Iterator[Metric]:
         queue = self._queue
@@ -192,17 +192,4 @@ class _State(Collector):
         busy = Tally(controller_of(key) for key, _ in self._queue.active())
         for controller in sorted({*OWN_KINDS, *busy}):
             family.add_metric([controller.lower()], busy[controller])
-        return family
-
-    def _conditions(self) -> Metric:
-        family = GaugeMetricFamily(
-            "stackroles_condition",
-            "Conditions of our resources: 1 True, 0 False, -1 Unknown.",
-            labels=["kind", "namespace", "name", "condition"],
-        )
-        for kind in OWN_KINDS:
-            for obj in self._cache.list(kind):
-                for condition in obj.get("status", {}).get("conditions") or ():
-                    value = _STATUS_VALUE.get(condition["status"], -1.0)
-                    family.add_metric([*ref_of(obj), condition["type"]], value)
         return family

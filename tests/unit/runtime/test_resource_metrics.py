@@ -1,0 +1,64 @@
+"""What our resources' statuses say, as metrics."""
+
+from typing import Any
+
+from stackroles.kube.cache import Cache
+from stackroles.runtime import resource_metrics
+
+ROLE = {"name": "placement", "model": "ActivePassive", "desired": 2, "ready": 1}
+CONDITION = {"type": "Progressing", "status": "False", "reason": "OvnBlocked"}
+
+
+def samples(status: dict[str, Any], kind: str = "CloudController") -> set[tuple[str, ...]]:
+    """Return what one resource adds: name, values of labels in order, value."""
+    cache = Cache()
+    metadata = {"namespace": "ns", "name": "demo", "uid": "1", "resourceVersion": "1"}
+    cache.upsert(
+        {"apiVersion": "stackroles.io/v1", "kind": kind, "metadata": metadata, "status": status}
+    )
+    return {
+        (sample.name, *sample.labels.values(), f"{sample.value:g}")
+        for family in resource_metrics.families(cache)
+        for sample in family.samples
+    }
+
+
+def test_a_condition_has_its_status_and_its_reason() -> None:
+    place = ("CloudController", "ns", "demo", "Progressing")
+
+    assert samples({"conditions": [CONDITION]}) == {
+        ("stackroles_condition", *place, "0"),
+        ("stackroles_condition_reason", *place, "OvnBlocked", "1"),
+    }
+
+
+def test_an_unknown_condition_is_below_zero() -> None:
+    unknown = {**CONDITION, "status": "Unknown"}
+
+    assert (
+        "stackroles_condition",
+        "CloudController",
+        "ns",
+        "demo",
+        "Progressing",
+        "-1",
+    ) in samples({"conditions": [unknown]})
+
+
+def test_members_of_a_role_are_counted_and_an_active_one_has_a_sample() -> None:
+    role = ("ns", "demo", "placement")
+    members = {
+        ("stackroles_role_members", *role, "ActivePassive", "desired", "2"),
+        ("stackroles_role_members", *role, "ActivePassive", "ready", "1"),
+    }
+
+    assert samples({"roles": [ROLE]}) == members
+    assert samples({"roles": [{**ROLE, "active": "demo-placement-1"}]}) == {
+        *members,
+        ("stackroles_role_active", *role, "1"),
+    }
+
+
+def test_roles_of_other_kinds_and_an_empty_status_have_none() -> None:
+    assert samples({"roles": [ROLE]}, kind="ComputeNode") == set()
+    assert samples({}) == set()
