@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lab import install
@@ -40,9 +40,13 @@ def missing(bed: Testbed, replaced: Mapping[str, str]) -> str:
         bed: where to look.
         replaced: pod -> uid of pods that must be other ones, or gone.
     """
-    checks: tuple[Check, ...] = (
-        _cloud, _pool, lambda bed: _pods(bed, replaced), _database, _brokers, _ovn, _active,
-    )  # fmt: skip
+    objects: tuple[Check, ...] = (_cloud, _pool, lambda bed: _pods(bed, replaced))
+    members: tuple[Check, ...] = (_database, _brokers, _ovn, _active)
+    # Members are asked one by one, which costs the cores that they need to come back.
+    return _lacking(objects, bed) or _lacking(members, bed)
+
+
+def _lacking(checks: Sequence[Check], bed: Testbed) -> str:
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
         found = pool.map(lambda check: _checked(check, bed), checks)
         return "; ".join(text for text in found if text)
