@@ -18,6 +18,7 @@ from stackroles.errors import (
 from stackroles.kube.kinds import Key, PartRef, controller_of
 from stackroles.reconcile.blocked import reconcile_reporting_errors
 from stackroles.reconcile.context import Context, Reconcile, Reconcilers
+from stackroles.runtime.claims import NamespaceClaims
 from stackroles.runtime.metrics import Metrics
 from stackroles.runtime.queue import WorkQueue
 from stackroles.runtime.router import CURRENT_KEY
@@ -26,6 +27,8 @@ Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
 RECONCILE_SECONDS: Final = 300.0
+# Until a key of a namespace that is not claimed is looked at again.
+UNCLAIMED_SECONDS: Final = 0.5
 
 
 class Dispatcher:
@@ -38,6 +41,7 @@ class Dispatcher:
         reconcilers: Reconcilers,
         metrics: Metrics,
         *,
+        claims: NamespaceClaims,
         workers: int,
         monotonic: Callable[[], float],
     ) -> None:
@@ -45,6 +49,7 @@ class Dispatcher:
         self._context = context
         self._reconcilers = reconcilers
         self._metrics = metrics
+        self._claims = claims
         self._workers = workers
         self._monotonic = monotonic
 
@@ -76,6 +81,9 @@ class Dispatcher:
             self._context.forget(whole)
             self._queue.forget(key)
             return
+        if not self._claims.holds(whole.namespace):
+            await self._leave_alone(key, resource)
+            return
         started = self._monotonic()
         token = CURRENT_KEY.set(key)
         try:
@@ -84,6 +92,21 @@ class Dispatcher:
         finally:
             CURRENT_KEY.reset(token)
         self._metrics.reconciled(controller, result, self._monotonic() - started)
+
+    async def _leave_alone(self, key: Key, resource: Object) -> None:
+        """Do nothing for a resource in a namespace that this installation has not claimed."""
+        self._context.rest(key.whole if isinstance(key, PartRef) else key)
+        other = self._claims.holder(resource["metadata"].get("namespace", ""))
+        if other and not isinstance(key, PartRef):
+            await self._context.cluster.event(
+                resource,
+                "Warning",
+                "NamespaceClaimed",
+                f"The operator {other} serves this namespace; {self._claims.installation} does "
+                "nothing here. Take the namespace from the watchNamespaces of one of them.",
+            )
+        self._queue.forget(key)
+        self._queue.add_after(key, UNCLAIMED_SECONDS)
 
     async def _attempt(self, key: Key, reconcile: Reconcile, resource: Object) -> str:
         """Run a reconcile function; return `success`, `requeue_after` or `error`."""

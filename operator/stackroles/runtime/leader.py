@@ -27,6 +27,26 @@ RENEW_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 2.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """How long what lasts, in seconds.
+
+    Attributes:
+        lease: until another may take a Lease that is not renewed.
+        renew: until its holder gives up when it cannot renew; less than `lease`.
+        retry: between two tries.
+    """
+
+    lease: float = LEASE_SECONDS
+    renew: float = RENEW_SECONDS
+    retry: float = RETRY_SECONDS
+
+
+DEFAULT_TIMES: Final = Times()
+# One request; an elector repeats it.
+_REQUEST_SECONDS: Final = 5.0
+
+
 class Move(enum.Enum):
     """What to do about the Lease now."""
 
@@ -70,7 +90,14 @@ class Sighting:
         return previous
 
 
-def decide(seen: Sighting | None, me: str, *, leading: bool, now: float) -> Move:
+def decide(
+    seen: Sighting | None,
+    me: str,
+    *,
+    leading: bool,
+    now: float,
+    lease: float = LEASE_SECONDS,
+) -> Move:
     """Return what to do about the Lease.
 
     Args:
@@ -78,13 +105,14 @@ def decide(seen: Sighting | None, me: str, *, leading: bool, now: float) -> Move
         me: our identity.
         leading: whether this process has held it without a break.
         now: our clock.
+        lease: for how many seconds a Lease holds.
     """
     if seen is None:
         return Move.CREATE
     if seen.holder == me:
         # The Lease of an earlier process with our identity is taken, not renewed: that is a change.
         return Move.RENEW if leading else Move.TAKE
-    if not seen.holder or now >= seen.at + LEASE_SECONDS:
+    if not seen.holder or now >= seen.at + lease:
         return Move.TAKE
     return Move.WAIT
 
@@ -92,8 +120,9 @@ def decide(seen: Sighting | None, me: str, *, leading: bool, now: float) -> Move
 class Leadership:
     """Whether this process leads, and until when."""
 
-    def __init__(self, boottime: Callable[[], float]) -> None:
+    def __init__(self, boottime: Callable[[], float], times: Times = DEFAULT_TIMES) -> None:
         self._boottime = boottime
+        self._renew = times.renew
         self._until = -float("inf")
         self._lost = False
         self.started = asyncio.Event()
@@ -116,7 +145,7 @@ class Leadership:
 
     def renewed(self, sent: float) -> None:
         """Note a renewal whose request was sent at `sent`."""
-        self._until = sent + RENEW_SECONDS
+        self._until = sent + self._renew
         self.started.set()
 
     def end(self) -> None:
@@ -137,8 +166,10 @@ class Elector:
         identity: str,
         boottime: Callable[[], float],
         now: Callable[[], datetime],
+        times: Times = DEFAULT_TIMES,
     ) -> None:
         self._client = client
+        self._times = times
         self._leadership = leadership
         self._path = kind_of("Lease").path(namespace, name)
         self._collection = kind_of("Lease").path(namespace)
@@ -149,6 +180,11 @@ class Elector:
         self._seen: Sighting | None = None
         self._lease: Object | None = None
 
+    @property
+    def holder(self) -> str:
+        """Who was last seen to hold the Lease, empty where nobody was."""
+        return self._seen.holder if self._seen else ""
+
     async def run(self) -> None:
         """Compete for the Lease, then hold it until cancelled.
 
@@ -157,13 +193,13 @@ class Elector:
         """
         while True:
             try:
-                async with asyncio.timeout(RENEW_SECONDS / 2):
+                async with asyncio.timeout(_REQUEST_SECONDS):
                     await self.step()
             except (ClusterError, TimeoutError) as error:
                 log.warning("Lease could not be renewed", error=str(error) or "timed out")
             if self._leadership.started.is_set():
                 self._leadership.fence()
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(self._times.retry)
 
     async def step(self) -> Move:
         """Read the Lease once and do what it takes.
@@ -179,7 +215,9 @@ class Elector:
         if self._lease is not None:
             self._seen = Sighting.of(self._lease, self._boottime()).after(self._seen)
         seen = self._seen if self._lease is not None else None
-        move = decide(seen, self._identity, leading=held, now=self._boottime())
+        move = decide(
+            seen, self._identity, leading=held, now=self._boottime(), lease=self._times.lease
+        )
         if held and move is not Move.RENEW:
             self._leadership.end()
             raise LeadershipLost(f"Lease {self._metadata['name']} is held by another replica")
@@ -202,7 +240,7 @@ class Elector:
 
     async def _read(self) -> Object | None:
         try:
-            lease: Object = await self._client.request("GET", self._path, timeout=RENEW_SECONDS / 2)
+            lease: Object = await self._client.request("GET", self._path, timeout=_REQUEST_SECONDS)
         except NotFound:
             return None
         return lease
@@ -215,7 +253,7 @@ class Elector:
         path = self._collection if move is Move.CREATE else self._path
         try:
             self._lease = await self._client.request(
-                method, path, body=body, timeout=RENEW_SECONDS / 2
+                method, path, body=body, timeout=_REQUEST_SECONDS
             )
         except Conflict:
             self._lease = None  # read it again: somebody else wrote
@@ -237,7 +275,7 @@ class Elector:
             "metadata": old.get("metadata", self._metadata),
             "spec": {
                 "holderIdentity": self._identity,
-                "leaseDurationSeconds": int(LEASE_SECONDS),
+                "leaseDurationSeconds": int(self._times.lease),
                 "acquireTime": acquired,
                 "renewTime": stamp,
                 "leaseTransitions": transitions,

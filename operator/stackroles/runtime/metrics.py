@@ -1,7 +1,7 @@
 """Prometheus metrics under the names dashboards for controllers already know."""
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import (
@@ -21,7 +21,7 @@ from stackroles.constants import MANAGED_BY
 from stackroles.kube.cache import Cache
 from stackroles.kube.kinds import OWN_KINDS, controller_of
 from stackroles.runtime import resource_metrics
-from stackroles.runtime.namespaces import Ages, NamespaceScope
+from stackroles.runtime.namespaces import Ages
 from stackroles.runtime.queue import WorkQueue
 
 _BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0)
@@ -109,10 +109,14 @@ class Metrics:
         self._leader.labels(lease).set(1 if leading else 0)
 
     def follow(
-        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], scope: NamespaceScope
+        self,
+        queue: WorkQueue,
+        cache: Cache,
+        watch_ages: Callable[[], Ages],
+        served: Callable[[], Mapping[str, bool]],
     ) -> None:
         """Serve the state of the queue, the cache, the watches and namespaces from now on."""
-        self.registry.register(_State(queue, cache, watch_ages, scope))
+        self.registry.register(_State(queue, cache, watch_ages, served))
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -123,10 +127,14 @@ class _State(Collector):
     """Reads values when Prometheus asks instead of keeping copies."""
 
     def __init__(
-        self, queue: WorkQueue, cache: Cache, watch_ages: Callable[[], Ages], scope: NamespaceScope
+        self,
+        queue: WorkQueue,
+        cache: Cache,
+        watch_ages: Callable[[], Ages],
+        served: Callable[[], Mapping[str, bool]],
     ) -> None:
         self._queue = queue
-        self._scope = scope
+        self._served = served
         self._cache = cache
         self._watch_ages = watch_ages
 
@@ -145,10 +153,11 @@ class _State(Collector):
         yield ages
         served = GaugeMetricFamily(
             "stackroles_namespace_served",
-            "1 for a watched namespace that may be read, else 0.",
+            "1 for a namespace in which the operator acts, 0 for one that it may not read or that "
+            "another operator serves.",
             labels=["namespace"],
         )
-        for namespace, good in self._scope.served().items():
+        for namespace, good in self._served().items():
             served.add_metric([namespace], good)
         yield served
         held = GaugeMetricFamily(

@@ -22,6 +22,7 @@ from stackroles.kube.kinds import WATCHED_KINDS, Key, Kind, ObjectRef, PartRef
 from stackroles.openstack.clients import Clouds
 from stackroles.reconcile.context import Context, Reconcilers
 from stackroles.runtime import health
+from stackroles.runtime.claims import NamespaceClaims
 from stackroles.runtime.dispatch import Dispatcher
 from stackroles.runtime.leader import Elector, Leadership
 from stackroles.runtime.metrics import Metrics
@@ -109,6 +110,12 @@ class Operator:
         )
         self.clouds = Clouds(self.leadership.fence)
         self.scope = NamespaceScope(settings.namespaces)
+        self.claims = NamespaceClaims(
+            client,
+            f"{settings.pod_namespace}/{settings.lease}",
+            boottime=boottime,
+            now=self.clock.now,
+        )
         self.context = Context(
             cluster=self.cluster,
             poller=self.poller,
@@ -127,6 +134,7 @@ class Operator:
             self.context,
             reconcilers,
             metrics,
+            claims=self.claims,
             workers=settings.workers,
             monotonic=time.monotonic,
         )
@@ -143,7 +151,11 @@ class Operator:
         self.ages = health.WatchAges(time.monotonic)
         self.synced = False
         metrics.controls(reconcilers, settings.workers)
-        metrics.follow(self.queue, self.cluster.cache, self.ages.ages, self.scope)
+        metrics.follow(self.queue, self.cluster.cache, self.ages.ages, self.served)
+
+    def served(self) -> dict[str, bool]:
+        """Return of each namespace whether this operator acts there."""
+        return {**self.scope.served(), **dict.fromkeys(self.claims.refused(), False)}
 
     def enqueue(self, ref: Key, delay: float = 0.0) -> None:
         """Reconcile a resource after `delay` seconds."""
@@ -189,6 +201,7 @@ class Operator:
                 ("stop", stop.wait()),
                 ("work", self._work()),
                 ("elect", self._elect()),
+                ("claim", self._claim()),
                 ("watch", self._watch(stop)),
             )
         }
@@ -199,7 +212,7 @@ class Operator:
         finally:
             # The Lease goes back when no write can follow, also from a thread, and kopf, which
             # cancels every younger task of this process, ends last.
-            await _end(parts["work"], parts["elect"])
+            await _end(parts["work"], parts["claim"], parts["elect"])
             await self.tasks.stop()
             await self.poller.stop()
             if await self.clouds.drain(_DRAIN_SECONDS):
@@ -238,6 +251,10 @@ class Operator:
     async def _elect(self) -> None:
         self.metrics.leads(self.settings.lease, leading=False)
         await self.elector.run()
+
+    async def _claim(self) -> None:
+        await self.leadership.started.wait()
+        await self.claims.run()
 
     async def _work(self) -> None:
         await self.leadership.started.wait()

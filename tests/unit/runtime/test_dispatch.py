@@ -19,7 +19,7 @@ from stackroles.kube.client import KubeClient
 from stackroles.kube.cluster import Cluster
 from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.context import Context
-from stackroles.runtime.dispatch import Dispatcher
+from stackroles.runtime.dispatch import UNCLAIMED_SECONDS, Dispatcher
 from stackroles.runtime.metrics import Metrics
 from stackroles.runtime.queue import WorkQueue
 from stackroles.runtime.replica import SystemClock
@@ -57,14 +57,33 @@ class Bench:
             enqueue=lambda ref, delay=0.0: self.queue.add_after(ref, delay),
             leader="one",
         )
+        self.refused: dict[str, str] = {}
+        self.installation = "here/stackroles-leader"
         self.forgotten: list[tuple[str, ...]] = []
         self.metrics = Metrics()
         reconcilers: dict[str, Callable[[Context, dict[str, Any]], Awaitable[None]]] = {
             "CloudController": self.reconcile
         }
         self.dispatcher = Dispatcher(
-            self.queue, context, reconcilers, self.metrics, workers=1, monotonic=lambda: self.now
+            self.queue,
+            context,
+            reconcilers,
+            self.metrics,
+            claims=self,  # type: ignore[arg-type]
+            workers=1,
+            monotonic=lambda: self.now,
         )
+
+    def holds(self, namespace: str) -> bool:
+        """Return whether the namespace is this installation's."""
+        return namespace not in self.refused
+
+    def holder(self, namespace: str) -> str:
+        """Return which other installation holds it."""
+        return self.refused.get(namespace, "")
+
+    def rest(self, *what: str) -> None:
+        self.forgotten.append(what)
 
     def forget(self, *what: str) -> None:
         self.forgotten.append(what)
@@ -167,3 +186,19 @@ async def test_resource_that_is_gone_is_not_reconciled() -> None:
     assert bench.passes == []
     # Nor does a poll or task go on for it, should its finalizer have been removed by hand.
     assert bench.forgotten == [(f"{gone}/",), (f"{gone}/",), ("ns", "nobody")]
+
+
+async def test_what_another_installation_has_claimed_is_left_alone_until_it_is_given_up() -> None:
+    async with fake_api() as api, client_of(api) as client:
+        bench = Bench(client=client)
+        bench.refused = {"ns": "elsewhere/stackroles-leader"}
+        await bench.once()
+        assert bench.passes == []
+        notes = [obj["note"] for (plural, *_), obj in api._objects.items() if plural == "events"]
+        assert len(notes) == 1
+        assert "elsewhere/stackroles-leader serves this namespace" in notes[0]
+        assert bench.next_after() == UNCLAIMED_SECONDS
+        bench.queue.done(KEY)
+        bench.refused = {}
+        await bench.once()
+        assert len(bench.passes) == 1

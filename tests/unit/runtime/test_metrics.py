@@ -7,7 +7,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from stackroles.kube.cache import Cache
 from stackroles.kube.kinds import ObjectRef
 from stackroles.runtime.metrics import Metrics
-from stackroles.runtime.namespaces import NamespaceScope
 from stackroles.runtime.queue import WorkQueue
 
 KEY = ObjectRef("CloudController", "ns", "demo")
@@ -25,7 +24,7 @@ class Bench:
             lambda: self.now, Random(1), waited=self.metrics.waited, worked=self.metrics.worked
         )
         self.metrics.controls(("CloudController",), 8)
-        self.metrics.follow(self.queue, Cache(), dict, NamespaceScope(()))
+        self.metrics.follow(self.queue, Cache(), dict, dict)
 
     def value(self, name: str, labels: dict[str, str]) -> float:
         text = self.metrics.render().decode()
