@@ -86,11 +86,10 @@ class RoleDefinition(Generic[OwnerT]):
         health: path of its first published port that answers 200 to 399 when it serves; empty for
             one that is judged by its own probes.
         rights: what its pods may do in the Kubernetes API.
-        quorum: a quorum role, whose number of members must be odd.
+        quorum: a quorum role: its number of members must be odd, and where there are to be fewer
+            they leave their cluster one by one, by their agents (agents/leaving_protocol.py).
         survivor_lacks: what is lost when this role continues from one member, which takes a user's
             consent (`spec.roles.<role>.recovery`); empty where it cannot.
-        shrinks: whether its members leave their cluster by their agents when there are to be fewer
-            (agents/leaving_protocol.py); a quorum role that cannot refuses fewer.
         minimum_ready: members that satisfy those who need this role; None means all.
         needs: roles and steps that must be done before it is first started.
         files: renders path -> content from the cloud or the pool.
@@ -126,7 +125,6 @@ class RoleDefinition(Generic[OwnerT]):
     health: str = ""
     rights: tuple[PodRight, ...] = ()
     quorum: bool = False
-    shrinks: bool = False
     survivor_lacks: str = ""
     minimum_ready: int | None = None
     needs: tuple[str, ...] = ()

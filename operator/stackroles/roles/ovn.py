@@ -168,7 +168,6 @@ def _database_role(database: Database) -> RoleDefinition[Cloud]:
         headless=True,
         replicas=3,
         quorum=True,
-        shrinks=True,
         survivor_lacks="changes that only the lost members held",
         clustering=ClusteringChoice(
             models=(ClusteringModel.ACTIVE_ACTIVE,),

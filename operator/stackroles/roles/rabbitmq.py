@@ -186,7 +186,6 @@ RABBITMQ: RoleDefinition[Cloud] = RoleDefinition(
     headless=True,
     replicas=3,
     quorum=True,
-    shrinks=True,
     survivor_lacks="calls in progress and other messages that it does not hold",
     clustering=ClusteringChoice(
         models=(ClusteringModel.ACTIVE_ACTIVE,),

@@ -18,10 +18,12 @@ class MemberView:
     Attributes:
         healthy: whether it is in contact with a majority.
         left: whether it is out of the cluster for good, by its own account and the others'.
+        kept_because: why it cannot leave now, which passes by itself; empty when it can.
     """
 
     healthy: bool = False
     left: bool = False
+    kept_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,23 @@ def next_departure(
     leaving = members.get(leaver)
     if leaving is not None and leaving.left:
         return Remove(leaver)
+    because = _held_back(leaver, settled=settled, members=members)
+    return Wait(because) if because else Ask(leaver)
+
+
+def _held_back(leaver: int, *, settled: bool, members: Mapping[int, MemberView]) -> str:
+    """Return why a member cannot be asked to leave yet, empty when it can."""
     if not settled:
-        return Wait("the members get their new configuration first")
+        return "the members get their new configuration first"
     away = [n for n in range(leaver) if not members.get(n, MemberView()).healthy]
     if away:
-        return Wait(f"members {', '.join(map(str, away))}, which stay, are not healthy")
+        return f"members {', '.join(map(str, away))}, which stay, are not healthy"
+    leaving = members.get(leaver)
     if leaving is None:
-        return Wait(f"member {leaver} does not answer, and leaves by itself only")
-    return Ask(leaver)
+        return f"member {leaver} does not answer, and leaves by itself only"
+    if leaving.kept_because:
+        return f"member {leaver} stays for now, since {leaving.kept_because}"
+    return ""
 
 
 def size_for(wanted: int, present: int | None, going: int | None) -> int:

@@ -24,7 +24,7 @@ from stackroles.agents import children, wire
 from stackroles.agents.annotations import read_annotation
 from stackroles.agents.galera import http_server, mariadb, start
 from stackroles.agents.galera.decision import rejection
-from stackroles.agents.galera.peers import may_rejoin, pull
+from stackroles.agents.galera.peers import are_synced, may_rejoin, pull
 from stackroles.agents.galera.process import ServerProcess, Wsrep
 from stackroles.agents.galera.protocol import (
     Activity,
@@ -37,6 +37,7 @@ from stackroles.agents.galera.protocol import (
 from stackroles.agents.galera.settings import MemberSettings
 from stackroles.agents.galera.volume import AppliedDecision, Volume
 from stackroles.agents.galera.watch import STOP_SECONDS, ServerWatch, log
+from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
 from stackroles.agents.text import shorten
 
 _TICK = 0.1
@@ -69,6 +70,7 @@ class Agent:
         self._failed_starts = 0
         self._failure = ""
         self._rested = 0.0
+        self._asked_peers = 0.0
         self._last_logged = ""
 
     # -- what others see -------------------------------------------------------------------------
@@ -93,6 +95,7 @@ class Agent:
             backing_off=time.monotonic() < self._rested,
             non_primary_seconds=round(alone) if wsrep and not wsrep.primary else 0,
             view=wsrep.view() if wsrep else None,
+            leaving=self._is_to_leave(),
         )
 
     def serves(self) -> bool:
@@ -148,6 +151,8 @@ class Agent:
                 self._log_once(f"Rejected {decision.mode} for {decision.attempt}: {why_not}")
             now = time.monotonic()
             began = max(began, self._rested)
+            if self._is_to_leave():
+                continue
             if now - began > self.settings.alone_seconds and now - asked > _PEER_SECONDS:
                 asked = now
                 reports = pull(self.settings.peers)
@@ -159,12 +164,31 @@ class Agent:
         return None
 
     def _published(self) -> Decision | None:
+        value = self._annotation(self.settings.annotation)
         try:
-            text = self.settings.annotations.read_text()
-            value = read_annotation(text, self.settings.annotation)
             return wire.loads(Decision, value) if value else None
-        except (OSError, wire.WireError):
+        except wire.WireError:
             return None
+
+    def _annotation(self, name: str) -> str | None:
+        try:
+            return read_annotation(self.settings.annotations.read_text(), name)
+        except OSError:
+            return None
+
+    def _is_to_leave(self) -> bool:
+        """Return whether the operator asks this member to leave its cluster for good."""
+        asked = self.settings.surplus and self._annotation(LEAVE_ANNOTATION)
+        return bool(asked) and asked == self.settings.pod_uid
+
+    def _may_leave(self) -> bool:
+        """Return whether it is to leave, and all who stay have everything that it has."""
+        now = time.monotonic()
+        if now - self._asked_peers < _PEER_SECONDS or not self._is_to_leave():
+            return False
+        self._asked_peers = now
+        wsrep = self.wsrep()
+        return bool(wsrep and wsrep.synced) and are_synced(pull(self.settings.peers))
 
     def _start(self, decision: Decision, position: Position) -> bool:
         """Note the decision on the volume, then start the server; False when it cannot be noted."""
@@ -193,6 +217,10 @@ class Agent:
                 return
             children.reap({self._server.pid})
             why, patience = watch.check()
+            if why is None and self._may_leave():
+                log("Leaving the cluster for good")
+                self._stop_gracefully()
+                return
             if why is not None:
                 self._enter(MemberPhase.STOPPING)
                 self._server.stop(patience)

@@ -23,6 +23,12 @@ def _pull_one(peer: str) -> Report | None:
         return None
 
 
+def are_synced(reports: Mapping[str, Report | None]) -> bool:
+    """Return whether every peer is a synced member of the primary component."""
+    views = [report.view for report in reports.values() if report and report.view]
+    return len(views) == len(reports) and all(view.primary and view.synced for view in views)
+
+
 def may_rejoin(
     member: str, address: str, position: Position, reports: Mapping[str, Report | None]
 ) -> bool:

@@ -130,6 +130,7 @@ class Report:
         failure: why its last start came to nothing; empty once it is synced.
         backing_off: it has just failed and is not to join yet.
         applied_epoch: the term of the last decision it applied; it rejects those of earlier ones.
+        leaving: it is asked to leave the cluster for good: once stopped it joins no more by itself.
     """
 
     member: str = field(default="", metadata=OPTIONAL)
@@ -150,6 +151,7 @@ class Report:
     failure: str = field(default="", metadata=OPTIONAL)
     backing_off: bool = field(default=False, metadata=key("backingOff", optional=True))
     applied_epoch: int = field(default=0, metadata=key("appliedEpoch", optional=True))
+    leaving: bool = field(default=False, metadata=OPTIONAL)
 
     @property
     def joining(self) -> bool:

@@ -20,6 +20,7 @@ class MemberSettings:
         address: the pod's address, for the other members.
         ordinal: the member's number.
         peers: `host:port` of the other members' agents.
+        surplus: whether the cluster is to have fewer members, and not this one.
         port: where this agent answers.
         volume: the member's volume.
         defaults: the server's options file.
@@ -41,6 +42,7 @@ class MemberSettings:
     address: str
     ordinal: int
     peers: tuple[str, ...]
+    surplus: bool = False
     port: int = PORT
     volume: Path = Path("/var/lib/mysql")
     defaults: Path = Path("/etc/stackroles/my.cnf")
@@ -102,6 +104,7 @@ class MemberSettings:
                 for host in hosts
                 if host.partition(".")[0] != member
             ),
+            surplus=member not in {host.partition(".")[0] for host in hosts},
             **changed,
         )
 

@@ -13,7 +13,7 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_COMPONENT
 from stackroles.domains.cloud.bringup import held_nodes, plan_bring_up
-from stackroles.domains.cloud.phases import completed, recorded_phases
+from stackroles.domains.cloud.phases import completed
 from stackroles.domains.cloud.reconcile_credentials import CredentialsState
 from stackroles.domains.cloud.reconcile_parts import (
     CREDENTIALS_READ,
@@ -24,7 +24,6 @@ from stackroles.domains.cloud.reconcile_parts import (
     services_of,
     to_children,
 )
-from stackroles.domains.cloud.reconcile_scale_guard import reject_scale_down
 from stackroles.domains.cloud.reconcile_served import accepted_password, watch_apis
 from stackroles.domains.cloud.served import assess_served, rejected_administrator
 from stackroles.domains.cloud.service import ServiceState
@@ -34,7 +33,7 @@ from stackroles.domains.clustering.status import ClusteringState
 from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
 from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.domains.database.reconcile_part import part_of
-from stackroles.domains.database.status import DatabaseState
+from stackroles.domains.database.status import DATABASE, DatabaseState
 from stackroles.domains.messaging.reconcile import messaging_of
 from stackroles.domains.messaging.status import MESSAGING, MessagingState, remembered_messaging
 from stackroles.domains.ovn.reconcile import databases_of
@@ -77,7 +76,6 @@ async def reconcile_cloud_controller(context: Context, resource: Object) -> None
     # Its parts begin once it is there.
     await context.cluster.set_finalizer(resource, present=True)
     previous = _previous(resource)
-    reject_scale_down(context.cluster, cloud, registry.CONTROLLER_ROLES, recorded_phases(resource))
     credentials = context.latest(resource, credentials_of(resource))
     services = service_states(context, resource)
     if credentials is None or len(services) < len(SERVICE_PARTS):
@@ -137,12 +135,13 @@ class CloudPass:
     def _observe(self, credentials: CloudSecrets) -> ObservedCloud:
         """Return how the cloud stands by what its parts found."""
         roles = {role.name: role for s in self._services.values() for role in s.roles}
-        ovn, messaging = self._ovn(), self._messaging()
+        ovn, messaging, database = self._ovn(), self._messaging(), self._database()
         problems = {**ovn.problems, MESSAGING: messaging.problem}
         for name, problem in problems.items():
             if problem is not None and roles[name].present:
                 roles[name] = replace(roles[name], problem=problem)
-        notes = {**ovn.notes, **({MESSAGING: messaging.note} if messaging.note else {})}
+        noted = {**ovn.notes, MESSAGING: messaging.note, DATABASE: database.note}
+        notes = {name: note for name, note in noted.items() if note}
         turns = self._clustering().roles
         for name, turn in turns.items():
             # Whatever its members' own checks find: a role without an active member does not serve.
@@ -152,7 +151,7 @@ class CloudPass:
             roles=tuple(roles[role.name] for role in registry.CONTROLLER_ROLES),
             active={name: turn.active for name, turn in turns.items() if turn.active},
             steps=tuple(s for name in SERVICE_PARTS for s in self._services[name].steps),
-            database=self._database(),
+            database=database,
             notes=notes,
             messaging=messaging.health if roles[MESSAGING].present else None,
         )

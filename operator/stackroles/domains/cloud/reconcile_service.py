@@ -20,7 +20,6 @@ from stackroles.domains.cloud.reconcile_parts import (
     service_states,
     to_children,
 )
-from stackroles.domains.cloud.reconcile_scale_guard import reject_scale_down
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.cloud.reconcile_switch import adapt
 from stackroles.domains.cloud.service import ServiceState, dependents_of, nodes_of
@@ -70,8 +69,6 @@ async def reconcile_service(service: OpenStackService, context: Context, resourc
     credentials = context.latest(resource, credentials_of(resource))
     if cloud is None or credentials is None:
         return
-    phases = recorded_phases(resource)
-    reject_scale_down(context.cluster, cloud, registry.CONTROLLER_ROLES, phases)
     await ServicePass(context, resource, cloud, service, credentials).run()
 
 
@@ -197,7 +194,7 @@ class ServicePass:
 
     def _render(self, role: RoleDefinition) -> list[Object]:
         built = render(self._context, self._cloud, role.name, lambda: build_role(self._cloud, role))
-        if role.shrinks and role.name in self._serving:
+        if role.quorum and role.name in self._serving:
             built = resize(built, held_size(self._context, self._resource, self._cloud, role))
         built = adapt(self._context.cluster, self._cloud, role, built, self._serving)
         if not self._has_external_keys():

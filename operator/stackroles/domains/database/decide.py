@@ -14,6 +14,8 @@ The rules, in the order in which they hold:
 5. A recorded bootstrap stands until its addressee reports a newer attempt: it may be applied.
 6. A leader decides in a term of its own, above all that were recorded or applied: a member rejects
    what comes late from a former one. The term outlives the operator and its Lease.
+7. A member that is asked to leave and has stopped joins no more. It is forgotten once those who
+   serve have all that it holds; while nobody serves it counts like any other.
 """
 
 from collections.abc import Sequence

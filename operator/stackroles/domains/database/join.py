@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from stackroles.agents.galera.protocol import Decision, MemberPhase, Mode, Transfer, View
-from stackroles.domains.database.members import ALIVE, find, names
+from stackroles.domains.database.departures import has_left
+from stackroles.domains.database.members import ALIVE, find, names, unfit
 from stackroles.domains.database.model import Member, Outcome, PersistedState, Verdict
 
 # A joiner that failed so often by its own position gets the data as a whole.
@@ -25,16 +26,18 @@ def join(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Ou
         )
         return Outcome(verdict=Verdict.HISTORIES_DIFFER, message=message, persisted=persisted)
     persisted = _noted(members, views, persisted)
-    if len(views) == len(members):
+    staying = [member for member in members if not member.leaving]
+    missing = [member.name for member in staying if member.name not in views]
+    if not missing:
         return Outcome(
             verdict=Verdict.SYNCED,
-            message=f"All {len(members)} members are synced.",
+            message=f"All {len(staying)} members are synced.",
             persisted=persisted,
         )
-    waiting = [member for member in members if member.position is not None]
-    unfit = [why for member in waiting if (why := _unfit(member, views, persisted))]
+    waiting = [member for member in staying if member.position is not None]
+    unjoinable = [why for member in waiting if (why := unfit(member, views, persisted))]
     rested = [member for member in waiting if not (member.known and member.known.backing_off)]
-    fit = [member for member in rested if not _unfit(member, views, persisted)]
+    fit = [member for member in rested if not unfit(member, views, persisted)]
     busy = _busy(members, epoch)
     if fit and busy is None:
         joiner = fit[0]
@@ -44,9 +47,9 @@ def join(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Ou
         return Outcome(
             verdict=Verdict.JOINING, message=message, persisted=persisted, decisions=decisions
         )
-    if unfit and busy is None:
-        return Outcome(verdict=Verdict.MEMBER_AHEAD, message=" ".join(unfit), persisted=persisted)
-    missing = [member.name for member in members if member.name not in views]
+    if unjoinable and busy is None:
+        message = " ".join(unjoinable)
+        return Outcome(verdict=Verdict.MEMBER_AHEAD, message=message, persisted=persisted)
     message = busy or f"{', '.join(missing)}: not yet synced; {names(views)} serve."
     return Outcome(verdict=Verdict.JOINING, message=message, persisted=persisted)
 
@@ -60,7 +63,14 @@ def _noted(
         for member in members
         if member.known and member.name in views
     }
-    complete = len(synced) == len(members)
+    leaving = {member.name for member in members if member.leaving}
+    left = {member.name for member in members if has_left(member, views, persisted)}
+    complete = synced.keys() | leaving == {member.name for member in members}
+    noted = {
+        name: volume
+        for name, volume in persisted.volumes.items()
+        if name not in left and (name in leaving or not complete)
+    }
     record = persisted.bootstrap
     if record is not None:
         addressee = find(members, record.member)
@@ -72,7 +82,7 @@ def _noted(
     return replace(
         persisted,
         uuid=next(iter(views.values())).uuid,
-        volumes=synced if complete else {**persisted.volumes, **synced},
+        volumes={**noted, **synced},
         complete=persisted.complete or complete,
         bootstrap=record,
     )
@@ -87,25 +97,6 @@ def _may_hold(joiner: Member, persisted: PersistedState) -> PersistedState:
     report = joiner.known
     assert report is not None  # noqa: S101 - a waiting member
     return replace(persisted, volumes={joiner.name: report.volume_id, **persisted.volumes})
-
-
-def _unfit(member: Member, views: Mapping[str, View], persisted: PersistedState) -> str | None:
-    """Return why a waiting member must not join, or None when it may."""
-    position = member.position
-    if position is None or position.uuid is None:
-        return None
-    if position.uuid != persisted.uuid:
-        return (
-            f"{member.name} holds another history ({position.uuid}); empty its volume to let it "
-            "join with a full transfer."
-        )
-    committed = max(view.committed for view in views.values())
-    if position.seqno > committed:
-        return (
-            f"{member.name} holds transactions up to {position.seqno}, the cluster only up to "
-            f"{committed}: joining would drop them. Save its data, then empty its volume."
-        )
-    return None
 
 
 def _busy(members: Sequence[Member], epoch: int) -> str | None:

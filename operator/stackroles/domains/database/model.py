@@ -81,6 +81,11 @@ class Member:
         return report.position if report and report.phase is MemberPhase.WAITING else None
 
     @property
+    def leaving(self) -> bool:
+        """Whether it is asked to leave the cluster for good."""
+        return bool(self.known and self.known.leaving)
+
+    @property
     def view(self) -> View | None:
         """The view of a member that is synced, or a donor, in the primary component."""
         report = self.known

@@ -10,6 +10,7 @@ from stackroles.agents import wire
 from stackroles.agents.galera.protocol import DECISION_ANNOTATION, Decision, Mode
 from stackroles.config.cloud import Cloud
 from stackroles.domains.database.decide import decide
+from stackroles.domains.database.departures import view_members
 from stackroles.domains.database.members import STARTS_THAT_TELL, failures
 from stackroles.domains.database.model import Member, Outcome, PersistedState, Verdict
 from stackroles.domains.database.reconcile_members import (
@@ -24,7 +25,11 @@ from stackroles.domains.database.rolling import next_to_restart
 from stackroles.errors import Conflict, NotReady
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.departures import reconcile_departures
+from stackroles.reconcile.parts import service_of
+from stackroles.roles.mariadb import MARIADB
 from stackroles.roles.topology import DEFAULT, Topology
+from stackroles.workloads.departures import MemberView
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -48,6 +53,7 @@ class GaleraResult:
         message: the same as a sentence, with what to do.
         members: phase of each member, by pod name ("Unknown" without an answer).
         failing: errors of members whose servers did not start again and again; empty without any.
+        note: what is under way where there are to be fewer members; empty when nothing is.
     """
 
     ready: bool
@@ -57,6 +63,7 @@ class GaleraResult:
     message: str
     members: Mapping[str, str]
     failing: str = ""
+    note: str = ""
 
 
 async def reconcile_galera(
@@ -89,6 +96,7 @@ async def reconcile_galera(
     galera.keep_polling(outcome)
     if restart is not None:
         await galera.restart(restart)
+    note = await galera.let_go(outcome, observed)
     return GaleraResult(
         ready=outcome.verdict is Verdict.SYNCED,
         primary=any(member.view for member in observed.members),
@@ -97,6 +105,7 @@ async def reconcile_galera(
         message=outcome.message,
         members={member.name: _phase(member) for member in observed.members},
         failing=failures(observed.members, STARTS_THAT_TELL),
+        note=note,
     )
 
 
@@ -192,6 +201,26 @@ class _Galera:
         log.info("Restarting a database member for its new template", member=name)
         message = f"Restarting {name} for its new template."
         await self._cluster.event(self._owner, "Normal", "GaleraRoll", message)
+
+    async def let_go(self, outcome: Outcome, observed: Observed) -> str:
+        """Let members leave that are not wanted any more; return what is under way."""
+        if outcome.verdict.needs_person:
+            return ""
+        persisted = outcome.persisted
+
+        async def look() -> Mapping[int, MemberView]:
+            found = await self._members.ask()
+            return view_members(found.members, persisted, found.writers)
+
+        return await reconcile_departures(
+            self._context,
+            self._owner,
+            self._cloud,
+            MARIADB,
+            polled=view_members(observed.members, persisted, observed.writers),
+            look=look,
+            reader=service_of(self._owner, MARIADB.service),
+        )
 
     def keep_polling(self, outcome: Outcome) -> None:
         """Poll the members, more often while not all are synced."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from stackroles import naming
@@ -44,10 +44,12 @@ class Observed:
     Attributes:
         members: every member that should exist, and every further one that does.
         writer: pod of the member that all proxies send clients to; None when not known.
+        writers: number of the member that each proxy sends clients to, as `pull_writers` has it.
     """
 
     members: Sequence[Member]
     writer: str | None
+    writers: Mapping[str, int | None] = field(default_factory=dict)
 
 
 class Members:
@@ -74,7 +76,7 @@ class Members:
         """Return what all members and proxies answer now."""
         proxies = _addresses(self._pods(self._proxy))
         members, writers = await asyncio.gather(self.ask_members(), self._network.writers(proxies))
-        return Observed(members, self._agreed(writers))
+        return Observed(members, self._agreed(writers), writers)
 
     async def ask_members(self) -> Sequence[Member]:
         """Return what all members answer now."""
@@ -86,7 +88,7 @@ class Members:
         if seen is None or seen.error or self._context.clock.monotonic() - seen.at > _FRESH_SECONDS:
             return None
         answers: _Answers = seen.value
-        return Observed(self._members(answers[0]), self._agreed(answers[1]))
+        return Observed(self._members(answers[0]), self._agreed(answers[1]), answers[1])
 
     def poll(self, interval: float) -> None:
         """Have members and proxies asked from now on; another answer is news to the database."""

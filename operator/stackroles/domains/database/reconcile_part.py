@@ -36,5 +36,6 @@ async def reconcile_database(context: Context, resource: Object) -> None:
         message="" if found.ready else found.message,
         blocked=f"{found.verdict}: {found.message}" if found.verdict.needs_person else "",
         failing=found.failing,
+        note=found.note,
     )
     context.publish(resource, part_of(resource), state)

@@ -34,9 +34,10 @@ def next_to_restart(members: Sequence[RollMember], writer: str | None) -> str | 
     the others to be whole: it may come back by itself.
 
     Args:
-        members: all members that should exist.
+        members: all members; one that has left its cluster is not restarted, nor waited for.
         writer: pod of the present writer, None when not known.
     """
+    members = [m for m in members if not (m.member.leaving and m.member.position)]
     outdated = [m for m in members if m.outdated]
     if not outdated or any(m.leaving or m.member.pod_uid is None for m in members):
         return None

@@ -18,12 +18,14 @@ class DatabaseState:
         message: how the cluster stands, empty when all members are synced.
         blocked: why it waits for a person, empty when it does not.
         failing: the errors of members whose servers did not start again and again.
+        note: what is under way, where there are to be fewer; empty when nothing is.
     """
 
     writer: str | None = None
     message: str = ""
     blocked: str = ""
     failing: str = ""
+    note: str = ""
 
     @property
     def problem(self) -> Finding | None:

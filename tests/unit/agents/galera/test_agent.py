@@ -2,12 +2,14 @@
 
 import contextlib
 import http.client
+import http.server
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -133,8 +135,11 @@ class Member:
 
     def publish(self, **decision: Any) -> None:
         value = json.dumps({"epoch": 1, **decision})
+        self.annotate(f"stackroles.io/galera-decision={json.dumps(value)}")
+
+    def annotate(self, *lines: str) -> None:
         fresh = self.root / "podinfo/fresh"
-        fresh.write_text(f'other="x"\nstackroles.io/galera-decision={json.dumps(value)}\n')
+        fresh.write_text("\n".join(['other="x"', *lines, ""]))
         fresh.rename(self.root / "podinfo/annotations")
 
     def starts(self) -> list[dict[str, Any]]:
@@ -521,3 +526,57 @@ def test_a_client_that_leaves_while_nothing_comes_ends_the_backup(member: Member
     until(lambda: "it closed the connection" in member.log())
     (member.control / "backup-silent").unlink()
     assert backup(member, "token") == (200, b"bytes")
+
+
+def test_a_surplus_member_leaves_once_all_who_stay_are_synced(
+    member: Member, tmp_path: Path
+) -> None:
+    with_data(member)
+    (tmp_path / "m-1").mkdir()
+    peer = Member(tmp_path / "m-1")
+    peers = f"[mysqld]\nwsrep_cluster_address = gcomm://127.0.0.1:{peer.port}\n"
+    (member.root / "my.cnf").write_text(peers)
+    member.start()
+    member.status()
+    member.publish(attempt=member.waiting()["attempt"], mode="join")
+    until(lambda: member.get("/wsrep")[0] == 200)
+    leave = 'stackroles.io/leave-cluster="uid-0"'
+    member.annotate(leave)
+    until(lambda: member.report()["leaving"])
+
+    with served(peer.port, member.report() | {"wsrep": None, "leaving": False}) as answered:
+        until(lambda: len(answered) > 1)
+        assert member.report()["wsrep"]["synced"]
+    with served(peer.port, member.report() | {"leaving": False}):
+        report = member.waiting()
+
+    assert report["leaving"]
+    assert "The server was stopped: 0" in member.log()
+    assert len(member.starts()) == 1
+    member.annotate()
+    until(lambda: not member.report().get("leaving"))
+
+
+@contextlib.contextmanager
+def served(port: int, report: dict[str, Any]) -> Iterator[list[str]]:
+    """Answer as another member's agent does; yields the paths that were asked for."""
+    answered: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answered.append(self.path)
+            body = json.dumps({k: v for k, v in report.items() if v is not None}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield answered
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

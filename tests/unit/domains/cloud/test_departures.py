@@ -176,14 +176,3 @@ async def test_a_number_that_is_set_back_ends_it(world: World, members: Members)
     assert LEAVE_ANNOTATION not in pod["metadata"].get("annotations", {})
     assert members.sizes == [5]
     assert members.left == set()
-
-
-async def test_a_role_that_cannot_let_members_go_refuses(world: World, members: Members) -> None:
-    world.declare(
-        roles={
-            "ovn-nb": {"clustering": {"replicas": 5}},
-            "mariadb": {"clustering": {"replicas": 1}},
-        }
-    )
-    with pytest.raises(Exception, match="members cannot be taken from it yet"):
-        await world.reconcile()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from stackroles.agents.galera.protocol import Decision, MemberPhase, Mode, Position, Report, View
+from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
 from stackroles.constants import FINALIZER
 from stackroles.domains.database.model import Bootstrap, PersistedState, Verdict
 from stackroles.domains.database.reconcile import GaleraResult, reconcile_galera
@@ -426,3 +427,41 @@ def test_what_is_recorded_is_read_back() -> None:
     for text in ("[]", "{", json.dumps({"uuid": None})):
         with pytest.raises(StateUnreadable):
             parse_state(text)
+
+
+async def test_a_surplus_member_is_asked_to_leave_once_no_proxy_sends_clients_to_it(
+    world: World,
+) -> None:
+    for n in (3, 4):
+        world.pod("mariadb", n)
+    for n in range(5):
+        world.sync(n, size=5)
+    workload = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "demo-mariadb", "namespace": "ns", "generation": 1},
+        "spec": {"replicas": 5},
+        "status": {"observedGeneration": 1, "updatedReplicas": 5, "updateRevision": "new"},
+    }
+    world.cluster.cache.upsert(world.api.put(workload))
+    world.writer = {"demo-haproxy-0": 5, "demo-haproxy-1": 1}
+
+    note = (await world.reconcile()).note
+
+    assert note.endswith("member 4 stays for now, since it is the writer of demo-haproxy-0.")
+    assert not asked_to_leave(world)
+
+    world.writer = {"demo-haproxy-0": 1, "demo-haproxy-1": 1}
+    note = (await world.reconcile()).note
+
+    assert note == "Member 4 leaves the cluster of mariadb."
+    assert asked_to_leave(world) == ["demo-mariadb-4"]
+
+
+def asked_to_leave(world: World) -> list[str]:
+    pods = [world.api.get("pods", "ns", f"demo-mariadb-{n}") for n in range(5)]
+    return [
+        pod["metadata"]["name"]
+        for pod in pods
+        if pod and pod["metadata"].get("annotations", {}).get(LEAVE_ANNOTATION)
+    ]
