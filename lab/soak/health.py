@@ -86,7 +86,8 @@ def _checked(check: Check, bed: Testbed) -> str:
     try:
         return check(bed)
     except LabError as error:
-        return (error.detail or error.what).splitlines()[-1]
+        # Never empty, which would count as whole.
+        return next(reversed(error.detail.split("\n")), "") or error.what
 
 
 def _cloud(bed: Testbed) -> str:
