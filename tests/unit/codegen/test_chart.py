@@ -12,7 +12,6 @@ from stackroles import constants
 from stackroles.codegen.bundle import HelmError, install_manifest
 from stackroles.kube.kinds import ObjectRef
 from stackroles.runtime.metrics import Metrics
-from stackroles.runtime.namespaces import NamespaceScope
 from stackroles.settings import from_environment
 from tests.support.binaries import ROOT, binary
 from tests.unit.codegen.conftest import Render
@@ -233,7 +232,7 @@ def served_metrics() -> set[str]:
     metrics.reconciled("CloudController", "success", 0.1)
     metrics.requested("GET", 200)
     metrics.leads("lease", leading=True)
-    metrics.follow(_Nothing(), _Nothing(), dict, NamespaceScope(()))  # type: ignore[arg-type]
+    metrics.follow(_Nothing(), _Nothing(), dict, dict)  # type: ignore[arg-type]
     families = list(text_string_to_metric_families(metrics.render().decode()))
     return {sample.name for family in families for sample in family.samples} | {
         family.name for family in families
