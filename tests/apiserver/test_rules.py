@@ -41,6 +41,11 @@ def stored(name: str, mode: str, **clustering: Any) -> dict[str, Any]:
     return {"roles": {name: {"clustering": clustering, "storage": {"accessMode": mode}}}}
 
 
+def replacement(name: str) -> dict[str, Any]:
+    consent = {"member": f"demo-{name}-0", "incident": "0123abcd"}
+    return {"roles": {name: {"replaceMember": consent}}}
+
+
 def recovery(name: str, incident: str = "0123abcd") -> dict[str, Any]:
     return {"roles": {name: {"recovery": {"from": f"demo-{name}-0", "incident": incident}}}}
 
@@ -137,6 +142,12 @@ CASES = (
             bad=recovery(name),
         )
         for name in ("mariadb", "keystone")
+    ),
+    Case(
+        kind="CloudController",
+        message="replaceMember is for roles that decide by majority",
+        good=replacement("mariadb"),
+        bad=replacement("keystone"),
     ),
     Case(
         kind="CloudController",

@@ -42,6 +42,13 @@ def clustering_rules(roles: Iterable[RoleDefinition]) -> list[Mapping[str, Any]]
                 "message": f"a quorum role needs an odd number of replicas: {', '.join(quorum)}",
             }
         )
+        rules.append(
+            {
+                "rule": f"self.all(k, {member_of('k', quorum)} || !has(self[k].replaceMember))",
+                "message": "replaceMember is for roles that decide by majority, whose members get "
+                f"their data from each other: {', '.join(quorum)}",
+            }
+        )
     if surviving := tuple(role.name for role in roles if role.survivor_lacks):
         rules.append(
             {

@@ -65,6 +65,7 @@ _SAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "roles.*.storage.storageClassName": "sample",
         "roles.*.storage.accessMode": "ReadWriteMany",
         "roles.*.image": "sample:1",
+        "roles.*.replaceMember": {"member": "sample-0", "incident": "0123abcd"},
         "roles.*.recovery": {"from": "sample-0", "incident": "0123abcd"},
         "credentials.*": "sample",
         "images.registry": "sample.test/images",

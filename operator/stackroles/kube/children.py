@@ -184,13 +184,15 @@ class Children(Reader):
             records.pop(ref, None)
         return tuple(sorted(gone))
 
-    async def delete(self, obj: Object, propagation: str = "Background") -> None:
-        """Delete exactly this object, by uid and resourceVersion.
+    async def delete(
+        self, obj: Object, propagation: str = "Background", grace_seconds: int | None = None
+    ) -> None:
+        """Delete exactly this object, by uid and resourceVersion; see `Writer.delete`.
 
         Raises:
             Conflict: it changed since it was read; retry.
         """
-        await self._writer.delete(obj, propagation)
+        await self._writer.delete(obj, propagation, grace_seconds)
         log.info("Deleted", child=str(ref_of(obj)))
 
     def forget(self, obj: Object) -> None:

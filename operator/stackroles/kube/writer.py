@@ -53,14 +53,22 @@ class Writer:
         answer = await self._send("POST", path, manifest, query={"fieldManager": manager})
         return self._keep(answer, manifest)
 
-    async def delete(self, obj: Object, propagation: str = "Background") -> None:
+    async def delete(
+        self, obj: Object, propagation: str = "Background", grace_seconds: int | None = None
+    ) -> None:
         """Delete exactly this object in exactly this state; one that is gone already is fine.
+
+        Args:
+            obj: the object.
+            propagation: what becomes of its dependents.
+            grace_seconds: how long a pod may take to end, 0 not to wait for its kubelet; the pod's
+                own grace period by default.
 
         Raises:
             Conflict: it is another object of that name, or it has changed since.
         """
         metadata = obj["metadata"]
-        body = {
+        body: Object = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": propagation,
@@ -69,6 +77,8 @@ class Writer:
                 "resourceVersion": metadata["resourceVersion"],
             },
         }
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = grace_seconds
         try:
             await self._send("DELETE", _path(ref_of(obj)), body)
         except NotFound:

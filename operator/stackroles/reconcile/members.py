@@ -18,7 +18,9 @@ from stackroles.reconcile.context import Context
 from stackroles.reconcile.departures import reconcile_departures
 from stackroles.reconcile.parts import service_of
 from stackroles.reconcile.pod_http import get_messages, url_of
+from stackroles.reconcile.replacement import reconcile_replacement
 from stackroles.roles.definition import RoleDefinition
+from stackroles.workloads.conditions import Finding
 from stackroles.workloads.departures import MemberView
 from stackroles.workloads.manifests.metadata import ownerless, selector
 
@@ -177,19 +179,35 @@ class RoleMembers(Generic[R]):
         Raises:
             ClusterError: the Kubernetes API refused or did not answer.
         """
-
-        async def look() -> Mapping[int, MemberView]:
-            return self.agent.view(await self.ask())
-
         return await reconcile_departures(
             self.context,
             self.resource,
             self.cloud,
             self.role,
             polled=self.agent.view(polled),
-            look=look,
+            look=self._look,
             reader=service_of(self.resource, self.role.service),
         )
+
+    async def replace_lost(self, polled: Mapping[str, R | None]) -> Finding | None:
+        """Replace the lost member that the user consents to; return what needs a person.
+
+        Raises:
+            ClusterError: the Kubernetes API refused or did not answer.
+            NotReady: what is recorded has changed meanwhile.
+        """
+        return await reconcile_replacement(
+            self.context,
+            self.resource,
+            self.cloud,
+            self.role,
+            part=self.part,
+            polled=self.agent.view(polled),
+            look=self._look,
+        )
+
+    async def _look(self) -> Mapping[int, MemberView]:
+        return self.agent.view(await self.ask())
 
     @property
     def _poll_name(self) -> str:

@@ -60,7 +60,7 @@ def _assess_leaving(pod: Object, overdue: timedelta) -> Finding | None:
 
 def is_ready(pod: Object) -> bool:
     """Return whether a pod passes its readiness checks."""
-    condition = _condition(pod.get("status", {}), "Ready")
+    condition = condition_of(pod.get("status", {}), "Ready")
     return condition is not None and condition.get("status") == "True"
 
 
@@ -135,10 +135,10 @@ def _assess_container(pod: str, container: Object) -> Finding | None:
 
 
 def _assess_scheduling(pod: str, status: Object, now: datetime) -> Finding | None:
-    scheduled = _condition(status, "PodScheduled")
+    scheduled = condition_of(status, "PodScheduled")
     if scheduled is None or scheduled.get("status") != "False":
         return None
-    since = _time(scheduled.get("lastTransitionTime"))
+    since = time_of(scheduled.get("lastTransitionTime"))
     if since is None or now - since < SCHEDULING_GRACE:
         return None
     message = scheduled.get("message", "")
@@ -183,11 +183,11 @@ def default_class_missing(what: str) -> Finding:
 
 
 def _assess_patience(pod: str, status: Object, now: datetime) -> Finding | None:
-    started = _time(status.get("startTime"))
+    started = time_of(status.get("startTime"))
     if status.get("phase") != "Running" or started is None or now - started < READY_PATIENCE:
         return None
-    lost = _condition(status, "Ready")
-    since = _time((lost or {}).get("lastTransitionTime"))
+    lost = condition_of(status, "Ready")
+    since = time_of((lost or {}).get("lastTransitionTime"))
     if since is None or now - since < READY_PATIENCE:
         return None
     minutes = int((now - since).total_seconds() // 60)
@@ -216,9 +216,11 @@ def _containers(status: Object, kind: str) -> list[Object]:
     return list(status.get(key) or ())
 
 
-def _condition(status: Object, kind: str) -> Object | None:
+def condition_of(status: Object, kind: str) -> Object | None:
+    """Return a condition of an object's status, None where it has none of that type."""
     return next((c for c in status.get("conditions") or () if c.get("type") == kind), None)
 
 
-def _time(value: Any) -> datetime | None:
+def time_of(value: Any) -> datetime | None:
+    """Return a time as the API writes it, None without any."""
     return datetime.fromisoformat(str(value)) if value else None

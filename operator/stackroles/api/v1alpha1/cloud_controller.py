@@ -49,6 +49,17 @@ class Recovery(Model):
     )
 
 
+class ReplaceMember(Model):
+    """A user's consent to give up the volume of a member that is gone for good."""
+
+    member: Name = Field(description="Name of the pod that is rebuilt from the other members.")
+    incident: str = Field(
+        pattern=r"^[0-9a-f]{8}$",
+        description="The incident that is meant, as a condition names it; without effect on any "
+        "other.",
+    )
+
+
 class RoleSpec(Model):
     """What a user may declare for one role."""
 
@@ -70,6 +81,11 @@ class RoleSpec(Model):
         None,
         description="A majority of the members is lost for good: continue from this one, without "
         "what only the others held.",
+    )
+    replace_member: ReplaceMember | None = Field(
+        None,
+        description="A member is gone for good with the node of its volume, and others serve: "
+        "delete its volume claim and its pod, so that it is rebuilt elsewhere.",
     )
 
 

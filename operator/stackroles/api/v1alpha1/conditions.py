@@ -100,6 +100,7 @@ class Reason(StrEnum):
     DATABASE_BLOCKED = "DatabaseBlocked", ConditionType.PROGRESSING, "False"
     MESSAGING_BLOCKED = "MessagingBlocked", ConditionType.PROGRESSING, "False"
     OVN_BLOCKED = "OvnBlocked", ConditionType.PROGRESSING, "False"
+    MEMBER_LOST = "MemberLost", ConditionType.PROGRESSING, "False"
 
     # Brokers serve, and they or their queues lack something.
     BROKERS_SOUND = "BrokersSound", ConditionType.MESSAGING_DEGRADED, "False"

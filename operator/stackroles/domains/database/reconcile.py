@@ -1,7 +1,7 @@
 """Database cluster: observe the members, decide, record, observe again, and only then publish."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -27,8 +27,10 @@ from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.departures import reconcile_departures
 from stackroles.reconcile.parts import service_of
+from stackroles.reconcile.replacement import reconcile_replacement
 from stackroles.roles.mariadb import MARIADB
 from stackroles.roles.topology import DEFAULT, Topology
+from stackroles.workloads.conditions import Finding
 from stackroles.workloads.departures import MemberView
 
 Object = dict[str, Any]
@@ -54,6 +56,7 @@ class GaleraResult:
         members: phase of each member, by pod name ("Unknown" without an answer).
         failing: errors of members whose servers did not start again and again; empty without any.
         note: what is under way where there are to be fewer members; empty when nothing is.
+        lost: the member that is gone with its volume, and what to do; None without any.
     """
 
     ready: bool
@@ -64,6 +67,7 @@ class GaleraResult:
     members: Mapping[str, str]
     failing: str = ""
     note: str = ""
+    lost: Finding | None = None
 
 
 async def reconcile_galera(
@@ -97,6 +101,7 @@ async def reconcile_galera(
     if restart is not None:
         await galera.restart(restart)
     note = await galera.let_go(outcome, observed)
+    lost = await galera.replace_lost(outcome, observed)
     return GaleraResult(
         ready=outcome.verdict is Verdict.SYNCED,
         primary=any(member.view for member in observed.members),
@@ -106,6 +111,7 @@ async def reconcile_galera(
         members={member.name: _phase(member) for member in observed.members},
         failing=failures(observed.members, STARTS_THAT_TELL),
         note=note,
+        lost=lost,
     )
 
 
@@ -207,20 +213,41 @@ class _Galera:
         if outcome.verdict.needs_person:
             return ""
         persisted = outcome.persisted
-
-        async def look() -> Mapping[int, MemberView]:
-            found = await self._members.ask()
-            return view_members(found.members, persisted, found.writers)
-
         return await reconcile_departures(
             self._context,
             self._owner,
             self._cloud,
             MARIADB,
             polled=view_members(observed.members, persisted, observed.writers),
-            look=look,
+            look=lambda: self._look(persisted),
             reader=service_of(self._owner, MARIADB.service),
         )
+
+    async def replace_lost(self, outcome: Outcome, observed: Observed) -> Finding | None:
+        """Replace the lost member that the user consents to; return what needs a person."""
+        persisted, verdict = outcome.persisted, outcome.verdict
+        return await reconcile_replacement(
+            self._context,
+            self._owner,
+            self._cloud,
+            MARIADB,
+            part=self._part,
+            polled=view_members(observed.members, persisted, observed.writers),
+            look=lambda: self._look(persisted),
+            refused=f"the database waits for a person ({verdict})" if verdict.needs_person else "",
+            forget=lambda member: self._forget(member.pod, persisted),
+        )
+
+    async def _look(self, persisted: PersistedState) -> Mapping[int, MemberView]:
+        found = await self._members.ask()
+        return view_members(found.members, persisted, found.writers)
+
+    async def _forget(self, name: str, persisted: PersistedState) -> None:
+        """Take a member's volume out of the record: nobody waits for what it holds any more."""
+        volumes = {m: volume for m, volume in persisted.volumes.items() if m != name}
+        if volumes != persisted.volumes:
+            after = replace(persisted, volumes=volumes)
+            await record_state(self._cluster, self._cloud, persisted, after)
 
     def keep_polling(self, outcome: Outcome) -> None:
         """Poll the members, more often while not all are synced."""

@@ -37,5 +37,6 @@ async def reconcile_database(context: Context, resource: Object) -> None:
         blocked=f"{found.verdict}: {found.message}" if found.verdict.needs_person else "",
         failing=found.failing,
         note=found.note,
+        lost=found.lost,
     )
     context.publish(resource, part_of(resource), state)

@@ -19,6 +19,7 @@ class DatabaseState:
         blocked: why it waits for a person, empty when it does not.
         failing: the errors of members whose servers did not start again and again.
         note: what is under way, where there are to be fewer; empty when nothing is.
+        lost: the member that is gone with its volume, and what to do; None without any.
     """
 
     writer: str | None = None
@@ -26,12 +27,15 @@ class DatabaseState:
     blocked: str = ""
     failing: str = ""
     note: str = ""
+    lost: Finding | None = None
 
     @property
     def problem(self) -> Finding | None:
         """What holds the database up and does not go away by itself."""
         if self.blocked:
             return Finding(Reason.DATABASE_BLOCKED, self.blocked)
+        if self.lost:
+            return Finding(self.lost.reason, f"Role {DATABASE}: {self.lost.message}")
         if not self.failing:
             return None
         return Finding(

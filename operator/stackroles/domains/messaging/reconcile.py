@@ -70,9 +70,10 @@ async def reconcile_messaging(context: Context, resource: Object) -> None:
 
     outcome = await members.decide(polled, conclude)
     note = await members.let_go(polled)
+    lost = await members.replace_lost(polled)
     deaf = await reconcile_rpc(context, resource, cloud, part)
     health = assess_health(observe(polled), *([deaf] if deaf else []))
-    state = MessagingState(outcome.problem, health, note)
+    state = MessagingState(outcome.problem or lost, health, note)
     context.publish(resource, part, state)
     await members.publish(outcome.decisions)
     if outcome.decisions or not outcome.settled:

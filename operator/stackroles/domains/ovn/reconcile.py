@@ -64,7 +64,8 @@ async def reconcile_databases(context: Context, resource: Object) -> None:
         members.keep_polling(_WAITING_INTERVAL if waits else _INTERVAL)
         if polled is not None:
             reports[role] = polled
-            problems[role] = await _decide(context, cloud, role, members, polled)
+            problem = await _decide(context, cloud, role, members, polled)
+            problems[role] = problem or await members.replace_lost(polled)
             leaving[role] = await members.let_go(polled)
     if reports:
         state = assess_databases(reports, problems, leaving)

@@ -1,6 +1,7 @@
 """Decisions about the database on their way: recorded, observed again, then published."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -62,6 +63,7 @@ class World:
     enqueued: list[tuple[Key, float]]
     reports: dict[str, Report | None] = field(default_factory=dict)
     writer: dict[str, int | None] = field(default_factory=dict)
+    spec: Object = field(default_factory=dict)
     observations: int = 0
     before_observation: Callable[[int], None] = lambda _: None
 
@@ -129,7 +131,7 @@ class World:
         owner = self.cluster.get("CloudController", "ns", "demo")
         assert owner is not None
         return await reconcile_galera(
-            self.context, owner, cloud(), Network(reports=self.pull, writers=self.ask)
+            self.context, owner, cloud(**self.spec), Network(reports=self.pull, writers=self.ask)
         )
 
     def published_to(self, n: int) -> Decision | None:
@@ -465,3 +467,60 @@ def asked_to_leave(world: World) -> list[str]:
         for pod in pods
         if pod and pod["metadata"].get("annotations", {}).get(LEAVE_ANNOTATION)
     ]
+
+
+def lose(world: World) -> None:
+    """Have the node of the second member be gone, with its volume."""
+    world.pod("mariadb", 1)
+    pod = world.api.get("pods", "ns", "demo-mariadb-1")
+    assert pod is not None
+    pod["spec"]["nodeName"] = "node-b"
+    labels = {k: v for k, v in pod["metadata"]["labels"].items() if "revision" not in k}
+    labels["stackroles.io/owner-name"] = labels.pop("app.kubernetes.io/instance")
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data-demo-mariadb-1", "namespace": "ns", "labels": labels},
+        "spec": {},
+        "status": {"phase": "Bound"},
+    }
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-a"}, "status": {}}
+    for made in (pod, claim, node):
+        world.cluster.cache.upsert(world.api.put(made))
+    world.reports["demo-mariadb-1"] = None
+
+
+async def test_a_lost_member_is_off_the_record_before_its_claim_and_pod_go(world: World) -> None:
+    volumes = {f"demo-mariadb-{n}": f"vol-{n}" for n in range(3)}
+    world.record(PersistedState(uuid=U1, volumes=volumes, complete=True))
+    for n in (0, 2):
+        world.sync(n, size=2)
+    lose(world)
+
+    lost = (await world.reconcile()).lost
+    assert lost is not None
+    assert world.api.get("pods", "ns", "demo-mariadb-1")
+    [incident] = re.findall("incident: ([0-9a-f]{8})", lost.message)
+    world.spec = {
+        "roles": {"mariadb": {"replaceMember": {"member": "demo-mariadb-1", "incident": incident}}}
+    }
+    world.api.faults.append(Fault("DELETE", "/persistentvolumeclaims/", 500))
+    with pytest.raises(ClusterError):
+        await world.reconcile()
+
+    assert world.persisted().volumes == {k: v for k, v in volumes.items() if k[-1] != "1"}
+    state = world.api.get("configmaps", "ns", "demo-state")
+    assert state is not None
+    assert json.loads(state["data"]["mariadb-replaced"])["incident"] == incident
+    await world.reconcile()
+    assert world.api.get("persistentvolumeclaims", "ns", "data-demo-mariadb-1") is None
+    assert world.api.get("pods", "ns", "demo-mariadb-1") is None
+
+
+async def test_a_lost_member_is_kept_while_nobody_serves(world: World) -> None:
+    for n in (0, 2):
+        world.wait_at(n, 5)
+    lose(world)
+
+    assert (await world.reconcile()).lost is None
+    assert world.api.get("persistentvolumeclaims", "ns", "data-demo-mariadb-1")
