@@ -33,6 +33,8 @@ LABEL_POOL: Final = f"compute.{API_GROUP}/pool"
 ANNOTATION_CONFIG_HASH: Final = f"{API_GROUP}/config-hash"
 # Names of the ConfigMaps a pod reads, comma-separated: they stay while such a pod lives.
 ANNOTATION_CONFIG_MAPS: Final = f"{API_GROUP}/config-maps"
+# Of a workload: digest of its pods' template.
+ANNOTATION_TEMPLATE: Final = f"{API_GROUP}/template"
 # On pods: a keyed digest of the keys that somebody else made; others replace the pods, which read
 # them at their start.
 ANNOTATION_EXTERNAL_KEYS: Final = f"{API_GROUP}/external-keys"

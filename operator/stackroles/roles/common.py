@@ -142,7 +142,10 @@ def cache(cloud: Cloud) -> Sections:
             "backend": "oslo_cache.memcache_pool",
             "memcache_servers": cache_servers(cloud),
             "memcache_dead_retry": _CACHE_DEAD_SECONDS,
-            "memcache_pool_flush_on_reconnect": True,
+            # A flush that is answered late leaves its answer in the connection, and from then on
+            # every key has the value of the one before (memcache.py 1.60, _Host._get_socket):
+            # keystone took one user's record for another's, seen on nodes under load.
+            "memcache_pool_flush_on_reconnect": False,
         }
     }
 

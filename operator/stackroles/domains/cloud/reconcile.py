@@ -25,6 +25,7 @@ from stackroles.domains.cloud.reconcile_parts import (
     to_children,
 )
 from stackroles.domains.cloud.reconcile_served import accepted_password, watch_apis
+from stackroles.domains.cloud.rolls import explain_hold
 from stackroles.domains.cloud.served import assess_served, rejected_administrator
 from stackroles.domains.cloud.service import ServiceState
 from stackroles.domains.cloud.status import ObservedCloud, assess_cloud, remembered
@@ -140,8 +141,10 @@ class CloudPass:
         for name, problem in problems.items():
             if problem is not None and roles[name].present:
                 roles[name] = replace(roles[name], problem=problem)
+        held = {role: b for s in self._services.values() for role, b in s.held.items()}
         noted = {**ovn.notes, MESSAGING: messaging.note, DATABASE: database.note}
-        notes = {name: note for name, note in noted.items() if note}
+        notes = {role: explain_hold(behind) for role, behind in held.items()}
+        notes |= {name: note for name, note in noted.items() if note}
         turns = self._clustering().roles
         for name, turn in turns.items():
             # Whatever its members' own checks find: a role without an active member does not serve.
@@ -156,8 +159,10 @@ class CloudPass:
             messaging=messaging.health if roles[MESSAGING].present else None,
         )
         waiting = dict(plan_bring_up(GRAPH, observed.done, observed.present).waiting)
-        held = held_nodes(CREDENTIALS_READ, credentials.broken) - observed.done - observed.present
-        waiting |= dict.fromkeys(held, frozenset[str]())
+        withheld = (
+            held_nodes(CREDENTIALS_READ, credentials.broken) - observed.done - observed.present
+        )
+        waiting |= dict.fromkeys(withheld, frozenset[str]())
         return replace(observed, waiting=waiting)
 
     def _generation(self) -> int:

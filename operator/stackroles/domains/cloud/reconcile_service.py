@@ -1,6 +1,6 @@
 """One service of a cloud, reconciled by itself: its roles and steps in the order of their needs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from stackroles.domains.cloud.reconcile_parts import (
     service_states,
     to_children,
 )
+from stackroles.domains.cloud.reconcile_rolls import find_held, is_workload, render_children
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.cloud.reconcile_switch import adapt
 from stackroles.domains.cloud.service import ServiceState, dependents_of, nodes_of
@@ -28,7 +29,7 @@ from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.errors import ClusterError
 from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.apply_failures import TEMPORARY, assess_apply_failure
-from stackroles.reconcile.clouds import active_cloud, render
+from stackroles.reconcile.clouds import active_cloud
 from stackroles.reconcile.context import Context, Reconcile
 from stackroles.reconcile.departures import held_size
 from stackroles.reconcile.observe import (
@@ -42,7 +43,7 @@ from stackroles.roles import registry
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.config_maps import kept_config_maps
-from stackroles.workloads.manifests.children import annotate_pods, build_role, resize, unique
+from stackroles.workloads.manifests.children import annotate_pods, resize, unique
 from stackroles.workloads.step import StepState
 
 Object = dict[str, Any]
@@ -50,6 +51,8 @@ log = structlog.get_logger(__name__)
 
 # Some findings depend on how long something lasts, which no event tells.
 _UNSETTLED_SECONDS = 15.0
+# A roll begins soon after the one that it waited for.
+_HELD_SECONDS = 2.0
 
 
 def reconciler_of(service: OpenStackService) -> Reconcile:
@@ -97,6 +100,7 @@ class ServicePass:
         self._now = context.observed_at(resource).now
         self._roles = [r for r in registry.CONTROLLER_ROLES if r.service == service.name]
         self._serving = completed(recorded_phases(resource))
+        self._held_rolls: Mapping[str, frozenset[str]] = {}
         self._steps = Steps(context, resource, cloud, service, self._part)
 
     async def run(self) -> None:
@@ -118,7 +122,8 @@ class ServicePass:
         if failure is not None:
             raise failure
         if not state.settled:
-            self._context.enqueue(self._part, _UNSETTLED_SECONDS)
+            held = bool(state.held)
+            self._context.enqueue(self._part, _HELD_SECONDS if held else _UNSETTLED_SECONDS)
 
     async def _bring(self) -> tuple[ServiceState, ClusterError | None]:
         await self._steps.read_logs(self._now)
@@ -135,13 +140,19 @@ class ServicePass:
             steps=await self._steps.explain(after.steps),
             children=records,
             failure=assess_apply_failure(failure) if failure else None,
+            held=self._held_rolls,
         ), failure
 
     def _observe(self) -> ServiceState:
         """Return how the service's roles and steps stand by the cache."""
+        roles = observe_roles(self._context.cluster, self._cloud, self._roles, self._now)
         return ServiceState(
             generation=self._resource["metadata"].get("generation", 0),
-            roles=observe_roles(self._context.cluster, self._cloud, self._roles, self._now),
+            # One that waits for its turn has not seen its template either.
+            roles=tuple(
+                replace(role, current=role.current and role.name not in self._held_rolls)
+                for role in roles
+            ),
             steps=self._steps.observe(recorded_phases(self._resource), self._now),
         )
 
@@ -179,21 +190,37 @@ class ServicePass:
         roles = [role for role in self._roles if role.name in run and not self._lacks_keys()]
         rendered = [child for role in roles for child in self._render(role)]
         manifests = unique([*rendered, *self._steps.config_maps(run)])
+        self._held_rolls = self._find_held()
+        manifests = [manifest for manifest in manifests if not self._is_held(manifest)]
         applied = await self._context.cluster.apply_each(self._resource, manifests)
         failure = applied.failure
         if failure is not None:
             if not isinstance(failure, ClusterError):
                 raise failure
             log.warning("A child was refused", error=str(failure))
-        if failure is not None or self._without_credentials:
-            # What could not be derived is not unwanted: nothing is removed, and it stays on record.
+        if failure is not None or self._without_credentials or self._held_rolls:
+            # What is not applied now is not unwanted: nothing is removed, and it stays on record.
             return to_children(self._resource, applied.records, self._is_own), failure
         kept = self._kept(manifests, run)
         await self._context.cluster.prune(self._resource, [*manifests, *kept], among=self._owns)
         return to_children(self._resource, applied.records, kept.__contains__), None
 
+    def _find_held(self) -> Mapping[str, frozenset[str]]:
+        """Return the service's roles whose roll waits, with those that they wait for."""
+        states = service_states(self._context, self._resource)
+        failing = {name for name, state in states.items() if state.failure is not None}
+        failing -= {self._service.name}
+        broken = held_nodes(CREDENTIALS_READ, self._credentials.broken)
+        stuck = {r.name for r in registry.CONTROLLER_ROLES if r.service in failing} | broken
+        found = find_held(self._context, self._cloud, self._serving, stuck, self._now)
+        own = {role.name for role in self._roles}
+        return {role: behind for role, behind in found.items() if role in own}
+
+    def _is_held(self, manifest: Object) -> bool:
+        return any(is_workload(manifest, self._cloud, role) for role in self._held_rolls)
+
     def _render(self, role: RoleDefinition) -> list[Object]:
-        built = render(self._context, self._cloud, role.name, lambda: build_role(self._cloud, role))
+        built = render_children(self._context, self._cloud, role)
         if role.quorum and role.name in self._serving:
             built = resize(built, held_size(self._context, self._resource, self._cloud, role))
         built = adapt(self._context.cluster, self._cloud, role, built, self._serving)

@@ -1,7 +1,7 @@
 """One service of a cloud as its own pass found it, and what services are to one another."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from stackroles.domains.cloud.bringup import Graph
@@ -48,11 +48,13 @@ class ServiceState(RolesAndSteps):
         generation: generation of the CloudController that it was applied for.
         children: records of its children, as `status.children` has them.
         failure: why not all of it was applied; None when all was.
+        held: roles that have a new template and wait for their turn, with those they wait for.
     """
 
     generation: int
     children: tuple[Mapping[str, Any], ...] = ()
     failure: Finding | None = None
+    held: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def nodes_of(service: OpenStackService, roles: Iterable[RoleDefinition]) -> frozenset[str]:

@@ -112,7 +112,7 @@ async def test_a_pass_that_breaks_is_named_and_stops_no_other(
             raise ClusterError("cannot be built")
         return build_role(cloud, role)
 
-    monkeypatch.setattr("stackroles.domains.cloud.reconcile_service.build_role", broken)
+    monkeypatch.setattr("stackroles.domains.cloud.reconcile_rolls.build_role", broken)
     world.declare(config={"keystone": {"DEFAULT": {"debug": "true"}}})
     with pytest.raises(ClusterError):
         await world.reconcile()

@@ -188,7 +188,7 @@ async def test_a_first_pass_that_fails_keeps_the_records_of_children(
             raise ClusterError("cannot be built")
         return build_role(cloud, role)
 
-    monkeypatch.setattr("stackroles.domains.cloud.reconcile_service.build_role", broken)
+    monkeypatch.setattr("stackroles.domains.cloud.reconcile_rolls.build_role", broken)
     with pytest.raises(ClusterError):
         await world.reconcile()
     after = {(c["kind"], c["name"]) for c in world.resource["status"]["children"]}

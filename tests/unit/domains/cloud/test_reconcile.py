@@ -182,7 +182,7 @@ class World:
     async def settle(self) -> None:
         """Let the cluster follow until two rounds have changed nothing: polls are news, too."""
         versions: list[int] = []
-        while len(versions) < 12 and versions[-2:] != [self.api.version] * 2:
+        while len(versions) < 40 and versions[-2:] != [self.api.version] * 2:
             versions.append(self.api.version)
             await self.reconcile()
             self.serve()
