@@ -97,6 +97,7 @@ CASES = {
     "StackrolesDatabaseBlocked": reason(Reason.DATABASE_BLOCKED),
     "StackrolesMessagingBlocked": reason(Reason.MESSAGING_BLOCKED),
     "StackrolesOvnBlocked": reason(Reason.OVN_BLOCKED),
+    "StackrolesDatabaseDegraded": condition(ConditionType.DATABASE_DEGRADED, 1, 10),
     "StackrolesMessagingDegraded": condition(ConditionType.MESSAGING_DEGRADED, 1, 10),
     "StackrolesNoActiveMember": Case(
         role("placement", ready=2, active=False),

@@ -96,6 +96,8 @@ class Agent:
             non_primary_seconds=round(alone) if wsrep and not wsrep.primary else 0,
             view=wsrep.view() if wsrep else None,
             leaving=self._is_to_leave(),
+            disk_percent=self.volume.percent_used(),
+            connections=wsrep.connections if wsrep else None,
         )
 
     def serves(self) -> bool:

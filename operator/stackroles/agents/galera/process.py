@@ -6,14 +6,16 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stackroles.agents import children
 from stackroles.agents.galera import mariadb
-from stackroles.agents.galera.protocol import DONOR, SYNCED, View
+from stackroles.agents.galera.protocol import DONOR, SYNCED, Connections, View
 from stackroles.agents.text import shorten
 
 _SQL_SECONDS = 1.0
+# From how many of max_connections on it is asked who has them.
+_CROWDED = 0.8
 # Logged by Galera when a joiner has given up and only a new start helps; the server stays up.
 _GIVEN_UP = ("node restart required", "Will never receive state. Need to abort")
 # When a line was logged: one that only repeats another is no sign of progress.
@@ -46,6 +48,7 @@ class Wsrep:
         size: members of the component.
         addresses: where the component's members are.
         counters: further status variables, for metrics.
+        connections: who uses the connections, once few are left.
     """
 
     primary: bool
@@ -58,6 +61,7 @@ class Wsrep:
     size: int
     addresses: tuple[str, ...]
     counters: Mapping[str, float]
+    connections: Connections | None = None
 
     @property
     def synced(self) -> bool:
@@ -154,6 +158,7 @@ class ServerProcess:
         self._socket, self._user = socket, user
         self._session: mariadb.Connection | None = None
         self._lock = threading.Lock()
+        self._most_connections = 0
         self.progress = LogProgress()
         self.given_up = False
         self.last_errors: list[str] = []
@@ -206,9 +211,27 @@ class ServerProcess:
     def sample(self) -> Wsrep | None:
         """Return the server's view, or None when it gives no answer."""
         try:
-            return parse_status(mariadb.pairs(self.query(_STATUS)))
+            wsrep = parse_status(mariadb.pairs(self.query(_STATUS)))
+            return replace(wsrep, connections=self._connections(wsrep.counters))
         except (OSError, mariadb.SqlError):
             return None
+
+    def _connections(self, counters: Mapping[str, float]) -> Connections | None:
+        """Return who has the connections, None while enough are left; raises as `query` does."""
+        used = int(counters.get("threads_connected", 0))
+        if not used:
+            return None
+        if not self._most_connections:
+            self._most_connections = int(self.query("SELECT @@max_connections")[0][0] or 0)
+        if used < _CROWDED * self._most_connections:
+            return None
+        [(account, count)] = self.query(
+            "SELECT user, COUNT(*) FROM information_schema.processlist"
+            " WHERE user <> 'system user' GROUP BY user ORDER BY COUNT(*) DESC, user LIMIT 1"
+        )
+        return Connections(
+            account=account or "", count=int(count or 0), used=used, limit=self._most_connections
+        )
 
     def transfer_effort(self) -> int:
         """Return the processor time that programs started by the server have used, in ticks."""

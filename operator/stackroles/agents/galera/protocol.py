@@ -110,6 +110,24 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """Who uses a server's connections, once few are left.
+
+    Attributes:
+        account: the account with the most.
+        count: how many it has.
+        used: how many there are in all.
+        limit: max_connections.
+    """
+
+    account: str
+    # They change all the time: no difference that anything must be reconciled for.
+    count: int = field(compare=False)
+    used: int = field(compare=False)
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What a member's agent reports of it.
 
@@ -131,6 +149,8 @@ class Report:
         backing_off: it has just failed and is not to join yet.
         applied_epoch: the term of the last decision it applied; it rejects those of earlier ones.
         leaving: it is asked to leave the cluster for good: once stopped it joins no more by itself.
+        disk_percent: how much of its volume's file system is used; -1 when not known.
+        connections: who uses its server's connections, once few are left.
     """
 
     member: str = field(default="", metadata=OPTIONAL)
@@ -152,6 +172,8 @@ class Report:
     backing_off: bool = field(default=False, metadata=key("backingOff", optional=True))
     applied_epoch: int = field(default=0, metadata=key("appliedEpoch", optional=True))
     leaving: bool = field(default=False, metadata=OPTIONAL)
+    disk_percent: int = field(default=-1, metadata=key("diskPercent", optional=True))
+    connections: Connections | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def joining(self) -> bool:

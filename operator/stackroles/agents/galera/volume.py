@@ -148,6 +148,16 @@ class Volume:
                     total += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118
         return total
 
+    def percent_used(self) -> int:
+        """Return how much of the volume's file system is used, rounded up; -1 when not known."""
+        try:
+            found = os.statvfs(self.data.parent)
+        except OSError:
+            return -1
+        used = found.f_blocks - found.f_bfree
+        whole = used + found.f_bavail
+        return -(-100 * used // whole) if whole else -1
+
     def position(self, recovery: Sequence[str]) -> Position:
         """Return where the data stands; the server must not run.
 

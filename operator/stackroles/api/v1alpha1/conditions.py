@@ -37,6 +37,7 @@ class ConditionType(StrEnum):
     LIBVIRT_CURRENT = "LibvirtCurrent", "True"
     NETWORK_FOLLOWS = "NetworkFollows", "True"
     MESSAGING_DEGRADED = "MessagingDegraded", "False"
+    DATABASE_DEGRADED = "DatabaseDegraded", "False"
 
 
 class Reason(StrEnum):
@@ -101,6 +102,12 @@ class Reason(StrEnum):
     MESSAGING_BLOCKED = "MessagingBlocked", ConditionType.PROGRESSING, "False"
     OVN_BLOCKED = "OvnBlocked", ConditionType.PROGRESSING, "False"
     MEMBER_LOST = "MemberLost", ConditionType.PROGRESSING, "False"
+
+    # Database members serve, and lack something.
+    DATABASE_SOUND = "DatabaseSound", ConditionType.DATABASE_DEGRADED, "False"
+    DATABASE_VOLUME_FILLING = "DatabaseVolumeFilling", ConditionType.DATABASE_DEGRADED, "True"
+    CONNECTIONS_USED_UP = "ConnectionsUsedUp", ConditionType.DATABASE_DEGRADED, "True"
+    DATABASE_UNKNOWN = "DatabaseUnknown", ConditionType.DATABASE_DEGRADED, "Unknown"
 
     # Brokers serve, and they or their queues lack something.
     BROKERS_SOUND = "BrokersSound", ConditionType.MESSAGING_DEGRADED, "False"

@@ -8,7 +8,7 @@ from stackroles.api.v1alpha1.cloud_controller import (
     RoleStatus,
     ServiceEndpoint,
 )
-from stackroles.api.v1alpha1.conditions import ConditionType, Reason
+from stackroles.api.v1alpha1.conditions import ConditionType, Reason, reason_of
 from stackroles.config.cloud import Cloud
 from stackroles.domains.cloud.phases import update_phases
 from stackroles.domains.cloud.quorum import assess_quorum
@@ -69,7 +69,8 @@ def assess_cloud(
     progressing = assess_progressing(observed, new=previous.time_to_ready_seconds is None)
     new = previous.time_to_ready_seconds is None
     quorum = assess_quorum(roles, () if new else observed.roles)
-    further = (quorum,) if observed.messaging is None else (quorum, observed.messaging)
+    health = observed.database.health if DATABASE in observed.present else None
+    further = tuple(found for found in (quorum, observed.messaging, health) if found is not None)
     conditions = (
         *all_conditions(reconciled, available, progressing, previous.conditions, observed_at),
         *conditions_of(further, previous.conditions, observed_at.generation, observed_at.now),
@@ -99,7 +100,12 @@ def remembered(previous: CloudControllerStatus) -> DatabaseState:
     progressing = next((c for c in previous.conditions if c.type == "Progressing"), None)
     blocked = progressing is not None and progressing.reason == Reason.DATABASE_BLOCKED.value
     role = next((role for role in previous.roles if role.name == DATABASE), None)
+    kind = ConditionType.DATABASE_DEGRADED
+    degraded = next((c for c in previous.conditions if c.type == kind), None)
+    reason = reason_of(degraded.reason) if degraded else None
+    health = Finding(reason, degraded.message) if degraded and reason else DatabaseState().health
     return DatabaseState(
+        health=health,
         writer=previous.writer,
         message=(role.message or "") if role else "",
         blocked=progressing.message if progressing is not None and blocked else "",

@@ -22,6 +22,7 @@ from stackroles.domains.database.reconcile_members import (
 )
 from stackroles.domains.database.reconcile_state import StateUnreadable, read_state, record_state
 from stackroles.domains.database.rolling import next_to_restart
+from stackroles.domains.database.status import assess_health
 from stackroles.errors import Conflict, NotReady
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.context import Context
@@ -57,6 +58,7 @@ class GaleraResult:
         failing: errors of members whose servers did not start again and again; empty without any.
         note: what is under way where there are to be fewer members; empty when nothing is.
         lost: the member that is gone with its volume, and what to do; None without any.
+        health: whether members lack something while they serve.
     """
 
     ready: bool
@@ -65,6 +67,7 @@ class GaleraResult:
     verdict: Verdict
     message: str
     members: Mapping[str, str]
+    health: Finding
     failing: str = ""
     note: str = ""
     lost: Finding | None = None
@@ -110,6 +113,7 @@ async def reconcile_galera(
         message=outcome.message,
         members={member.name: _phase(member) for member in observed.members},
         failing=failures(observed.members, STARTS_THAT_TELL),
+        health=assess_health(observed.members, members.claims()),
         note=note,
         lost=lost,
     )

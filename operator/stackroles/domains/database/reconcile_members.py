@@ -13,10 +13,12 @@ from stackroles.config.cloud import Cloud
 from stackroles.domains.database.client import pull_reports, pull_writers
 from stackroles.domains.database.model import Member
 from stackroles.domains.database.rolling import RollMember
+from stackroles.domains.database.status import VolumeClaim
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.context import Context
+from stackroles.roles.mariadb import MARIADB
 from stackroles.roles.topology import Topology
-from stackroles.workloads.manifests.metadata import selector
+from stackroles.workloads.manifests.metadata import ownerless, selector
 
 Object = dict[str, Any]
 
@@ -122,6 +124,13 @@ class Members:
         """Return the members' pods by name."""
         return self._pods(self._database)
 
+    def claims(self) -> dict[str, VolumeClaim]:
+        """Return the members' volume claims by pod name."""
+        cluster, cloud = self._context.cluster, self._cloud
+        labels = ownerless(selector(cloud, self._database))
+        found = cluster.list("PersistentVolumeClaim", cloud.namespace, labels)
+        return {_member_of(claim): _claim(claim) for claim in found}
+
     def _pods(self, role: str) -> dict[str, Object]:
         cluster, cloud = self._context.cluster, self._cloud
         found = cluster.list("Pod", cloud.namespace, selector(cloud, role))
@@ -172,6 +181,17 @@ def _roll_member(member: Member, pod: Object | None, revision: str | None) -> Ro
         leaving="deletionTimestamp" in metadata,
         running=any("running" in status.get("state", {}) for status in statuses),
     )
+
+
+def _member_of(claim: Object) -> str:
+    """Return the pod that a claim of the StatefulSet belongs to."""
+    name: str = claim["metadata"]["name"]
+    return name.removeprefix(f"{MARIADB.volume.claim}-") if MARIADB.volume else name
+
+
+def _claim(claim: Object) -> VolumeClaim:
+    size = claim.get("status", {}).get("capacity", {}).get("storage", "")
+    return VolumeClaim(claim["metadata"]["name"], size)
 
 
 def _addresses(pods: Mapping[str, Object]) -> dict[str, str]:

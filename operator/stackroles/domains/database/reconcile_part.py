@@ -38,5 +38,6 @@ async def reconcile_database(context: Context, resource: Object) -> None:
         failing=found.failing,
         note=found.note,
         lost=found.lost,
+        health=found.health,
     )
     context.publish(resource, part_of(resource), state)

@@ -1,12 +1,19 @@
 """How the database cluster stands, as far as it shows in a cloud's status."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from stackroles.agents.galera.protocol import Connections
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.domains.database.model import Member
 from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 
 DATABASE = DEFAULT.database.name
+# A server whose volume is full stops; what is left is time to enlarge it.
+FILLING_PERCENT: Final = 80
+_UNKNOWN: Final = Finding(Reason.DATABASE_UNKNOWN, "No database member has answered yet.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +27,7 @@ class DatabaseState:
         failing: the errors of members whose servers did not start again and again.
         note: what is under way, where there are to be fewer; empty when nothing is.
         lost: the member that is gone with its volume, and what to do; None without any.
+        health: whether members lack something while they serve.
     """
 
     writer: str | None = None
@@ -28,6 +36,7 @@ class DatabaseState:
     failing: str = ""
     note: str = ""
     lost: Finding | None = None
+    health: Finding = _UNKNOWN
 
     @property
     def problem(self) -> Finding | None:
@@ -44,3 +53,61 @@ class DatabaseState:
             f"such as an option in spec.config.{DATABASE}: members get it by themselves. More is "
             "in the log of the member's pod.",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeClaim:
+    """A member's volume claim.
+
+    Attributes:
+        name: the claim.
+        size: what it has, as Kubernetes writes quantities; empty when not known.
+    """
+
+    name: str
+    size: str = ""
+
+
+def assess_health(members: Sequence[Member], claims: Mapping[str, VolumeClaim]) -> Finding:
+    """Return what members lack while they serve, worst first.
+
+    Args:
+        members: all members.
+        claims: the volume claim of each that has one, by pod name.
+    """
+    known = [(m.name, m.known) for m in members if m.known]
+    if not known:
+        return Finding(Reason.DATABASE_UNKNOWN, "No database member answers.")
+    crowded = [_crowded(name, r.connections) for name, r in known if r.connections]
+    filling = [
+        _filling(name, r.disk_percent, claims.get(name))
+        for name, r in known
+        if r.disk_percent >= FILLING_PERCENT
+    ]
+    found = (
+        *(Finding(Reason.CONNECTIONS_USED_UP, text) for text in crowded),
+        *(Finding(Reason.DATABASE_VOLUME_FILLING, text) for text in filling),
+    )
+    if not found:
+        return Finding(Reason.DATABASE_SOUND, "Volumes have room; connections are left.")
+    return Finding(found[0].reason, " ".join(finding.message for finding in found))
+
+
+def _crowded(name: str, found: Connections) -> str:
+    return (
+        f"{found.used} of {found.limit} connections of {name} are used, {found.count} of them by "
+        f"the account {found.account}: nobody can connect once all are. Look for what that service "
+        "waits for in its log, have it use fewer (max_pool_size and max_overflow in its section "
+        f"[database]), or raise max_connections in spec.config.{DATABASE}."
+    )
+
+
+def _filling(name: str, percent: int, claim: VolumeClaim | None) -> str:
+    where = f"claim {claim.name}" if claim else "its volume"
+    size = f" ({claim.size})" if claim and claim.size else ""
+    return (
+        f"{percent} % of the file system of {name} on {where}{size} are used; a server without "
+        "room stops. Enlarge the claim where its class can expand volumes (kubectl edit pvc), or "
+        "make room in it: old rows that services keep (nova-manage db archive_deleted_rows, then "
+        f"purge), or a shorter binlog_expire_logs_seconds in spec.config.{DATABASE}."
+    )

@@ -14,7 +14,14 @@ from stackroles.agents.galera.agent import Agent
 from stackroles.agents.galera.mariadb import identifier, literal, native_hash
 from stackroles.agents.galera.peers import may_rejoin
 from stackroles.agents.galera.process import LogProgress, ServerProcess, parse_status
-from stackroles.agents.galera.protocol import Activity, MemberPhase, Position, Report, View
+from stackroles.agents.galera.protocol import (
+    Activity,
+    Connections,
+    MemberPhase,
+    Position,
+    Report,
+    View,
+)
 from stackroles.agents.galera.settings import MemberSettings, read_peers
 from stackroles.agents.galera.volume import AppliedDecision, Volume, read_grastate
 from stackroles.agents.galera.watch import ServerWatch
@@ -230,3 +237,48 @@ def test_a_member_backs_off_after_a_failed_start(tmp_path: Path) -> None:
 
     report = agent.report()
     assert (report.backing_off, report.failed_starts) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("used", "expected"),
+    [
+        ("799", None),
+        ("800", Connections(account="nova", count=700, used=800, limit=1000)),
+    ],
+)
+def test_who_has_the_connections_is_asked_once_few_are_left(
+    used: str, expected: Connections | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {
+        "SHOW": [("Threads_connected", used)],
+        "SELECT @@max_connections": [("1000",)],
+        "SELECT user": [("nova", "700")],
+    }
+
+    def query(_: ServerProcess, sql: str) -> Any:
+        return next(rows for start, rows in answers.items() if sql.startswith(start))
+
+    monkeypatch.setattr(ServerProcess, "query", query)
+    server = ServerProcess(["true"], "/nowhere", "mysql")
+    try:
+        sample = server.sample()
+    finally:
+        server.stop(5)
+        server.cleanup()
+
+    assert sample is not None
+    assert sample.connections == expected
+    if expected and sample.connections:
+        assert (sample.connections.count, sample.connections.used) == (700, 800)
+
+
+def test_how_full_a_volume_is_counts_what_its_user_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = Volume(tmp_path)
+    found = MagicMock(f_blocks=1000, f_bfree=300, f_bavail=200)
+    monkeypatch.setattr("os.statvfs", lambda _: found)
+
+    assert volume.percent_used() == 78
+    found.f_blocks = found.f_bfree = found.f_bavail = 0
+    assert volume.percent_used() == -1

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.constants import FINALIZER
 from stackroles.domains.database import reconcile_part
 from stackroles.domains.database.model import Verdict
@@ -67,7 +68,9 @@ def change(world: World, metadata: dict[str, Any], **spec: Any) -> None:
 async def test_a_difference_wakes_the_cloud_and_a_repetition_does_not(world: World) -> None:
     part = part_of(owner(world))
     await reconcile_database(world.context, owner(world))
-    assert world.context.latest(owner(world), part) == DatabaseState(writer="demo-mariadb-1")
+    found = world.context.latest(owner(world), part)
+    assert isinstance(found, DatabaseState)
+    assert (found.writer, found.health.reason) == ("demo-mariadb-1", Reason.DATABASE_SOUND)
     assert (part.whole, 0.0) in world.enqueued
 
     world.enqueued.clear()

@@ -1,0 +1,46 @@
+"""What database members lack while they serve, with what to do about it."""
+
+from dataclasses import replace
+
+import pytest
+
+from stackroles.agents.galera.protocol import Connections
+from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.domains.database.model import Member
+from stackroles.domains.database.status import VolumeClaim, assess_health
+from tests.unit.domains.database.test_decide import synced, unknown
+
+CROWD = Connections(account="nova", count=700, used=900, limit=1000)
+CLAIMS = {"m-1": VolumeClaim("data-m-1", "10Gi")}
+
+
+def serving(n: int, percent: int = 10, crowd: Connections | None = None) -> Member:
+    member = synced(n)
+    assert member.report is not None
+    return replace(member, report=replace(member.report, disk_percent=percent, connections=crowd))
+
+
+def test_a_volume_is_reported_from_80_percent_on_with_claim_and_size() -> None:
+    assert assess_health([serving(0), serving(1, 79)], CLAIMS).reason is Reason.DATABASE_SOUND
+
+    found = assess_health([serving(0), serving(1, 80)], CLAIMS)
+
+    assert found.reason is Reason.DATABASE_VOLUME_FILLING
+    assert found.message.startswith(
+        "80 % of the file system of m-1 on claim data-m-1 (10Gi) are used"
+    )
+
+
+def test_connections_are_reported_with_the_account_before_volumes() -> None:
+    found = assess_health([serving(0, crowd=CROWD), serving(1, 95)], CLAIMS)
+
+    assert found.reason is Reason.CONNECTIONS_USED_UP
+    assert "900 of 1000 connections of m-0 are used, 700 of them by the account nova" in (
+        found.message
+    )
+    assert "95 % of the file system of m-1" in found.message
+
+
+@pytest.mark.parametrize("members", [[], [unknown(0)]])
+def test_without_an_answer_nothing_is_known(members: list[Member]) -> None:
+    assert assess_health(members, {}).reason is Reason.DATABASE_UNKNOWN
