@@ -11,7 +11,7 @@ import pytest
 
 from stackroles.agents.broker.protocol import BrokerStatus, State
 from stackroles.constants import LABEL_COMPONENT, LABEL_STEP
-from stackroles.domains.cloud.reconcile_parts import service_states, services_of
+from stackroles.domains.cloud.reconcile_parts import service_states
 from stackroles.domains.cloud.reconcile_steps import Steps
 from stackroles.domains.database.status import DatabaseState
 from stackroles.domains.messaging.reconcile import messaging_of
@@ -361,23 +361,6 @@ async def test_a_part_that_is_put_off_holds_up_no_status(
     with pytest.raises(OperatorError):
         await world.reconcile()
     assert world.resource["status"]["writer"] == "demo-mariadb-1"
-
-
-async def test_a_rejection_that_ends_wakes_every_service(world: World) -> None:
-    world.declare()
-    await world.settle()
-    world.declare(roles={"mariadb": {"clustering": {"replicas": 1}}})
-    with pytest.raises(SpecInvalid):
-        await world.reconcile()
-    found = world.cluster.get("StatefulSet", "ns", "demo-mariadb")
-    assert found is not None
-    world.cluster.cache.upsert(world.api.put({**found, "spec": {**found["spec"], "replicas": 1}}))
-    before = len(world.enqueued)
-    mariadb = service_of(world.resource, "mariadb")
-    await RECONCILERS[controller_of(mariadb)](world.context, world.resource)
-    await WHOLE(world.context, world.resource)
-    woken = {key for key, delay in world.enqueued[before:] if delay == 0.0}
-    assert set(services_of(world.resource)) <= woken | {mariadb}
 
 
 async def test_no_content_of_a_secret_is_in_an_error(world: World) -> None:
