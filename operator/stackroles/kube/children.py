@@ -19,6 +19,7 @@ from stackroles.kube.apply import (
 )
 from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient
+from stackroles.kube.drift import describe_drift
 from stackroles.kube.kinds import ObjectRef, ref_of, uid_of
 from stackroles.kube.ownership import with_live_claim_labels
 from stackroles.kube.reader import Reader
@@ -53,10 +54,12 @@ class Applied:
     Attributes:
         records: one record a child, sorted, for `status.children`; of a rejected one the last.
         failure: the gravest error, the others as its notes; None when there is none.
+        restored: what somebody else did to children that were put back, a sentence each.
     """
 
     records: tuple[AppliedRecord, ...]
     failure: OperatorError | None
+    restored: tuple[str, ...] = ()
 
 
 class Children(Reader):
@@ -103,13 +106,14 @@ class Children(Reader):
         known = records_of(owner) | self._records.get(uid_of(owner), {})
         records: dict[ObjectRef, AppliedRecord] = {}
         failures: list[OperatorError] = []
+        restored: list[str] = []
         limit = asyncio.Semaphore(_PARALLEL)
 
         async def bring(manifest: Object) -> None:
             ref = ref_of(manifest)
             try:
                 async with limit:
-                    record = await self._bring(owner, manifest, known.get(ref))
+                    record = await self._bring(owner, manifest, known.get(ref), restored)
             except OperatorError as error:
                 failures.append(error)
                 record = known.get(ref)
@@ -123,10 +127,15 @@ class Children(Reader):
         failure = _gravest(failures) if failures else None
         if isinstance(failure, LeadershipLost):
             raise failure
-        return Applied(tuple(records[ref] for ref in sorted(records)), failure)
+        found = tuple(records[ref] for ref in sorted(records))
+        return Applied(found, failure, tuple(sorted(restored)))
 
     async def _bring(
-        self, owner: Object, manifest: Object, record: AppliedRecord | None
+        self,
+        owner: Object,
+        manifest: Object,
+        record: AppliedRecord | None,
+        restored: list[str],
     ) -> AppliedRecord | None:
         ref, digest = ref_of(manifest), manifest_hash(manifest)
         seen = self.get(*ref)
@@ -141,8 +150,14 @@ class Children(Reader):
         if ref.kind == "StatefulSet" and seen is not None:
             live = await self.read(*ref)
             manifest = with_live_claim_labels(manifest, live) if live else manifest
+        # What was applied in this form and is not so any more is somebody else's doing.
+        drifted = record is not None and record.hash == digest
+        drift = describe_drift(manifest, await self.read(*ref)) if drifted else ""
         applied = await self._writer.apply(manifest)
         log.info("Applied", child=str(ref), new=seen is None)
+        if drift:
+            log.warning("Put back", child=str(ref), drift=drift)
+            restored.append(drift)
         return AppliedRecord.of(applied, digest, owner["metadata"].get("namespace", ""))
 
     async def prune(

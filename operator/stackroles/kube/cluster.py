@@ -1,11 +1,12 @@
 """What a reconcile function sees of the cluster: reads from the cache, gated writes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import structlog
+from typing_extensions import override
 
 from stackroles.api.v1alpha1.fit import fit
 from stackroles.constants import (
@@ -18,9 +19,9 @@ from stackroles.constants import (
 from stackroles.errors import ClusterError, Conflict, NotReady
 from stackroles.kube.apply import is_same_status, merge_patch, prepare
 from stackroles.kube.cache import Cache
-from stackroles.kube.children import Children
+from stackroles.kube.children import Applied, Children
 from stackroles.kube.client import KubeClient
-from stackroles.kube.events import EventDeduplicator, EventRecord, build_event, transitions
+from stackroles.kube.events import WARNING, EventDeduplicator, EventRecord, build_event, transitions
 from stackroles.kube.kinds import ref_of, uid_of
 from stackroles.kube.ownership import OWNERLESS_KINDS, owned_by_label_alone
 from stackroles.kube.redact import redact_status
@@ -50,6 +51,18 @@ class Cluster(Children):
         self._now = now
         self._instance = instance
         self._deduplicator = EventDeduplicator()
+
+    @override
+    async def apply_each(self, owner: Object, manifests: Iterable[Object]) -> Applied:
+        """Bring children to their manifests, with an Event for each that somebody else changed.
+
+        Raises:
+            LeadershipLost: another replica may act by now.
+        """
+        applied = await super().apply_each(owner, manifests)
+        for drift in applied.restored:
+            await self.event(owner, WARNING, "ChildRestored", drift)
+        return applied
 
     async def create_once(self, manifest: Object, owner: Object | None = None) -> Object:
         """Create an object that is never changed afterwards, such as generated passwords.
