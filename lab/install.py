@@ -37,13 +37,13 @@ class Site:
     cluster: Cluster
     helm: Path
 
-    def run_helm(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run helm in the operator's namespace and return what it printed.
+    def run_helm(self, *arguments: str, stdin: str | None = None, namespace: str = SYSTEM) -> str:
+        """Run helm, in the operator's namespace by default, and return what it printed.
 
         Raises:
             LabError: it failed; the detail is what it printed.
         """
-        place = ("--kubeconfig", str(self.cluster.kubeconfig), "--namespace", SYSTEM)
+        place = ("--kubeconfig", str(self.cluster.kubeconfig), "--namespace", namespace)
         command = [str(self.helm), *arguments, *place]
         return shell.output(command, stdin=stdin, timeout=CHART_SECONDS)
 

@@ -17,6 +17,7 @@ from tests.support.cloud import Cloud, wait_gone, wait_reason
 MANIFEST = REPOSITORY / "manifests" / "install.yaml"
 KEPT = ("CustomResourceDefinition", "Namespace")
 PROBE = "e2e-manifest"
+RIVAL = "e2e-rival"
 TOLD_SECONDS = 90
 GONE_SECONDS = 120
 
@@ -59,6 +60,43 @@ def manifest(site: Site) -> Iterator[list[Object]]:
 def test_the_charts_own_check_passes(site: Site) -> None:
     output = site.run_helm("test", RELEASE)
     assert "Phase:          Succeeded" in output, output
+
+
+@pytest.fixture
+def rival(site: Site) -> Iterator[Kubectl]:
+    """A second installation that watches the same namespace."""
+    values = install.chart_values(images.plan()) | {
+        "crds": {"install": False},
+        "createWatchNamespaces": False,
+        "nodeRights": False,
+        "replicas": 1,
+    }
+    site.run_helm(
+        "install", RIVAL, str(install.CHART), "--create-namespace", "--values", "-",
+        stdin=json.dumps(values), namespace=RIVAL,
+    )  # fmt: skip
+    yield install.kubectl(site.cluster, RIVAL)
+    site.run_helm("uninstall", RIVAL, "--wait", namespace=RIVAL)
+    site.cluster.kubectl("delete", "namespace", RIVAL, "--wait=false")
+
+
+def test_a_second_operator_leaves_a_claimed_namespace_alone(
+    cloud: Cloud, kubectl: Kubectl, rival: Kubectl
+) -> None:
+    cloud.wait_ready()
+    before = cloud.identities()
+
+    def reported() -> tuple[bool, str]:
+        found = [e for e in kubectl.items("events") if e["reason"] == "NamespaceClaimed"]
+        return bool(found), f"{len(found)} Events"
+
+    rival.wait("the Event of the second operator", reported, seconds=TOLD_SECONDS)
+    claim = kubectl.get("lease", "stackroles-operator") or {}
+    assert claim["spec"]["holderIdentity"] == f"{SYSTEM}/stackroles-leader"
+    log = rival.run("logs", f"deployment/{RIVAL}-stackroles", "--all-pods", "--tail=-1")
+    assert "Namespace is served by another operator" in log
+    assert '"message": "Applied"' not in log
+    assert cloud.identities() == before
 
 
 def test_without_the_chart_clouds_stay_and_the_manifest_takes_over(
