@@ -1,0 +1,1 @@
+"""`kubectl stackroles`: how a cloud stands, for a person or a script."""

@@ -1,0 +1,171 @@
+"""What the command reads and writes of a cluster; every failure is a sentence with what to do."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from stackroles.agents import wire
+from stackroles.agents.gate.protocol import LAST_SWITCHOVER, SWITCHOVER, Switchover
+from stackroles.cli.view import CloudView, Found
+from stackroles.constants import LABEL_PART_OF
+from stackroles.errors import ClusterError, Forbidden, NotFound, OperatorError, Unavailable
+from stackroles.kube.client import MERGE_PATCH, KubeClient, load_credentials
+from stackroles.kube.kinds import kind_of
+
+Object = dict[str, Any]
+
+REQUEST_SECONDS: Final = 10.0
+SWITCHOVER_SECONDS: Final = 60.0
+_PERIOD: Final = 1.0
+
+
+class CommandError(OperatorError):
+    """Why the command could not do what it was asked, with what to do."""
+
+
+class Clouds:
+    """The clouds of one namespace."""
+
+    def __init__(self, client: KubeClient, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+
+    async def find(self, name: str) -> Found:
+        """Return what there is of a cloud; parts that may not be read are named in it.
+
+        Raises:
+            CommandError: the cloud itself could not be read.
+        """
+        cloud = await self._cloud(name)
+        unreadable: list[str] = []
+        pods = await self._list("Pod", unreadable, f"{LABEL_PART_OF}={name}")
+        pools = await self._list("ComputePool", unreadable)
+        policies = await self._list("BackupPolicy", unreadable)
+        return Found(cloud=cloud, pods=pods, pools=pools, policies=policies, unreadable=unreadable)
+
+    async def switch_over(self, name: str, role: str, reason: str) -> Switchover:
+        """Have another member of a role become active; return what became of it.
+
+        Raises:
+            CommandError: the role's members do not take turns, or no other one took over in time.
+        """
+        cloud = await self._cloud(name)
+        roles = {item["name"]: item for item in (cloud.get("status") or {}).get("roles") or ()}
+        if role not in roles:
+            raise CommandError(f"{name} has no role {role}. It has: {', '.join(sorted(roles))}.")
+        path = kind_of("Lease").path(self._namespace, f"{name}-{role}")
+        lease = await self._ask("GET", path, f"the Lease of {role}")
+        if lease is None:
+            raise CommandError(
+                f"The members of {role} do not take turns: its model is "
+                f"{roles[role].get('model')}, and every member serves."
+            )
+        before = lease["metadata"].get("annotations", {}).get(LAST_SWITCHOVER)
+        patch = {"metadata": {"annotations": {SWITCHOVER: reason}}}
+        await self._ask("PATCH", path, f"the Lease of {role}", patch)
+        deadline = asyncio.get_running_loop().time() + SWITCHOVER_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(_PERIOD)
+            lease = await self._ask("GET", path, f"the Lease of {role}") or {"metadata": {}}
+            text = lease["metadata"].get("annotations", {}).get(LAST_SWITCHOVER)
+            if text and text != before:
+                last = wire.loads(Switchover, text)
+                if last.target:
+                    return last
+        raise CommandError(
+            f"No other member of {role} became active within {SWITCHOVER_SECONDS:.0f} s. "
+            f"`kubectl stackroles status {name}` shows its members."
+        )
+
+    async def _cloud(self, name: str) -> Object:
+        path = kind_of("CloudController").path(self._namespace, name)
+        found = await self._ask("GET", path, f"CloudController {name}")
+        if found is not None:
+            return {"kind": "CloudController", **found}
+        others = await self._ask(
+            "GET", kind_of("CloudController").path(self._namespace), "CloudControllers"
+        )
+        if others is None:
+            raise CommandError(
+                "This cluster knows no CloudController: install the operator, or name another "
+                "cluster by --context."
+            )
+        names = ", ".join(item["metadata"]["name"] for item in others["items"]) or "none"
+        raise CommandError(
+            f"CloudController {name} does not exist in namespace {self._namespace}. There are: "
+            f"{names}. Name another namespace by -n."
+        )
+
+    async def _list(self, kind: str, unreadable: list[str], selector: str = "") -> list[Object]:
+        path, what = kind_of(kind).path(self._namespace), f"{kind}s"
+        query = {"labelSelector": selector} if selector else None
+        try:
+            found = await self._ask("GET", path, what, query=query)
+        except CommandError as error:
+            unreadable.append(str(error))
+            return []
+        return [{"kind": kind, **item} for item in (found or {"items": ()})["items"]]
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        body: Object | None = None,
+        query: dict[str, str] | None = None,
+    ) -> Object | None:
+        """Return the answer, None where there is no such object or kind."""
+        try:
+            found: Object = await self._client.request(
+                method, path, query=query, body=body, content_type=MERGE_PATCH,
+                timeout=REQUEST_SECONDS,
+            )  # fmt: skip
+        except NotFound:
+            return None
+        except Forbidden as error:
+            verb = {"GET": "read", "PATCH": "change"}[method]
+            raise CommandError(
+                f"You may not {verb} {what} in namespace {self._namespace}: {error}. Ask for the "
+                "ClusterRole view of that namespace, or for edit to change something."
+            ) from error
+        except Unavailable as error:
+            raise CommandError(
+                f"The API server did not answer within {REQUEST_SECONDS:.0f} s: {error}. Check "
+                "--kubeconfig and --context."
+            ) from error
+        except ClusterError as error:
+            raise CommandError(f"{what} could not be read: {error}") from error
+        return found
+
+
+@asynccontextmanager
+async def connect(
+    kubeconfig: str | None, context: str | None, namespace: str
+) -> AsyncIterator[Clouds]:
+    """Open a connection by a kubeconfig.
+
+    Raises:
+        CommandError: there is none that can be used.
+    """
+    try:
+        client = KubeClient(await load_credentials(kubeconfig, context))
+    except (OperatorError, ValueError) as error:
+        raise CommandError(f"{error} A file is named by --kubeconfig.") from error
+    try:
+        yield Clouds(client, namespace)
+    finally:
+        await client.close()
+
+
+def dump(view: CloudView) -> str:
+    """Return a view as JSON, by the names of its attributes."""
+    return json.dumps(asdict(view), indent=2)
+
+
+def stamp() -> str:
+    """Return the time now, as it is shown."""
+    return datetime.now(UTC).strftime("%H:%M:%S UTC")
