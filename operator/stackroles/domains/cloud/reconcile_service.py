@@ -51,8 +51,6 @@ log = structlog.get_logger(__name__)
 
 # Some findings depend on how long something lasts, which no event tells.
 _UNSETTLED_SECONDS = 15.0
-# A roll begins soon after the one that it waited for.
-_HELD_SECONDS = 2.0
 
 
 def reconciler_of(service: OpenStackService) -> Reconcile:
@@ -122,8 +120,7 @@ class ServicePass:
         if failure is not None:
             raise failure
         if not state.settled:
-            held = bool(state.held)
-            self._context.enqueue(self._part, _HELD_SECONDS if held else _UNSETTLED_SECONDS)
+            self._context.enqueue(self._part, _UNSETTLED_SECONDS)
 
     async def _bring(self) -> tuple[ServiceState, ClusterError | None]:
         await self._steps.read_logs(self._now)
@@ -260,14 +257,17 @@ class ServicePass:
 
     def _publish(self, state: ServiceState) -> None:
         before: ServiceState | None = self._context.latest(self._resource, self._part)
-        readers: tuple[str, ...] = ()
+        readers: set[str] = set()
         if before is None or before.done != state.done:
-            readers = dependents_of(
-                self._service, registry.SERVICES, registry.CONTROLLER_ROLES, GRAPH
+            readers |= set(
+                dependents_of(self._service, registry.SERVICES, registry.CONTROLLER_ROLES, GRAPH)
             )
+        if before is not None and before.rolling - state.rolling:
+            states = service_states(self._context, self._resource)
+            readers |= {name for name, other in states.items() if other.held}
         self._context.publish(
             self._resource,
             self._part,
             state,
-            [service_of(self._resource, name) for name in readers],
+            [service_of(self._resource, name) for name in sorted(readers)],
         )

@@ -35,6 +35,11 @@ class RolesAndSteps:
         return frozenset(role.name for role in self.roles if role.present)
 
     @property
+    def rolling(self) -> frozenset[str]:
+        """Roles whose members are being replaced, or wait for it."""
+        return frozenset(role.name for role in self.roles if role.rolling)
+
+    @property
     def settled(self) -> bool:
         """Whether nothing is under way."""
         return all(role.complete for role in self.roles) and all(step.done for step in self.steps)
