@@ -89,6 +89,7 @@ CASES = (
             bad=role(name, model="ActivePassive"),
         )
         for names, name in (
+            ("nova-rpc-monitor", "nova-rpc-monitor"),
             *((name, name) for name in ("mariadb", "haproxy", "endpoint", "rabbitmq", "memcached")),
             ("ovn-nb and ovn-sb", "ovn-sb"),
         )
