@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from stackroles.agents import wire
 from stackroles.agents.gate.protocol import LAST_SWITCHOVER, SWITCHOVER, Switchover
+from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.cli.view import CloudView, Found
 from stackroles.constants import LABEL_PART_OF
 from stackroles.errors import ClusterError, Forbidden, NotFound, OperatorError, Unavailable
@@ -21,6 +22,7 @@ Object = dict[str, Any]
 REQUEST_SECONDS: Final = 10.0
 SWITCHOVER_SECONDS: Final = 60.0
 _PERIOD: Final = 1.0
+_UNAUTHORIZED: Final = 401
 
 
 class CommandError(OperatorError):
@@ -58,26 +60,27 @@ class Clouds:
         if role not in roles:
             raise CommandError(f"{name} has no role {role}. It has: {', '.join(sorted(roles))}.")
         path = kind_of("Lease").path(self._namespace, f"{name}-{role}")
-        lease = await self._ask("GET", path, f"the Lease of {role}")
-        if lease is None:
+        model = roles[role].get("model")
+        if model != ClusteringModel.ACTIVE_PASSIVE.value:
             raise CommandError(
-                f"The members of {role} do not take turns: its model is "
-                f"{roles[role].get('model')}, and every member serves."
+                f"The members of {role} do not take turns: its model is {model}, and every member "
+                "serves."
             )
-        before = lease["metadata"].get("annotations", {}).get(LAST_SWITCHOVER)
         patch = {"metadata": {"annotations": {SWITCHOVER: reason}}}
         await self._ask("PATCH", path, f"the Lease of {role}", patch)
         deadline = asyncio.get_running_loop().time() + SWITCHOVER_SECONDS
         while asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(_PERIOD)
             lease = await self._ask("GET", path, f"the Lease of {role}") or {"metadata": {}}
-            text = lease["metadata"].get("annotations", {}).get(LAST_SWITCHOVER)
-            if text and text != before:
-                last = wire.loads(Switchover, text)
-                if last.target:
-                    return last
+            annotations = lease["metadata"].get("annotations", {})
+            last = _completed(annotations.get(LAST_SWITCHOVER, ""))
+            if SWITCHOVER not in annotations and last and last.reason == reason:
+                return last
+        withdrawn = {"metadata": {"annotations": {SWITCHOVER: None}}}
+        await self._ask("PATCH", path, f"the Lease of {role}", withdrawn)
         raise CommandError(
-            f"No other member of {role} became active within {SWITCHOVER_SECONDS:.0f} s. "
+            f"No other member of {role} became active within {SWITCHOVER_SECONDS:.0f} s, and the "
+            f"request is withdrawn. "
             f"`kubectl stackroles status {name}` shows its members."
         )
 
@@ -127,19 +130,36 @@ class Clouds:
         except NotFound:
             return None
         except Forbidden as error:
+            if error.status == _UNAUTHORIZED:
+                raise CommandError(
+                    f"The API server does not know you: {error}. Log in again, or name another "
+                    "user by --kubeconfig or --context."
+                ) from error
             verb = {"GET": "read", "PATCH": "change"}[method]
             raise CommandError(
-                f"You may not {verb} {what} in namespace {self._namespace}: {error}. Ask for the "
-                "ClusterRole view of that namespace, or for edit to change something."
+                f"You may not {verb} {what} in namespace {self._namespace}: {error}. Ask for "
+                "that right; docs/kubectl.md lists those that the command uses."
             ) from error
         except Unavailable as error:
             raise CommandError(
                 f"The API server did not answer within {REQUEST_SECONDS:.0f} s: {error}. Check "
                 "--kubeconfig and --context."
             ) from error
-        except ClusterError as error:
-            raise CommandError(f"{what} could not be read: {error}") from error
+        except (ClusterError, ValueError) as error:
+            raise CommandError(
+                f"{what} could not be read: {error}. Check that --kubeconfig and --context lead to "
+                "a Kubernetes API server."
+            ) from error
         return found
+
+
+def _completed(text: str) -> Switchover | None:
+    """Return a change of the active member that has ended; None for none, or one under way."""
+    try:
+        last = wire.loads(Switchover, text)
+    except wire.WireError:
+        return None
+    return last if last.target and last.duration is not None else None
 
 
 @asynccontextmanager
@@ -153,8 +173,12 @@ async def connect(
     """
     try:
         client = KubeClient(await load_credentials(kubeconfig, context))
-    except (OperatorError, ValueError) as error:
+    except OperatorError as error:
         raise CommandError(f"{error} A file is named by --kubeconfig.") from error
+    # A file that is no kubeconfig fails in the reader of YAML or in whoever uses its parts.
+    except Exception as error:
+        what = f"The kubeconfig cannot be used ({type(error).__name__})"
+        raise CommandError(f"{what}. Name another file by --kubeconfig.") from error
     try:
         yield Clouds(client, namespace)
     finally:

@@ -42,6 +42,9 @@ RPC_TOPICS: Mapping[str, str] = {
     "nova-scheduler": "scheduler",
     "nova-compute": "compute",
 }
+# Set by nova itself (nova/config.py, rpc.set_defaults), in no file.
+_EXCHANGE = "nova"
+_MONITOR = "nova-rpc-monitor"
 ANSWERS_CALLS: Sections = {"DEFAULT": {"rpc_ping_enabled": True}}
 
 _CONFIG = "/etc/nova/nova.conf"
@@ -104,7 +107,7 @@ def controller_options(cloud: Cloud, role: str) -> Sections:
 def _options(cloud: Cloud, role: str) -> Sections:
     # The service records of all members are one: names of a Deployment's pods would pile up.
     host: Sections = {"DEFAULT": {"host": cloud.workload(role)}} if role in _APIS else {}
-    answers = ANSWERS_CALLS if role in RPC_TOPICS else {}
+    answers = ANSWERS_CALLS if role in (*RPC_TOPICS, _MONITOR) else {}
     return merge(controller_options(cloud, role), host, answers)
 
 
@@ -214,8 +217,8 @@ NOVA_NOVNCPROXY = replace(
 
 def _monitor_role() -> RoleDefinition[Cloud]:
     role = _SERVICE.process(
-        "nova-rpc-monitor",
-        *(*AGENT_COMMAND, "stackroles.agents.rpc.agent"),
+        _MONITOR,
+        *(*AGENT_COMMAND, "stackroles.agents.rpc.agent", _EXCHANGE),
         startup=Probe(port=rpc.PORT, http_path=STATUS_PATH, period=1, failures=60),
         readiness=Probe(port=rpc.PORT, http_path=STATUS_PATH, period=10),
         no_liveness_because="it makes its connection anew when that carries nothing",

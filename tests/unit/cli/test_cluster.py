@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,11 @@ from tests.support.objects import custom
 @pytest.fixture
 async def api() -> AsyncIterator[FakeApi]:
     async with fake_api() as found:
-        found.put({**custom(), "status": {"roles": [{"name": "glance", "model": "ActiveActive"}]}})
+        roles = [
+            {"name": "glance", "model": "ActivePassive"},
+            {"name": "keystone", "model": "ActiveActive"},
+        ]
+        found.put({**custom(), "status": {"roles": roles}})
         yield found
 
 
@@ -63,8 +68,8 @@ async def test_a_missing_right_is_named(api: FakeApi, client: KubeClient) -> Non
 
 async def test_a_role_whose_members_all_serve_is_not_switched(client: KubeClient) -> None:
     with pytest.raises(CommandError, match="its model is ActiveActive"):
-        await Clouds(client, "ns").switch_over("demo", "glance", "a test")
-    with pytest.raises(CommandError, match=r"has no role nova\. It has: glance"):
+        await Clouds(client, "ns").switch_over("demo", "keystone", "a test")
+    with pytest.raises(CommandError, match=r"has no role nova\. It has: glance, keystone"):
         await Clouds(client, "ns").switch_over("demo", "nova", "a test")
 
 
@@ -83,8 +88,10 @@ async def test_a_switchover_is_asked_for_and_followed(
             if known["metadata"]["annotations"].get(SWITCHOVER) == "why":
                 break
             await asyncio.sleep(0.01)
-        annotations = {LAST_SWITCHOVER: wire.dumps(done)}
-        api.put({**known, "metadata": {**known["metadata"], "annotations": annotations}})
+        for seen in (replace(done, target=""), replace(done, duration=None), done):
+            annotations = {LAST_SWITCHOVER: wire.dumps(seen)}
+            api.put({**known, "metadata": {**known["metadata"], "annotations": annotations}})
+            await asyncio.sleep(0.05)
 
     member = asyncio.create_task(gate())
     assert await Clouds(client, "ns").switch_over("demo", "glance", "why") == done
@@ -100,6 +107,25 @@ async def test_a_switchover_that_does_not_come_ends_at_its_deadline(
     api.put({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata})
     with pytest.raises(CommandError, match="No other member of glance became active"):
         await Clouds(client, "ns").switch_over("demo", "glance", "why")
+    lease = api.get("leases", "ns", "demo-glance") or {}
+    assert SWITCHOVER not in lease["metadata"].get("annotations", {})
+
+
+async def test_a_login_that_has_expired_is_no_missing_right(
+    api: FakeApi, client: KubeClient
+) -> None:
+    api.faults.append(Fault("GET", "/cloudcontrollers", 401))
+    assert "does not know you" in await failure(Clouds(client, "ns"))
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "{", "a: [", "kind: Config\nclusters: 3\n"])
+def test_a_file_that_is_no_kubeconfig_is_one_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "config"
+    file.write_text(text)
+    found = CliRunner().invoke(app, ["status", "demo", "--kubeconfig", str(file)])
+    assert found.exit_code == 1
+    assert found.output.startswith("error: ")
+    assert len(found.output.splitlines()) == 1
 
 
 def test_without_a_cluster_one_line_says_what_to_do(tmp_path: Path) -> None:

@@ -35,16 +35,14 @@ def log(text: str) -> None:
 class Transport:
     """A connection to the broker, and the monitor's own RPC server on it."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        config, self._messaging = (
-            importlib.import_module("oslo_config.cfg"),
-            importlib.import_module("oslo_messaging"),
-        )
-        conf: Any = config.ConfigOpts()
+    def __init__(self, exchange: str, arguments: Sequence[str]) -> None:
+        self._messaging: Any = importlib.import_module("oslo_messaging")
+        # The global options: the switch of the ping is read from these, whatever is given.
+        conf = importlib.import_module("oslo_config.cfg").CONF
+        # As the service itself does; its servers' queues are bound to that exchange alone.
+        self._messaging.set_transport_defaults(exchange)
         conf([*arguments], project="stackroles")
         self._transport = self._messaging.get_rpc_transport(conf)
-        # The ping's switch is read from the global options, whatever the transport was made of.
-        config.CONF.set_override("rpc_ping_enabled", True)
         own = self._messaging.Target(topic=OWN_TOPIC, server=OWN_HOST)
         self._server = self._messaging.get_rpc_server(
             self._transport, own, [object()], executor="threading"
@@ -73,7 +71,8 @@ class Transport:
 class Monitor:
     """The monitor as its HTTP server sees it."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, exchange: str, arguments: Sequence[str]) -> None:
+        self._exchange = exchange
         self._arguments = arguments
         self._transport: Transport | None = None
         self._lock = threading.Lock()
@@ -109,7 +108,7 @@ class Monitor:
     def _own_call(self) -> str:
         try:
             if self._transport is None:
-                self._transport = Transport(self._arguments)
+                self._transport = Transport(self._exchange, self._arguments)
         # As above: a broker that is away shows by any of the driver's errors.
         except Exception as error:
             return f"{type(error).__name__}: {error}"
@@ -143,9 +142,13 @@ class MonitorHandler(StatusHandler):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the monitor until it is ended, with the arguments that the service's programs take."""
+    """Run the monitor until it is ended.
+
+    Args:
+        arguments: the service's control exchange, then what its programs take.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    monitor = Monitor(arguments)
+    monitor = Monitor(arguments[0], arguments[1:])
     serve_status(PORT, monitor, MonitorHandler)
     with ThreadPoolExecutor(THREADS) as pool:
         while True:

@@ -22,11 +22,14 @@ class RpcStatus:
             does not, nothing follows for others.
         unanswered: calls in a row without an answer, by server; those that answer are left out.
         called: how many servers have been called.
+        answered: how many of them have answered since the monitor began. Where none has, it is the
+            calls that go wrong.
     """
 
     connected: bool = False
     unanswered: Mapping[str, int] = field(default_factory=dict)
     called: int = 0
+    answered: int = 0
 
 
 def server_of(topic: str, host: str) -> str:

@@ -20,6 +20,7 @@ class Rounds:
         self._due: dict[str, float] = {}
         self._unanswered: dict[str, int] = {}
         self._called: set[str] = set()
+        self._answered: set[str] = set()
         self._asked = 0.0
         self._connected = False
 
@@ -30,6 +31,7 @@ class Rounds:
             connected=self._connected,
             unanswered={name: self._unanswered[name] for name in sorted(self._unanswered)},
             called=len(self._called),
+            answered=len(self._answered),
         )
 
     def ask(self, servers: Collection[str], now: float) -> None:
@@ -44,6 +46,7 @@ class Rounds:
             del self._due[gone]
             self._unanswered.pop(gone, None)
             self._called.discard(gone)
+            self._answered.discard(gone)
         for server in servers:
             self._due.setdefault(server, now)
 
@@ -71,6 +74,7 @@ class Rounds:
         self._called.add(server)
         self._due[server] = now + (INTERVAL if answered else RETRY)
         if answered:
+            self._answered.add(server)
             self._unanswered.pop(server, None)
         else:
             self._unanswered[server] = self._unanswered.get(server, 0) + 1

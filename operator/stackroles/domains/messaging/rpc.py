@@ -47,7 +47,7 @@ def find_deaf(servers: Iterable[RpcServer], status: RpcStatus | None) -> list[Rp
         servers: all there are.
         status: what the monitor answered last; None without an answer.
     """
-    if status is None or not status.connected:
+    if status is None or not status.connected or not status.answered:
         return []
     found = [
         server

@@ -23,7 +23,7 @@ class Broker:
     opened: int = 0
     closed: int = 0
 
-    def open(self, arguments: object) -> "Broker":
+    def open(self, exchange: str, arguments: object) -> "Broker":
         """Connect; refused while the broker is away."""
         if not self.up:
             raise ConnectionRefusedError("nobody listens")
@@ -55,17 +55,17 @@ def rounds(monitor: agent.Monitor) -> RpcStatus:
 
 
 def test_nobody_is_called_who_is_not_asked_for(broker: Broker) -> None:
-    assert rounds(agent.Monitor([])) == RpcStatus()
+    assert rounds(agent.Monitor("nova", [])) == RpcStatus()
     assert broker.opened == 0
 
 
 def test_a_deaf_server_is_reported_and_others_are_not(broker: Broker) -> None:
     broker.deaf = {DEAF}
-    monitor = agent.Monitor([])
+    monitor = agent.Monitor("nova", [])
     server = serve_status(0, monitor, agent.MonitorHandler)
     port = server.server_address[1]
     get("127.0.0.1", port, f"/status?{query_of([DEAF, WELL])}", seconds=5, limit=1000)
-    assert rounds(monitor) == RpcStatus(connected=True, unanswered={DEAF: 1}, called=2)
+    assert rounds(monitor) == RpcStatus(connected=True, unanswered={DEAF: 1}, called=2, answered=1)
     body = get("127.0.0.1", port, "/status", seconds=5, limit=1000)
     assert wire.loads(RpcStatus, body) == monitor.status
     server.shutdown()
@@ -73,13 +73,13 @@ def test_a_deaf_server_is_reported_and_others_are_not(broker: Broker) -> None:
 
 
 def test_without_the_broker_nobody_is_deaf_and_the_connection_is_made_anew(broker: Broker) -> None:
-    monitor = agent.Monitor([])
+    monitor = agent.Monitor("nova", [])
     monitor.ask(frozenset({WELL}))
     broker.up = False
     assert rounds(monitor) == RpcStatus()
     broker.up = True
     monitor.ask(frozenset({DEAF}))
-    assert rounds(monitor) == RpcStatus(connected=True, called=1)
+    assert rounds(monitor) == RpcStatus(connected=True, called=1, answered=1)
     broker.up = False
     monitor.ask(frozenset({WELL}))
     assert rounds(monitor) == RpcStatus()

@@ -25,7 +25,7 @@ def test_a_server_that_answers_is_called_once_a_minute() -> None:
     rounds.note(ONE, answered=True, now=1.0)
     assert rounds.due(INTERVAL) == []
     assert rounds.due(INTERVAL + 1.0) == [ONE]
-    assert rounds.status == RpcStatus(connected=True, called=1)
+    assert rounds.status == RpcStatus(connected=True, called=1, answered=1)
 
 
 def test_calls_without_an_answer_are_counted_until_one_is_answered() -> None:

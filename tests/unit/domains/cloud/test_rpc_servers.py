@@ -58,7 +58,9 @@ async def test_the_pod_of_a_deaf_server_is_replaced_and_named(
         asked.extend(urls.values())
         return dict.fromkeys(
             urls,
-            RpcStatus(connected=True, unanswered={f"conductor/{DEAF}": DEAF_CALLS}, called=2),
+            RpcStatus(
+                connected=True, unanswered={f"conductor/{DEAF}": DEAF_CALLS}, called=2, answered=1
+            ),
         )
 
     monkeypatch.setattr(reconcile_rpc, "get_messages", answer)

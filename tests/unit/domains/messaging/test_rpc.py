@@ -21,9 +21,13 @@ def server(
     return RpcServer(name=f"topic/{pod}", role=role, pod=pod, ready=ready, age=age)
 
 
-def silent(*servers: RpcServer, calls: int = DEAF_CALLS, connected: bool = True) -> RpcStatus:
+def silent(
+    *servers: RpcServer, calls: int = DEAF_CALLS, connected: bool = True, answered: int = 1
+) -> RpcStatus:
     """Return the report that some servers did not answer."""
-    return RpcStatus(connected=connected, unanswered={s.name: calls for s in servers})
+    return RpcStatus(
+        connected=connected, unanswered={s.name: calls for s in servers}, answered=answered
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,7 @@ def silent(*servers: RpcServer, calls: int = DEAF_CALLS, connected: bool = True)
         (silent(server(0)), True, True),
         (silent(server(0), calls=DEAF_CALLS - 1), True, False),
         (silent(server(0), connected=False), True, False),
+        (silent(server(0), answered=0), True, False),
         (silent(server(0)), False, False),
         (silent(), True, False),
         (None, True, False),
