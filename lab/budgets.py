@@ -11,20 +11,35 @@ from lab.errors import LabError
 from lab.paths import REPOSITORY
 
 FILE = REPOSITORY / "lab" / "budgets.toml"
+SHOWN_FAILURES = 12
+"""A CI shows the end of a log: that many failures and the table fit into it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts of tests; a check without tests of its own (lint, types) counts as one."""
+    """What became of tests; a check without tests of its own (lint, types) counts as one.
+
+    Attributes:
+        passed: How many passed.
+        failures: A line of each that did not: its name, and why where that is known.
+        skipped: How many were skipped.
+    """
 
     passed: int = 0
-    failed: int = 0
+    failures: tuple[str, ...] = ()
     skipped: int = 0
+
+    @property
+    def failed(self) -> int:
+        """How many did not pass."""
+        return len(self.failures)
 
     def __add__(self, other: Tally) -> Tally:
         """Return both together."""
         return Tally(
-            self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped
+            self.passed + other.passed,
+            self.failures + other.failures,
+            self.skipped + other.skipped,
         )
 
     def render(self) -> str:
@@ -135,6 +150,26 @@ def table(outcomes: Sequence[Outcome], limit: float) -> str:
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip()
         for row in rows
     )
+
+
+def explain(outcomes: Sequence[Outcome], limit: float) -> list[str]:
+    """Return why a run was not good, in lines of a few words for the end of a log.
+
+    Args:
+        outcomes: What became of each slice.
+        limit: What all of them together may take, in seconds.
+    """
+    lines = []
+    for item in outcomes:
+        lines += [f"{item.name}: {failure}" for failure in item.tally.failures]
+        if item.over:
+            lines.append(f"{item.name}: {item.seconds:.0f} s, over its budget of {item.budget:.0f}")
+    if _taken(outcomes) > limit:
+        lines.append(f"all: {_taken(outcomes):.0f} s, over the budget of {limit:.0f}")
+    if len(lines) > SHOWN_FAILURES:
+        rest = len(lines) - SHOWN_FAILURES
+        lines = [*lines[:SHOWN_FAILURES], f"and {rest} more, see above"]
+    return lines
 
 
 def _taken(outcomes: Sequence[Outcome]) -> float:

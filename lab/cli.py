@@ -179,7 +179,8 @@ def run_tests(
         )
     wanted = [item for item in known if not chosen or item.name in chosen]
     paths = Paths.from_environment()
-    good = _report(slices.run(wanted, typer.echo))
+    outcomes = slices.run(wanted, typer.echo)
+    good = budgets.good(outcomes, budgets.load().of(outcomes))
     if not chosen:
         areas, case = slices.rotated()
         runs = rotation.last_runs(rotation.RECORD.read_text())
@@ -190,6 +191,7 @@ def run_tests(
         remove = f"{LAB} cluster down --name {steps.CLUSTER}"
         typer.echo(f"the cluster {steps.CLUSTER} stays up to look at; `{remove}` removes it")
     typer.echo(usage.line(paths))
+    _report(outcomes)
     if not good:
         raise typer.Exit(1)
 
@@ -217,7 +219,8 @@ def run_long(
         text = rotation.RECORD.read_text()
         rotation.RECORD.write_text(rotation.recorded(text, case, known[case], ended))
         outcomes.append(replace(outcome, name=case))
-    if not _report(outcomes):
+    _report(outcomes)
+    if not budgets.good(outcomes, budgets.load().of(outcomes)):
         raise typer.Exit(1)
 
 
@@ -248,12 +251,13 @@ def soak(
         command.write_report()
 
 
-def _report(outcomes: Sequence[budgets.Outcome]) -> bool:
-    """Print the table and the counts, and return whether all was good."""
+def _report(outcomes: Sequence[budgets.Outcome]) -> None:
+    """Print the table, the counts and what was not good: a CI may show nothing but the end."""
     limit = budgets.load().of(outcomes)
     typer.echo(f"\n{budgets.table(outcomes, limit)}\n")
     typer.echo(sum((item.tally for item in outcomes), budgets.Tally()).render())
-    return budgets.good(outcomes, limit)
+    for line in budgets.explain(outcomes, limit):
+        typer.echo(line)
 
 
 @app.command("gofmt")

@@ -50,6 +50,7 @@ STATIC = (
     _python("types", "mypy"),
 )
 BRING_UP = "bring_up"
+NOT_RUN = Tally(failures=("not run: a slice it needs failed",))
 SLICES = (
     Slice("build", (_python("build", "lab", "build"),)),
     Slice(
@@ -135,7 +136,7 @@ def run(chosen: Iterable[Slice], notify: Notify) -> list[Outcome]:
         for item in chosen:
             failed = {outcome.name for outcome in outcomes if not outcome.good}
             if failed.intersection(item.needs):
-                outcomes.append(Outcome(item.name, None, allowed[item.name], Tally(failed=1)))
+                outcomes.append(Outcome(item.name, None, allowed[item.name], NOT_RUN))
                 continue
             notify(f"== {item.name} (at most {allowed[item.name]:.0f} s)")
             start = time.monotonic()
@@ -181,5 +182,5 @@ def _run_steps(item: Slice, deadline: float, notify: Notify) -> Tally:
         for step, process in beside:
             status = steps.wait(process, deadline)
             notify(f"{steps.title(step)}\n{steps.log(step).read_text().rstrip()}")
-            tally += Tally(passed=1) if status == 0 else Tally(failed=1)
+            tally += Tally(passed=1) if status == 0 else Tally(failures=(step.name,))
     return tally

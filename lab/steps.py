@@ -23,6 +23,9 @@ GRACE_SECONDS = 60
 CLUSTER = "stackroles-test"
 """The tests' cluster; the demo's is another one."""
 
+FAILURE_CHARACTERS = 300
+"""How much of a failed test's name and message is shown again at the end of a run."""
+
 Process = subprocess.Popen[bytes]
 
 
@@ -80,11 +83,12 @@ def run(step: Step, deadline: float) -> Tally:
     report.unlink(missing_ok=True)
     command = [*step.command, f"--junitxml={report}"] if step.tests else list(step.command)
     status = wait(_start(command), deadline)
+    failed = Tally(failures=(f"{step.name} ended with {status}",))
     if step.tests and report.is_file():
         tally = counts(report.read_text())
         # a failure of pytest without a failed test, such as nothing collected, is one itself
-        return tally if status == 0 or tally.failed else tally + Tally(failed=1)
-    return Tally(passed=1) if status == 0 else Tally(failed=1)
+        return tally if status == 0 or tally.failed else tally + failed
+    return Tally(passed=1) if status == 0 else failed
 
 
 def _start(command: Sequence[str], output: IO[bytes] | None = None) -> Process:
@@ -129,14 +133,18 @@ def _end(process: Process) -> int:
 
 
 def counts(report: str) -> Tally:
-    """Return the counts in pytest's JUnit report."""
-    suites = ET.fromstring(report).iter("testsuite")  # noqa: S314 - written by our own pytest
-    tally = Tally()
-    for suite in suites:
-        number = {
-            name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")
-        }
-        failed = number["failures"] + number["errors"]
-        passed = number["tests"] - failed - number["skipped"]
-        tally += Tally(passed, failed, number["skipped"])
-    return tally
+    """Return the counts in pytest's JUnit report, with the name and message of what failed."""
+    passed, failures, skipped = 0, [], 0
+    for case in ET.fromstring(report).iter("testcase"):  # noqa: S314 - written by our own pytest
+        ends = [found for kind in ("failure", "error") for found in case.iter(kind)]
+        failures += [_failure(case, found) for found in ends]
+        is_skipped = case.find("skipped") is not None
+        skipped += is_skipped
+        passed += not ends and not is_skipped
+    return Tally(passed, tuple(failures), skipped)
+
+
+def _failure(case: ET.Element, found: ET.Element) -> str:
+    name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
+    message = " ".join((found.get("message") or "").split())
+    return f"{name}: {message}"[:FAILURE_CHARACTERS]

@@ -126,3 +126,27 @@ class ChildSignals:
         signal.set_wakeup_fd(-1)
         os.close(self._read)
         os.close(self._write)
+
+
+class StopRequest:
+    """Whether a process is asked to end; asked by a signal's handler.
+
+    It takes no lock, for the reason given at `ChildSignals`.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self) -> None:
+        """Ask for the end."""
+        self._asked = True
+
+    def is_set(self) -> bool:
+        """Return whether the end was asked for."""
+        return self._asked
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep so long, unless the end was asked for before; return whether it is now."""
+        if not self._asked:
+            time.sleep(seconds)
+        return self._asked

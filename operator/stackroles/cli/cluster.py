@@ -14,11 +14,18 @@ from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.cli.view import CloudView, Found
 from stackroles.constants import LABEL_PART_OF
 from stackroles.errors import ClusterError, Forbidden, NotFound, OperatorError, Unavailable
-from stackroles.kube.client import MERGE_PATCH, KubeClient, load_credentials
+from stackroles.kube.client import (
+    MERGE_PATCH,
+    KubeClient,
+    context_namespace,
+    load_credentials,
+)
 from stackroles.kube.kinds import kind_of
 
 Object = dict[str, Any]
 
+# As the chart and the samples have it.
+NAMESPACE: Final = "openstack"
 REQUEST_SECONDS: Final = 10.0
 SWITCHOVER_SECONDS: Final = 60.0
 _PERIOD: Final = 1.0
@@ -34,7 +41,7 @@ class Clouds:
 
     def __init__(self, client: KubeClient, namespace: str) -> None:
         self._client = client
-        self._namespace = namespace
+        self.namespace = namespace
 
     async def find(self, name: str) -> Found:
         """Return what there is of a cloud; parts that may not be read are named in it.
@@ -59,7 +66,7 @@ class Clouds:
         roles = {item["name"]: item for item in (cloud.get("status") or {}).get("roles") or ()}
         if role not in roles:
             raise CommandError(f"{name} has no role {role}. It has: {', '.join(sorted(roles))}.")
-        path = kind_of("Lease").path(self._namespace, f"{name}-{role}")
+        path = kind_of("Lease").path(self.namespace, f"{name}-{role}")
         model = roles[role].get("model")
         if model != ClusteringModel.ACTIVE_PASSIVE.value:
             raise CommandError(
@@ -85,12 +92,12 @@ class Clouds:
         )
 
     async def _cloud(self, name: str) -> Object:
-        path = kind_of("CloudController").path(self._namespace, name)
+        path = kind_of("CloudController").path(self.namespace, name)
         found = await self._ask("GET", path, f"CloudController {name}")
         if found is not None:
             return {"kind": "CloudController", **found}
         others = await self._ask(
-            "GET", kind_of("CloudController").path(self._namespace), "CloudControllers"
+            "GET", kind_of("CloudController").path(self.namespace), "CloudControllers"
         )
         if others is None:
             raise CommandError(
@@ -99,12 +106,12 @@ class Clouds:
             )
         names = ", ".join(item["metadata"]["name"] for item in others["items"]) or "none"
         raise CommandError(
-            f"CloudController {name} does not exist in namespace {self._namespace}. There are: "
+            f"CloudController {name} does not exist in namespace {self.namespace}. There are: "
             f"{names}. Name another namespace by -n."
         )
 
     async def _list(self, kind: str, unreadable: list[str], selector: str = "") -> list[Object]:
-        path, what = kind_of(kind).path(self._namespace), f"{kind}s"
+        path, what = kind_of(kind).path(self.namespace), f"{kind}s"
         query = {"labelSelector": selector} if selector else None
         try:
             found = await self._ask("GET", path, what, query=query)
@@ -137,7 +144,7 @@ class Clouds:
                 ) from error
             verb = {"GET": "read", "PATCH": "change"}[method]
             raise CommandError(
-                f"You may not {verb} {what} in namespace {self._namespace}: {error}. Ask for "
+                f"You may not {verb} {what} in namespace {self.namespace}: {error}. Ask for "
                 "that right; docs/kubectl.md lists those that the command uses."
             ) from error
         except Unavailable as error:
@@ -164,15 +171,21 @@ def _completed(text: str) -> Switchover | None:
 
 @asynccontextmanager
 async def connect(
-    kubeconfig: str | None, context: str | None, namespace: str
+    kubeconfig: str | None, context: str | None, namespace: str | None
 ) -> AsyncIterator[Clouds]:
     """Open a connection by a kubeconfig.
+
+    Args:
+        kubeconfig: a path, the default one without it.
+        context: the kubeconfig's context, its current one by default.
+        namespace: of the clouds; the context's by default, else `NAMESPACE`.
 
     Raises:
         CommandError: there is none that can be used.
     """
     try:
         client = KubeClient(await load_credentials(kubeconfig, context))
+        namespace = namespace or context_namespace(kubeconfig, context) or NAMESPACE
     except OperatorError as error:
         raise CommandError(f"{error} A file is named by --kubeconfig.") from error
     # A file that is no kubeconfig fails in the reader of YAML or in whoever uses its parts.

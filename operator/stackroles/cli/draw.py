@@ -1,13 +1,24 @@
 """A cloud as a tree."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Final
 
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.tree import Tree
 
-from stackroles.cli.view import CloudView, DependentView, MemberView, RoleView, Trouble
+from stackroles.cli.view import (
+    CloudView,
+    DependentView,
+    MemberView,
+    RecoveryView,
+    RoleView,
+    Trouble,
+)
+
+# All ten are in `-o json` and in the status; a tree is to fit on a screen.
+_RECOVERIES: Final = 3
 
 
 def draw(cloud: CloudView) -> RenderableType:
@@ -26,6 +37,7 @@ def draw(cloud: CloudView) -> RenderableType:
         branch = tree.add(f"[bold]{escape(service)}[/]")
         for role in members:
             _add_role(branch, role)
+    _add_recoveries(tree, cloud.recoveries)
     for dependent in cloud.dependents:
         _add_dependent(tree, dependent)
     return tree
@@ -49,6 +61,21 @@ def _add_role(tree: Tree, role: RoleView) -> None:
         branch.add(f"[yellow]{escape(role.message)}[/]")
     for member in role.members:
         branch.add(_member(member))
+
+
+def _add_recoveries(tree: Tree, recoveries: Sequence[RecoveryView]) -> None:
+    if not recoveries:
+        return
+    branch = tree.add("[bold]last recoveries[/]")
+    for record in recoveries[:_RECOVERIES]:
+        took = "under way" if record.seconds is None else f"took {record.seconds} s"
+        served = "served" if record.served else "[yellow]did not serve[/]"
+        members = escape(", ".join(record.members))
+        item = branch.add(
+            f"{escape(record.role)} {took}, {served} [dim]{escape(record.started)}[/] {members}"
+        )
+        for decision in record.decisions:
+            item.add(escape(decision))
 
 
 def _member(member: MemberView) -> str:

@@ -16,8 +16,6 @@ from stackroles.cli.view import view_of
 
 T = TypeVar("T")
 
-# As the chart and the samples have it.
-NAMESPACE: Final = "openstack"
 WATCH_SECONDS: Final = 2.0
 # Of a pipe or a file, which have no width.
 _PLAIN_WIDTH: Final = 160
@@ -38,7 +36,12 @@ class Output(StrEnum):
 
 
 Name = Annotated[str, typer.Argument(help="The CloudController.")]
-Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Its namespace.")]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace", "-n", help="Its namespace; by default the context's, or `openstack`."
+    ),
+]
 Kubeconfig = Annotated[str | None, typer.Option(help="The kubeconfig file.")]
 Context = Annotated[str | None, typer.Option(help="The kubeconfig's context.")]
 
@@ -63,7 +66,7 @@ def console() -> Console:
 def status(
     name: Name,
     *,
-    namespace: Namespace = NAMESPACE,
+    namespace: Namespace = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="Form.")] = Output.TREE,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until Ctrl-C.")] = False,
     kubeconfig: Kubeconfig = None,
@@ -89,7 +92,7 @@ def switchover(
     role: Annotated[str, typer.Argument(help="The role.")],
     reason: Annotated[str, typer.Option(help="Why; recorded with the change.")],
     *,
-    namespace: Namespace = NAMESPACE,
+    namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:

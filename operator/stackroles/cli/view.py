@@ -76,6 +76,27 @@ class RoleView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryView:
+    """A loss of members of a role, and how they came back.
+
+    Attributes:
+        role: the role.
+        members: pods that were not ready at some time of it.
+        decisions: what was decided for the role, in order.
+        served: whether the role served all the while.
+        started: when the loss was seen, RFC 3339.
+        seconds: from the loss to all members again; None while some are lacking.
+    """
+
+    role: str
+    members: Sequence[str]
+    decisions: Sequence[str]
+    served: bool
+    started: str
+    seconds: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DependentView:
     """A ComputePool or BackupPolicy of the cloud.
 
@@ -107,6 +128,7 @@ class CloudView:
         release: the release that runs, empty before there is one.
         troubles: its conditions that need attention.
         roles: its roles, in the order of a bring-up.
+        recoveries: its last losses of members, the newest first.
         dependents: its pools and policies.
         unreadable: what could not be read, a sentence each.
     """
@@ -119,6 +141,7 @@ class CloudView:
     release: str
     troubles: Sequence[Trouble]
     roles: Sequence[RoleView]
+    recoveries: Sequence[RecoveryView]
     dependents: Sequence[DependentView]
     unreadable: Sequence[str]
 
@@ -160,6 +183,7 @@ def view_of(found: Found) -> CloudView:
         release=status.get("release") or "",
         troubles=troubles_of(status),
         roles=roles,
+        recoveries=[_recovery(record) for record in status.get("recoveries") or ()],
         dependents=[_dependent(resource) for resource in own],
         unreadable=found.unreadable,
     )
@@ -205,6 +229,17 @@ def _role(status: Mapping[str, Any], pods: Iterable[Object]) -> RoleView:
             (_member(pod, _part(status, pod, active)) for pod in pods),
             key=lambda member: member.pod,
         ),
+    )
+
+
+def _recovery(record: Mapping[str, Any]) -> RecoveryView:
+    return RecoveryView(
+        role=record["role"],
+        members=record.get("members") or (),
+        decisions=record.get("decisions") or (),
+        served=record.get("served", True),
+        started=record["startedAt"],
+        seconds=record.get("durationSeconds"),
     )
 
 

@@ -65,6 +65,22 @@ async def load_credentials(
     return configuration
 
 
+def context_namespace(kubeconfig: str | None = None, context: str | None = None) -> str | None:
+    """Return the namespace that a kubeconfig's context names; None where it names none.
+
+    Args:
+        kubeconfig: a path, the default one without it.
+        context: the context, the file's current one by default.
+    """
+    try:
+        contexts, current = kube_config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
+    except (kube_config.ConfigException, OSError):
+        return None  # whoever connects by it says what is wrong
+    found = next((c for c in contexts if c["name"] == context), None) if context else current
+    namespace = (found or {}).get("context", {}).get("namespace")
+    return str(namespace) if namespace else None
+
+
 def own_namespace(default: str = "default") -> str:
     """Return the namespace of the pod this process runs in."""
     return _NAMESPACE_FILE.read_text().strip() if _NAMESPACE_FILE.exists() else default

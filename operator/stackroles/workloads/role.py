@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from stackroles import naming
 from stackroles.roles.definition import RoleDefinition, Workload
 from stackroles.workloads.conditions import Finding
-from stackroles.workloads.pod import first_finding
+from stackroles.workloads.pod import first_finding, is_ready
 from stackroles.workloads.rejected_pods import rejected
 
 Object = Mapping[str, Any]
@@ -23,6 +24,8 @@ class RoleState:
         desired: members wanted.
         ready: members that are ready.
         updated: members of the current template.
+        lacking: pods that are not ready, and names of members that have none.
+        outdated: whether members of an older template run, or the present one is not known yet.
         surplus: members beyond those wanted: of an older template, until their successors serve.
         current: whether its controller has seen the current template.
         problem: what holds it up and does not go away by itself.
@@ -35,6 +38,8 @@ class RoleState:
     desired: int
     ready: int = 0
     updated: int = 0
+    lacking: tuple[str, ...] = ()
+    outdated: bool = False
     surplus: int = 0
     current: bool = False
     problem: Finding | None = None
@@ -84,11 +89,13 @@ def observe_role(
     status = workload.get("status", {})
     surplus = 0
     if role.workload is Workload.DAEMON_SET:
-        desired = status.get("desiredNumberScheduled", 0)
+        desired = existing = status.get("desiredNumberScheduled", 0)
         ready, updated = status.get("numberReady", 0), status.get("updatedNumberScheduled", 0)
     else:
         ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
         surplus = max(0, status.get("replicas", 0) - desired)
+        # Pods that are gone are of no template: a roll shows in those that exist.
+        existing = status.get("replicas", 0)
     generation = workload["metadata"].get("generation", 0)
     current = status.get("observedGeneration", 0) >= generation
     needed = role.minimum_ready if role.minimum_ready is not None else desired
@@ -99,12 +106,25 @@ def observe_role(
         desired=desired,
         ready=ready,
         updated=updated,
+        lacking=_lacking(role, desired, workload, pods),
+        outdated=not current or updated < existing,
         surplus=surplus,
         current=current,
         problem=first_finding(pods, now) or _rejected(workload),
         done=current and ready >= min(needed, desired) and desired > 0,
         available=ready >= majority,
     )
+
+
+def _lacking(
+    role: RoleDefinition, desired: int, workload: Object, pods: Sequence[Object]
+) -> tuple[str, ...]:
+    """Return the pods that are not ready, and those that a StatefulSet has yet to make."""
+    ready = {pod["metadata"]["name"]: is_ready(pod) for pod in pods}
+    names = set(ready)
+    if role.workload is Workload.STATEFUL_SET:
+        names |= {naming.pod(workload["metadata"]["name"], number) for number in range(desired)}
+    return tuple(sorted(name for name in names if not ready.get(name)))
 
 
 def _rejected(workload: Object) -> Finding | None:

@@ -137,13 +137,31 @@ def test_without_a_cluster_one_line_says_what_to_do(tmp_path: Path) -> None:
     assert len(found.output.splitlines()) == 1
 
 
+CONFIG = (
+    "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+    "clusters: [{name: k, cluster: {server: 'http://127.0.0.1:9'}}]\n"
+    "contexts: [{name: c, context: {cluster: k, user: u}},"
+    " {name: other, context: {cluster: k, user: u, namespace: clouds}}]\n"
+    "users: [{name: u, user: {}}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("context", "namespace", "used"),
+    [(None, None, "openstack"), ("other", None, "clouds"), ("other", "mine", "mine")],
+)
+async def test_the_namespace_is_the_options_or_else_the_contexts(
+    tmp_path: Path, context: str | None, namespace: str | None, used: str
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(CONFIG)
+    async with cluster.connect(str(config), context, namespace) as clouds:
+        assert clouds.namespace == used
+
+
 def test_a_server_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     config = tmp_path / "config"
-    config.write_text(
-        "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
-        "clusters: [{name: k, cluster: {server: 'http://127.0.0.1:9'}}]\n"
-        "contexts: [{name: c, context: {cluster: k, user: u}}]\nusers: [{name: u, user: {}}]\n"
-    )
+    config.write_text(CONFIG)
     found = CliRunner().invoke(app, ["status", "demo", "--kubeconfig", str(config)])
     assert found.exit_code == 1
     assert found.output.startswith("error: The API server did not answer")

@@ -36,6 +36,10 @@ def role(name: str, ready: int, **other: Any) -> Object:
     return {"name": name, "model": "ActiveActive", "desired": 2, "ready": ready, **other}
 
 
+def recovery(role_name: str, **other: Any) -> Object:
+    return {"role": role_name, "served": True, "startedAt": "2026-01-01T00:00:00Z", **other}
+
+
 CLOUD: Object = {
     "kind": "CloudController",
     "metadata": {"name": "demo", "namespace": "openstack"},
@@ -51,6 +55,11 @@ CLOUD: Object = {
             role("mariadb", 1, active="demo-mariadb-0"),
             role("nova-api", 2, message="Its roll waits."),
             role("nova-conductor", 2, model="ActivePassive", active="demo-nova-conductor-1"),
+        ],
+        "recoveries": [
+            recovery("mariadb", members=["demo-mariadb-1"]),
+            recovery("mariadb", decisions=["It starts at 7."], served=False, durationSeconds=12),
+            *[recovery("rabbitmq", durationSeconds=9)] * 8,
         ],
     },
 }
@@ -89,6 +98,11 @@ TREE = """\
 │   └── ok nova-conductor 2/2 ActivePassive
 │       ├── ok demo-nova-conductor-0 standby on node-0
 │       └── ok demo-nova-conductor-1 active on node-1
+├── last recoveries
+│   ├── mariadb under way, served 2026-01-01T00:00:00Z demo-mariadb-1
+│   ├── mariadb took 12 s, did not serve 2026-01-01T00:00:00Z
+│   │   └── It starts at 7.
+│   └── rabbitmq took 9 s, served 2026-01-01T00:00:00Z
 ├── ok ComputePool compute: 2 of 3 nodes serve, 0 instances
 └── ?? BackupPolicy nightly: no verified backup yet
 """
@@ -132,3 +146,12 @@ def test_json_has_the_same_in_a_stable_form() -> None:
         "restarts": 3,
     }
     assert [item["name"] for item in found["dependents"]] == ["compute", "nightly"]
+    assert len(found["recoveries"]) == 10
+    assert found["recoveries"][1] == {
+        "role": "mariadb",
+        "members": [],
+        "decisions": ["It starts at 7."],
+        "served": False,
+        "started": "2026-01-01T00:00:00Z",
+        "seconds": 12,
+    }

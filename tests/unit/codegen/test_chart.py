@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stackroles import constants
+from stackroles.api.v1alpha1.registry import RESOURCES
 from stackroles.codegen.bundle import HelmError, install_manifest
 from stackroles.kube.kinds import ObjectRef
 from stackroles.runtime.metrics import Metrics
@@ -33,6 +34,19 @@ def environment(objects: Objects) -> dict[str, str]:
     return {item["name"]: item["value"] for item in container["env"] if "value" in item}
 
 
+def operators_cluster_roles(objects: Objects) -> Objects:
+    """Return the ClusterRoles that are the operator's own, without those for people."""
+    roles = of_kind(objects, "ClusterRole")
+    return [role for role in roles if not aggregated(role)]
+
+
+def aggregated(role: dict[str, Any]) -> set[str]:
+    """Return the roles of Kubernetes' that a ClusterRole adds to."""
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    labels = role["metadata"]["labels"]
+    return {name.removeprefix(prefix) for name in labels if name.startswith(prefix)}
+
+
 def resources_of(role: dict[str, Any]) -> set[str]:
     return {resource for rule in role["rules"] for resource in rule["resources"]}
 
@@ -47,7 +61,7 @@ def test_secrets_are_readable_in_watched_namespaces_only(render: Render) -> None
 
 
 def test_rights_without_namespace_are_nodes_and_storage_classes(render: Render) -> None:
-    roles = of_kind(render(), "ClusterRole")
+    roles = operators_cluster_roles(render())
 
     assert {r["metadata"]["name"]: resources_of(r) for r in roles} == {
         "stackroles-nodes": {"nodes"},
@@ -58,7 +72,7 @@ def test_rights_without_namespace_are_nodes_and_storage_classes(render: Render) 
 def test_cluster_wide_mode_binds_the_same_rules_everywhere(render: Render) -> None:
     narrow, wide = render(), render("watchNamespaces=[]")
 
-    assert names(wide, "ClusterRole") == [
+    assert names(operators_cluster_roles(wide), "ClusterRole") == [
         "stackroles-cluster",
         "stackroles-nodes",
         "stackroles-secrets",
@@ -69,7 +83,7 @@ def test_cluster_wide_mode_binds_the_same_rules_everywhere(render: Render) -> No
         for objects in (narrow, wide)
         for role in (*of_kind(objects, "Role"), *of_kind(objects, "ClusterRole"))
     }
-    for role in (*of_kind(narrow, "Role"), *of_kind(wide, "ClusterRole")):
+    for role in (*of_kind(narrow, "Role"), *operators_cluster_roles(wide)):
         assert rules[role["metadata"]["name"]] == role["rules"]
     assert environment(wide)["STACKROLES_WATCH_NAMESPACES"] == ""
     assert of_kind(wide, "Namespace") == []
@@ -77,8 +91,9 @@ def test_cluster_wide_mode_binds_the_same_rules_everywhere(render: Render) -> No
 
 def test_every_binding_is_to_the_operator_and_a_role_that_exists(render: Render) -> None:
     objects = render()
-    for kind in ("Role", "ClusterRole"):
-        assert names(objects, f"{kind}Binding") == names(objects, kind)
+    assert names(objects, "RoleBinding") == names(objects, "Role")
+    own = names(operators_cluster_roles(objects), "ClusterRole")
+    assert names(objects, "ClusterRoleBinding") == own
     for binding in (*of_kind(objects, "RoleBinding"), *of_kind(objects, "ClusterRoleBinding")):
         if "helm.sh/hook" in binding["metadata"].get("annotations", {}):
             continue
@@ -87,10 +102,25 @@ def test_every_binding_is_to_the_operator_and_a_role_that_exists(render: Render)
         ]
 
 
+def test_people_with_kubernetes_own_roles_may_read_or_change_all_kinds(render: Render) -> None:
+    roles = [role for role in of_kind(render(), "ClusterRole") if aggregated(role)]
+    assert {role["metadata"]["name"]: aggregated(role) for role in roles} == {
+        "stackroles-view": {"view"},
+        "stackroles-edit": {"edit", "admin"},
+    }
+    for role in roles:
+        assert resources_of(role) == {definition.plural for definition in RESOURCES}
+        assert {group for rule in role["rules"] for group in rule["apiGroups"]} == {
+            constants.API_GROUP
+        }
+    (view,) = (role for role in roles if aggregated(role) == {"view"})
+    assert [rule["verbs"] for rule in view["rules"]] == [["get", "list", "watch"]]
+
+
 def test_without_node_rights_nothing_of_nodes_is_installed(render: Render) -> None:
     objects = render("nodeRights=false")
 
-    assert names(objects, "ClusterRole") == ["stackroles-cluster"]
+    assert names(operators_cluster_roles(objects), "ClusterRole") == ["stackroles-cluster"]
     assert of_kind(objects, "ValidatingAdmissionPolicy") == []
     assert environment(objects)["STACKROLES_NODE_RIGHTS"] == "false"
 

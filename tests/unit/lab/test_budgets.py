@@ -33,8 +33,8 @@ def test_slices_that_need_more_than_the_total_are_refused(tmp_path: Path) -> Non
     [
         (Outcome("a", 59, 60, Tally(passed=3)), True),
         (Outcome("a", 61, 60, Tally(passed=3)), False),
-        (Outcome("a", 1, 60, Tally(passed=3, failed=1)), False),
-        (Outcome("a", None, 60, Tally(failed=1)), False),
+        (Outcome("a", 1, 60, Tally(passed=3, failures=("test_x",))), False),
+        (Outcome("a", None, 60, Tally(failures=("test_x",))), False),
     ],
 )
 def test_a_slice_is_good_when_it_ran_in_time_without_failure(outcome: Outcome, good: bool) -> None:
@@ -45,7 +45,7 @@ def test_the_table_names_what_was_over_and_what_did_not_run() -> None:
     text = budgets.table(
         [
             Outcome("build", 100.4, 60, Tally(passed=1)),
-            Outcome("e2e", None, 600, Tally(failed=1)),
+            Outcome("e2e", None, 600, Tally(failures=("test_x",))),
         ],
         limit=90,
     )
@@ -74,9 +74,37 @@ def test_slices_that_are_good_one_by_one_may_take_too_long_together() -> None:
 
 
 def test_counts_come_from_pytests_report() -> None:
-    report = """<?xml version="1.0"?><testsuites>
-      <testsuite name="pytest" tests="10" failures="1" errors="2" skipped="3"/></testsuites>"""
-    assert steps.counts(report) == Tally(passed=4, failed=3, skipped=3)
+    report = """<?xml version="1.0"?><testsuites><testsuite name="pytest">
+      <testcase classname="tests.e2e.test_idle" name="test_good"/>
+      <testcase classname="tests.e2e.test_idle" name="test_left"><skipped message="why"/></testcase>
+      <testcase classname="tests.e2e.test_idle" name="test_bad">
+        <failure message="assert 1 == 2&#10; where it matters">text</failure></testcase>
+      <testcase classname="tests.e2e.test_idle" name="test_bad"><error message="gone"/></testcase>
+      </testsuite></testsuites>"""
+    bad = "test_idle::test_bad: assert 1 == 2 where it matters"
+    assert steps.counts(report) == Tally(1, (bad, "test_idle::test_bad: gone"), skipped=1)
+
+
+def test_what_was_not_good_is_named_at_the_end_of_a_run() -> None:
+    outcomes = [
+        Outcome("unit", 50, 60, Tally(failures=("test_idle::test_bad: gone",))),
+        Outcome("e2e", 70, 60, Tally(passed=1)),
+        Outcome("long", None, 60, slices.NOT_RUN),
+    ]
+    assert budgets.explain(outcomes, limit=100) == [
+        "unit: test_idle::test_bad: gone",
+        "e2e: 70 s, over its budget of 60",
+        "long: not run: a slice it needs failed",
+        "all: 120 s, over the budget of 100",
+    ]
+    assert budgets.explain([Outcome("unit", 50, 60, Tally(passed=1))], limit=100) == []
+
+
+def test_of_many_failures_only_some_are_named_again() -> None:
+    failures = tuple(f"test_{number}" for number in range(budgets.SHOWN_FAILURES + 5))
+    lines = budgets.explain([Outcome("unit", 50, 60, Tally(failures=failures))], limit=100)
+    assert len(lines) == budgets.SHOWN_FAILURES + 1
+    assert lines[-1] == "and 5 more, see above"
 
 
 def test_every_slice_needs_only_earlier_ones() -> None:

@@ -53,7 +53,7 @@ class Agent:
         self.settings = settings
         self.volume = Volume(settings.volume)
         self.volume_id = self.volume.prepare()
-        self.stopping = threading.Event()
+        self.stopping = children.StopRequest()
         self._lock = threading.Lock()
         # What changes with the loop; `report` adds what is known at any time.
         self._report = Report(
@@ -295,7 +295,7 @@ def main() -> int:
     agent = Agent(MemberSettings.from_environment(os.environ))
     children.adopt_orphans()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: agent.stopping.set())
+        signal.signal(number, lambda *_: agent.stopping.ask())
     with http_server.serving(agent):
         agent.run()
     return 0

@@ -181,11 +181,35 @@ class RoleStatus(StatusPart):
     model: ClusteringModel = Field(description="How it is clustered.")
     desired: int = Field(ge=0, description="Members wanted.")
     ready: int = Field(ge=0, description="Members ready.")
+    updated: int = Field(0, ge=0, description="Members of the present template.")
     active: str | None = Field(
         None, max_length=253, description="The writer or active pod, where there is one."
     )
     message: str | None = Field(
         None, max_length=4096, description="What is waited for, or what a loss costs."
+    )
+
+
+class RoleRecovery(StatusPart):
+    """A loss of members of a role, and how they came back."""
+
+    role: str = Field(max_length=63, description="The role.")
+    members: tuple[Annotated[str, Field(max_length=253)], ...] = Field(
+        (), max_length=16, description="Pods that were not ready at some time of it."
+    )
+    decisions: tuple[Annotated[str, Field(max_length=1024)], ...] = Field(
+        (),
+        max_length=8,
+        description="What was decided for the role, in order; empty where its pods just began "
+        "again.",
+    )
+    served: bool = Field(True, description="Whether the role served all the while.")
+    started_at: datetime = Field(description="When the loss was seen.")
+    completed_at: datetime | None = Field(
+        None, description="When the role had all its members again; none while it lacks some."
+    )
+    duration_seconds: int | None = Field(
+        None, ge=0, description="Seconds from the loss to all members again."
     )
 
 
@@ -229,4 +253,10 @@ class CloudControllerStatus(Status):
         None, ge=0, description="Seconds from creation to the first Ready."
     )
     writer: str | None = Field(None, max_length=253, description="The database's writer.")
+    recoveries: tuple[RoleRecovery, ...] = Field(
+        (),
+        max_length=10,
+        description="The last ten losses of members, the newest first.",
+        json_schema_extra=ATOMIC,
+    )
     children: Children = Field((), description="Children as last applied.")

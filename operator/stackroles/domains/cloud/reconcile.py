@@ -30,7 +30,7 @@ from stackroles.domains.cloud.served import assess_served, rejected_administrato
 from stackroles.domains.cloud.service import ServiceState
 from stackroles.domains.cloud.status import ObservedCloud, assess_cloud, remembered
 from stackroles.domains.clustering.reconcile import clustering_of
-from stackroles.domains.clustering.status import ClusteringState
+from stackroles.domains.clustering.status import ClusteringState, decisions
 from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
 from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.domains.database.reconcile_part import part_of
@@ -156,6 +156,8 @@ class CloudPass:
             steps=tuple(s for name in SERVICE_PARTS for s in self._services[name].steps),
             database=database,
             notes=notes,
+            decided={name: decisions(turn) for name, turn in turns.items()}
+            | {DATABASE: database.decided},
             messaging=messaging.health if roles[MESSAGING].present else None,
         )
         waiting = dict(plan_bring_up(GRAPH, observed.done, observed.present).waiting)

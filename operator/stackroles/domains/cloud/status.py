@@ -1,6 +1,6 @@
 """From what was observed of a cloud to its status."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stackroles.api.v1alpha1.cloud_controller import (
@@ -12,11 +12,18 @@ from stackroles.api.v1alpha1.conditions import ConditionType, Reason, reason_of
 from stackroles.config.cloud import Cloud
 from stackroles.domains.cloud.phases import update_phases
 from stackroles.domains.cloud.quorum import assess_quorum
+from stackroles.domains.cloud.recoveries import courses_of, update_recoveries
 from stackroles.domains.cloud.service import RolesAndSteps
 from stackroles.domains.database.status import DATABASE, DatabaseState
 from stackroles.roles.clustering import model_of
 from stackroles.roles.definition import OpenStackService, RoleDefinition
-from stackroles.workloads.conditions import Finding, ObservationTime, all_conditions, conditions_of
+from stackroles.workloads.conditions import (
+    Decided,
+    Finding,
+    ObservationTime,
+    all_conditions,
+    conditions_of,
+)
 from stackroles.workloads.role import RoleState
 from stackroles.workloads.step import StepState
 
@@ -30,6 +37,7 @@ class ObservedCloud(RolesAndSteps):
     Attributes:
         waiting: roles and steps that may not start yet, with what they wait for.
         database: how the database cluster stands.
+        decided: what was decided lately for roles that lost members, by role.
         notes: what a person should know of a role's members, by role.
         messaging: whether brokers or queues lack something; None before there are any.
         active: the active member of each ActivePassive role, as far as there is one.
@@ -42,6 +50,7 @@ class ObservedCloud(RolesAndSteps):
     active: Mapping[str, str] = field(default_factory=dict)
     failing_apis: Finding | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    decided: Mapping[str, Sequence[Decided]] = field(default_factory=dict)
 
 
 def assess_cloud(
@@ -66,8 +75,10 @@ def assess_cloud(
         observed_at: when this was.
     """
     available = assess_available(observed)
-    progressing = assess_progressing(observed, new=previous.time_to_ready_seconds is None)
     new = previous.time_to_ready_seconds is None
+    progressing = assess_progressing(observed, new=new)
+    unsettled = frozenset({DATABASE} if observed.database.message else ())
+    courses = courses_of(() if new else observed.roles, unsettled, observed.decided)
     quorum = assess_quorum(roles, () if new else observed.roles)
     health = observed.database.health if DATABASE in observed.present else None
     further = tuple(found for found in (quorum, observed.messaging, health) if found is not None)
@@ -91,6 +102,7 @@ def assess_cloud(
         phases=update_phases(order, previous.phases, started, observed.done, observed_at.now),
         time_to_ready_seconds=seconds,
         writer=observed.database.writer,
+        recoveries=update_recoveries(previous.recoveries, previous.roles, courses, observed_at.now),
         children=previous.children,
     )
 
@@ -199,6 +211,7 @@ def _role_status(cloud: Cloud, role: RoleDefinition, observed: ObservedCloud) ->
         model=model_of(role, cloud),
         desired=state.desired,
         ready=state.ready,
+        updated=state.updated,
         active=observed.database.writer if role.name == DATABASE else active.get(role.name),
         message=_role_message(role, state, observed),
     )

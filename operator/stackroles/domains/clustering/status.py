@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from stackroles.agents.gate.protocol import GateStatus, State, Switchover
+from stackroles.workloads.conditions import Decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,20 @@ def assess_turns(reports: Mapping[str, GateStatus | None]) -> Turns:
     )
     messages = [f"{pod}: {report.message}." for pod, report in known.items() if report.message]
     return Turns(active[0] if len(active) == 1 else None, last, " ".join(messages))
+
+
+def decisions(turns: Turns) -> list[Decided]:
+    """Return the last change of a role's active member as something that was decided."""
+    last = turns.last
+    if last is None or not last.target:
+        return []
+    try:
+        at = datetime.fromisoformat(last.at)
+    except ValueError:
+        return []
+    if at.tzinfo is None:
+        return []
+    return [Decided(at, f"{last.target} takes over from {last.source or 'nobody'}: {last.reason}")]
 
 
 def has_lease(reports: Mapping[str, GateStatus | None]) -> bool:

@@ -56,6 +56,7 @@ class GaleraResult:
         message: the same as a sentence, with what to do.
         members: phase of each member, by pod name ("Unknown" without an answer).
         failing: errors of members whose servers did not start again and again; empty without any.
+        decided: what was decided now, as a sentence; empty when nothing was.
         note: what is under way where there are to be fewer members; empty when nothing is.
         lost: the member that is gone with its volume, and what to do; None without any.
         health: whether members lack something while they serve.
@@ -69,6 +70,7 @@ class GaleraResult:
     members: Mapping[str, str]
     health: Finding
     failing: str = ""
+    decided: str = ""
     note: str = ""
     lost: Finding | None = None
 
@@ -112,6 +114,7 @@ async def reconcile_galera(
         verdict=outcome.verdict,
         message=outcome.message,
         members={member.name: _phase(member) for member in observed.members},
+        decided=outcome.message if outcome.decisions else "",
         failing=failures(observed.members, STARTS_THAT_TELL),
         health=assess_health(observed.members, members.claims()),
         note=note,

@@ -4,7 +4,7 @@ from typing import Any
 
 from stackroles.domains.database.reconcile import reconcile_galera
 from stackroles.domains.database.reconcile_members import PART
-from stackroles.domains.database.status import DATABASE, DatabaseState
+from stackroles.domains.database.status import DATABASE, DatabaseState, add_decision
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.clouds import active_cloud
 from stackroles.reconcile.context import Context
@@ -31,6 +31,8 @@ async def reconcile_database(context: Context, resource: Object) -> None:
     if workload is None:
         return
     found = await reconcile_galera(context, resource, cloud)
+    before = context.latest(resource, part_of(resource))
+    former = before if isinstance(before, DatabaseState) else DatabaseState()
     state = DatabaseState(
         writer=found.writer,
         message="" if found.ready else found.message,
@@ -39,5 +41,6 @@ async def reconcile_database(context: Context, resource: Object) -> None:
         note=found.note,
         lost=found.lost,
         health=found.health,
+        decided=add_decision(former, found.decided, found.ready, context.clock.now()),
     )
     context.publish(resource, part_of(resource), state)

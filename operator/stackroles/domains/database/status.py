@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from stackroles.agents.galera.protocol import Connections
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.database.model import Member
 from stackroles.roles.topology import DEFAULT
-from stackroles.workloads.conditions import Finding
+from stackroles.workloads.conditions import Decided, Finding
 
 DATABASE = DEFAULT.database.name
 # A server whose volume is full stops; what is left is time to enlarge it.
 FILLING_PERCENT: Final = 80
+_DECISIONS_KEPT: Final = 8
 _UNKNOWN: Final = Finding(Reason.DATABASE_UNKNOWN, "No database member has answered yet.")
 
 
@@ -28,6 +30,7 @@ class DatabaseState:
         note: what is under way, where there are to be fewer; empty when nothing is.
         lost: the member that is gone with its volume, and what to do; None without any.
         health: whether members lack something while they serve.
+        decided: what was decided since members were last all synced, the last of it kept.
     """
 
     writer: str | None = None
@@ -37,6 +40,7 @@ class DatabaseState:
     note: str = ""
     lost: Finding | None = None
     health: Finding = _UNKNOWN
+    decided: Sequence[Decided] = ()
 
     @property
     def problem(self) -> Finding | None:
@@ -53,6 +57,26 @@ class DatabaseState:
             f"such as an option in spec.config.{DATABASE}: members get it by themselves. More is "
             "in the log of the member's pod.",
         )
+
+
+def add_decision(
+    former: DatabaseState, decided: str, ready: bool, now: datetime
+) -> Sequence[Decided]:
+    """Return what was decided since the members were last all synced, with what was just now.
+
+    What ended an incident stays until the next one begins, for who has not read it yet.
+
+    Args:
+        former: how the database stood before.
+        decided: what was decided now, empty for nothing.
+        ready: whether all members are synced.
+        now: the time of it.
+    """
+    begins = not ready and not former.message
+    kept = () if begins else tuple(former.decided)
+    if not decided or any(known.text == decided for known in kept):
+        return kept
+    return (*kept, Decided(now, decided))[-_DECISIONS_KEPT:]
 
 
 @dataclass(frozen=True, slots=True)

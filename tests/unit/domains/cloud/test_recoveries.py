@@ -1,0 +1,130 @@
+"""What a role lost, what was decided, and how long it took."""
+
+from datetime import UTC, datetime, timedelta
+
+from stackroles.api.v1alpha1.cloud_controller import RoleRecovery, RoleStatus
+from stackroles.api.v1alpha1.common import ClusteringModel
+from stackroles.domains.cloud.recoveries import KEPT, RoleCourse, update_recoveries
+from stackroles.workloads.conditions import Decided
+from stackroles.workloads.role import RoleState
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ROLE = "mariadb"
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def state(
+    ready: int = 3, *, updated: int = 3, outdated: bool = False, desired: int = 3
+) -> RoleState:
+    return RoleState(
+        name=ROLE,
+        present=True,
+        desired=desired,
+        ready=ready,
+        updated=updated,
+        lacking=tuple(f"demo-{ROLE}-{n}" for n in range(ready, desired)),
+        outdated=outdated,
+        current=True,
+        available=ready >= 2,
+    )
+
+
+def shown(found: RoleState) -> list[RoleStatus]:
+    return [
+        RoleStatus(
+            name=ROLE,
+            model=ClusteringModel.ACTIVE_ACTIVE,
+            desired=found.desired,
+            ready=found.ready,
+            updated=found.updated,
+        )
+    ]
+
+
+def run(
+    *steps: tuple[float, RoleCourse], before: RoleState | None = None
+) -> tuple[RoleRecovery, ...]:
+    """Return the recoveries after some passes, each with its time."""
+    found: tuple[RoleRecovery, ...] = ()
+    last = before or state()
+    for seconds, course in steps:
+        found = update_recoveries(found, shown(last), [course], at(seconds))
+        last = course.state
+    return found
+
+
+def lost(ready: int = 2, **more: object) -> RoleCourse:
+    return RoleCourse(state=state(ready), **more)  # type: ignore[arg-type]
+
+
+WHOLE = RoleCourse(state=state())
+
+
+def test_a_loss_is_recorded_with_its_members_and_its_duration() -> None:
+    (found,) = run((0, lost()), (3, lost(1)), (20, WHOLE))
+    assert found.role == ROLE
+    assert found.members == ("demo-mariadb-2", "demo-mariadb-1")
+    assert (found.started_at, found.completed_at) == (at(0), at(20))
+    assert found.duration_seconds == 20
+    assert not found.served
+
+
+def test_a_role_that_keeps_its_majority_has_served() -> None:
+    (found,) = run((0, lost()), (5, WHOLE))
+    assert found.served
+
+
+def test_it_is_under_way_until_the_members_are_one_cluster_again() -> None:
+    (found,) = run((0, lost()), (5, RoleCourse(state=state(), unsettled=True)))
+    assert found.completed_at is None
+    assert found.duration_seconds is None
+
+
+def test_decisions_of_it_are_kept_once_each_and_none_of_an_earlier_one() -> None:
+    old, new, later = Decided(at(-60), "old"), Decided(at(-2), "bootstrap"), Decided(at(4), "join")
+    (found,) = run(
+        (0, lost(decided=[old, new])),
+        (5, lost(decided=[new, later])),
+        (9, RoleCourse(state=state(), decided=[new, later])),
+    )
+    assert found.decisions == ("bootstrap", "join")
+
+
+def test_the_next_loss_has_none_of_the_last_ones_decisions() -> None:
+    first = Decided(at(1), "bootstrap")
+    newest, _ = run(
+        (0, lost(decided=[first])),
+        (9, RoleCourse(state=state(), decided=[first])),
+        (12, lost(decided=[first])),
+    )
+    assert newest.started_at == at(12)
+    assert newest.decisions == ()
+
+
+def test_members_that_a_roll_or_a_change_of_their_number_takes_away_are_no_loss() -> None:
+    rolling = RoleCourse(state=state(2, updated=1, outdated=True))
+    last_of_it = RoleCourse(state=state(2, updated=2))
+    assert run((0, rolling), (5, last_of_it), (9, lost()), (12, WHOLE)) == ()
+    growing = RoleCourse(state=state(3, updated=3, outdated=True, desired=5))
+    grown = RoleCourse(state=state(4, updated=5, desired=5))
+    assert run((0, growing), (5, grown)) == ()
+
+
+def test_a_cloud_that_never_had_all_members_lost_none() -> None:
+    assert run((0, lost(1)), (5, lost(2)), before=state(0)) == ()
+
+
+def test_the_last_ten_are_kept_the_newest_first() -> None:
+    steps = [step for n in range(KEPT + 3) for step in ((60.0 * n, lost()), (60.0 * n + 5, WHOLE))]
+    found = run(*steps)
+    assert len(found) == KEPT
+    assert [record.started_at for record in found] == [at(60 * n) for n in range(12, 2, -1)]
+
+
+def test_status_records_of_another_role_stay() -> None:
+    other = RoleRecovery(role="rabbitmq", started_at=at(-9), completed_at=at(-5))
+    found = update_recoveries([other], shown(state()), [lost()], at(0))
+    assert [record.role for record in found] == [ROLE, "rabbitmq"]
