@@ -20,6 +20,7 @@ from tests.support.client import Client
 from tests.support.cloud import Cloud, summary
 from tests.support.clustering import LISTS, PLAIN
 from tests.support.guests import boot
+from tests.support.idle import Watcher
 from tests.support.measurements import Measurements
 from tests.support.s3 import S3, gateway, serving
 from tests.support.site import cluster_name
@@ -27,7 +28,7 @@ from tests.support.site import cluster_name
 # Bring-up first; what watches a cloud that nobody touches last, when the others are done with it.
 ORDER = (
     "bring_up", "guest", "security", "flows", "backup", "recovery", "config", "input",
-    "installation", "idle",
+    "installation", "operator_restart", "idle",
 )  # fmt: skip
 KINDS = ("cloudcontrollers", "computepools", "computenodes", "backuppolicies", "backups")
 LOG_LINES = 60
@@ -81,6 +82,14 @@ def cloud(kubectl: Kubectl) -> Cloud:
     found = Cloud(kubectl)
     found.wait_ready()
     return found
+
+
+@pytest.fixture
+def watcher(site: Site, cloud: Cloud, measurements: Measurements) -> Watcher:
+    """A watcher of a cloud on which nothing is under way."""
+    made = Watcher(site, measurements)
+    made.settle(cloud)
+    return made
 
 
 @pytest.fixture(scope="module")

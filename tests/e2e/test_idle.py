@@ -1,12 +1,10 @@
-"""A settled cloud is left alone, also by an operator that has just started; what it all needs.
+"""A settled cloud is left alone; what it all needs.
 
 The ten minutes of the long form are in long/.
 """
 
 import json
 import re
-
-import pytest
 
 from lab.install import SYSTEM, Site
 from lab.kubectl import Kubectl
@@ -19,20 +17,8 @@ FIGURES_SECONDS = 90
 MEBIBYTE = 2**20
 
 
-@pytest.fixture
-def watcher(site: Site, cloud: Cloud, measurements: Measurements) -> Watcher:
-    """A watcher of a cloud on which nothing is under way."""
-    made = Watcher(site, measurements)
-    made.settle(cloud)
-    return made
-
-
 def test_the_lease_is_the_only_thing_an_idle_operator_writes(watcher: Watcher) -> None:
     watcher.check_idle(WINDOW)
-
-
-def test_a_restarted_operator_writes_nothing_to_a_settled_cloud(watcher: Watcher) -> None:
-    watcher.check_restart(WINDOW)
 
 
 def test_memory_is_measured(

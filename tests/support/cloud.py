@@ -87,6 +87,11 @@ class Cloud:
         """Run a command in a member's main container and return what it printed."""
         return self.kubectl.run("exec", pod, "--", *command, timeout=timeout)
 
+    def server_process(self, member: str, program: str) -> str:
+        """Return the start time of a member's server, which is another after a kill."""
+        asked = f"stat --format=%Y.%i /proc/$(pidof {program})"
+        return self.exec(member, "sh", "-c", asked).strip()
+
     def sql(self, member: str, statement: str, timeout: float = 30) -> str:
         """Run a statement on one database member, over its own socket; returns rows by tabs."""
         return self.exec(
