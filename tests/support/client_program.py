@@ -33,7 +33,7 @@ class Writer:
         """Write one row and record what became of it."""
         sent = time.time()
         try:
-            self._connect()
+            self._checked_out()
             with self._connection.cursor() as cursor:
                 cursor.execute("INSERT INTO acknowledged (id) VALUES (%s)", (identity,))
         except (self._driver.MySQLError, OSError) as error:
@@ -42,9 +42,17 @@ class Writer:
         else:
             self._note(identity, sent, host=self._host)
 
-    def _connect(self) -> None:
+    def _checked_out(self) -> None:
+        """Have a connection that answers, as oslo.db has before each transaction."""
         if self._connection is not None:
-            return
+            try:
+                self._connection.ping(reconnect=False)
+            except (self._driver.MySQLError, OSError):
+                self._close()
+        if self._connection is None:
+            self._connect()
+
+    def _connect(self) -> None:
         self._connection = self._driver.connect(
             host=os.environ["DATABASE_HOST"],
             user=os.environ["DATABASE_USER"],

@@ -2,8 +2,9 @@
 """Stands in for the programs of a database server; which one is told by the first argument.
 
 Everything happens in a control directory: `status.json` is what SHOW STATUS answers (the server
-answers nothing without it), `recovered` what the recovery prints, `started` gets one JSON line a
-start with what the server found then, `queries` every statement.
+answers nothing without it), `sessions` exists while a client is connected, `recovered` is what the
+recovery prints, `started` gets one JSON line a start with what the server found then, `queries`
+every statement.
 """
 
 import json
@@ -36,6 +37,11 @@ def result(rows: list[list[str]]) -> bytes:
     return b"".join(packet(n + 1, part) for n, part in enumerate(parts))
 
 
+def session_count(control: Path) -> str:
+    """Return how many clients there are, one until they are killed where `sessions` exists."""
+    return "1" if (control / "sessions").exists() else "0"
+
+
 def answer(control: Path, sql: str) -> bytes:
     with (control / "queries").open("a") as file:
         file.write(sql + "\n")
@@ -44,7 +50,11 @@ def answer(control: Path, sql: str) -> bytes:
             [list(pair) for pair in json.loads((control / "status.json").read_text()).items()]
         )
     if sql.startswith("SELECT COUNT"):
-        return result([["0"]])
+        return result([[session_count(control)]])
+    if "innodb_trx" in sql:
+        return result([["7"]])
+    if sql.startswith("KILL"):
+        (control / "sessions").unlink(missing_ok=True)
     if sql.startswith("SELECT"):
         return result([])
     return packet(1, b"\x00\x00\x00\x02\x00\x00\x00")

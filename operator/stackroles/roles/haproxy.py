@@ -97,25 +97,45 @@ _BACKEND = f"""\
 # One writer: the table has one entry, which all proxies share. It moves only when its member is
 # down, so a member that comes back does not take the writes back. The room beyond one entry is for
 # connections being set up: without it the entry cannot be replaced.
+# A member that is about to stop answers 404: it keeps its sessions, and what connects then moves
+# the entry. The entry alone would go on leading there: a rule for each member asks whether it takes
+# connections, by a backend of its own that follows its state.
 listen {DATABASE}
   bind :::{DATABASE_PORT} v4v6
   balance first
   stick-table type integer size 10k nopurge peers proxies
-  stick on int(1)
+{{rules}}
+  stick store-request int(1)
   option httpchk
+  http-check disable-on-404
   http-check send meth GET uri {WSREP_PATH} ver HTTP/1.1 hdr Host agent
   http-check expect status 200
   default-server check port {AGENT_PORT} inter 1s fastinter 500ms fall 2 rise 1 \
 on-marked-down shutdown-sessions resolvers cluster init-addr none
 """
 
+# What follows another server has its address unused, and must agree with it on 404.
+_STATE = f"""\
+backend {{name}}
+  option httpchk
+  http-check disable-on-404
+  server state 127.0.0.1:1 track {DATABASE}/{{name}}
+"""
+
 
 def files(cloud: Cloud) -> Mapping[str, str]:
     """Return the proxies' configuration, the same for all of them."""
+    members = _members(cloud, DATABASE)
     servers = [
-        f"  server {naming} {host}:{DATABASE_PORT} id {ordinal + 1}"
-        for ordinal, (naming, host) in enumerate(_members(cloud, DATABASE))
+        f"  server {name} {host}:{DATABASE_PORT} id {number}"
+        for number, (name, host) in enumerate(members, start=1)
     ]
+    rules = [
+        f"  stick match int(1) if {{ int(1),table_server_id({DATABASE}) -m int {number} }} "
+        f"{{ nbsrv({name}) gt 0 }}"
+        for number, (name, _) in enumerate(members, start=1)
+    ]
+    states = [_STATE.format(name=name) for name, _ in members]
     peers = ["peers proxies", f"  bind :::{PEER_PORT} v4v6", '  server "$POD_NAME"']
     relays: list[str] = []
     for ordinal, (name, host) in enumerate(_members(cloud, NAME)):
@@ -124,7 +144,9 @@ def files(cloud: Cloud) -> Mapping[str, str]:
         relays += relay
     options = _OPTIONS.lines(cloud.options(NAME, NAME))
     head = [*options, _HEAD]
-    return {OPTIONS: "\n".join([*head, *peers, "", *relays, _BACKEND.rstrip("\n"), *servers, ""])}
+    listener = _BACKEND.rstrip("\n").replace("{rules}", "\n".join(rules))
+    text = [*head, *peers, "", *relays, listener, *servers, "", *states]
+    return {OPTIONS: "\n".join(text)}
 
 
 def _peer(ordinal: int, name: str, host: str) -> tuple[list[str], list[str]]:

@@ -44,6 +44,8 @@ _TICK = 0.1
 _PEER_SECONDS = 2.0
 # A joiner that fails again and again disturbs the writers each time.
 _REST_SECONDS = 60.0
+PROXY_SECONDS = 2.5
+"""After which all proxies have noticed that a member drains: two of their checks, a second each."""
 
 
 class Agent:
@@ -72,6 +74,7 @@ class Agent:
         self._rested = 0.0
         self._asked_peers = 0.0
         self._last_logged = ""
+        self._draining = False
 
     # -- what others see -------------------------------------------------------------------------
 
@@ -107,6 +110,10 @@ class Agent:
         return bool(
             wsrep and wsrep.serves and phase is MemberPhase.RUNNING and not self.volume.creating
         )
+
+    def drains(self) -> bool:
+        """Return whether it serves on only until its sessions have ended."""
+        return self._draining
 
     def wsrep(self) -> Wsrep | None:
         """Return the server's last view of the cluster."""
@@ -245,14 +252,23 @@ class Agent:
         log(why)
 
     def _stop_gracefully(self) -> None:
-        """Let the proxies move the clients away, then stop the server."""
+        """Have the proxies send nobody here any more, end idle sessions, then stop the server."""
         assert self._server is not None  # noqa: S101 - called while it runs
+        self._draining = self.serves()
         self._enter(MemberPhase.STOPPING)
-        deadline = time.monotonic() + self.settings.drain_seconds
+        began = time.monotonic()
         with contextlib.suppress(OSError, mariadb.SqlError):
-            while time.monotonic() < deadline and self._server.clients() > 0:
+            while self._server.clients() > 0:
+                waited = time.monotonic() - began
+                if waited > self.settings.drain_seconds:
+                    log(f"Sessions that did not end are cut: {self._server.clients()}")
+                    break
+                # One that connects again before the proxies have noticed comes back here.
+                if waited > PROXY_SECONDS:
+                    self._server.close_idle()
                 time.sleep(_TICK)
         code = self._server.stop(STOP_SECONDS)
+        self._draining = False
         log(f"The server was stopped: {code}")
 
     def _end(self) -> None:

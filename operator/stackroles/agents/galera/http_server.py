@@ -1,7 +1,8 @@
 """What a database member's agent answers over HTTP.
 
 GET  /report    the member's Report (protocol.py), JSON
-GET  /wsrep     200 while clients may be sent here, else 503; the proxies' check and the probe
+GET  /wsrep     200 while clients may be sent here, 404 while only their sessions are left, else
+                503; the proxies' check and the probe
 GET  /metrics   the same in Prometheus' text format
 POST /backup    a physical backup as a stream (backup_stream)
 """
@@ -76,7 +77,8 @@ class MemberHandler(BaseHTTPRequestHandler):
         elif self.path == WSREP_PATH:
             wsrep = agent.wsrep()
             state = (wsrep.comment if wsrep else "") or agent.report().phase
-            self._answer(200 if agent.serves() else 503, "text/plain", f"{state}\n")
+            code = 200 if agent.serves() else 404 if agent.drains() else 503
+            self._answer(code, "text/plain", f"{state}\n")
         elif self.path == METRICS_PATH:
             wsrep = agent.wsrep()
             counters = dict(wsrep.counters) if wsrep else {}

@@ -14,6 +14,9 @@ from stackroles.agents.galera.protocol import DONOR, SYNCED, Connections, View
 from stackroles.agents.text import shorten
 
 _SQL_SECONDS = 1.0
+_REMOTE = "p.host NOT LIKE 'localhost%' AND p.host <> '' AND p.user <> 'system user'"
+# Longer than a client takes between two statements that belong together.
+_IDLE_MS = 100
 # From how many of max_connections on it is asked who has them.
 _CROWDED = 0.8
 # Logged by Galera when a joiner has given up and only a new start helps; the server stays up.
@@ -239,11 +242,28 @@ class ServerProcess:
 
     def clients(self) -> int:
         """Return how many sessions came over the network; raises OSError or SqlError."""
-        rows = self.query(
-            "SELECT COUNT(*) FROM information_schema.processlist"
-            " WHERE host NOT LIKE 'localhost%' AND host <> '' AND user <> 'system user'"
-        )
+        rows = self.query(f"SELECT COUNT(*) FROM information_schema.processlist p WHERE {_REMOTE}")  # noqa: S608
         return int(rows[0][0] or 0)
+
+    def close_idle(self) -> None:
+        """End sessions from the network that neither run a statement nor have a transaction.
+
+        A client finds its connection closed when it asks next, and connects anew.
+
+        Raises:
+            OSError: the server does not answer.
+            SqlError: it refuses.
+        """
+        rows = self.query(
+            "SELECT p.id FROM information_schema.processlist p"  # noqa: S608
+            " LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id"
+            f" WHERE {_REMOTE} AND p.command = 'Sleep' AND p.time_ms >= {_IDLE_MS}"
+            " AND t.trx_mysql_thread_id IS NULL"
+        )
+        for row in rows:
+            # It may have gone by itself meanwhile.
+            with contextlib.suppress(mariadb.SqlError):
+                self.query(f"KILL CONNECTION {int(row[0] or 0)}")
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal unless it has ended."""

@@ -59,7 +59,7 @@ class MemberSettings:
     backup: str = "/usr/bin/mariadb-backup"
     join_seconds: float = 60.0
     alone_seconds: float = 20.0
-    drain_seconds: float = 5.0
+    drain_seconds: float = 20.0
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "MemberSettings":

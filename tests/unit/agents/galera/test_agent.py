@@ -394,6 +394,23 @@ def test_termination_stops_the_server_in_good_order(member: Member) -> None:
         os.kill(member.starts()[0]["pid"], 0)
 
 
+def test_a_member_that_is_asked_to_stop_sends_clients_away_before_it_does(member: Member) -> None:
+    member.environment["GALERA_DRAIN_SECONDS"] = str(SECONDS)
+    with_data(member)
+    (member.control / "sessions").touch()
+    member.start()
+    member.status()
+    member.publish(attempt=member.waiting()["attempt"], mode="join")
+    until(lambda: member.get("/wsrep")[0] == 200)
+
+    assert member.process is not None
+    member.process.send_signal(signal.SIGTERM)
+
+    until(lambda: member.get("/wsrep")[0] == 404)
+    assert member.process.wait(SECONDS) == 0
+    assert "KILL CONNECTION 7" in (member.control / "queries").read_text().splitlines()
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
