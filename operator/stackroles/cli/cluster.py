@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -183,6 +184,8 @@ async def connect(
     Raises:
         CommandError: there is none that can be used.
     """
+    # Its warning of a file that is not there would stand beside our own sentence.
+    logging.getLogger("kubernetes").setLevel(logging.ERROR)
     try:
         client = KubeClient(await load_credentials(kubeconfig, context))
         namespace = namespace or context_namespace(kubeconfig, context) or NAMESPACE

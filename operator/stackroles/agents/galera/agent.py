@@ -44,6 +44,10 @@ _TICK = 0.1
 _PEER_SECONDS = 2.0
 # A joiner that fails again and again disturbs the writers each time.
 _REST_SECONDS = 60.0
+# Longer than a client takes between two statements that belong together, and longer than it takes
+# from the question whether its connection answers to the first statement: for who hardly rests.
+_IDLE_MS = 100
+_HARDLY_IDLE_MS = 10
 PROXY_SECONDS = 2.5
 """After which all proxies have noticed that a member drains: two of their checks, a second each."""
 
@@ -265,7 +269,8 @@ class Agent:
                     break
                 # One that connects again before the proxies have noticed comes back here.
                 if waited > PROXY_SECONDS:
-                    self._server.close_idle()
+                    patient = waited < self.settings.drain_seconds / 2
+                    self._server.close_idle(_IDLE_MS if patient else _HARDLY_IDLE_MS)
                 time.sleep(_TICK)
         code = self._server.stop(STOP_SECONDS)
         self._draining = False

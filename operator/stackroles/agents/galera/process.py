@@ -15,8 +15,6 @@ from stackroles.agents.text import shorten
 
 _SQL_SECONDS = 1.0
 _REMOTE = "p.host NOT LIKE 'localhost%' AND p.host <> '' AND p.user <> 'system user'"
-# Longer than a client takes between two statements that belong together.
-_IDLE_MS = 100
 # From how many of max_connections on it is asked who has them.
 _CROWDED = 0.8
 # Logged by Galera when a joiner has given up and only a new start helps; the server stays up.
@@ -245,10 +243,13 @@ class ServerProcess:
         rows = self.query(f"SELECT COUNT(*) FROM information_schema.processlist p WHERE {_REMOTE}")  # noqa: S608
         return int(rows[0][0] or 0)
 
-    def close_idle(self) -> None:
+    def close_idle(self, milliseconds: int) -> None:
         """End sessions from the network that neither run a statement nor have a transaction.
 
         A client finds its connection closed when it asks next, and connects anew.
+
+        Args:
+            milliseconds: how long they have been idle at least.
 
         Raises:
             OSError: the server does not answer.
@@ -257,7 +258,7 @@ class ServerProcess:
         rows = self.query(
             "SELECT p.id FROM information_schema.processlist p"  # noqa: S608
             " LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id"
-            f" WHERE {_REMOTE} AND p.command = 'Sleep' AND p.time_ms >= {_IDLE_MS}"
+            f" WHERE {_REMOTE} AND p.command = 'Sleep' AND p.time_ms >= {milliseconds}"
             " AND t.trx_mysql_thread_id IS NULL"
         )
         for row in rows:
