@@ -24,6 +24,7 @@ from stackroles.agents import children, wire
 from stackroles.agents.annotations import read_annotation
 from stackroles.agents.galera import http_server, mariadb, start
 from stackroles.agents.galera.decision import rejection
+from stackroles.agents.galera.flow_control import FlowControl, FlowControlWatch
 from stackroles.agents.galera.peers import are_synced, may_rejoin, pull
 from stackroles.agents.galera.process import ServerProcess, Wsrep
 from stackroles.agents.galera.protocol import (
@@ -71,6 +72,7 @@ class Agent:
             phase=MemberPhase.RECOVERING,
         )
         self._wsrep: Wsrep | None = None
+        self._flow_control = FlowControlWatch()
         self._server: ServerProcess | None = None
         self._primary = time.monotonic()
         self._failed_starts = 0
@@ -92,6 +94,7 @@ class Agent:
         """Return what this member knows of itself; `position` only while no server runs."""
         with self._lock:
             report, wsrep = self._report, self._wsrep
+            flow = self._flow_control.last if wsrep else FlowControl()
             alone = time.monotonic() - self._primary
         return replace(
             report,
@@ -105,6 +108,8 @@ class Agent:
             leaving=self._is_to_leave(),
             disk_percent=self.volume.percent_used(),
             connections=wsrep.connections if wsrep else None,
+            paused_percent=flow.percent,
+            pauses=flow.sent,
         )
 
     def serves(self) -> bool:
@@ -289,6 +294,8 @@ class Agent:
         """Publish a sample of the running server."""
         with self._lock:
             self._wsrep = wsrep
+            if wsrep is not None:
+                self._flow_control.add(wsrep.counters, time.monotonic())
             if wsrep is None or wsrep.primary:
                 self._primary = time.monotonic()
             if self._report.phase is not MemberPhase.STOPPING:

@@ -151,6 +151,8 @@ class Report:
         leaving: it is asked to leave the cluster for good: once stopped it joins no more by itself.
         disk_percent: how much of its volume's file system is used; -1 when not known.
         connections: who uses its server's connections, once few are left.
+        paused_percent: how much of the last half minute flow control paused replication, in tens.
+        pauses: it is among those that asked for that, since it does not keep up.
     """
 
     member: str = field(default="", metadata=OPTIONAL)
@@ -174,6 +176,8 @@ class Report:
     leaving: bool = field(default=False, metadata=OPTIONAL)
     disk_percent: int = field(default=-1, metadata=key("diskPercent", optional=True))
     connections: Connections | None = field(default=None, metadata=OPTIONAL)
+    paused_percent: int = field(default=0, metadata=key("pausedPercent", optional=True))
+    pauses: bool = field(default=False, metadata=OPTIONAL)
 
     @property
     def joining(self) -> bool:

@@ -107,6 +107,7 @@ class Reason(StrEnum):
     DATABASE_SOUND = "DatabaseSound", ConditionType.DATABASE_DEGRADED, "False"
     DATABASE_VOLUME_FILLING = "DatabaseVolumeFilling", ConditionType.DATABASE_DEGRADED, "True"
     CONNECTIONS_USED_UP = "ConnectionsUsedUp", ConditionType.DATABASE_DEGRADED, "True"
+    REPLICATION_PAUSED = "ReplicationPaused", ConditionType.DATABASE_DEGRADED, "True"
     DATABASE_UNKNOWN = "DatabaseUnknown", ConditionType.DATABASE_DEGRADED, "Unknown"
 
     # Brokers serve, and they or their queues lack something.

@@ -22,7 +22,7 @@ from stackroles.domains.database.reconcile_members import (
 )
 from stackroles.domains.database.reconcile_state import StateUnreadable, read_state, record_state
 from stackroles.domains.database.rolling import next_to_restart
-from stackroles.domains.database.status import assess_health
+from stackroles.domains.database.status import assess_health, explain_desync
 from stackroles.errors import Conflict, NotReady
 from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.context import Context
@@ -57,7 +57,7 @@ class GaleraResult:
         members: phase of each member, by pod name ("Unknown" without an answer).
         failing: errors of members whose servers did not start again and again; empty without any.
         decided: what was decided now, as a sentence; empty when nothing was.
-        note: what is under way where there are to be fewer members; empty when nothing is.
+        note: what is under way: members that leave, or serve without being synced; empty without.
         lost: the member that is gone with its volume, and what to do; None without any.
         health: whether members lack something while they serve.
     """
@@ -117,7 +117,7 @@ async def reconcile_galera(
         decided=outcome.message if outcome.decisions else "",
         failing=failures(observed.members, STARTS_THAT_TELL),
         health=assess_health(observed.members, members.claims()),
-        note=note,
+        note=note or explain_desync(observed.members),
         lost=lost,
     )
 

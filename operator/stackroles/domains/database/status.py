@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from stackroles.agents.galera.protocol import Connections
+from stackroles.agents.galera.protocol import Connections, Report
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.database.model import Member
 from stackroles.roles.topology import DEFAULT
@@ -14,6 +14,8 @@ from stackroles.workloads.conditions import Decided, Finding
 DATABASE = DEFAULT.database.name
 # A server whose volume is full stops; what is left is time to enlarge it.
 FILLING_PERCENT: Final = 80
+# Of half a minute, flow control paused replication for so much: every write waits for a member.
+PAUSED_PERCENT: Final = 50
 _DECISIONS_KEPT: Final = 8
 _UNKNOWN: Final = Finding(Reason.DATABASE_UNKNOWN, "No database member has answered yet.")
 
@@ -27,7 +29,7 @@ class DatabaseState:
         message: how the cluster stands, empty when all members are synced.
         blocked: why it waits for a person, empty when it does not.
         failing: the errors of members whose servers did not start again and again.
-        note: what is under way, where there are to be fewer; empty when nothing is.
+        note: what is under way: members that leave, or serve without being synced; empty without.
         lost: the member that is gone with its volume, and what to do; None without any.
         health: whether members lack something while they serve.
         decided: what was decided since members were last all synced, the last of it kept.
@@ -111,10 +113,22 @@ def assess_health(members: Sequence[Member], claims: Mapping[str, VolumeClaim]) 
     found = (
         *(Finding(Reason.CONNECTIONS_USED_UP, text) for text in crowded),
         *(Finding(Reason.DATABASE_VOLUME_FILLING, text) for text in filling),
+        *(Finding(Reason.REPLICATION_PAUSED, text) for text in _paused(known)),
     )
     if not found:
         return Finding(Reason.DATABASE_SOUND, "Volumes have room; connections are left.")
     return Finding(found[0].reason, " ".join(finding.message for finding in found))
+
+
+def explain_desync(members: Sequence[Member]) -> str:
+    """Return which members are desynced while they serve, as a sentence; empty without any.
+
+    A donor of a transfer is, and so is a member that streams a backup.
+    """
+    found = [m.name for m in members if m.known and m.known.view and m.known.view.donor]
+    if not found:
+        return ""
+    return f"{', '.join(found)}: desynced while it gives a copy of its data; it catches up after."
 
 
 def _crowded(name: str, found: Connections) -> str:
@@ -124,6 +138,19 @@ def _crowded(name: str, found: Connections) -> str:
         "waits for in its log, have it use fewer (max_pool_size and max_overflow in its section "
         f"[database]), or raise max_connections in spec.config.{DATABASE}."
     )
+
+
+def _paused(known: Sequence[tuple[str, Report]]) -> list[str]:
+    percent = max(report.paused_percent for _, report in known)
+    if percent < PAUSED_PERCENT:
+        return []
+    slow = ", ".join(name for name, report in known if report.pauses) or "a member"
+    message = (
+        f"Flow control paused replication for {percent} % of the last half minute, since {slow} "
+        "does not keep up, and every write waits for it. Compare the disk and the processor of its "
+        "node with the others'; a backup or another load there may be the reason."
+    )
+    return [message]
 
 
 def _filling(name: str, percent: int, claim: VolumeClaim | None) -> str:

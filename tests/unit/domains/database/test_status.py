@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from stackroles.agents.galera.protocol import Connections
+from stackroles.agents.galera.protocol import DONOR, Connections
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.database.model import Member
-from stackroles.domains.database.status import VolumeClaim, assess_health
+from stackroles.domains.database.status import VolumeClaim, assess_health, explain_desync
 from tests.unit.domains.database.test_decide import synced, unknown
 
 CROWD = Connections(account="nova", count=700, used=900, limit=1000)
@@ -39,6 +39,31 @@ def test_connections_are_reported_with_the_account_before_volumes() -> None:
         found.message
     )
     assert "95 % of the file system of m-1" in found.message
+
+
+def test_paused_replication_is_reported_with_the_member_that_does_not_keep_up() -> None:
+    def paused(n: int, percent: int, pauses: bool = False) -> Member:
+        member = serving(n)
+        assert member.report is not None
+        report = replace(member.report, paused_percent=percent, pauses=pauses)
+        return replace(member, report=report)
+
+    assert assess_health([paused(0, 40), paused(1, 40, pauses=True)], {}).reason is (
+        Reason.DATABASE_SOUND
+    )
+    found = assess_health([paused(0, 60), paused(1, 50, pauses=True)], {})
+    assert found.reason is Reason.REPLICATION_PAUSED
+    assert "for 60 % of the last half minute, since m-1 does not keep up" in found.message
+
+
+def test_a_member_that_gives_a_copy_is_named_as_desynced() -> None:
+    member = synced(1)
+    assert member.report is not None
+    assert member.report.view is not None
+    view = replace(member.report.view, synced=False, state=DONOR)
+    donor = replace(member, report=replace(member.report, view=view))
+    assert explain_desync([synced(0)]) == ""
+    assert explain_desync([synced(0), donor]).startswith("m-1: desynced")
 
 
 @pytest.mark.parametrize("members", [[], [unknown(0)]])
