@@ -181,17 +181,19 @@ def run_tests(
     paths = Paths.from_environment()
     outcomes = slices.run(wanted, typer.echo)
     good = budgets.good(outcomes, budgets.load().of(outcomes))
-    if not chosen:
-        areas, case = slices.rotated()
-        runs = rotation.last_runs(rotation.RECORD.read_text())
-        typer.echo(rotation.left_out((*areas, case), runs))
-    if good and not chosen:
-        cluster.down(paths, engine.get(paths), steps.CLUSTER)
-    elif slices.uses_cluster(wanted):
-        remove = f"{LAB} cluster down --name {steps.CLUSTER}"
-        typer.echo(f"the cluster {steps.CLUSTER} stays up to look at; `{remove}` removes it")
-    typer.echo(usage.line(paths))
-    _report(outcomes)
+    try:
+        if not chosen:
+            areas, case = slices.rotated()
+            runs = rotation.last_runs(rotation.RECORD.read_text())
+            typer.echo(rotation.left_out((*areas, case), runs))
+        if good and not chosen:
+            cluster.down(paths, engine.get(paths), steps.CLUSTER)
+        elif slices.uses_cluster(wanted):
+            remove = f"{LAB} cluster down --name {steps.CLUSTER}"
+            typer.echo(f"the cluster {steps.CLUSTER} stays up to look at; `{remove}` removes it")
+        typer.echo(usage.line(paths))
+    finally:
+        _report(outcomes)
     if not good:
         raise typer.Exit(1)
 

@@ -53,7 +53,11 @@ def recover_database(
     for member in victims:
         started = cloud.server_process(member, "mariadbd")
         assert started != processes[member], f"{member} was never killed"
-    cloud.wait_ready(SERVE_SECONDS)
+    recovery = cloud.wait_ready(SERVE_SECONDS)["status"]["recoveries"][0]
+    assert recovery["role"] == "mariadb"
+    assert set(recovery["members"]) == set(victims)
+    assert recovery["decisions"], "what was decided is not in the status"
+    assert recovery["durationSeconds"] <= time.time() - killed
     rows = check_nothing_lost(cloud, client, members)
     measurements.record(
         case,

@@ -10,6 +10,7 @@ from stackroles.roles.definition import RoleDefinition, Workload
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.pod import first_finding, is_ready
 from stackroles.workloads.rejected_pods import rejected
+from stackroles.workloads.rolling import outdated
 
 Object = Mapping[str, Any]
 
@@ -25,7 +26,7 @@ class RoleState:
         ready: members that are ready.
         updated: members of the current template.
         lacking: pods that are not ready, and names of members that have none.
-        outdated: whether members of an older template run, or the present one is not known yet.
+        outdated: members of an older template, one at least while the present one is not known.
         surplus: members beyond those wanted: of an older template, until their successors serve.
         current: whether its controller has seen the current template.
         problem: what holds it up and does not go away by itself.
@@ -39,7 +40,7 @@ class RoleState:
     ready: int = 0
     updated: int = 0
     lacking: tuple[str, ...] = ()
-    outdated: bool = False
+    outdated: int = 0
     surplus: int = 0
     current: bool = False
     problem: Finding | None = None
@@ -89,13 +90,11 @@ def observe_role(
     status = workload.get("status", {})
     surplus = 0
     if role.workload is Workload.DAEMON_SET:
-        desired = existing = status.get("desiredNumberScheduled", 0)
+        desired = status.get("desiredNumberScheduled", 0)
         ready, updated = status.get("numberReady", 0), status.get("updatedNumberScheduled", 0)
     else:
         ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
         surplus = max(0, status.get("replicas", 0) - desired)
-        # Pods that are gone are of no template: a roll shows in those that exist.
-        existing = status.get("replicas", 0)
     generation = workload["metadata"].get("generation", 0)
     current = status.get("observedGeneration", 0) >= generation
     needed = role.minimum_ready if role.minimum_ready is not None else desired
@@ -107,13 +106,32 @@ def observe_role(
         ready=ready,
         updated=updated,
         lacking=_lacking(role, desired, workload, pods),
-        outdated=not current or updated < existing,
+        outdated=_outdated(role, workload, pods),
         surplus=surplus,
         current=current,
         problem=first_finding(pods, now) or _rejected(workload),
         done=current and ready >= min(needed, desired) and desired > 0,
         available=ready >= majority,
     )
+
+
+def _outdated(role: RoleDefinition, workload: Object, pods: Sequence[Object]) -> int:
+    """Return how many members are of an older template.
+
+    A StatefulSet counts a terminating pod among its replicas and not among those of the present
+    template (computeReplicaStatus of Kubernetes), so that its counts show a roll where there is
+    none: its pods are looked at.
+    """
+    status = workload.get("status", {})
+    if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
+        return 1
+    if role.workload is not Workload.STATEFUL_SET:
+        return max(0, int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0)))
+    # What it restarts itself it has not ended yet, though the last pod may be gone for a moment.
+    rolls = role.update_strategy != "OnDelete" and (
+        status.get("currentRevision") != status.get("updateRevision")
+    )
+    return max(len(outdated(workload, pods)), int(rolls))
 
 
 def _lacking(

@@ -9,7 +9,6 @@ The report of the position is withdrawn before the server starts and exists agai
 recovery is finished: a position that was true before the last start must never be compared.
 """
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -49,8 +48,10 @@ _REST_SECONDS = 60.0
 # from the question whether its connection answers to the first statement: for who hardly rests.
 _IDLE_MS = 100
 _HARDLY_IDLE_MS = 10
-PROXY_SECONDS = 2.5
-"""After which all proxies have noticed that a member drains: two of their checks, a second each."""
+# After which all proxies have noticed that a member drains: two of their checks, a second each.
+_PROXY_SECONDS = 2.5
+# information_schema.innodb_trx is made anew only when it was not read for 100 ms.
+_ROUND_SECONDS = 0.2
 
 
 class Agent:
@@ -262,24 +263,38 @@ class Agent:
 
     def _stop_gracefully(self) -> None:
         """Have the proxies send nobody here any more, end idle sessions, then stop the server."""
-        assert self._server is not None  # noqa: S101 - called while it runs
+        server = self._server
+        assert server is not None  # noqa: S101 - called while it runs
         self._draining = self.serves()
         self._enter(MemberPhase.STOPPING)
         began = time.monotonic()
-        with contextlib.suppress(OSError, mariadb.SqlError):
-            while self._server.clients() > 0:
-                waited = time.monotonic() - began
-                if waited > self.settings.drain_seconds:
-                    log(f"Sessions that did not end are cut: {self._server.clients()}")
+        while (waited := time.monotonic() - began) < self.settings.drain_seconds:
+            try:
+                if server.exit_code() is not None or not self._drain(server, waited):
                     break
-                # One that connects again before the proxies have noticed comes back here.
-                if waited > PROXY_SECONDS:
-                    patient = waited < self.settings.drain_seconds / 2
-                    self._server.close_idle(_IDLE_MS if patient else _HARDLY_IDLE_MS)
-                time.sleep(_TICK)
-        code = self._server.stop(STOP_SECONDS)
+            except (OSError, mariadb.SqlError) as error:
+                self._log_once(f"The sessions could not be asked for: {error}")
+            time.sleep(_ROUND_SECONDS)
+        else:
+            log("Sessions that did not end are cut")
+        code = server.stop(STOP_SECONDS)
         self._draining = False
         log(f"The server was stopped: {code}")
+
+    def _drain(self, server: ServerProcess, waited: float) -> bool:
+        """End idle sessions; return whether some may still come, or are left."""
+        wsrep = server.sample()
+        if wsrep is not None and not wsrep.serves:
+            # The proxies are to cut what is here: it would wait for a component in vain.
+            self._draining = False
+        # One that connects again before the proxies have noticed would come back here.
+        if self._draining and waited <= _PROXY_SECONDS:
+            return True
+        if not server.clients():
+            return False
+        patient = waited < self.settings.drain_seconds / 2
+        server.close_idle(_IDLE_MS if patient else _HARDLY_IDLE_MS)
+        return True
 
     def _end(self) -> None:
         """Withdraw what was reported of the ended server."""

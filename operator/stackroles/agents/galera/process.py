@@ -14,6 +14,7 @@ from stackroles.agents.galera.protocol import DONOR, SYNCED, Connections, View
 from stackroles.agents.text import shorten
 
 _SQL_SECONDS = 1.0
+_ENDED_AT_ONCE = 20
 _REMOTE = "p.host NOT LIKE 'localhost%' AND p.host <> '' AND p.user <> 'system user'"
 # From how many of max_connections on it is asked who has them.
 _CROWDED = 0.8
@@ -245,7 +246,10 @@ class ServerProcess:
         return int(rows[0][0] or 0)
 
     def close_idle(self, milliseconds: int) -> None:
-        """End sessions from the network that neither run a statement nor have a transaction.
+        """End some sessions from the network that neither run a statement nor have a transaction.
+
+        Those that have been idle longest, and few at a time: one that begins a statement between
+        the look at it and its end would lose that.
 
         A client finds its connection closed when it asks next, and connects anew.
 
@@ -260,7 +264,7 @@ class ServerProcess:
             "SELECT p.id FROM information_schema.processlist p"  # noqa: S608
             " LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id"
             f" WHERE {_REMOTE} AND p.command = 'Sleep' AND p.time_ms >= {milliseconds}"
-            " AND t.trx_mysql_thread_id IS NULL"
+            f" AND t.trx_mysql_thread_id IS NULL ORDER BY p.time_ms DESC LIMIT {_ENDED_AT_ONCE}"
         )
         for row in rows:
             # It may have gone by itself meanwhile.

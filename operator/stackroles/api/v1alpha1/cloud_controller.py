@@ -181,7 +181,7 @@ class RoleStatus(StatusPart):
     model: ClusteringModel = Field(description="How it is clustered.")
     desired: int = Field(ge=0, description="Members wanted.")
     ready: int = Field(ge=0, description="Members ready.")
-    updated: int = Field(0, ge=0, description="Members of the present template.")
+    outdated: int = Field(0, ge=0, description="Members of an older template.")
     active: str | None = Field(
         None, max_length=253, description="The writer or active pod, where there is one."
     )
@@ -255,8 +255,9 @@ class CloudControllerStatus(Status):
     writer: str | None = Field(None, max_length=253, description="The database's writer.")
     recoveries: tuple[RoleRecovery, ...] = Field(
         (),
-        max_length=10,
-        description="The last ten losses of members, the newest first.",
+        max_length=50,
+        description="The last ten losses of members of each role, those under way and the newest "
+        "first.",
         json_schema_extra=ATOMIC,
     )
     children: Children = Field((), description="Children as last applied.")

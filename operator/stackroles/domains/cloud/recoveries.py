@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from stackroles.agents.text import shorten
 from stackroles.api.v1alpha1.cloud_controller import RoleRecovery, RoleStatus
 from stackroles.workloads.conditions import Decided
 from stackroles.workloads.role import RoleState
 
 KEPT: Final = 10
-# An agent may decide before the pod's probe has failed, by which the loss is seen.
+"""How many of one role."""
+KEPT_OF_ALL: Final = 50
+# An agent may decide before the pod's probe has failed, by which the loss is seen. A gate's clock
+# that is behind the operator's by more loses its decision.
 _BEFORE: Final = timedelta(seconds=30)
 _DECISIONS: Final = 8
 _MEMBERS: Final = 16
+_TEXT: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +43,8 @@ class RoleCourse:
     @property
     def lost(self) -> bool:
         """Whether it lacks members that no change of its template took away."""
-        lacking = self.state.ready < self.state.desired
-        return self.state.present and lacking and not self.state.outdated
+        state = self.state
+        return not state.present or (state.ready < state.desired and not state.outdated)
 
 
 def update_recoveries(
@@ -48,7 +53,7 @@ def update_recoveries(
     courses: Iterable[RoleCourse],
     now: datetime,
 ) -> tuple[RoleRecovery, ...]:
-    """Return the recoveries that are under way or were last, newest first, at most `KEPT`.
+    """Return the recoveries that are under way, then the last ones, the newest first.
 
     One begins when a role that had all its members lacks some without a roll or a change of their
     number, and ends when it has all again.
@@ -60,44 +65,51 @@ def update_recoveries(
         now: the time of the observation.
     """
     roles = {role.name: role for role in before}
-    found = list(previous)
-    begun: list[RoleRecovery] = []
+    records: dict[str, list[RoleRecovery]] = {}
+    for record in previous:
+        records.setdefault(record.role, []).append(record)
     for course in courses:
         name = course.state.name
-        index = next((i for i, r in enumerate(found) if r.role == name), None)
-        latest = found[index] if index is not None else None
-        if index is not None and latest is not None and latest.completed_at is None:
-            found[index] = _continued(latest, course, now)
+        own = records.setdefault(name, [])
+        if own and own[0].completed_at is None:
+            own[0] = _continued(own[0], course, own[1:], now)
         elif course.lost and _had_all(roles.get(name), course.state.desired):
-            since = now - _BEFORE
-            if latest is not None and latest.completed_at is not None:
-                since = max(since, latest.completed_at)
             opened = RoleRecovery(role=name, started_at=now)
-            begun.append(_with(opened, course, since))
-    return tuple([*begun, *found][:KEPT])
+            own.insert(0, _with(opened, course, own))
+    kept = [record for own in records.values() for record in own[:KEPT]]
+    kept.sort(key=lambda record: record.started_at, reverse=True)
+    kept.sort(key=lambda record: record.completed_at is not None)
+    return tuple(kept[:KEPT_OF_ALL])
 
 
 def _had_all(role: RoleStatus | None, desired: int) -> bool:
-    return role is not None and role.desired == desired and min(role.ready, role.updated) >= desired
+    return (
+        role is not None and role.desired == desired and role.ready >= desired and not role.outdated
+    )
 
 
-def _continued(record: RoleRecovery, course: RoleCourse, now: datetime) -> RoleRecovery:
-    record = _with(record, course, record.started_at - _BEFORE)
+def _continued(
+    record: RoleRecovery, course: RoleCourse, older: Sequence[RoleRecovery], now: datetime
+) -> RoleRecovery:
+    record = _with(record, course, older)
     if not course.whole:
         return record
     seconds = max(0, round((now - record.started_at).total_seconds()))
     return record.model_copy(update={"completed_at": now, "duration_seconds": seconds})
 
 
-def _with(record: RoleRecovery, course: RoleCourse, since: datetime) -> RoleRecovery:
+def _with(record: RoleRecovery, course: RoleCourse, older: Sequence[RoleRecovery]) -> RoleRecovery:
     """Return a record with what is known now: more members, more decisions, an interruption."""
-    texts = [decided.text for decided in course.decided if decided.at >= since]
+    since = record.started_at - _BEFORE
+    if older and older[0].completed_at is not None:
+        since = max(since, older[0].completed_at)
+    texts = [shorten(d.text, _TEXT) for d in course.decided if d.at >= since]
     members = dict.fromkeys((*record.members, *course.state.lacking))
     decisions = dict.fromkeys((*record.decisions, *texts))
     return record.model_copy(
         update={
             "members": tuple(members)[:_MEMBERS],
-            "decisions": tuple(decisions)[:_DECISIONS],
+            "decisions": tuple(decisions)[-_DECISIONS:],
             "served": record.served and course.state.available,
         }
     )

@@ -211,7 +211,7 @@ def _role_status(cloud: Cloud, role: RoleDefinition, observed: ObservedCloud) ->
         model=model_of(role, cloud),
         desired=state.desired,
         ready=state.ready,
-        updated=state.updated,
+        outdated=state.outdated,
         active=observed.database.writer if role.name == DATABASE else active.get(role.name),
         message=_role_message(role, state, observed),
     )

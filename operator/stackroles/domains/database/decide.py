@@ -45,7 +45,8 @@ def decide(members: Sequence[Member], persisted: PersistedState, leader: str) ->
         outcome = replace(outcome, persisted=unclaimed)
     if outcome.verdict is Verdict.SYNCED:
         return outcome
-    return replace(outcome, message=outcome.message + failures(members))
+    decided = outcome.message if outcome.decisions else ""
+    return replace(outcome, message=outcome.message + failures(members), decided=decided)
 
 
 def _claimed(members: Sequence[Member], persisted: PersistedState, leader: str) -> PersistedState:

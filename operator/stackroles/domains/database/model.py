@@ -135,9 +135,11 @@ class Outcome:
         message: the same as a sentence, with what to do when a person is needed.
         persisted: the state to record; recorded before any decision is published.
         decisions: what to publish, by member.
+        decided: what was decided, as a sentence; empty where there are no decisions.
     """
 
     verdict: Verdict
     message: str
     persisted: PersistedState
     decisions: Mapping[str, Decision] = field(default_factory=dict)
+    decided: str = ""

@@ -114,7 +114,7 @@ async def reconcile_galera(
         verdict=outcome.verdict,
         message=outcome.message,
         members={member.name: _phase(member) for member in observed.members},
-        decided=outcome.message if outcome.decisions else "",
+        decided=outcome.decided,
         failing=failures(observed.members, STARTS_THAT_TELL),
         health=assess_health(observed.members, members.claims()),
         note=note or explain_desync(observed.members),

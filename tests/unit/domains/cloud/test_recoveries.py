@@ -4,7 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 from stackroles.api.v1alpha1.cloud_controller import RoleRecovery, RoleStatus
 from stackroles.api.v1alpha1.common import ClusteringModel
-from stackroles.domains.cloud.recoveries import KEPT, RoleCourse, update_recoveries
+from stackroles.domains.cloud.recoveries import (
+    KEPT,
+    KEPT_OF_ALL,
+    RoleCourse,
+    update_recoveries,
+)
 from stackroles.workloads.conditions import Decided
 from stackroles.workloads.role import RoleState
 
@@ -16,15 +21,13 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def state(
-    ready: int = 3, *, updated: int = 3, outdated: bool = False, desired: int = 3
-) -> RoleState:
+def state(ready: int = 3, *, outdated: int = 0, desired: int = 3) -> RoleState:
     return RoleState(
         name=ROLE,
         present=True,
         desired=desired,
         ready=ready,
-        updated=updated,
+        updated=desired,
         lacking=tuple(f"demo-{ROLE}-{n}" for n in range(ready, desired)),
         outdated=outdated,
         current=True,
@@ -39,7 +42,7 @@ def shown(found: RoleState) -> list[RoleStatus]:
             model=ClusteringModel.ACTIVE_ACTIVE,
             desired=found.desired,
             ready=found.ready,
-            updated=found.updated,
+            outdated=found.outdated,
         )
     ]
 
@@ -99,18 +102,35 @@ def test_the_next_loss_has_none_of_the_last_ones_decisions() -> None:
         (0, lost(decided=[first])),
         (9, RoleCourse(state=state(), decided=[first])),
         (12, lost(decided=[first])),
+        (14, lost(1, decided=[first])),
     )
     assert newest.started_at == at(12)
     assert newest.decisions == ()
 
 
 def test_members_that_a_roll_or_a_change_of_their_number_takes_away_are_no_loss() -> None:
-    rolling = RoleCourse(state=state(2, updated=1, outdated=True))
-    last_of_it = RoleCourse(state=state(2, updated=2))
+    rolling = RoleCourse(state=state(2, outdated=1))
+    last_of_it = RoleCourse(state=state(2))
     assert run((0, rolling), (5, last_of_it), (9, lost()), (12, WHOLE)) == ()
-    growing = RoleCourse(state=state(3, updated=3, outdated=True, desired=5))
-    grown = RoleCourse(state=state(4, updated=5, desired=5))
+    growing = RoleCourse(state=state(3, outdated=1, desired=5))
+    grown = RoleCourse(state=state(4, desired=5))
     assert run((0, growing), (5, grown)) == ()
+
+
+def test_a_workload_that_is_gone_is_a_loss() -> None:
+    gone = RoleCourse(state=RoleState(name=ROLE, present=False, desired=3))
+    (found,) = run((0, gone), (5, lost(0)), (9, WHOLE))
+    assert not found.served
+    assert found.members == ("demo-mariadb-0", "demo-mariadb-1", "demo-mariadb-2")
+
+
+def test_a_record_under_way_stays_before_newer_ones() -> None:
+    done = [RoleRecovery(role=f"r{n}", started_at=at(n), completed_at=at(n + 1)) for n in range(60)]
+    opened = RoleRecovery(role="other", started_at=at(-9))
+    found = update_recoveries([opened, *done], [], [], at(100))
+    assert len(found) == KEPT_OF_ALL
+    assert found[0].role == "other"
+    assert found[1].role == "r59"
 
 
 def test_a_cloud_that_never_had_all_members_lost_none() -> None:

@@ -1,7 +1,12 @@
 """Who is active, by what gates report."""
 
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
 from stackroles.agents.gate.protocol import GateStatus, State, Switchover
-from stackroles.domains.clustering.status import Turns, assess_turns, has_lease
+from stackroles.domains.clustering.status import Turns, assess_turns, decisions, has_lease
 
 CHANGE = Switchover(source="a", target="b", at="2026-01-01T00:00:01Z", reason="a test")
 
@@ -42,3 +47,14 @@ def test_a_lease_is_there_when_a_gate_knows_a_holder() -> None:
     assert has_lease({"a": None, "b": report(State.STANDBY, "a")})
     assert not has_lease({"a": None, "b": report(State.STANDBY)})
     assert not has_lease({})
+
+
+def test_the_last_change_of_the_active_member_is_a_decision() -> None:
+    (found,) = decisions(Turns(last=CHANGE))
+    assert found.at == datetime.fromisoformat(CHANGE.at)
+    assert found.text == f"{CHANGE.target} takes over from {CHANGE.source}: {CHANGE.reason}"
+
+
+@pytest.mark.parametrize("change", [None, replace(CHANGE, target=""), replace(CHANGE, at="now")])
+def test_what_did_not_end_or_has_no_time_is_no_decision(change: Switchover | None) -> None:
+    assert decisions(Turns(last=change)) == []

@@ -1,13 +1,20 @@
 """What database members lack while they serve, with what to do about it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from stackroles.agents.galera.protocol import DONOR, Connections
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.database.model import Member
-from stackroles.domains.database.status import VolumeClaim, assess_health, explain_desync
+from stackroles.domains.database.status import (
+    DatabaseState,
+    VolumeClaim,
+    add_decision,
+    assess_health,
+    explain_desync,
+)
 from tests.unit.domains.database.test_decide import synced, unknown
 
 CROWD = Connections(account="nova", count=700, used=900, limit=1000)
@@ -69,3 +76,20 @@ def test_a_member_that_gives_a_copy_is_named_as_desynced() -> None:
 @pytest.mark.parametrize("members", [[], [unknown(0)]])
 def test_without_an_answer_nothing_is_known(members: list[Member]) -> None:
     assert assess_health(members, {}).reason is Reason.DATABASE_UNKNOWN
+
+
+def at(seconds: float) -> datetime:
+    return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+
+
+def test_decisions_are_kept_until_the_next_incident_begins() -> None:
+    unsettled = DatabaseState(message="m-1 joins m-0.")
+    first = add_decision(DatabaseState(), "m-0 starts at 7.", ready=False, now=at(0))
+    second = add_decision(replace(unsettled, decided=first), "m-1 joins m-0.", False, at(1))
+    again = add_decision(replace(unsettled, decided=second), "m-1 joins m-0.", False, at(2))
+    settled = add_decision(replace(unsettled, decided=again), "", ready=True, now=at(3))
+    assert [decided.text for decided in settled] == ["m-0 starts at 7.", "m-1 joins m-0."]
+    assert [decided.at for decided in settled] == [at(0), at(1)]
+
+    later = add_decision(DatabaseState(decided=settled), "m-2 joins m-0.", False, at(60))
+    assert [decided.text for decided in later] == ["m-2 joins m-0."]
