@@ -53,11 +53,7 @@ def recover_database(
     for member in victims:
         started = cloud.server_process(member, "mariadbd")
         assert started != processes[member], f"{member} was never killed"
-    recovery = cloud.wait_ready(SERVE_SECONDS)["status"]["recoveries"][0]
-    assert recovery["role"] == "mariadb"
-    assert set(recovery["members"]) == set(victims)
-    assert recovery["decisions"], "what was decided is not in the status"
-    assert recovery["durationSeconds"] <= time.time() - killed
+    cloud.wait_ready(SERVE_SECONDS)
     rows = check_nothing_lost(cloud, client, members)
     measurements.record(
         case,
@@ -104,3 +100,10 @@ def test_three_members_killed_at_once_form_their_cluster_again(
 ) -> None:
     members = cloud.members("mariadb")
     recover_database(cloud, client, members, "kill -9 of all three members", measurements)
+
+    records = cloud.resource()["status"]["recoveries"]
+    record = next(found for found in records if set(found["members"]) == set(members))
+    assert record["role"] == "mariadb"
+    assert any("starts at" in decision for decision in record["decisions"]), record
+    assert not record["served"]
+    assert record["durationSeconds"] > 0

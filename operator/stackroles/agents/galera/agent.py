@@ -44,10 +44,6 @@ _TICK = 0.1
 _PEER_SECONDS = 2.0
 # A joiner that fails again and again disturbs the writers each time.
 _REST_SECONDS = 60.0
-# Longer than a client takes between two statements that belong together, and longer than it takes
-# from the question whether its connection answers to the first statement: for who hardly rests.
-_IDLE_MS = 100
-_HARDLY_IDLE_MS = 10
 # After which all proxies have noticed that a member drains: two of their checks, a second each.
 _PROXY_SECONDS = 2.5
 # information_schema.innodb_trx is made anew only when it was not read for 100 ms.
@@ -292,8 +288,7 @@ class Agent:
             return True
         if not server.clients():
             return False
-        patient = waited < self.settings.drain_seconds / 2
-        server.close_idle(_IDLE_MS if patient else _HARDLY_IDLE_MS)
+        server.close_idle()
         return True
 
     def _end(self) -> None:

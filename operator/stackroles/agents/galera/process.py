@@ -15,6 +15,10 @@ from stackroles.agents.text import shorten
 
 _SQL_SECONDS = 1.0
 _ENDED_AT_ONCE = 20
+# Longer than a client takes from the question whether its connection answers to its first
+# statement, and short: one that writes ten times a second is met at its next write if it is waited
+# for 100 ms (seen).
+_IDLE_MS = 20
 _REMOTE = "p.host NOT LIKE 'localhost%' AND p.host <> '' AND p.user <> 'system user'"
 # From how many of max_connections on it is asked who has them.
 _CROWDED = 0.8
@@ -245,16 +249,13 @@ class ServerProcess:
         rows = self.query(f"SELECT COUNT(*) FROM information_schema.processlist p WHERE {_REMOTE}")  # noqa: S608
         return int(rows[0][0] or 0)
 
-    def close_idle(self, milliseconds: int) -> None:
+    def close_idle(self) -> None:
         """End some sessions from the network that neither run a statement nor have a transaction.
 
         Those that have been idle longest, and few at a time: one that begins a statement between
         the look at it and its end would lose that.
 
         A client finds its connection closed when it asks next, and connects anew.
-
-        Args:
-            milliseconds: how long they have been idle at least.
 
         Raises:
             OSError: the server does not answer.
@@ -263,7 +264,7 @@ class ServerProcess:
         rows = self.query(
             "SELECT p.id FROM information_schema.processlist p"  # noqa: S608
             " LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id"
-            f" WHERE {_REMOTE} AND p.command = 'Sleep' AND p.time_ms >= {milliseconds}"
+            f" WHERE {_REMOTE} AND p.command = 'Sleep' AND p.time_ms >= {_IDLE_MS}"
             f" AND t.trx_mysql_thread_id IS NULL ORDER BY p.time_ms DESC LIMIT {_ENDED_AT_ONCE}"
         )
         for row in rows:
