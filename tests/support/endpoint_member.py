@@ -21,6 +21,7 @@ DRAIN_SECONDS = 1.5
 # RFC 6455, section 1.3.
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PIECE = b"x" * 1000
+CHECKS = {signal.SIGUSR1: 404, signal.SIGUSR2: 503}
 
 
 class Member:
@@ -117,14 +118,14 @@ def main(arguments: Sequence[str]) -> None:
     address, port, gate_port = arguments[0], int(arguments[1]), int(arguments[2])
     member = Member(address)
     Handler.member = member
-    leave = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: leave.set())
-    signal.signal(signal.SIGUSR1, lambda *_: setattr(member, "check", 404))
-    signal.signal(signal.SIGUSR2, lambda *_: setattr(member, "check", 503))
-    for handler, number in ((Handler, port), (Gate, gate_port)):
-        server = Server((address, number), handler)
+    # Taken by the main thread alone, and waited for: a handler runs only once that thread does,
+    # which a signal that another thread got does not wake.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, *CHECKS})
+    for handler, bound in ((Handler, port), (Gate, gate_port)):
+        server = Server((address, bound), handler)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    leave.wait()
+    while (number := signal.sigwait({signal.SIGTERM, *CHECKS})) != signal.SIGTERM:
+        member.check = CHECKS[number]
     member.check = 404
     threading.Event().wait(DRAIN_SECONDS)
     with member.changed:
