@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 
 from lab import install
 from lab.errors import LabError
@@ -12,7 +11,10 @@ from lab.kubectl import Object, condition_of, holds
 from lab.soak.plan import Cycle, Group, Target
 from lab.soak.testbed import ACTIVE_PASSIVE, Testbed
 from stackroles.agents import wire
+from stackroles.agents.galera import protocol as galera
+from stackroles.agents.galera.protocol import Report
 from stackroles.agents.ovsdb.protocol import PORT, OvsdbStatus, State
+from stackroles.agents.status_protocol import STATUS_PATH
 from tests.support.broker_status import lacking
 from tests.support.clustering import active
 
@@ -20,10 +22,6 @@ SECONDS: Mapping[Group, float] = dict.fromkeys(Group, 420.0) | {Group.NODE: 900.
 """How long full strength may take; what takes longer is stuck."""
 OVN_ROLES = ("ovn-nb", "ovn-sb")
 POOL = "compute"
-_ASK = (
-    "import urllib.request as u;"
-    f" print(u.urlopen('http://localhost:{PORT}/status').read().decode())"
-)
 
 Check = Callable[[Testbed], str]
 
@@ -42,14 +40,8 @@ def missing(bed: Testbed, replaced: Mapping[str, str]) -> str:
     """
     objects: tuple[Check, ...] = (_cloud, _pool, lambda bed: _pods(bed, replaced))
     members: tuple[Check, ...] = (_database, _brokers, _ovn, _active)
-    # Members are asked one by one, which costs the cores that they need to come back.
-    return _lacking(objects, bed) or _lacking(members, bed)
-
-
-def _lacking(checks: Sequence[Check], bed: Testbed) -> str:
-    with ThreadPoolExecutor(max_workers=len(checks)) as pool:
-        found = pool.map(lambda check: _checked(check, bed), checks)
-        return "; ".join(text for text in found if text)
+    # Members are asked last and one by one, which costs the cores that they need to come back.
+    return next(filter(None, (_checked(check, bed) for check in (*objects, *members))), "")
 
 
 def wait(bed: Testbed, seconds: float, replaced: Mapping[str, str]) -> None:
@@ -122,9 +114,25 @@ def name(found: Object) -> str:
 
 def _database(bed: Testbed) -> str:
     members = bed.cloud.members("mariadb")
-    states = {member: bed.cloud.database_state(member) for member in members}
-    whole = ("Synced", str(len(members)))
-    return ", ".join(f"{m}: {' of '.join(s)}" for m, s in states.items() if s != whole)
+    texts = []
+    for member in members:
+        view = _report(bed, member).view
+        if view is None or not view.synced or view.size != len(members):
+            texts.append(f"{member}: {view or 'no server answers'}")
+    return ", ".join(texts)
+
+
+def _report(bed: Testbed, member: str) -> Report:
+    """Return what a database member's agent answers.
+
+    Raises:
+        LabError: it does not answer.
+    """
+    answer = bed.cloud.agent(member, galera.PORT, galera.REPORT_PATH)
+    try:
+        return wire.loads(Report, answer)
+    except wire.WireError as error:
+        raise LabError(f"{member}: no report: {answer[:160]}") from error
 
 
 def _brokers(bed: Testbed) -> str:
@@ -151,7 +159,7 @@ def _ovn_status(bed: Testbed, member: str) -> OvsdbStatus:
     Raises:
         LabError: it does not answer.
     """
-    answer = bed.cloud.exec(member, "python3", "-c", _ASK, timeout=20)
+    answer = bed.cloud.agent(member, PORT, STATUS_PATH)
     try:
         return wire.loads(OvsdbStatus, answer)
     except wire.WireError as error:

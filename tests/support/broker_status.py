@@ -3,16 +3,14 @@
 import json
 from typing import Any
 
+from stackroles.agents.broker.protocol import PORT
+from stackroles.agents.status_protocol import STATUS_PATH
 from tests.support.cloud import Cloud
-
-_ASK = (
-    "import urllib.request as u; print(u.urlopen('http://localhost:15691/status').read().decode())"
-)
 
 
 def status(cloud: Cloud, member: str) -> dict[str, Any]:
     """Return what a member's agent answers."""
-    found: dict[str, Any] = json.loads(cloud.exec(member, "python3", "-c", _ASK))
+    found: dict[str, Any] = json.loads(cloud.agent(member, PORT, STATUS_PATH))
     return found
 
 

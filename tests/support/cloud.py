@@ -87,6 +87,17 @@ class Cloud:
         """Run a command in a member's main container and return what it printed."""
         return self.kubectl.run("exec", pod, "--", *command, timeout=timeout)
 
+    def agent(self, member: str, port: int, path: str) -> str:
+        """Return what a member's agent answers, through the API server.
+
+        A program in the member would cost its node more than the answer.
+
+        Raises:
+            LabError: it does not answer.
+        """
+        pod = f"/api/v1/namespaces/{self.kubectl.namespace}/pods/{member}:{port}"
+        return self.kubectl.run("get", "--raw", f"{pod}/proxy{path}", timeout=30)
+
     def server_process(self, member: str, program: str) -> str:
         """Return the start time of a member's server, which is another after a kill."""
         asked = f"stat --format=%Y.%i /proc/$(pidof {program})"

@@ -21,7 +21,7 @@ DRAIN_SECONDS = 1.5
 # RFC 6455, section 1.3.
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PIECE = b"x" * 1000
-CHECKS = {signal.SIGUSR1: 404, signal.SIGUSR2: 503}
+CHECKS: dict[int, int] = {signal.SIGUSR1: 404, signal.SIGUSR2: 503}
 
 
 class Member:
@@ -120,11 +120,12 @@ def main(arguments: Sequence[str]) -> None:
     Handler.member = member
     # Taken by the main thread alone, and waited for: a handler runs only once that thread does,
     # which a signal that another thread got does not wake.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, *CHECKS})
+    taken: set[int] = {signal.SIGTERM, *CHECKS}
+    signal.pthread_sigmask(signal.SIG_BLOCK, taken)
     for handler, bound in ((Handler, port), (Gate, gate_port)):
         server = Server((address, bound), handler)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    while (number := signal.sigwait({signal.SIGTERM, *CHECKS})) != signal.SIGTERM:
+    while (number := signal.sigwait(taken)) != signal.SIGTERM:
         member.check = CHECKS[number]
     member.check = 404
     threading.Event().wait(DRAIN_SECONDS)
