@@ -180,7 +180,7 @@ def run_tests(
     wanted = [item for item in known if not chosen or item.name in chosen]
     paths = Paths.from_environment()
     outcomes = slices.run(wanted, typer.echo)
-    good = budgets.good(outcomes, budgets.load().of(outcomes))
+    good = _good(outcomes)
     try:
         if not chosen:
             areas, case = slices.rotated()
@@ -222,7 +222,7 @@ def run_long(
         rotation.RECORD.write_text(rotation.recorded(text, case, known[case], ended))
         outcomes.append(replace(outcome, name=case))
     _report(outcomes)
-    if not budgets.good(outcomes, budgets.load().of(outcomes)):
+    if not _good(outcomes):
         raise typer.Exit(1)
 
 
@@ -251,6 +251,11 @@ def soak(
         command.run(target, seed=seed, notify=_timed(), minutes=minutes, cycles=cycles)
     finally:
         command.write_report()
+
+
+def _good(outcomes: Sequence[budgets.Outcome]) -> bool:
+    """Return whether every slice was good, and all of them kept within their limit."""
+    return budgets.good(outcomes, budgets.load().of(outcomes))
 
 
 def _report(outcomes: Sequence[budgets.Outcome]) -> None:

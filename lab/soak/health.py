@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from lab import install
 from lab.errors import LabError
@@ -12,8 +13,7 @@ from lab.soak.plan import Cycle, Group, Target
 from lab.soak.testbed import ACTIVE_PASSIVE, Testbed
 from stackroles.agents import wire
 from stackroles.agents.galera import protocol as galera
-from stackroles.agents.galera.protocol import Report
-from stackroles.agents.ovsdb.protocol import PORT, OvsdbStatus, State
+from stackroles.agents.ovsdb import protocol as ovsdb
 from stackroles.agents.status_protocol import STATUS_PATH
 from tests.support.broker_status import lacking
 from tests.support.clustering import active
@@ -23,6 +23,7 @@ SECONDS: Mapping[Group, float] = dict.fromkeys(Group, 420.0) | {Group.NODE: 900.
 OVN_ROLES = ("ovn-nb", "ovn-sb")
 POOL = "compute"
 
+T = TypeVar("T")
 Check = Callable[[Testbed], str]
 
 
@@ -116,23 +117,23 @@ def _database(bed: Testbed) -> str:
     members = bed.cloud.members("mariadb")
     texts = []
     for member in members:
-        view = _report(bed, member).view
+        view = _answer(bed, member, galera.PORT, galera.REPORT_PATH, galera.Report).view
         if view is None or not view.synced or view.size != len(members):
             texts.append(f"{member}: {view or 'no server answers'}")
     return ", ".join(texts)
 
 
-def _report(bed: Testbed, member: str) -> Report:
-    """Return what a database member's agent answers.
+def _answer(bed: Testbed, member: str, port: int, path: str, kind: type[T]) -> T:
+    """Return what a member's agent answers.
 
     Raises:
-        LabError: it does not answer.
+        LabError: it does not answer, or not with that kind of message.
     """
-    answer = bed.cloud.agent(member, galera.PORT, galera.REPORT_PATH)
+    answer = bed.cloud.agent(member, port, path)
     try:
-        return wire.loads(Report, answer)
+        return wire.loads(kind, answer)
     except wire.WireError as error:
-        raise LabError(f"{member}: no report: {answer[:160]}") from error
+        raise LabError(f"{member}: no {kind.__name__}: {answer[:160]}") from error
 
 
 def _brokers(bed: Testbed) -> str:
@@ -145,25 +146,14 @@ def _ovn(bed: Testbed) -> str:
     for role in OVN_ROLES:
         members = bed.cloud.members(role)
         for member in members:
-            status = _ovn_status(bed, member)
+            status = _answer(bed, member, ovsdb.PORT, STATUS_PATH, ovsdb.OvsdbStatus)
             servers = len(status.view.servers) if status.view else 0
-            whole = status.state is State.MEMBER and status.connected and servers == len(members)
+            whole = (
+                status.state is ovsdb.State.MEMBER and status.connected and servers == len(members)
+            )
             if not whole:
                 texts.append(f"{member}: {status.state}, {servers} of {len(members)} servers")
     return ", ".join(texts)
-
-
-def _ovn_status(bed: Testbed, member: str) -> OvsdbStatus:
-    """Return what a member's agent answers.
-
-    Raises:
-        LabError: it does not answer.
-    """
-    answer = bed.cloud.agent(member, PORT, STATUS_PATH)
-    try:
-        return wire.loads(OvsdbStatus, answer)
-    except wire.WireError as error:
-        raise LabError(f"{member}: no status: {answer[:160]}") from error
 
 
 def _active(bed: Testbed) -> str:

@@ -17,7 +17,7 @@ from stackroles.cli.view import (
     Trouble,
 )
 
-# All ten are in `-o json` and in the status; a tree is to fit on a screen.
+# All of them are in `-o json` and in the status; a tree is to fit on a screen.
 _RECOVERIES: Final = 3
 
 

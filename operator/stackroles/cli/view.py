@@ -128,7 +128,7 @@ class CloudView:
         release: the release that runs, empty before there is one.
         troubles: its conditions that need attention.
         roles: its roles, in the order of a bring-up.
-        recoveries: its last losses of members, the newest first.
+        recoveries: its last losses of members, those under way and the newest first.
         dependents: its pools and policies.
         unreadable: what could not be read, a sentence each.
     """

@@ -106,7 +106,7 @@ def observe_role(
         ready=ready,
         updated=updated,
         lacking=_lacking(role, desired, workload, pods),
-        outdated=_outdated(role, workload, pods),
+        outdated=_outdated(role, workload, pods) if current else 1,
         surplus=surplus,
         current=current,
         problem=first_finding(pods, now) or _rejected(workload),
@@ -116,15 +116,13 @@ def observe_role(
 
 
 def _outdated(role: RoleDefinition, workload: Object, pods: Sequence[Object]) -> int:
-    """Return how many members are of an older template.
+    """Return how many members are of an older template than the one its controller has seen.
 
     A StatefulSet counts a terminating pod among its replicas and not among those of the present
     template (computeReplicaStatus of Kubernetes), so that its counts show a roll where there is
     none: its pods are looked at.
     """
     status = workload.get("status", {})
-    if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
-        return 1
     if role.workload is not Workload.STATEFUL_SET:
         return max(0, int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0)))
     # What it restarts itself it has not ended yet, though the last pod may be gone for a moment.
