@@ -65,14 +65,16 @@ class Kubectl:
         check: Callable[[], tuple[bool, str]],
         *,
         seconds: float,
+        period: float = PERIOD,
         notify: Notify = discard,
     ) -> None:
-        """Look once a second until it is so.
+        """Check until it is so.
 
         Args:
             what: what is waited for, for the message.
             check: returns whether it is so, and what is seen otherwise.
             seconds: the deadline.
+            period: seconds between two checks.
             notify: called with what is seen, each time it changes.
 
         Raises:
@@ -89,7 +91,7 @@ class Kubectl:
                 notify(now)
             if time.monotonic() > deadline:
                 raise LabError(f"{what} did not come true in {seconds:.0f} s", detail=seen)
-            time.sleep(PERIOD)
+            time.sleep(period)
 
     def wait_condition(
         self,

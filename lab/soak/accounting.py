@@ -16,12 +16,15 @@ class Attempt:
         sent: when it was begun, in seconds of the machine's clock.
         ended: when its end was known.
         good: whether it was acknowledged.
+        found: the identity of the attempt whose result this one replaced; None where it did not
+            read one.
     """
 
     identity: int
     sent: float
     ended: float
     good: bool
+    found: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +68,20 @@ def times(attempts: Sequence[Attempt], started: float, complete: float) -> Times
 def lost(attempts: Iterable[Attempt], kept: Collection[int]) -> list[int]:
     """Return the identities that were acknowledged and are not kept, in order."""
     return sorted({attempt.identity for attempt in attempts if attempt.good} - set(kept))
+
+
+def reverted(attempts: Iterable[Attempt]) -> list[int]:
+    """Return the identities that were acknowledged and after which an older one was found.
+
+    Args:
+        attempts: in order, each of which replaces what the one before it wrote.
+    """
+    gone: set[int] = set()
+    acknowledged: list[int] = []
+    for attempt in attempts:
+        if attempt.found is not None:
+            while acknowledged and acknowledged[-1] > attempt.found:
+                gone.add(acknowledged.pop())
+        if attempt.good:
+            acknowledged.append(attempt.identity)
+    return sorted(gone)

@@ -20,6 +20,8 @@ from tests.support.clustering import active
 
 SECONDS: Mapping[Group, float] = dict.fromkeys(Group, 420.0) | {Group.NODE: 900.0}
 """How long full strength may take; what takes longer is stuck."""
+PERIOD_SECONDS = 3.0
+"""A check starts kubectl several times, on the cores that members need to come back."""
 OVN_ROLES = ("ovn-nb", "ovn-sb")
 POOL = "compute"
 
@@ -56,7 +58,7 @@ def wait(bed: Testbed, seconds: float, replaced: Mapping[str, str]) -> None:
         found = missing(bed, replaced)
         return not found, found
 
-    bed.kubectl.wait("full strength", check, seconds=seconds)
+    bed.kubectl.wait("full strength", check, seconds=seconds, period=PERIOD_SECONDS)
 
 
 def switched(bed: Testbed, cycle: Cycle, former: Iterable[str], seconds: float) -> None:

@@ -50,7 +50,8 @@ def parse(lines: Iterable[Object], last: Attempt | None = None) -> list[Attempt]
     publisher writes it: that one began anew after the error.
 
     Args:
-        lines: `{"id", "sent", "at"}` or with `"error"`; calls have `"at"`, `"seconds"`, `"status"`.
+        lines: `{"id", "sent", "at"}`, some with `"error"` or `"found"`; calls have `"at"`,
+            `"seconds"`, `"status"`.
         last: the attempt before the first line.
     """
     found: list[Attempt] = []
@@ -69,4 +70,5 @@ def _attempt(line: dict[str, Any]) -> Attempt:
         return Attempt(identity=-1, sent=line["at"], ended=ended, good=good)
     identity, ended = line.get("id", -1), line["at"]
     good = not line.get("error")
-    return Attempt(identity, sent=line.get("sent", ended), ended=ended, good=good)
+    sent = line.get("sent", ended)
+    return Attempt(identity, sent=sent, ended=ended, good=good, found=line.get("found"))

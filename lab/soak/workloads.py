@@ -11,6 +11,7 @@ from typing import Protocol
 
 from lab.errors import LabError
 from lab.kubectl import Object
+from lab.soak import accounting
 from lab.soak.accounting import Attempt
 from lab.soak.plan import Group
 from lab.soak.record import Record
@@ -18,14 +19,13 @@ from lab.soak.testbed import ACTIVE_PASSIVE, Testbed
 from stackroles.agents import wire
 from stackroles.agents.ovsdb.protocol import OvsdbSettings
 from tests.support import client as rows
-from tests.support import ovn_writer
 from tests.support.client import CALLS, FOLDER, Client, from_secret, placed_on, pod_spec
 from tests.support.cloud import wait_gone
 from tests.support.clustering import active, change, taking_turns
 
 PUBLISHER, WRITER = "soak-publisher", "soak-ovn-writer"
 QUEUE = "stackroles-soak"
-RATE = 20
+RATE = 10
 """Messages a second."""
 TAKE_SECONDS = 120
 START_SECONDS = 90
@@ -63,9 +63,8 @@ class Rows:
 
     def lost(self, attempts: Sequence[Attempt]) -> list[int]:
         """Return the acknowledged rows that some member does not have."""
-        acknowledged = {attempt.identity for attempt in attempts if attempt.good}
-        members = self.bed.cloud.members("mariadb")
-        return sorted(set().union(*(acknowledged - self.client.stored(m) for m in members)))
+        stored = [self.client.stored(member) for member in self.bed.cloud.members("mariadb")]
+        return accounting.lost(attempts, set.intersection(*stored))
 
 
 @dataclass(slots=True)
@@ -106,38 +105,18 @@ class Messages:
             )
             self._taken |= set(json.loads(text.splitlines()[-1])["taken"])
             self._next = last + 1
-        return sorted(confirmed - self._taken)
+        return accounting.lost(attempts, self._taken)
 
 
+@dataclass(slots=True)
 class Networks:
     """Writes to OVN's northbound database that reached the southbound one."""
 
-    def __init__(self, bed: Testbed) -> None:
-        self._bed = bed
-        self._kept: set[int] = set()
-        self.record = Record(bed.kubectl, WRITER, STREAM)
+    record: Record
 
     def lost(self, attempts: Sequence[Attempt]) -> list[int]:
-        """Return the acknowledged writes that are not there; those that are are removed.
-
-        Raises:
-            LabError: the database could not be read.
-        """
-        text = self._control("get", "nb_global", ".", "external_ids")
-        prefix = f"{ovn_writer.KEY}-"
-        keys = [part.partition("=")[0].strip(' {}"\n') for part in text.split(",")]
-        found = {int(key.removeprefix(prefix)) for key in keys if key.startswith(prefix)}
-        self._kept |= found
-        if found:
-            self._control(
-                "remove", "nb_global", ".", "external_ids", *(f"{prefix}{n}" for n in sorted(found))
-            )
-        return sorted({attempt.identity for attempt in attempts if attempt.good} - self._kept)
-
-    def _control(self, *command: str) -> str:
-        """Run ovn-nbctl in the writer's pod and return what it prints."""
-        shell = 'exec ovn-nbctl --db="$OVN_REMOTES" --timeout=30 "$@"'
-        return self._bed.kubectl.run("exec", WRITER, "--", "sh", "-c", shell, "ovn-nbctl", *command)
+        """Return the acknowledged writes after which an older one was found."""
+        return accounting.reverted(attempts)
 
 
 @contextmanager
@@ -164,7 +143,7 @@ def running(bed: Testbed) -> Iterator[dict[str, Workload]]:
         yield {
             "rows": Rows(bed, client, Record(bed.kubectl, rows.NAME, rows.RECORD)),
             "messages": Messages(bed),
-            "networks": Networks(bed),
+            "networks": Networks(Record(bed.kubectl, WRITER, STREAM)),
             "calls": Calls(Record(bed.kubectl, rows.NAME, CALLS)),
         }
     except LabError:

@@ -35,11 +35,12 @@ def note(record: TextIO, name: str, started: float, answer: dict[str, Any]) -> N
 def main() -> None:
     """Call until the process is ended."""
     wanted = json.load(sys.stdin)
+    login = _ASK.Login(wanted["auth_url"])
     with RECORD.open("w", encoding="utf-8") as record:
         while True:
             due = time.monotonic() + PERIOD
             started = time.time()
-            answer, token = _ASK.token_of(wanted["auth_url"])
+            answer, token = login.fresh()
             note(record, "login", started, answer)
             for name, url in wanted["gets"].items() if token else ():
                 started = time.time()

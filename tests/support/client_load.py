@@ -22,8 +22,6 @@ LISTS, PLAIN = 5, 20
 ANSWER_SECONDS = 30.0
 # A call is never late for want of a thread.
 THREADS = 64
-# Tokens end after an hour; these are made anew long before.
-TOKEN_SECONDS = 600.0
 RECORD = Path("/record/load.jsonl")
 # Beside this file in the pod, where it is no part of a package.
 _ASK: Any = importlib.import_module("client_ask")
@@ -34,14 +32,14 @@ class Load:
 
     def __init__(self, wanted: dict[str, Any], record: TextIO) -> None:
         self._auth_url = wanted["auth_url"]
+        self._login = _ASK.Login(self._auth_url, ANSWER_SECONDS)
         self._record = record
         self._lock = threading.Lock()
-        self._token, self._until = "", 0.0
 
     def list(self, url: str) -> None:
         """List with a token that no service has seen before."""
         started = time.time()
-        answer, token = _ASK.token_of(self._auth_url, by=self._login(), seconds=ANSWER_SECONDS)
+        answer, token = self._login.fresh()
         self._note(f"{self._auth_url}/auth/tokens", started, answer)
         if token:
             started = time.time()
@@ -52,22 +50,7 @@ class Load:
         started = time.time()
         self._note(url, started, _ASK.call(url, seconds=ANSWER_SECONDS)[0])
 
-    def _login(self) -> str:
-        """Return a token that others are made of: a password costs keystone 0.2 s of CPU."""
-        with self._lock:
-            if time.monotonic() > self._until:
-                started = time.time()
-                answer, token = _ASK.token_of(self._auth_url, seconds=ANSWER_SECONDS)
-                self._write(f"{self._auth_url}/auth/tokens", started, answer)
-                if token:
-                    self._token, self._until = token, time.monotonic() + TOKEN_SECONDS
-            return self._token
-
     def _note(self, url: str, started: float, answer: dict[str, Any]) -> None:
-        with self._lock:
-            self._write(url, started, answer)
-
-    def _write(self, url: str, started: float, answer: dict[str, Any]) -> None:
         status = answer["status"]
         line = {
             "url": url,
@@ -76,8 +59,9 @@ class Load:
             "status": status,
             "error": "" if 200 <= status < 400 else str(answer["body"])[:200],
         }
-        self._record.write(json.dumps(line) + "\n")
-        self._record.flush()
+        with self._lock:
+            self._record.write(json.dumps(line) + "\n")
+            self._record.flush()
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lab.soak.accounting import Attempt, Times, lost, times
+from lab.soak.accounting import Attempt, Times, lost, reverted, times
 from lab.soak.record import parse
 
 ROWS = [
@@ -81,3 +81,23 @@ def test_a_message_that_was_tried_again_was_begun_after_the_failed_try() -> None
     failed, again, other = parse(lines)
     assert (failed.good, again.sent, other.sent) == (False, 5.0, 6.1)
     assert parse(lines[1:], failed)[0] == again
+
+
+def test_an_acknowledged_write_after_which_an_older_one_is_found_is_reverted() -> None:
+    def write(identity: int, found: int | None, *, good: bool = True) -> Attempt:
+        return Attempt(identity, float(identity), identity + 0.1, good, found)
+
+    kept = [write(0, -1), write(1, 0), write(2, None, good=False), write(3, 1), write(4, 3)]
+    unanswered_and_kept = [write(0, -1), write(1, None, good=False), write(2, 1)]
+    gone = [write(0, -1), write(1, 0), write(2, 1), write(3, 0), write(4, 3)]
+
+    assert reverted(kept) == []
+    assert reverted(unanswered_and_kept) == []
+    assert reverted(gone) == [1, 2]
+    assert reverted([write(0, -1), write(1, -1)]) == [0]
+
+
+def test_what_a_write_found_is_read_from_its_record() -> None:
+    line = {"id": 7, "sent": 1.0, "at": 1.5, "error": "", "found": 6}
+
+    assert parse([line]) == [Attempt(7, 1.0, 1.5, True, found=6)]
