@@ -80,8 +80,25 @@ def programs(cloud: Cloud, role: str) -> dict[str, int]:
     }
 
 
-def failures(calls: list[Object], since: float = 0.0) -> list[Object]:
-    """Return the calls begun after a moment that got no answer, or one of a failing server."""
+def failed(calls: list[Object]) -> list[Object]:
+    """Return the calls that got no answer, or one of a failing server."""
+    return [call for call in calls if not 200 <= call["status"] < 400]
+
+
+def failures(calls: list[Object], since: float = 0.0) -> list[str]:
+    """Return a line for each kind of failure among the calls begun after a moment."""
     late = [call for call in calls if call["at"] >= since]
     assert late, "no call was made"
-    return [call for call in late if not 200 <= call["status"] < 400]
+    kinds: dict[str, list[Object]] = {}
+    for call in failed(late):
+        kinds.setdefault(f"{call['status']} {call['url']}: {call['error']}", []).append(call)
+    return [_line(kind, found, late[0]["at"]) for kind, found in kinds.items()]
+
+
+def _line(kind: str, found: list[Object], origin: float) -> str:
+    begun = [call["at"] - origin for call in found]
+    longest = max(call["seconds"] for call in found)
+    return (
+        f"{len(found)} x {kind} (begun {min(begun):.1f} to {max(begun):.1f} s after the first call,"
+        f" up to {longest:.1f} s)"
+    )

@@ -163,7 +163,6 @@ class ApiService:
                 wsgi.api_container(
                     name=name,
                     port=port,
-                    health=health,
                     user=self.user,
                     ini=self._server,
                     env=(*self.env, *self.database_env, *env),
@@ -178,8 +177,8 @@ class ApiService:
         self,
         name: str,
         *command: str,
-        readiness: Probe,
-        startup: Probe,
+        readiness: Probe | None = None,
+        startup: Probe | None = None,
         no_liveness_because: str = common.NO_RPC_LIVENESS,
         ports: tuple[Port, ...] = (),
         env: tuple[Variable, ...] = (),
@@ -191,8 +190,8 @@ class ApiService:
         Args:
             name: the role.
             command: its program and arguments; the file of options is added.
-            readiness: when it serves.
-            startup: when it has started.
+            readiness: when it serves; None behind a gate, which has the probes.
+            startup: when it has started; as above.
             no_liveness_because: why nobody restarts it.
             ports: where it listens.
             env: its environment besides the URLs of its databases.

@@ -1,9 +1,18 @@
 """What a container is: data that builders turn into a part of a pod."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from stackroles.api.v1alpha1.common import Resources
 from stackroles.quantity import amount as quantity
+
+START_SECONDS: Final = 900
+"""How long a service of OpenStack may take to load before it is begun anew.
+
+It takes 2 to 10 s of CPU, and minutes where many load at once: neutron's API needed 329 s on two
+cores on which a node came back, was ended after 300, and began again in the same crowd. A program
+that ends does not wait for this, so that it is only for one that hangs.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Sections, merge
 from stackroles.roles import common, ovn, resolvers
 from stackroles.roles.api_service import ApiService
-from stackroles.roles.container import Env, Probe, ResourceDefaults, SecretEnv
+from stackroles.roles.container import START_SECONDS, Env, Probe, ResourceDefaults, SecretEnv
 from stackroles.roles.definition import Catalogue, ClusteringChoice, DatabaseUrl, RoleDefinition
 from stackroles.roles.topology import DEFAULT
 
@@ -110,7 +110,7 @@ def _worker_role(
     role = _SERVICE.process(
         name,
         *program,
-        startup=replace(readiness, period=1, failures=300),
+        startup=replace(readiness, period=1, failures=START_SECONDS),
         readiness=readiness,
         env=_ENV,
         resources=ResourceDefaults(memory="144Mi", memory_limit="768Mi"),

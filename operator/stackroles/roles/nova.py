@@ -12,6 +12,7 @@ from stackroles.roles import common, resolvers
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import (
     AGENT_COMMAND,
+    START_SECONDS,
     AgentMount,
     Port,
     Probe,
@@ -169,7 +170,7 @@ def _worker_role(name: str) -> RoleDefinition[Cloud]:
     role = _SERVICE.process(
         name,
         name,
-        startup=common.tcp_established(common.BROKER_PORT, period=1, failures=300),
+        startup=common.tcp_established(common.BROKER_PORT, period=1, failures=START_SECONDS),
         readiness=common.tcp_established(common.BROKER_PORT, period=10, failures=3),
         env=(_BROKER, *_CLIENTS),
         resources=ResourceDefaults(memory="144Mi", memory_limit="768Mi"),
@@ -200,8 +201,6 @@ NOVA_NOVNCPROXY = replace(
     _SERVICE.process(
         "nova-novncproxy",
         "nova-novncproxy",
-        startup=Probe(port=CONSOLE_PORT, period=1, failures=300),
-        readiness=Probe(port=CONSOLE_PORT, http_path="/vnc_lite.html", period=10, timeout=10),
         no_liveness_because="a restart would cut the consoles that are open",
         ports=(Port("console", CONSOLE_PORT),),
         env=(_BROKER, *_CLIENTS),

@@ -9,6 +9,7 @@ from stackroles.config.pool import Pool
 from stackroles.roles import common, compute, nova, resolvers
 from stackroles.roles.allowed_sections import NO_WSGI
 from stackroles.roles.container import (
+    START_SECONDS,
     Container,
     Env,
     FieldEnv,
@@ -130,7 +131,7 @@ NOVA_COMPUTE: RoleDefinition[Pool] = RoleDefinition(
                 "nova_compute", "--config-file", _CONFIG, "--config-file", _NODE_CONFIG
             ),
             security=compute.node_root("plugs guests into the switch and makes their disks"),
-            startup=common.tcp_established(common.BROKER_PORT, period=1, failures=300),
+            startup=common.tcp_established(common.BROKER_PORT, period=1, failures=START_SECONDS),
             readiness=common.tcp_established(common.BROKER_PORT, period=10, failures=3),
             no_liveness_because=common.NO_RPC_LIVENESS,
             env=(

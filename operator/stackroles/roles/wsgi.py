@@ -11,7 +11,6 @@ from stackroles.roles.container import (
     FileMount,
     Mount,
     Port,
-    Probe,
     ResourceDefaults,
     Security,
     Variable,
@@ -98,19 +97,17 @@ def api_container(
     *,
     name: str,
     port: int,
-    health: str,
     user: int,
     ini: str,
     env: Iterable[Variable],
     mounts: Iterable[Mount],
     resources: ResourceDefaults,
 ) -> Container:
-    """Return the container of an API under the WSGI server.
+    """Return the container of an API under the WSGI server; its gate has the probes.
 
     Args:
         name: the role.
         port: where it listens.
-        health: path that answers 200 to 399 without a token.
         user: whom it runs as.
         ini: path of the WSGI server's configuration.
         env: its environment.
@@ -122,12 +119,6 @@ def api_container(
         command=("uwsgi", "--ini", ini),
         security=Security(user=user),
         ports=(Port("api", port),),
-        # Loading an application takes 2 to 10 s of CPU; several at once, minutes. While it loads a
-        # probe waits for its 5 s, so this is 5 minutes, and no half hour for one that hangs.
-        startup=Probe(port=port, http_path=health, period=1, timeout=5, failures=60),
-        # A worker serves one request at a time, and a busy server must not be taken for a dead one:
-        # half a minute without an answer takes it out of its Service.
-        readiness=Probe(port=port, http_path=health, period=10, timeout=10, failures=3),
         no_liveness_because=NO_API_LIVENESS,
         env=(*resolvers.PYTHON, *env),
         mounts=(FileMount(), *mounts),

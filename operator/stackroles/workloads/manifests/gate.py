@@ -20,6 +20,7 @@ from stackroles.roles.clustering import model_of, takes_turns, workload_of
 from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
+    START_SECONDS,
     AgentMount,
     Container,
     FieldEnv,
@@ -34,9 +35,6 @@ SETTINGS: Final = "/etc/stackroles/gate.json"
 # The proxies ask a member every two seconds: one that leaves goes on for this long.
 _DRAIN_SECONDS: Final = 3.0
 _LEASE_SECONDS: Final = 8
-# A gate answers at once that its program still loads, which takes minutes when many do; one that
-# hangs is begun anew.
-_START_SECONDS: Final = 300
 # Of the Lease's duration: when a member that cannot renew has stopped, and how often it renews.
 _DEADLINE: Final = 0.75
 _RETRY: Final = 0.1875
@@ -144,7 +142,7 @@ def _around(main: Container, *, turns: bool) -> Container:
         startup=Probe(
             port=protocol.PORT,
             http_path=path,
-            failures=_START_SECONDS,
+            failures=START_SECONDS,
             period=1,
         ),
         readiness=Probe(port=protocol.PORT, http_path=READY_PATH, period=2),

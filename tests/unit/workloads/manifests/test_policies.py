@@ -143,12 +143,16 @@ def test_a_container_that_ends_leaves_a_termination_message(workload: Object) ->
         assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
+@pytest.mark.parametrize("workload", of_kind(*WORKLOADS))
+def test_kubelet_checks_every_container(workload: Object) -> None:
+    for container in pod_spec(workload)["containers"]:
+        assert {"startupProbe", "readinessProbe"} <= container.keys()
+
+
 @pytest.mark.parametrize(("role", "container"), declared_containers())
-def test_role_says_how_its_containers_are_checked(
+def test_role_says_why_nobody_restarts_a_container(
     role: RoleDefinition, container: Container
 ) -> None:
-    assert container.startup is not None
-    assert container.readiness is not None
     assert bool(container.liveness) != bool(container.no_liveness_because)
 
 
