@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from lab.errors import LabError
 from lab.paths import REPOSITORY
 
 FILE = REPOSITORY / "lab" / "budgets.toml"
+OPTIONAL = ("areas", "long")
+"""Slices that run in what the others leave of a run's time."""
 SHOWN_FAILURES = 12
 """A CI shows the end of a log: that many failures and the table fit into it."""
 
@@ -54,7 +56,7 @@ class Outcome:
 
     Attributes:
         seconds: How long it took; None when it was not run.
-        budget: How long it may take, in seconds.
+        budget: How long it might take, in seconds: see `allowed`.
     """
 
     name: str
@@ -83,8 +85,8 @@ class Limits:
         total_warm: Budget of all of them with warm caches.
         warm_build: A run whose build slice took less than this found its caches warm.
         unmeasured_area: What an area is taken to need as long as no run of it is on record.
-        planned_areas: What the areas of a run may need by the times on record; the rest of their
-            slice is for slower machines.
+        planned_share: The part of their slice that the areas of a run may need by the times on
+            record; the rest is for slower machines.
     """
 
     slices: Mapping[str, float]
@@ -92,7 +94,29 @@ class Limits:
     total_warm: float
     warm_build: float
     unmeasured_area: float
-    planned_areas: float
+    planned_share: float
+
+    @property
+    def planned_areas(self) -> float:
+        """What the areas of a run may need by the times on record."""
+        return self.slices["areas"] * self.planned_share
+
+    def needed(self, name: str, recorded: float) -> float:
+        """Return what must be left for a step of a slice to begin, by its time on record."""
+        return min(recorded / self.planned_share, self.slices[name])
+
+    def allowed(self, name: str, outcomes: Sequence[Outcome], later: Iterable[str]) -> float:
+        """Return what a slice may take of a run: all that is left but what others need.
+
+        Args:
+            name: The slice.
+            outcomes: What became of those before it.
+            later: Those after it that are never left out.
+        """
+        left = self.of(outcomes) - _taken(outcomes)
+        if name in OPTIONAL:
+            return min(left, self.slices[name])
+        return left - sum(self.slices[other] for other in later)
 
     def of(self, outcomes: Sequence[Outcome]) -> float:
         """Return what all slices of a run together may take."""
@@ -122,7 +146,7 @@ def load(file: Path = FILE) -> Limits:
         content["total_warm"] * 60,
         content["warm_build"] * 60,
         content["unmeasured_area"] * 60,
-        minutes.get("areas", 0) * 60 * content["planned_share"],
+        content["planned_share"],
     )
 
 

@@ -37,8 +37,8 @@ def _python(name: str, *arguments: str) -> Step:
     return Step(name, (sys.executable, "-m", *arguments))
 
 
-def _pytest(name: str, *arguments: str) -> Step:
-    return Step(name, (sys.executable, "-m", "pytest", *arguments), tests=True)
+def _pytest(name: str, *arguments: str, seconds: float = 0) -> Step:
+    return Step(name, (sys.executable, "-m", "pytest", *arguments), tests=True, seconds=seconds)
 
 
 # That generated files are up to date is a unit test.
@@ -89,14 +89,23 @@ SLICES = (
 
 def long_slice(case: str) -> Slice:
     """Return the slice of one long case."""
-    step = _pytest(f"long {case}", rotation.long_path(case), "-v")
+    step = _pytest(f"long {case}", rotation.long_path(case), "-v", seconds=_needed("long", case))
     return Slice("long", (step,), needs=("build", "bring-up"))
 
 
 def areas_slice(areas: Iterable[str]) -> Slice:
     """Return the slice of some areas, each a step of its own."""
-    each = tuple(_pytest(f"area {area}", rotation.path(area), "-v") for area in areas)
+    each = tuple(
+        _pytest(f"area {area}", rotation.path(area), "-v", seconds=_needed("areas", area))
+        for area in areas
+    )
     return Slice("areas", each, needs=("build", "bring-up"))
+
+
+def _needed(name: str, case: str) -> float:
+    """Return what must be left of a run's time for an area or a long case to begin, in seconds."""
+    limits, runs = budgets.load(), rotation.last_runs(rotation.RECORD.read_text())
+    return limits.needed(name, runs[case].seconds if case in runs else limits.unmeasured_area)
 
 
 def rotated() -> tuple[tuple[str, ...], str]:
@@ -130,19 +139,20 @@ def run(chosen: Iterable[Slice], notify: Notify) -> list[Outcome]:
     Raises:
         KeyboardInterrupt: This process was interrupted or asked to end; the step has ended.
     """
-    allowed = budgets.load().slices
+    limits, items = budgets.load(), list(chosen)
     outcomes: list[Outcome] = []
     with _termination_interrupts():
-        for item in chosen:
+        for number, item in enumerate(items, start=1):
+            later = [other.name for other in items[number:] if other.name not in budgets.OPTIONAL]
+            allowed = limits.allowed(item.name, outcomes, later)
             failed = {outcome.name for outcome in outcomes if not outcome.good}
             if failed.intersection(item.needs):
-                outcomes.append(Outcome(item.name, None, allowed[item.name], NOT_RUN))
+                outcomes.append(Outcome(item.name, None, allowed, NOT_RUN))
                 continue
-            notify(f"== {item.name} (at most {allowed[item.name]:.0f} s)")
+            notify(f"== {item.name} (at most {allowed:.0f} s)")
             start = time.monotonic()
-            tally = _run_steps(item, start + allowed[item.name], notify)
-            taken = time.monotonic() - start
-            outcomes.append(Outcome(item.name, taken, allowed[item.name], tally))
+            tally = _run_steps(item, start + allowed, notify)
+            outcomes.append(Outcome(item.name, time.monotonic() - start, allowed, tally))
     return outcomes
 
 
@@ -173,6 +183,11 @@ def _run_steps(item: Slice, deadline: float, notify: Notify) -> Tally:
         for step in item.steps:
             if step.tests and not steps.has_tests(step):
                 notify(f"-- {step.name}: no tests yet")
+                continue
+            left = deadline - time.monotonic()
+            if step.seconds > left:
+                notify(f"-- {step.name}: left out, {step.seconds:.0f} s needed, {left:.0f} s left")
+                tally += Tally(skipped=1)
                 continue
             notify(steps.title(step))
             counted = steps.run(step, deadline)

@@ -37,11 +37,13 @@ class Step:
         name: What is shown and what its report is called.
         command: The command line.
         tests: Whether it is pytest, whose report holds the counts.
+        seconds: What must be left of its slice's time for it to begin.
     """
 
     name: str
     command: tuple[str, ...]
     tests: bool = False
+    seconds: float = 0
 
 
 @contextmanager

@@ -67,6 +67,37 @@ def test_a_run_with_a_fast_build_has_the_budget_of_warm_caches(
     assert budgets.load().of(outcomes) == limit
 
 
+def limits() -> budgets.Limits:
+    minutes = {"build": 20.0, "unit": 10.0, "e2e": 10.0, "areas": 6.0, "long": 14.0}
+    return budgets.Limits(minutes, 60.0, 40.0, 5.0, 3.0, 0.5)
+
+
+def outcome(name: str, seconds: float) -> Outcome:
+    return Outcome(name, seconds, 60, Tally(passed=1))
+
+
+@pytest.mark.parametrize(
+    ("before", "name", "later", "allowed"),
+    [
+        ([], "build", ["unit", "e2e"], 40.0),
+        ([outcome("build", 40)], "unit", ["e2e"], 10.0),
+        ([outcome("build", 4)], "unit", ["e2e"], 26.0),
+        ([outcome("build", 4), outcome("unit", 26)], "e2e", [], 10.0),
+        ([outcome("build", 10), outcome("unit", 10), outcome("e2e", 10)], "areas", [], 6.0),
+        ([outcome("build", 4), outcome("unit", 20), outcome("e2e", 12)], "areas", [], 4.0),
+    ],
+)
+def test_a_slice_may_take_what_is_left_but_for_those_that_are_never_left_out(
+    before: list[Outcome], name: str, later: list[str], allowed: float
+) -> None:
+    assert limits().allowed(name, before, later) == allowed
+
+
+def test_an_area_begins_when_a_machine_half_as_fast_would_end_it_in_time() -> None:
+    assert limits().needed("areas", 2.0) == 4.0
+    assert limits().needed("areas", 5.0) == 6.0
+
+
 def test_slices_that_are_good_one_by_one_may_take_too_long_together() -> None:
     outcomes = [Outcome(name, 50, 60, Tally(passed=1)) for name in ("a", "b")]
     assert budgets.good(outcomes, 100)

@@ -93,3 +93,15 @@ def test_only_slices_that_need_a_cluster_use_one() -> None:
     by_name = {item.name: item for item in slices.every()}
     using = [name for name, item in by_name.items() if slices.uses_cluster([item])]
     assert using == ["bring-up", "e2e", "areas", "long"]
+
+
+def test_a_step_for_which_no_time_is_left_is_left_out_and_named() -> None:
+    begun = steps.Step("begun", (sys.executable, "-c", ""), seconds=60)
+    too_long = steps.Step("too long", (sys.executable, "-c", ""), seconds=3600 * 24)
+    shown: list[str] = []
+
+    (outcome,) = slices.run([slices.Slice("areas", (too_long, begun))], shown.append)
+
+    assert outcome.good
+    assert outcome.tally == Tally(passed=1, skipped=1)
+    assert shown[1].startswith("-- too long: left out, 86400 s needed, ")
