@@ -137,6 +137,11 @@ def _lose_volume(bed: Testbed, victims: Victims) -> None:
     _delete_pods(bed, victims)
 
 
+def _lose_volumes_of_ovn(bed: Testbed, victims: Victims) -> None:
+    """Lose the members of both databases that have the victims' ordinals."""
+    _lose_volume(bed, [*victims, *(_south(pod) for pod in victims)])
+
+
 def _restart_in_order(bed: Testbed, victims: Victims) -> None:
     """Delete the members of both databases in the order of the victims, as a person would."""
     for pod in victims:
@@ -196,7 +201,7 @@ _ACTIONS: Final = {
     (Group.OVN, "kill one"): _OVN_KILL,
     (Group.OVN, "kill two"): _OVN_KILL,
     (Group.OVN, "kill all"): _OVN_KILL,
-    (Group.OVN, "lose volume"): _VOLUME,
+    (Group.OVN, "lose volume"): Action(_lose_volumes_of_ovn, replaces=True),
     (Group.OVN, "restart all in another order"): Action(_restart_in_order, replaces=True),
     (Group.ACTIVE_PASSIVE, "delete active pod"): Action(_delete_pods, replaces=True),
     (Group.ACTIVE_PASSIVE, "freeze active gate"): Action(_freeze_gate, 20, _continue_gate),

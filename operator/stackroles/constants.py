@@ -23,6 +23,8 @@ LABEL_OWNER_KIND: Final = f"{API_GROUP}/owner-kind"
 LABEL_OWNER_NAME: Final = f"{API_GROUP}/owner-name"
 # Set on pods of one-shot Jobs, so that no budget or Service ever selects them.
 LABEL_STEP: Final = f"{API_GROUP}/step"
+# On pods of roles that share a disruption budget: which.
+LABEL_BUDGET: Final = f"{API_GROUP}/disruption-budget"
 # On Jobs and pods of a backup: which repository they write.
 LABEL_REPOSITORY: Final = f"{API_GROUP}/repository"
 # The operator's own node label: agents are pinned by it, the user's label only selects.

@@ -158,6 +158,7 @@ class ApiService:
             spelling=oslo.spelling,
             fs_group=self.user,
             grace_period=75,
+            shared_budget=common.SERVICES_BUDGET,
             needs=needs,
             containers=(
                 wsgi.api_container(
@@ -208,6 +209,7 @@ class ApiService:
             spelling=oslo.spelling,
             fs_group=self.user,
             grace_period=75,
+            shared_budget=common.SERVICES_BUDGET,
             containers=(
                 Container(
                     name=name,

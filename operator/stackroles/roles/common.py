@@ -23,6 +23,12 @@ BROKER_PORT = 5672
 CACHE_PORT = 11211
 BROKERS = "/etc/stackroles/brokers"
 IDENTITY_PORT = 5000
+SERVICES_BUDGET = "services"
+"""The disruption budget of the services of OpenStack.
+
+Each takes seconds of CPU to load; a drain that moved all those of a node at once left the others of
+two cores no time to answer.
+"""
 # A cache that is back is used again after so long; until then every process tries it so often.
 _CACHE_DEAD_SECONDS = 30
 

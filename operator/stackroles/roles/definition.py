@@ -99,7 +99,9 @@ class RoleDefinition(Generic[OwnerT]):
             their key; with what to do instead. Those of the environment count by themselves.
         parallel: start and stop all members at once (StatefulSet).
         grace_period: seconds from SIGTERM to SIGKILL.
-        max_unavailable: of its disruption budget.
+        shared_budget: name of the disruption budget that its members share with those of other
+            roles, as long as they have no volumes; each role without one has its own.
+        max_unavailable: of its own disruption budget.
         keep_unready_because: why a member that is not ready may not be evicted while too few are;
             empty when it may.
         update_strategy: "RollingUpdate" or "OnDelete" (then the operator or a person decides).
@@ -137,6 +139,7 @@ class RoleDefinition(Generic[OwnerT]):
     parallel: bool = True
     headless: bool = False
     grace_period: int = 30
+    shared_budget: str = ""
     max_unavailable: int = 1
     keep_unready_because: str = ""
     update_strategy: str = "RollingUpdate"

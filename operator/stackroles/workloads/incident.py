@@ -6,7 +6,11 @@ from stackroles import naming
 
 
 def incident(
-    owner_uid: str, role: str, lost: Mapping[str, str], remaining: Mapping[str, str]
+    owner_uid: str,
+    role: str,
+    lost: Mapping[str, str],
+    remaining: Mapping[str, str],
+    former: str = "",
 ) -> str:
     """Return the digest that a consent to one loss of members must name, eight hexadecimal digits.
 
@@ -21,5 +25,7 @@ def incident(
             no claim.
         remaining: what the data of each remaining member is, by pod name: the uid of its claim, and
             what differs after the member has continued by consent.
+        former: the last incident that is over, where a recovery by consent keeps all claims, so
+            that nothing else tells the next one from it.
     """
-    return naming.digest([owner_uid, role, dict(lost), dict(remaining)], 8)
+    return naming.digest([owner_uid, role, dict(lost), dict(remaining), former], 8)

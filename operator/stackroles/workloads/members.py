@@ -47,11 +47,12 @@ class Members(Generic[M]):
     members: Sequence[M]
     consent: Recovery | None = None
 
-    def incident(self, lost: Sequence[M]) -> str:
-        """Return the incident that some of them are lost."""
+    def incident(self, lost: Sequence[M], former: str = "") -> str:
+        """Return the incident that some of them are lost, after a former one that is over."""
         names = {member.pod for member in lost}
         remaining = {m.pod: m.data for m in self.members if m.pod not in names}
-        return incident(self.owner_uid, self.role, {m.pod: m.claim for m in lost}, remaining)
+        claims = {m.pod: m.claim for m in lost}
+        return incident(self.owner_uid, self.role, claims, remaining, former)
 
     def survivor(self, candidates: Sequence[M], number: str) -> M | None:
         """Return the candidate that the consent to an incident names, None without such consent."""

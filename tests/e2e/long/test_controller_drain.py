@@ -11,7 +11,8 @@ from tests.support.cloud import Cloud
 from tests.support.clustering import WRITER, failed, failures
 from tests.support.measurements import Measurements
 
-DRAIN_SECONDS = 300
+# Members of services leave one after the other: each waits until the one before it has started.
+DRAIN_SECONDS = 600
 CONTROLLER = "app.kubernetes.io/instance=demo,stackroles.io/owner-kind=CloudController"
 
 

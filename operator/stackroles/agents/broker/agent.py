@@ -78,7 +78,7 @@ def wait_for_consent(member: BrokerMember) -> None:
         decision = member.decision()
         if decision is not None and decision.mode is BrokerMode.YIELD:
             log(f"its data is put aside, as was consented to for incident {decision.incident}")
-            member.volume.put_aside()
+            member.volume.give_way(decision.incident)
             return
         member.pause()
 
@@ -88,6 +88,8 @@ def main(arguments: Sequence[str]) -> int:
     settings = wire.loads(BrokerSettings, Path(arguments[0]).read_bytes())
     member = BrokerMember(settings, os.environ["POD_NAME"], os.environ["POD_UID"])
     install_cookie(settings)
+    # Before anybody can ask: others form a cluster where a member with data answers it has none.
+    member.begin()
     serve_status(settings.port, member)
     failed = 0
     while True:

@@ -73,8 +73,8 @@ class BrokerMember:
         """Answer from now on that it is in a state, and what is known of it there."""
         if state is not self._status.state:
             self._since = time.monotonic()
-        recovered = self.volume.recovered
-        self._status = BrokerStatus(state, message=message, recovered=recovered, **facts)
+        facts |= {"recovered": self.volume.recovered, "yielded": self.volume.yielded}
+        self._status = BrokerStatus(state, message=message, **facts)
 
     def be_stopped(self, message: str = "") -> None:
         """Answer that it has data and does not serve."""
@@ -120,7 +120,8 @@ class BrokerMember:
             return None
         if found is None or found.attempt != self._attempt:
             return None
-        return found if found.incident != self.volume.recovered else None
+        applied = (self.volume.recovered, self.volume.yielded)
+        return found if found.incident not in applied else None
 
     def begin(self) -> None:
         """Begin an attempt to start the broker."""

@@ -177,6 +177,11 @@ def ask_broker(node: str) -> NodeView | None:
     return parse_answer(call(node, _QUESTION))
 
 
+def responds(node: str) -> bool:
+    """Return whether the local broker's process answers, also where the broker does not run."""
+    return bool(call(node, "ok."))
+
+
 def balance(node: str) -> None:
     """Have the leaders of quorum queues spread over the members."""
     call(node, _BALANCE)

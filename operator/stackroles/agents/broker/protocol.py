@@ -100,6 +100,7 @@ class BrokerStatus:
         last_seen: nodes that ran when its broker last did, as its data says; itself included.
         first: whether it starts without waiting for the others; they wait for it.
         recovered: the incident by which its data last continued alone; empty where it never did.
+        yielded: the incident by which it last put its data aside; empty where it never did.
         running: nodes of the cluster that it is connected to, itself included.
         partitions: nodes that it is parted from.
         alarms: what its broker lacks, such as memory or disk: publishers are blocked meanwhile.
@@ -118,6 +119,7 @@ class BrokerStatus:
     last_seen: frozenset[str] = field(default=frozenset(), metadata=key("lastSeen", optional=True))
     first: bool = field(default=False, metadata=OPTIONAL)
     recovered: str = field(default="", metadata=OPTIONAL)
+    yielded: str = field(default="", metadata=OPTIONAL)
     running: frozenset[str] = field(default=frozenset(), metadata=OPTIONAL)
     partitions: frozenset[str] = field(default=frozenset(), metadata=OPTIONAL)
     alarms: tuple[str, ...] = field(default=(), metadata=OPTIONAL)

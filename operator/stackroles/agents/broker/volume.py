@@ -51,6 +51,10 @@ class BrokerVolume:
         return self._home / ".recovered"
 
     @property
+    def _yielded(self) -> Path:
+        return self._home / ".yielded"
+
+    @property
     def aside(self) -> Path:
         """Where data is kept that this member was in another cluster with."""
         return self._home / "aside"
@@ -106,6 +110,16 @@ class BrokerVolume:
             self._data.rename(self.aside)
         for note in (self._continuing, self._recovered, self._forming, self._leaving):
             note.unlink(missing_ok=True)
+
+    @property
+    def yielded(self) -> str:
+        """The incident by which data was last put aside; empty where that was never so."""
+        return _read(self._yielded)
+
+    def give_way(self, incident: str) -> None:
+        """Put the data aside, as was consented to for an incident, which is noted first."""
+        _write(self._yielded, incident)
+        self.put_aside()
 
     @property
     def leaving(self) -> bool:

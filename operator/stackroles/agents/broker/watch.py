@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from stackroles.agents.broker.membership import Peers, gives_way, may_start_firs
 from stackroles.agents.broker.node import NodeView
 from stackroles.agents.broker.protocol import BrokerMode, State
 from stackroles.agents.children import ChildSignals, reap
+from stackroles.agents.silence import SILENT_SECONDS, Silence
 
 WATCH_PERIOD: Final = 5.0
 # A broker is asked in milliseconds; one that is starved of CPU may miss two calls.
@@ -61,6 +63,7 @@ class BrokerWatch:
         self._missed = 0
         self._split = 0
         self._calm = 0
+        self._silence = Silence()
         self._served = False
         self._again = False
         self._stopping = False
@@ -76,7 +79,11 @@ class BrokerWatch:
                     return End(status, self._again or self._served, self._stopping)
                 running = self._member.status.state is State.RUNNING
                 if not signals.wait(WATCH_PERIOD if running else PAUSE):
-                    self.observe(node.ask_broker(self._member.node), self._member.ask_peers)
+                    self.observe(
+                        node.ask_broker(self._member.node),
+                        self._member.ask_peers,
+                        lambda: node.responds(self._member.node),
+                    )
         finally:
             signals.close()
 
@@ -85,14 +92,25 @@ class BrokerWatch:
         self._stopping = True
         self._server.terminate()
 
-    def observe(self, view: NodeView | None, ask_peers: Callable[[], Peers]) -> None:
+    def observe(
+        self,
+        view: NodeView | None,
+        ask_peers: Callable[[], Peers],
+        responds: Callable[[], bool],
+    ) -> None:
         """Take one answer of the broker.
 
         Args:
             view: what it says, None when it does not run or did not answer.
             ask_peers: returns what the other members answer, by node.
+            responds: returns whether its process answers at all: a broker that has paused does.
         """
         if self._member.status.state is State.SPLIT:
+            return
+        answered = view is not None or (self._served and responds())
+        if self._silence.hangs(time.monotonic(), answered=answered):
+            log(f"its broker has answered nothing for {SILENT_SECONDS:.0f} s, and is ended")
+            self._end()
             return
         if view is None or not self._takes_clients():
             self._missed += 1

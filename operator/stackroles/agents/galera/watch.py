@@ -9,6 +9,7 @@ from stackroles.agents.galera.process import ServerProcess, Wsrep
 from stackroles.agents.galera.protocol import DONOR, Activity, MemberPhase
 from stackroles.agents.galera.settings import MemberSettings
 from stackroles.agents.galera.volume import Volume
+from stackroles.agents.silence import SILENT_SECONDS, Silence
 
 STOP_SECONDS = 240.0
 _GIVE_UP_SECONDS = 15.0
@@ -47,6 +48,7 @@ class ServerWatch:
         self._progress = time.monotonic()
         self._measured = 0.0
         self._account_made = not agent.settings.operator_password
+        self._silence = Silence()
         self.was_synced = False
         self.stop_wanted = False
 
@@ -73,6 +75,9 @@ class ServerWatch:
             return "the operator asks for a new report of the position", STOP_SECONDS
         if self._server.given_up:
             return "it says that only a new start helps", _GIVE_UP_SECONDS
+        hangs = self._silence.hangs(now, answered=wsrep is not None)
+        if self.was_synced and hangs:
+            return f"it has answered nothing for {SILENT_SECONDS:.0f} s", _GIVE_UP_SECONDS
         if self.was_synced:
             return self._lost(wsrep)
         return self._stuck(now, wsrep)

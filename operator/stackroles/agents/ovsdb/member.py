@@ -38,7 +38,8 @@ class Member:
     settings: OvsdbSettings
     pod: str
     uid: str
-    status: OvsdbStatus = field(default_factory=lambda: OvsdbStatus(state=State.EMPTY))
+    # Until it was seen that there is no file nothing may say so.
+    status: OvsdbStatus = field(default_factory=lambda: OvsdbStatus(state=State.STARTING))
 
     def __post_init__(self) -> None:
         self._ready_at = time.monotonic()

@@ -77,3 +77,7 @@ class OvsdbServer:
     def terminate(self) -> None:
         """Ask it to end."""
         self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once, also when it is frozen."""
+        self._process.kill()

@@ -11,12 +11,15 @@ from stackroles.agents.ovsdb.membership import Peer, other_cluster
 from stackroles.agents.ovsdb.peers import ask
 from stackroles.agents.ovsdb.protocol import ClusterView, State
 from stackroles.agents.ovsdb.server import OvsdbServer
+from stackroles.agents.silence import SILENT_SECONDS, Silence
 
 PERIOD = 1.0
 # A server is asked in a millisecond; one that is starved of CPU may miss two calls.
 MISSED = 3
 # A member of a cluster of its own may well serve: it does not learn of the others by itself.
 ASK_OTHERS_EVERY = 10.0
+# A server that is asked to end does so at once; one that hangs does not heed it.
+KILL_SECONDS = 15.0
 
 
 class Watch:
@@ -27,6 +30,8 @@ class Watch:
         self._server = server
         self._asked = time.monotonic()
         self._missed = 0
+        self._silence = Silence()
+        self._ended_at = 0.0
         self.again = False
         """Whether the file has to be prepared anew once the server has ended."""
         self.fault = ""
@@ -40,8 +45,8 @@ class Watch:
 
     def observe(self) -> None:
         """Take one answer of the server, and do what follows from it."""
-        member = self._member
         if self.again:
+            self._insist()
             return
         try:
             view = self._view()
@@ -49,9 +54,24 @@ class Watch:
             # It has left, or was removed: the server goes on without its database.
             self._end(f"the server has no cluster any more: {refusal}")
             return
+        if not self._is_late(view):
+            self._take(view)
+
+    def _insist(self) -> None:
+        """Kill a server that does not end when it is asked to."""
+        if time.monotonic() - self._ended_at > KILL_SECONDS:
+            self._server.kill()
+
+    def _is_late(self, view: ClusterView | None) -> bool:
+        """Return whether nothing follows yet from no answer; end a server that hangs."""
+        if self._silence.hangs(time.monotonic(), answered=view is not None):
+            self._end(f"it has answered nothing for {SILENT_SECONDS:.0f} s")
+            return True
         self._missed = 0 if view is not None else self._missed + 1
-        if 0 < self._missed < MISSED and member.status.state is State.MEMBER:
-            return
+        return 0 < self._missed < MISSED and self._member.status.state is State.MEMBER
+
+    def _take(self, view: ClusterView | None) -> None:
+        member = self._member
         answer = ask("127.0.0.1", member.settings.port, member.settings.database)
         connected = answer.state is Peer.SERVING
         shown = replace(view, entries=0) if view is not None and connected else view
@@ -112,6 +132,7 @@ class Watch:
     def _end(self, because: str) -> None:
         log(f"ending the server: {because}")
         self.again = True
+        self._ended_at = time.monotonic()
         self._member.change(view=None, connected=False)
         self._server.terminate()
 

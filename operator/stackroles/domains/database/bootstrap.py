@@ -13,6 +13,15 @@ MERGE_SECONDS: Final = 10
 _CORRECT: Final = (
     "Where an option is at fault, correct it in spec.config.mariadb: members get it by themselves."
 )
+_AWAY: Final = (
+    "Nothing is started before each has reported what it holds. Only if its node is gone for good, "
+    "delete its claim and its pod, so that it comes back elsewhere without data, and do what is "
+    "shown here then."
+)
+_CHOOSE_HISTORY: Final = (
+    "Nothing is started, since which of them counts only a person knows: keep copies of the "
+    "volumes, then delete claim and pod of each member of the other, which joins anew."
+)
 # The record is what forbids it: without the entry the highest position that is left is started.
 _GIVE_UP: Final = (
     "; or, to go on with what the others hold, take its entry out of `volumes` in the key galera "
@@ -26,7 +35,7 @@ def form(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Ou
     absent = sorted(set(persisted.volumes) - names)
     unknown = [member.name for member in members if member.known is None] + absent
     if unknown:
-        message = f"No report from {', '.join(unknown)}; the newest data may be there."
+        message = f"No report from {', '.join(unknown)}; the newest data may be there. {_AWAY}"
         return Outcome(verdict=Verdict.WAITING, message=message, persisted=persisted)
     if any(member.position is None for member in members):
         return _settle(members, persisted, epoch)
@@ -83,7 +92,7 @@ def _ambiguous(members: Sequence[Member], persisted: PersistedState) -> Outcome 
         message = (
             f"Members hold different histories ({found}; on record: {persisted.uuid or 'none'})."
         )
-        return verdict(Verdict.HISTORIES_DIFFER, f"{message} Nothing is started.")
+        return verdict(Verdict.HISTORIES_DIFFER, f"{message} {_CHOOSE_HISTORY}")
     lost = [
         name
         for name, volume in persisted.volumes.items()
@@ -124,7 +133,8 @@ def _bootstrap(members: Sequence[Member], persisted: PersistedState, epoch: int)
         if record.decision.uuid == decision.uuid and decision.seqno < record.decision.seqno:
             message = (
                 f"The highest position is {decision.seqno}, but {record.member} was started from "
-                f"{record.decision.seqno} before: transactions are missing. Nothing is started."
+                f"{record.decision.seqno} before: transactions are missing. Nothing is started: "
+                f"bring back the volume that {record.member} had then, or restore a backup."
             )
             return Outcome(verdict=Verdict.BEHIND, message=message, persisted=persisted)
     report = chosen.known

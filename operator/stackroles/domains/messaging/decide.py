@@ -52,7 +52,9 @@ def _second_clusters(observed: Brokers, reported: Sequence[str]) -> Outcome:
     apart = observed.of(State.SPLIT)
     if not apart:
         return Outcome(Finding(Reason.MESSAGING_BLOCKED, " ".join(reported)) if reported else None)
-    number = observed.incident(apart)
+    # To give way leaves all claims as they are.
+    former = " ".join(broker.report.yielded for broker in apart if broker.report)
+    number = observed.incident(apart, former)
     remaining = observed.of(State.RUNNING)
     if observed.survivor(remaining, number):
         return Outcome(decisions=_decisions(apart, BrokerMode.YIELD, number))

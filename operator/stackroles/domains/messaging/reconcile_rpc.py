@@ -12,7 +12,13 @@ from stackroles.agents.rpc.protocol import PORT, RpcStatus, query_of, server_of
 from stackroles.agents.status_protocol import STATUS_PATH
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_NAME, LABEL_PART_OF
-from stackroles.domains.messaging.rpc import RpcServer, assess_deaf, choose_restarts, find_deaf
+from stackroles.domains.messaging.rpc import (
+    RpcServer,
+    assess_deaf,
+    assess_silence,
+    choose_restarts,
+    find_deaf,
+)
 from stackroles.kube.kinds import PartRef
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.pod_http import get_messages, url_of
@@ -30,6 +36,8 @@ MONITOR: Final = nova.NOVA_RPC_MONITOR.name
 COMPUTE: Final = "nova-compute"
 _INTERVAL: Final = 5.0
 _DEADLINE: Final = 5.0
+# A pod is deleted on an answer of now only.
+_FRESH_SECONDS: Final = 3 * (_INTERVAL + _DEADLINE)
 
 
 async def reconcile_rpc(
@@ -53,7 +61,9 @@ async def reconcile_rpc(
     ask = _ask(context, cloud)
     context.poller.ensure(name, ask, interval=_INTERVAL, deadline=_DEADLINE, notify=part)
     seen = context.poller.latest(name)
-    status: RpcStatus | None = seen.value if seen is not None else None
+    fresh = seen is not None and not seen.error
+    old = context.clock.monotonic() - seen.at if seen is not None else 0.0
+    status: RpcStatus | None = seen.value if seen and fresh and old < _FRESH_SECONDS else None
     pods = await _pods(context, cloud)
     now = context.clock.now()
     servers = [_server(role, pod, now) for role, pod in pods]
@@ -69,17 +79,20 @@ async def reconcile_rpc(
             "pod is deleted, so that a new process takes its place.",
         )
         await context.cluster.delete(by_name[server.pod])
-    return assess_deaf(deaf)
+    return assess_deaf(deaf) or assess_silence(servers, status)
 
 
 def _ask(context: Context, cloud: Cloud) -> Callable[[], Coroutine[Any, Any, RpcStatus | None]]:
     async def ask() -> RpcStatus | None:
-        monitors = context.cluster.list("Pod", cloud.namespace, selector(cloud, MONITOR))
+        pods = context.cluster.list("Pod", cloud.namespace, selector(cloud, MONITOR))
+        # Of a node that is gone the former one stays listed, with its address.
+        monitors = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+        monitors.sort(key=is_ready, reverse=True)
         address = next((found for pod in monitors if (found := pod_address(pod))), None)
         if address is None:
             return None
-        pods = await _pods(context, cloud)
-        query = query_of(_name(role, pod) for role, pod in pods if is_ready(pod))
+        servers = await _pods(context, cloud)
+        query = query_of(_name(role, pod) for role, pod in servers if is_ready(pod))
         return (
             await get_messages(
                 RpcStatus, {MONITOR: url_of(address, PORT, f"{STATUS_PATH}?{query}")}

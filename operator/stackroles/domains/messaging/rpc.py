@@ -79,3 +79,26 @@ def assess_deaf(deaf: Sequence[RpcServer]) -> Finding | None:
         f"{named}. Their pods are replaced, a few at a time, and none twice within "
         f"{RESTART_SECONDS / 60:.0f} minutes.",
     )
+
+
+def assess_silence(servers: Iterable[RpcServer], status: RpcStatus | None) -> Finding | None:
+    """Return that no server answers at all, None where one does or nothing is known.
+
+    Nobody is replaced then: what they have in common is more likely at fault than each of them.
+    """
+    if status is None or not status.connected or status.answered:
+        return None
+    called = [server for server in servers if server.ready]
+    silent = [s for s in called if status.unanswered.get(s.name, 0) >= 2 * DEAF_CALLS]
+    if not called or len(silent) < len(called):
+        return None
+    return Finding(
+        Reason.RPC_UNANSWERED,
+        f"None of {len(called)} processes that hold their connection to the broker answers RPC "
+        "calls. Nothing is replaced, since the broker or the monitor may be at fault: delete the "
+        f"pod of nova-rpc-monitor first; if nothing changes, restart {_roles(called)}.",
+    )
+
+
+def _roles(servers: Iterable[RpcServer]) -> str:
+    return ", ".join(sorted({server.role for server in servers}))

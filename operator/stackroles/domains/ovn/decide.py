@@ -39,7 +39,8 @@ def decide(observed: DatabaseMembers, recorded: Recorded, lacks: str) -> Outcome
     """
     members = observed.members
     if any(member.serves for member in members):
-        return Outcome(replace(recorded, formed=True), decisions=_left_behind(observed, recorded))
+        served = replace(recorded, formed=True, former=recorded.incident)
+        return Outcome(served, decisions=_left_behind(observed, recorded))
     without = all(member.lacks for member in members)
     if not recorded.formed and without:
         # It is noted once it serves: an operator that ends in between decides it again.
@@ -70,7 +71,7 @@ def _lost_majority(
     observed: DatabaseMembers, recorded: Recorded, holding: Sequence[DatabaseMember], lacks: str
 ) -> Outcome:
     """Return what is done when those that have the data do not get a majority together."""
-    number = observed.incident(observed.lost)
+    number = observed.incident(observed.lost, recorded.former)
     if not all(member.report.stuck for member in holding if member.report):
         return Outcome(recorded)
     chosen = observed.survivor(holding, number)
@@ -91,7 +92,7 @@ def _lost_majority(
 
 def _lost_all(observed: DatabaseMembers, recorded: Recorded) -> Outcome:
     """Return what is done when no member has data that it can use."""
-    number = observed.incident(observed.lost)
+    number = observed.incident(observed.lost, recorded.former)
     chosen = observed.survivor(observed.members, number)
     if chosen:
         decisions = _decision(chosen, Mode.CREATE, number)

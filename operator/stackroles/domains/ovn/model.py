@@ -1,10 +1,11 @@
 """What is observed of a database of OVN, and what is recorded of it; data only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from typing_extensions import override
 
 from stackroles.agents.ovsdb.protocol import OvsdbStatus, State
+from stackroles.agents.wire import OPTIONAL
 from stackroles.workloads.members import Member, Members
 
 # A member that has joined no cluster yet has nothing of it.
@@ -64,7 +65,9 @@ class Recorded:
     Attributes:
         formed: whether it was ever made: without data it is lost then, never new.
         incident: the last loss after which it went on by consent.
+        former: the same once it has served since: what is lost from then on is another loss.
     """
 
     formed: bool = False
     incident: str = ""
+    former: str = field(default="", metadata=OPTIONAL)

@@ -9,6 +9,7 @@ from stackroles.roles.container import Container
 from stackroles.roles.definition import RoleDefinition, Workload
 from stackroles.workloads.manifests.container import build_container, build_resources
 from stackroles.workloads.manifests.metadata import Manifest, labels, selector
+from stackroles.workloads.manifests.pdb import budget_labels
 from stackroles.workloads.manifests.rendering import Rendering
 from stackroles.workloads.manifests.volume import build_volumes
 
@@ -20,7 +21,7 @@ def build_pod_template(owner: Owner, role: RoleDefinition, rendering: Rendering)
     """Return the pod template of a role."""
     return {
         "metadata": {
-            "labels": labels(owner, role.name, role.service),
+            "labels": {**labels(owner, role.name, role.service), **budget_labels(role)},
             "annotations": {
                 ANNOTATION_CONFIG_HASH: digest([rendering.files, rendering.agents_map]),
                 # Names what a live pod reads, so that no ConfigMap goes before its last reader.

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from stackroles.agents.broker.protocol import (
 )
 from stackroles.agents.broker.watch import BrokerWatch, End
 from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
+from stackroles.agents.silence import SILENT_SECONDS
 from stackroles.agents.status_server import StatusServer
 from stackroles.roles import rabbitmq
 from tests.support.clouds import cloud
@@ -77,6 +79,7 @@ class Rig:
         self.emptied = 0
         self.spread = 0
         self.messages: int | None = 0
+        self.responds = True
         self.home = tmp_path
         monkeypatch.setattr(watch, "listens", lambda port: True)
         monkeypatch.setattr(node, "shrink_queues", lambda node: True)
@@ -116,7 +119,7 @@ class Rig:
         """Let the broker answer with its members, or not at all."""
         view = None if members is None else NodeView(members=members, **facts)
         for _ in range(times):
-            self.watch.observe(view, lambda: peers)
+            self.watch.observe(view, lambda: peers, lambda: self.responds)
 
     def put_data(self, fellows: frozenset[str] = ALL, seen: frozenset[str] = ALL) -> None:
         """Put data on the volume, with what RabbitMQ writes beside it."""
@@ -180,6 +183,36 @@ def test_a_broker_that_misses_one_call_stays_ready_and_one_that_paused_does_not(
     assert rig.member.ready
     rig.observe(None, {}, times=2)
     assert rig.member.status.state is State.STOPPED
+
+
+@pytest.mark.parametrize(("responds", "ended"), [(False, True), (True, False)])
+def test_a_broker_that_hangs_is_ended_and_one_that_paused_is_not(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, *, responds: bool, ended: bool
+) -> None:
+    rig.observe(ALL, others(SERVING, SERVING))
+    began = time.monotonic()
+    rig.responds = responds
+    for seconds in (60.0, SILENT_SECONDS - 1):
+        monkeypatch.setattr(time, "monotonic", lambda: began + seconds)  # noqa: B023
+        rig.observe(None, others(SERVING, SERVING))
+        assert not rig.server.terminated
+    monkeypatch.setattr(time, "monotonic", lambda: began + SILENT_SECONDS + 1)
+    rig.observe(None, others(SERVING, SERVING))
+    assert rig.server.terminated is ended
+
+
+def test_consent_to_give_way_is_applied_once(rig: Rig) -> None:
+    rig.put_data()
+    rig.member.begin()
+    rig.decide(BrokerMode.YIELD)
+    assert rig.member.decision() is not None
+    rig.member.volume.give_way(INCIDENT)
+    assert not rig.member.volume.has_data()
+    rig.put_data()
+    rig.member.begin()
+    rig.decide(BrokerMode.YIELD)
+    assert rig.member.decision() is None
+    assert rig.member.status.yielded == INCIDENT
 
 
 def test_a_first_start_that_was_cut_off_begins_anew(rig: Rig) -> None:
@@ -262,7 +295,7 @@ def test_a_majority_does_not_wait_for_ever_for_the_rest(
     assert rig.tools() == [("force_boot",)]
     # Not twice for one loss: the next start waits as usual.
     again = BrokerWatch(rig.member, Server())  # type: ignore[arg-type]
-    again.observe(None, lambda: peers)
+    again.observe(None, lambda: peers, lambda: True)
     assert not rig.member.starts_first
 
 

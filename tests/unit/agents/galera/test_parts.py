@@ -1,5 +1,6 @@
 """What the database agent's parts compute, without a server."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from stackroles.agents.galera.protocol import (
 from stackroles.agents.galera.settings import MemberSettings, read_peers
 from stackroles.agents.galera.volume import AppliedDecision, Volume, read_grastate
 from stackroles.agents.galera.watch import ServerWatch
+from stackroles.agents.silence import SILENT_SECONDS
 
 U1 = "11111111-1111-1111-1111-111111111111"
 
@@ -225,6 +227,29 @@ def test_once_whole_a_member_remembers_no_line_of_its_log() -> None:
     server.progress.add("a line")
     ServerWatch(agent, server).check()
     assert server.progress._recent == {}
+
+
+def test_a_whole_member_whose_server_answers_nothing_any_more_is_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent, server = MagicMock(), MagicMock(progress=LogProgress())
+    agent.recovery_wanted.return_value = False
+    agent.settings.operator_password = ""
+    server.given_up = False
+    server.sample.return_value = parse_status(
+        {"wsrep_cluster_status": "Primary", "wsrep_ready": "ON", "wsrep_local_state": "4"}
+    )
+    watch = ServerWatch(agent, server)
+    began = time.monotonic()
+
+    def after(seconds: float) -> str | None:
+        monkeypatch.setattr(time, "monotonic", lambda: began + seconds)
+        return watch.check()[0]
+
+    assert after(0.0) is None
+    server.sample.return_value = None
+    assert after(SILENT_SECONDS - 1) is None
+    assert after(SILENT_SECONDS + 1) == "it has answered nothing for 120 s"
 
 
 def test_a_member_backs_off_after_a_failed_start(tmp_path: Path) -> None:

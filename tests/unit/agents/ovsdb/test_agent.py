@@ -1,5 +1,6 @@
 import json
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from stackroles.agents.ovsdb.protocol import (
 )
 from stackroles.agents.ovsdb.server import refusal, server_config
 from stackroles.agents.ovsdb.watch import Watch
+from stackroles.agents.silence import SILENT_SECONDS
 from stackroles.roles import ovn
 from tests.support.clouds import cloud
 
@@ -55,6 +57,7 @@ class Server:
         self.connected = connected
         self.commands: list[str] = []
         self.terminated = False
+        self.killed = False
 
     def control(self, _: str, command: str, *arguments: str) -> str:
         if command != "cluster/status":
@@ -66,6 +69,9 @@ class Server:
 
     def terminate(self) -> None:
         self.terminated = True
+
+    def kill(self) -> None:
+        self.killed = True
 
 
 def observe(
@@ -111,6 +117,41 @@ def test_who_is_ready(
     assert (member.status.state, member.ready) == (state, ready)
     assert not watching.again
     assert server.commands == []
+
+
+def test_a_server_that_hangs_is_asked_to_end_and_then_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server(MEMBER, connected=True)
+    member, watching = observe(monkeypatch, server)
+    began = time.monotonic()
+    server.status, server.connected = TimeoutError(), False
+
+    def after(seconds: float) -> tuple[bool, bool]:
+        monkeypatch.setattr(time, "monotonic", lambda: began + seconds)
+        watching.observe()
+        return server.terminated, server.killed
+
+    assert after(SILENT_SECONDS - 1) == (False, False)
+    assert after(SILENT_SECONDS + 1) == (True, False)
+    assert watching.again
+    assert after(SILENT_SECONDS + 2 + watch.KILL_SECONDS) == (True, True)
+    assert not member.ready
+
+
+def test_a_server_that_has_never_answered_may_load_its_file_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server(TimeoutError(), connected=False)
+    _, watching = observe(monkeypatch, server)
+    began = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: began + 10 * SILENT_SECONDS)
+    watching.observe()
+    assert not server.terminated
+
+
+def test_a_member_is_not_without_data_before_that_was_seen() -> None:
+    assert Member(settings(), "demo-ovn-nb-0", "uid").status.state is State.STARTING
 
 
 def test_former_self_is_removed_whenever_it_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

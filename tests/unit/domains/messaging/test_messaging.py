@@ -154,6 +154,14 @@ def test_a_second_cluster_with_messages_is_given_up_only_by_consent() -> None:
     }
 
 
+def test_a_consent_that_stays_in_the_spec_gives_up_no_second_cluster_twice() -> None:
+    consent = offered(decide(brokers(SERVING, SERVING, SPLIT), LACKS))
+    again = replace(SPLIT, yielded=consent.incident)
+    outcome = decide(brokers(SERVING, SERVING, again, consent=consent), LACKS)
+    assert not outcome.decisions
+    assert offered(outcome).incident != consent.incident
+
+
 def test_sound_brokers_are_sound_and_silent_ones_are_unknown() -> None:
     assert assess_health(brokers(SERVING, SERVING, SERVING)).reason is Reason.BROKERS_SOUND
     assert assess_health(brokers(None, EMPTY, WAITING)).reason is Reason.BROKERS_UNKNOWN

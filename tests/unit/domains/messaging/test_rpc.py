@@ -9,6 +9,7 @@ from stackroles.domains.messaging.rpc import (
     RESTART_SECONDS,
     RpcServer,
     assess_deaf,
+    assess_silence,
     choose_restarts,
     find_deaf,
 )
@@ -73,3 +74,27 @@ def test_deaf_servers_are_named() -> None:
     assert found is not None
     assert found.reason is Reason.RPC_UNANSWERED
     assert "nova-conductor in nova-conductor-1" in found.message
+
+
+@pytest.mark.parametrize(
+    ("status", "named"),
+    [
+        (silent(server(0), server(1), calls=2 * DEAF_CALLS, answered=0), True),
+        (silent(server(0), server(1), calls=DEAF_CALLS, answered=0), False),
+        (silent(server(0), calls=2 * DEAF_CALLS, answered=0), False),
+        (silent(server(0), server(1), calls=2 * DEAF_CALLS, answered=1), False),
+        (silent(server(0), server(1), calls=9, answered=0, connected=False), False),
+        (None, False),
+    ],
+)
+def test_that_nobody_answers_is_named_and_nobody_is_replaced(
+    status: RpcStatus | None, named: bool
+) -> None:
+    servers = [server(0), server(1), server(2, ready=False)]
+    assert find_deaf(servers, status if status and not status.answered else None) == []
+    found = assess_silence(servers, status)
+    assert (found is not None) is named
+    if found:
+        assert found.reason is Reason.RPC_UNANSWERED
+        assert "None of 2 processes" in found.message
+        assert found.message.endswith("restart nova-conductor.")

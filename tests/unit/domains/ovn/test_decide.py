@@ -155,6 +155,20 @@ def test_a_database_that_is_lost_is_made_anew_by_consent_only(
     assert outcome.decisions["nb-1"].incident == number
 
 
+def test_a_consent_that_stays_in_the_spec_makes_nothing_empty_a_second_time() -> None:
+    agreed = consent("nb-1", lost(observed(EMPTY, EMPTY, EMPTY)))
+    made = decide(observed(EMPTY, EMPTY, EMPTY, consent=agreed), FORMED, LACKS).recorded
+    # Until it serves an operator that begins again decides the same.
+    assert decide(observed(EMPTY, EMPTY, EMPTY, consent=agreed), made, LACKS).decisions
+
+    served = decide(observed(WELL, WELL, WELL, consent=agreed), made, LACKS).recorded
+    outcome = decide(observed(EMPTY, EMPTY, EMPTY, consent=agreed), served, LACKS)
+
+    assert outcome.decisions == {}
+    assert outcome.problem is not None
+    assert "The consent in the spec is for another incident" in outcome.problem.message
+
+
 def test_members_with_data_that_form_no_majority_are_lost_too() -> None:
     # Seen: two members were lost at once, and the leader still took one of them in again, so that
     # former selves count against the majority.

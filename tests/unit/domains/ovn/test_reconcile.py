@@ -120,7 +120,7 @@ async def test_the_first_member_of_a_new_database_gets_the_decision_to_make_it(
     assert members.recorded() is None
     members.answers = [WELL, WELL, WELL]
     await members.settle()
-    assert members.recorded() == {"formed": True, "incident": ""}
+    assert members.recorded() == {"formed": True, "incident": "", "former": ""}
 
 
 async def test_a_decision_that_no_longer_follows_is_not_published(
@@ -148,7 +148,7 @@ async def test_a_lost_majority_goes_on_once_the_user_consents(
     await members.settle()
     decision = OvsdbDecision(attempt="attempt-0", mode=Mode.CONTINUE, incident=number)
     assert members.decided(0) == decision
-    assert members.recorded() == {"formed": True, "incident": number}
+    assert members.recorded() == {"formed": True, "incident": number, "former": ""}
 
 
 def problem(world: World) -> str:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from stackroles.constants import (
+    LABEL_BUDGET,
     LABEL_INSTANCE,
     LABEL_MANAGED_BY,
     LABEL_NAME,
@@ -46,6 +47,11 @@ def of_kind(*kinds: str) -> list[Any]:
     return named([item for item in ALL if item["kind"] in kinds])
 
 
+SHARING = {
+    item["metadata"]["name"]
+    for item in ALL
+    if item["kind"] in WORKLOADS and LABEL_BUDGET in item["spec"]["template"]["metadata"]["labels"]
+}
 BEHIND_ENDPOINT = {f"demo-{role.name}" for role in ROLES if role.endpoint}
 ACCOUNTS = {item["metadata"]["name"] for item in ALL if item["kind"] == "ServiceAccount"}
 
@@ -187,15 +193,24 @@ def test_budget_selects_its_role_and_no_job(budget: Object) -> None:
         if item["kind"] in (*WORKLOADS, "Job")
         and wanted <= item["spec"]["template"]["metadata"]["labels"].items()
     }
-    assert selected == {budget["metadata"]["name"]}
+    name = budget["metadata"]["name"]
+    assert selected == (SHARING if name == "demo-services" else {name})
+    assert name == "demo-services" or not selected & SHARING
+
+
+def test_services_without_volumes_share_a_budget() -> None:
+    assert {
+        *("demo-keystone", "demo-placement", "demo-neutron-api", "demo-neutron-periodic"),
+        *("demo-neutron-maintenance", "demo-nova-api", "demo-nova-metadata", "demo-nova-conductor"),
+        *("demo-nova-scheduler", "demo-nova-novncproxy", "demo-nova-rpc-monitor"),
+    } == SHARING
 
 
 @pytest.mark.parametrize("budget", of_kind("PodDisruptionBudget"))
 def test_a_member_that_is_not_ready_is_evicted_unless_its_role_says_why_not(budget: Object) -> None:
-    role = registry.role(budget["metadata"]["labels"][LABEL_NAME])
     kept = budget["spec"]["unhealthyPodEvictionPolicy"] == "IfHealthyBudget"
-    assert kept is bool(role.keep_unready_because)
-    assert kept is (role.name == "mariadb")
+    assert kept is (budget["metadata"]["name"] == "demo-mariadb")
+    assert bool(registry.role("mariadb").keep_unready_because)
 
 
 @pytest.mark.parametrize("service", of_kind("Service"))
