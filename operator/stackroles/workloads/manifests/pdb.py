@@ -20,7 +20,7 @@ def build_pdb(owner: Owner, role: RoleDefinition) -> Manifest:
         name = shared[LABEL_BUDGET]
         of_owner = {LABEL_INSTANCE: owner.name, LABEL_OWNER_KIND: owner.owner_kind}
         # Every role that shares it applies it, as with agents: it belongs to none of them.
-        return _budget(owner, name, labels(owner, name, name), of_owner | shared, most=1)
+        return _budget(owner, name, labels(owner, name, name), {**of_owner, **shared}, most=1)
     return _budget(
         owner,
         role.name,
