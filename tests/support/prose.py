@@ -23,6 +23,8 @@ _LINK_TARGET = re.compile(r"(?<=\])\([^)\s]*\)")
 _CLOSERS = r"[\"')\]*_]*"
 _END = re.compile(rf"(\S*?)([.!?]){_CLOSERS}(?=\s+\S)")
 _LAST = re.compile(rf"[.!?:]{_CLOSERS}$")
+# Headings, tables, comments and images.
+_NO_PROSE = ("#", "|", "<!--", "![")
 _ABBREVIATIONS = frozenset({"e.g", "i.e", "cf", "vs", "approx", "fig", "resp", "incl", "etc"})
 
 
@@ -110,8 +112,8 @@ def _classified(text: str) -> Iterator[_Line]:
         if _FENCE.match(line):
             fenced = not fenced
             yield _Line(number, _Kind.OTHER)
-        elif fenced or not line or line.lstrip().startswith(("#", "|", "<!--")):
-            listed = listed and (fenced or not line.startswith(("#", "|", "<!--")))
+        elif fenced or not line or line.lstrip().startswith(_NO_PROSE):
+            listed = listed and (fenced or not line.startswith(_NO_PROSE))
             yield _Line(number, _Kind.OTHER)
         elif item := _ITEM.match(line):
             listed = True

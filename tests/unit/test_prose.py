@@ -49,6 +49,7 @@ def test_a_line_of_prose_is_a_sentence(path: Path) -> None:
         "    Two. Sentences in\n    an indented block.",
         "# A heading. Without an end",
         "<!-- Generated. By hand -->",
+        "![A plot. Of times](plot.svg)",
         "It ends in a bracket (as this does.)",
         "It ends in *emphasis.*\nAnd the next line.",
         "Members 0, 1 ... and so on are counted.",
