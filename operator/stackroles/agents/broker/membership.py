@@ -132,6 +132,28 @@ def gives_way(node: str, members: frozenset[str], messages: int, peers: Peers) -
     return members == {node} and not messages and bool(majority_apart(members, peers))
 
 
+def is_parted(node: str, running: frozenset[str], peers: Peers) -> bool:
+    """Return whether a member's broker has to start again to be with the others.
+
+    Nodes that took each other for down and meet again stay parted: `pause_minority` acts only while
+    they are apart, and a freeze or a lost second of the network is over before it does
+    (https://github.com/rabbitmq/rabbitmq-server/issues/17319, seen with 4.0.5). Queues go on with
+    the larger side, which those of the smaller one join when they start; of equal sides the one
+    with the first node stays.
+
+    Args:
+        node: this member's node, whose broker serves.
+        running: nodes that it is connected to, itself included.
+        peers: what each of the other nodes answered.
+    """
+    return any(
+        (-len(peer.running), min(peer.running)) < (-len(running), min(running))
+        for name, peer in peers.items()
+        if peer and peer.state is State.RUNNING and name not in running
+        if peer.running and node not in peer.running
+    )
+
+
 def may_start_first(node: str, last_seen: frozenset[str], peers: Peers) -> bool:
     """Return whether this member starts without waiting for those that do not come.
 

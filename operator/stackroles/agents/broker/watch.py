@@ -16,7 +16,13 @@ from typing import Final
 
 from stackroles.agents.broker import node
 from stackroles.agents.broker.member import ASK_TIMEOUT, PAUSE, BrokerMember, log
-from stackroles.agents.broker.membership import Peers, gives_way, may_start_first, other_cluster
+from stackroles.agents.broker.membership import (
+    Peers,
+    gives_way,
+    is_parted,
+    may_start_first,
+    other_cluster,
+)
 from stackroles.agents.broker.node import NodeView
 from stackroles.agents.broker.protocol import BrokerMode, State
 from stackroles.agents.children import ChildSignals, reap
@@ -27,6 +33,8 @@ WATCH_PERIOD: Final = 5.0
 MISSED: Final = 3
 # Members join and leave in moments; a second cluster stays.
 SPLIT_SEEN: Final = 3
+# Nodes that meet again may still connect; those that stay parted do so for ever.
+PARTED_SEEN: Final = 4
 # A majority that is there waits so long for the rest.
 FIRST_SECONDS: Final = 20.0
 # Watch periods without a change, after which leaders are spread again.
@@ -62,6 +70,7 @@ class BrokerWatch:
         self._server = server
         self._missed = 0
         self._split = 0
+        self._parted = 0
         self._calm = 0
         self._silence = Silence()
         self._served = False
@@ -129,6 +138,7 @@ class BrokerWatch:
         else:
             self._split = 0
             self._serves(view)
+            self._rejoins(view, peers)
 
     def _takes_clients(self) -> bool:
         """Return whether clients can connect; one that leaves has closed its listeners."""
@@ -216,6 +226,14 @@ class BrokerWatch:
             largest=view.largest,
         )
         self._spread(view)
+
+    def _rejoins(self, view: NodeView, peers: Peers) -> None:
+        """Start a broker again that is parted from a larger side."""
+        parted = bool(view.partitions) and is_parted(self._member.node, view.running, peers)
+        self._parted = self._parted + 1 if parted else 0
+        if self._parted == PARTED_SEEN:
+            log(f"it is parted from {', '.join(sorted(view.partitions))}, and is started again")
+            self._end()
 
     def _spread(self, view: NodeView) -> None:
         """Once nothing changes any more, have every broker lead some of the queues.

@@ -28,7 +28,7 @@ from stackroles.agents.broker.protocol import (
     BrokerStatus,
     State,
 )
-from stackroles.agents.broker.watch import BrokerWatch, End
+from stackroles.agents.broker.watch import PARTED_SEEN, BrokerWatch, End
 from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
 from stackroles.agents.silence import SILENT_SECONDS
 from stackroles.agents.status_server import StatusServer
@@ -199,6 +199,17 @@ def test_a_broker_that_hangs_is_ended_and_one_that_paused_is_not(
     monkeypatch.setattr(time, "monotonic", lambda: began + SILENT_SECONDS + 1)
     rig.observe(None, others(SERVING, SERVING))
     assert rig.server.terminated is ended
+
+
+def test_a_broker_that_stays_parted_from_a_majority_is_started_again(rig: Rig) -> None:
+    there = replace(SERVING, running=ALL - ALONE)
+    apart = {"running": ALONE, "partitions": ALL - ALONE}
+    rig.observe(ALL, others(there, there), times=PARTED_SEEN - 1, **apart)
+    rig.observe(ALL, others(SERVING, SERVING), running=ALL)  # they met again
+    rig.observe(ALL, others(there, there), times=PARTED_SEEN - 1, **apart)
+    assert not rig.server.terminated
+    rig.observe(ALL, others(there, there), **apart)
+    assert rig.server.terminated
 
 
 def test_consent_to_give_way_is_applied_once(rig: Rig) -> None:

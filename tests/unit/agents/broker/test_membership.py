@@ -12,6 +12,7 @@ from stackroles.agents.broker.membership import (
     decide,
     gives_way,
     is_forgotten,
+    is_parted,
     majority_apart,
     may_start_first,
     other_cluster,
@@ -171,3 +172,55 @@ def test_two_never_start_first_and_never_one_that_another_outlived() -> None:
             assert len(found) <= 1
             there = [n for n in range(3) if n != missing]
             assert all(chosen in seen[n] for chosen in found for n in there)
+
+
+def side(*numbers: int) -> BrokerStatus:
+    """Return the answer of a member that is connected to some."""
+    return BrokerStatus(State.RUNNING, ALL, running=frozenset(NODES[n] for n in numbers))
+
+
+@pytest.mark.parametrize(
+    ("running", "first", "third", "parted"),
+    [
+        # The others are together without member 1.
+        ((1,), side(0, 2), side(0, 2), True),
+        ((1,), side(0, 2), None, True),
+        ((1,), None, None, False),
+        # All three are alone: the first stays.
+        ((1,), side(0), side(2), True),
+        ((1, 2), side(0), side(1, 2), False),
+        ((0, 1), side(0, 1), side(2), False),
+        # Those of which one sees both.
+        ((0, 1), side(0, 1, 2), side(0, 2), False),
+        ((1, 2), side(0, 2), side(0, 1, 2), True),
+        # One side knows of the other again: it is about to be whole.
+        ((1,), side(0, 1, 2), side(0, 1, 2), False),
+        ((0, 1, 2), side(0, 1, 2), side(0, 1, 2), False),
+        # What does not serve, or does not say whom it sees, is no side.
+        ((1,), STOPPED, EMPTY, False),
+        ((1,), SERVING, SERVING, False),
+    ],
+)
+def test_of_sides_that_are_parted_the_smaller_one_starts_again(
+    running: tuple[int, ...],
+    first: BrokerStatus | None,
+    third: BrokerStatus | None,
+    parted: bool,
+) -> None:
+    own = frozenset(NODES[n] for n in running)
+    assert is_parted(NODES[1], own, others(first, third)) is parted
+
+
+@pytest.mark.parametrize("sides", [[{0}, {1}, {2}], [{0, 1}, {2}], [{0}, {1, 2}], [{0, 2}, {1}]])
+def test_of_all_sides_exactly_one_stays(sides: list[set[int]]) -> None:
+    answers = {NODES[n]: side(*own) for own in sides for n in own}
+    stays = [
+        own
+        for own in sides
+        for n in [min(own)]
+        if not is_parted(
+            NODES[n], answers[NODES[n]].running, {k: a for k, a in answers.items() if k != NODES[n]}
+        )
+    ]
+    assert len(stays) == 1
+    assert len(stays[0]) == max(map(len, sides))
