@@ -203,7 +203,7 @@ def test_a_broker_that_hangs_is_ended_and_one_that_paused_is_not(
 
 def test_a_broker_that_stays_parted_from_a_majority_is_started_again(rig: Rig) -> None:
     there = replace(SERVING, running=ALL - ALONE)
-    apart = {"running": ALONE, "partitions": ALL - ALONE}
+    apart: dict[str, Any] = {"running": ALONE, "partitions": ALL - ALONE}
     rig.observe(ALL, others(there, there), times=PARTED_SEEN - 1, **apart)
     rig.observe(ALL, others(SERVING, SERVING), running=ALL)  # they met again
     rig.observe(ALL, others(there, there), times=PARTED_SEEN - 1, **apart)
