@@ -216,7 +216,8 @@ def test_a_line_without_an_end_is_passed_on_in_pieces(
     assert [len(line) for line in lines] == [1000, 1000, 1000, 500]
 
 
-def test_once_whole_a_member_remembers_no_line_of_its_log() -> None:
+def whole_member() -> tuple[MagicMock, MagicMock]:
+    """Return an agent and its server, which answers that it is synced."""
     agent, server = MagicMock(), MagicMock(progress=LogProgress())
     agent.recovery_wanted.return_value = False
     agent.settings.operator_password = ""
@@ -224,6 +225,11 @@ def test_once_whole_a_member_remembers_no_line_of_its_log() -> None:
     server.sample.return_value = parse_status(
         {"wsrep_cluster_status": "Primary", "wsrep_ready": "ON", "wsrep_local_state": "4"}
     )
+    return agent, server
+
+
+def test_once_whole_a_member_remembers_no_line_of_its_log() -> None:
+    agent, server = whole_member()
     server.progress.add("a line")
     ServerWatch(agent, server).check()
     assert server.progress._recent == {}
@@ -232,13 +238,7 @@ def test_once_whole_a_member_remembers_no_line_of_its_log() -> None:
 def test_a_whole_member_whose_server_answers_nothing_any_more_is_started_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    agent, server = MagicMock(), MagicMock(progress=LogProgress())
-    agent.recovery_wanted.return_value = False
-    agent.settings.operator_password = ""
-    server.given_up = False
-    server.sample.return_value = parse_status(
-        {"wsrep_cluster_status": "Primary", "wsrep_ready": "ON", "wsrep_local_state": "4"}
-    )
+    agent, server = whole_member()
     watch = ServerWatch(agent, server)
     began = time.monotonic()
 
