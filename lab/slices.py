@@ -102,19 +102,22 @@ def areas_slice(areas: Iterable[str]) -> Slice:
     return Slice("areas", each, needs=("build", "bring-up"))
 
 
+def _recorded(limits: budgets.Limits, cases: Iterable[str]) -> dict[str, float]:
+    """Return what areas and long cases are taken to need, in seconds, by their last runs."""
+    runs = rotation.last_runs(rotation.RECORD.read_text())
+    return {case: runs[case].seconds if case in runs else limits.unmeasured_area for case in cases}
+
+
 def _needed(name: str, case: str) -> float:
     """Return what must be left of a run's time for an area or a long case to begin, in seconds."""
-    limits, runs = budgets.load(), rotation.last_runs(rotation.RECORD.read_text())
-    return limits.needed(name, runs[case].seconds if case in runs else limits.unmeasured_area)
+    limits = budgets.load()
+    return limits.needed(name, _recorded(limits, [case])[case])
 
 
 def rotated() -> tuple[tuple[str, ...], str]:
     """Return the areas and the long case that this checkout's `make test` takes."""
-    limits, runs = budgets.load(), rotation.last_runs(rotation.RECORD.read_text())
-    seconds = {
-        area: runs[area].seconds if area in runs else limits.unmeasured_area
-        for area in rotation.areas()
-    }
+    limits = budgets.load()
+    seconds = _recorded(limits, rotation.areas())
     commit = rotation.commit()
     return (
         rotation.chosen_areas(commit, seconds, limits.planned_areas),
