@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import os
-import select
 import signal
 import subprocess
 import threading
@@ -13,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 _SET_CHILD_SUBREAPER = 36
-# As much as a pipe holds (pipe(7)).
-_PIPE_BYTES = 65536
 # Who awaits a program must be known before it can end: `reap` waits meanwhile.
 _starting = threading.Lock()
 _awaited: set[int] = set()
@@ -97,56 +94,3 @@ def running(name: bytes) -> bool:
             if name in path.read_bytes():
                 return True
     return False
-
-
-class ChildSignals:
-    """Tells that a program has ended, by a pipe that the interpreter writes at every signal.
-
-    A handler that sets a `threading.Event` takes a lock that the thread it interrupts may hold: the
-    main thread then waits for itself for ever (seen with Python 3.13 in a broker's agent).
-    """
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        for end in (self._read, self._write):
-            os.set_blocking(end, False)
-        # Without a handler the interpreter does not take notice of it.
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-
-    def wait(self, seconds: float) -> bool:
-        """Return whether there was a signal since the last call; after so many seconds at most."""
-        if not select.select([self._read], [], [], seconds)[0]:
-            return False
-        os.read(self._read, _PIPE_BYTES)
-        return True
-
-    def close(self) -> None:
-        """Give the pipe back."""
-        signal.set_wakeup_fd(-1)
-        os.close(self._read)
-        os.close(self._write)
-
-
-class StopRequest:
-    """Whether a process is asked to end; asked by a signal's handler.
-
-    It takes no lock, for the reason given at `ChildSignals`.
-    """
-
-    def __init__(self) -> None:
-        self._asked = False
-
-    def ask(self) -> None:
-        """Ask for the end."""
-        self._asked = True
-
-    def is_set(self) -> bool:
-        """Return whether the end was asked for."""
-        return self._asked
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep so long, unless the end was asked for before; return whether it is now."""
-        if not self._asked:
-            time.sleep(seconds)
-        return self._asked

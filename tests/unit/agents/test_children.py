@@ -1,14 +1,7 @@
 """Children that somebody waits for are not taken by the collector of orphans."""
 
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-
-import pytest
-
-from stackroles.agents.children import ChildSignals
 
 PROGRAM = """
 import os, sys, threading
@@ -43,31 +36,3 @@ def test_an_awaited_program_keeps_its_exit_code_and_an_orphan_is_collected() -> 
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "{3}"
-
-
-@pytest.fixture
-def signals() -> Iterator[ChildSignals]:
-    former = signal.getsignal(signal.SIGCHLD)
-    found = ChildSignals()
-    yield found
-    found.close()
-    signal.signal(signal.SIGCHLD, former)
-
-
-def test_the_end_of_a_program_ends_a_wait_also_one_that_begins_later(
-    signals: ChildSignals,
-) -> None:
-    subprocess.run(["true"], check=True)
-    assert signals.wait(0.0)
-    assert not signals.wait(0.0)
-    with subprocess.Popen(["sleep", "0.1"]):
-        began = time.monotonic()
-        assert signals.wait(30.0)
-        assert time.monotonic() - began < 20.0
-
-
-def test_no_lock_is_taken_when_a_program_ends(signals: ChildSignals) -> None:
-    """The handler runs in whatever the main thread does, also while it holds a lock."""
-    handler = signal.getsignal(signal.SIGCHLD)
-    assert callable(handler)
-    assert not handler.__code__.co_names

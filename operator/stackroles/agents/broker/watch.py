@@ -25,7 +25,8 @@ from stackroles.agents.broker.membership import (
 )
 from stackroles.agents.broker.node import NodeView
 from stackroles.agents.broker.protocol import BrokerMode, State
-from stackroles.agents.children import ChildSignals, reap
+from stackroles.agents.children import reap
+from stackroles.agents.signals import Wakeup
 from stackroles.agents.silence import SILENT_SECONDS, Silence
 
 WATCH_PERIOD: Final = 5.0
@@ -79,7 +80,7 @@ class BrokerWatch:
 
     def run(self) -> End:
         """Observe until the process ends."""
-        signals = ChildSignals()
+        wakeup = Wakeup()
         try:
             while True:
                 reap({self._server.pid})
@@ -87,14 +88,14 @@ class BrokerWatch:
                 if status is not None:
                     return End(status, self._again or self._served, self._stopping)
                 running = self._member.status.state is State.RUNNING
-                if not signals.wait(WATCH_PERIOD if running else PAUSE):
+                if not wakeup.wait(WATCH_PERIOD if running else PAUSE):
                     self.observe(
                         node.ask_broker(self._member.node),
                         self._member.ask_peers,
                         lambda: node.responds(self._member.node),
                     )
         finally:
-            signals.close()
+            wakeup.close()
 
     def stop(self) -> None:
         """End the broker for good; called by a signal's handler, so that it takes no lock."""

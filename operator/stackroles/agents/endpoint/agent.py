@@ -7,7 +7,6 @@ the sessions that are left are completed.
 """
 
 import os
-import queue
 import signal
 import sys
 import threading
@@ -24,6 +23,7 @@ from stackroles.agents.endpoint.protocol import EndpointSettings, EndpointStatus
 from stackroles.agents.endpoint.runtime import RuntimeApi
 from stackroles.agents.endpoint.watch import Api, SliceWatch
 from stackroles.agents.kube_api import KubeApi, Object
+from stackroles.agents.signals import Wakeup
 from stackroles.agents.status_server import serve_status
 
 # Servers are compared so often, also when no member came or left.
@@ -41,14 +41,14 @@ class Endpoint:
         haproxy: HAProxy.
         slices: EndpointSlices by name; None until they were listed.
         watch: who follows them.
+        wakeup: ends the main thread's wait when there is something to do.
     """
 
     settings: EndpointSettings
     haproxy: HaproxyProcess
     slices: Mapping[str, Object] | None = None
     watch: SliceWatch | None = None
-    # Why the main thread is to look again. A SimpleQueue may be filled by a signal handler.
-    _news: "queue.SimpleQueue[None]" = field(default_factory=queue.SimpleQueue)
+    wakeup: Wakeup = field(default_factory=Wakeup)
     _settled: bool = False
     _stop_asked: float | None = None
     _problem: str = ""
@@ -75,17 +75,12 @@ class Endpoint:
     def publish(self, slices: Mapping[str, Object]) -> None:
         """Take what the API server says of the members."""
         self.slices = slices
-        self._news.put(None)
-
-    def wake(self) -> None:
-        """Have the main thread look again."""
-        self._news.put(None)
+        self.wakeup.notify()
 
     def stop(self) -> None:
-        """Begin to leave."""
+        """Begin to leave; called by a signal's handler."""
         if self._stop_asked is None:
             self._stop_asked = time.monotonic()
-        self._news.put(None)
 
     def run(self) -> int:
         """Keep HAProxy's servers until it is asked to leave; return the exit status."""
@@ -94,7 +89,7 @@ class Endpoint:
             if status is not None and not self.haproxy.start_again(status):
                 return status if status > 0 else 1
             done = self._keep()
-            self._wait(min(pause, _COMPARE_SECONDS if done else _RETRY_SECONDS))
+            self.wakeup.wait(min(pause, _COMPARE_SECONDS if done else _RETRY_SECONDS))
         self.haproxy.stop(self.settings.stop_seconds)
         return 0
 
@@ -119,14 +114,6 @@ class Endpoint:
         self._report("")
         return self._settled
 
-    def _wait(self, seconds: float) -> None:
-        try:
-            self._news.get(timeout=seconds)
-            while True:
-                self._news.get_nowait()
-        except queue.Empty:
-            return
-
     def _report(self, problem: str) -> None:
         if problem and problem != self._problem:
             log(problem)
@@ -139,7 +126,6 @@ def serve(settings: EndpointSettings, kubernetes: Api) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with HaproxyProcess(settings) as haproxy:
         endpoint = Endpoint(settings, haproxy)
-        signal.signal(signal.SIGCHLD, lambda *_: endpoint.wake())
         signal.signal(signal.SIGTERM, lambda *_: endpoint.stop())
         ended = threading.Event()
         endpoint.watch = SliceWatch(kubernetes, settings, endpoint.publish)

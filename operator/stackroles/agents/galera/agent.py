@@ -19,7 +19,7 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from stackroles.agents import children, wire
+from stackroles.agents import children, signals, wire
 from stackroles.agents.annotations import read_annotation
 from stackroles.agents.galera import http_server, mariadb, start
 from stackroles.agents.galera.decision import rejection
@@ -57,7 +57,7 @@ class Agent:
         self.settings = settings
         self.volume = Volume(settings.volume)
         self.volume_id = self.volume.prepare()
-        self.stopping = children.StopRequest()
+        self.stopping = signals.StopRequest()
         self._lock = threading.Lock()
         # What changes with the loop; `report` adds what is known at any time.
         self._report = Report(
