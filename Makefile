@@ -6,7 +6,7 @@ NAME ?= stackroles
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint type generate verify unit apiserver e2e long soak build images upgrade cluster clean requirements
+.PHONY: help venv demo test lint type generate verify unit apiserver e2e long soak build images upgrade cluster clean mutants requirements
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,7 +70,11 @@ upgrade: $(VENV)/.made ## give the running operator and its roles this checkout:
 cluster: $(VENV)/.made ## three nodes with an underlay network and an audit log
 	@$(RUN) lab cluster up --name $(NAME)
 
-requirements: $(VENV)/.made ## write requirements/dev.txt anew from pyproject.toml
+mutants: $(VENV)/.made ## faults put into the database's decisions, one at a time: how many of them its tests find
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --upgrade --target build/mutants/site --require-hashes -r requirements/mutants.txt
+	@$(RUN) lab mutants
+
+requirements: $(VENV)/.made ## write requirements/dev.txt and mutants.txt anew from pyproject.toml
 	$(RUN) lab requirements
 
 clean: $(VENV)/.made ## stop and remove what the project started; CACHES=1 also removes what it built

@@ -25,6 +25,7 @@ from lab import (
     engine,
     images,
     install,
+    mutants,
     requirements,
     rotation,
     slices,
@@ -203,8 +204,7 @@ def run_long(
     cases: Annotated[list[str] | None, typer.Option("--case", help="Run only this one.")] = None,
 ) -> None:
     """Run areas and long cases on the cluster that is up and write their results into the docs."""
-    areas = rotation.areas()
-    known = areas | rotation.cases()
+    known = rotation.areas() | rotation.cases()
     unknown = set(cases or ()) - known.keys()
     if unknown:
         raise LabError(
@@ -213,8 +213,7 @@ def run_long(
     commit = rotation.shown_commit()
     outcomes = []
     for case in cases or known:
-        item = slices.areas_slice([case]) if case in areas else slices.long_slice(case)
-        (outcome,) = slices.run([item], typer.echo)
+        (outcome,) = slices.run([slices.asked(case)], typer.echo)
         ended = rotation.LastRun(
             f"{datetime.now(UTC):%Y-%m-%d}", commit, outcome.seconds or 0, outcome.tally.render()
         )
@@ -275,8 +274,22 @@ def check_go() -> None:
 
 @app.command("requirements")
 def compile_requirements() -> None:
-    """Write requirements/dev.txt anew from pyproject.toml."""
-    requirements.compile_dev()
+    """Write the requirement files of development anew from pyproject.toml."""
+    requirements.compile_all()
+
+
+@app.command("mutants")
+def test_mutants() -> None:
+    """Test the tests of the database's decisions by mutants of these; mutmut must be installed."""
+    scores = mutants.run()
+    typer.echo(mutants.table(scores))
+    for item in scores:
+        for name in item.left:
+            typer.echo(f"not noticed: {name}")
+    reached = mutants.percent(scores)
+    typer.echo(f"{reached:.1f} % found, at least {mutants.LEAST_PERCENT} % wanted")
+    if reached < mutants.LEAST_PERCENT:
+        raise typer.Exit(1)
 
 
 @app.command("bin")

@@ -14,19 +14,30 @@ TOOLS = ("pip-tools>=7.5", "hatchling==1.33.0", "editables>=0.5")
 """What makes the environment: this command, and the build of the project without isolation."""
 
 
+_FOLDER = REPOSITORY / "requirements"
+
+
 def wanted(project: dict[str, Any]) -> list[str]:
     """Return the requirement lines of the development environment, from pyproject.toml."""
     listed = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"], *TOOLS]
     return sorted(listed, key=str.lower)
 
 
-def compile_dev(target: Path = REPOSITORY / "requirements" / "dev.txt") -> None:
-    """Write the development environment's requirement file; versions in it stay while they fit.
+def compile_all() -> None:
+    """Write the requirement files; versions in them stay while they fit.
+
+    What tests mutants is not part of the environment, and has the same versions of what both need.
 
     Raises:
         LabError: The versions do not fit together.
     """
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    _compile(_FOLDER / "dev.txt", wanted(project))
+    lines = [f"--constraint {_FOLDER / 'dev.txt'}", *project["dependency-groups"]["mutants"]]
+    _compile(_FOLDER / "mutants.txt", lines)
+
+
+def _compile(target: Path, lines: list[str]) -> None:
     command = [
         sys.executable,
         "-m",
@@ -44,4 +55,4 @@ def compile_dev(target: Path = REPOSITORY / "requirements" / "dev.txt") -> None:
         "--no-emit-options",
     ]
     command += ["--no-emit-trusted-host", "--no-emit-find-links", "--output-file", str(target), "-"]
-    shell.output(command, stdin="\n".join(wanted(project)), cwd=REPOSITORY)
+    shell.output(command, stdin="\n".join(lines), cwd=REPOSITORY)

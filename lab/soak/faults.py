@@ -154,22 +154,31 @@ def _in_network_of(bed: Testbed, pod: str) -> tuple[str, ...]:
     return ("exec", node, "nsenter", "--target", str(process), "--net")
 
 
-def _partition(bed: Testbed, victims: Victims) -> None:
-    """Drop what the victims send to the other members; clients still reach them."""
-    members = bed.cloud.pods(ROLES[Group.GALERA])
-    for victim in victims:
-        enter = _in_network_of(bed, victim)
-        for other in members:
-            if other["metadata"]["name"] not in victims:
-                route = f"{other['status']['podIP']}/32"
-                bed.cluster.docker(*enter, "ip", "route", "add", "blackhole", route)
+def part(role: str) -> Step:
+    """Return what drops all that victims send to the other members; clients still reach them."""
+
+    def begin(bed: Testbed, victims: Victims) -> None:
+        members = bed.cloud.pods(role)
+        for victim in victims:
+            enter = _in_network_of(bed, victim)
+            for other in members:
+                if other["metadata"]["name"] not in victims:
+                    route = f"{other['status']['podIP']}/32"
+                    bed.cluster.docker(*enter, "ip", "route", "add", "blackhole", route)
+
+    return begin
 
 
-def _heal_partition(bed: Testbed, victims: Victims) -> None:
-    for victim in set(victims).intersection(bed.cloud.members(ROLES[Group.GALERA])):
-        bed.cluster.docker(
-            *_in_network_of(bed, victim), "ip", "route", "flush", "type", "blackhole"
-        )
+def heal(role: str) -> Step:
+    """Return what takes `part` back."""
+
+    def undo(bed: Testbed, victims: Victims) -> None:
+        for victim in set(victims).intersection(bed.cloud.members(role)):
+            bed.cluster.docker(
+                *_in_network_of(bed, victim), "ip", "route", "flush", "type", "blackhole"
+            )
+
+    return undo
 
 
 def _stop_nodes(bed: Testbed, victims: Victims) -> None:
@@ -180,6 +189,7 @@ def _start_nodes(bed: Testbed, victims: Victims) -> None:
     restore(bed.cluster, victims)
 
 
+_GALERA = ROLES[Group.GALERA]
 _DATABASE, _BROKER = PROGRAMS["mariadb"], PROGRAMS["rabbitmq"]
 _GALERA_KILL = Action(_kill(_DATABASE))
 _BROKER_KILL = Action(_kill(_BROKER))
@@ -190,7 +200,7 @@ _ACTIONS: Final = {
     (Group.GALERA, "kill one"): _GALERA_KILL,
     (Group.GALERA, "kill writer"): _GALERA_KILL,
     (Group.GALERA, "freeze writer"): Action(_freeze(_DATABASE), 20, _continue(_DATABASE)),
-    (Group.GALERA, "partition writer"): Action(_partition, 30, _heal_partition),
+    (Group.GALERA, "partition writer"): Action(part(_GALERA), 30, heal(_GALERA)),
     (Group.GALERA, "lose volume"): _VOLUME,
     (Group.GALERA, "kill all staggered"): Action(_kill_staggered(_DATABASE)),
     (Group.RABBITMQ, "kill one"): _BROKER_KILL,

@@ -86,6 +86,22 @@ def operator(plane: ControlPlane) -> ApiClient:
     return plane.client(plane.service_account_token(SYSTEM_NAMESPACE, ACCOUNT))
 
 
+@pytest.fixture(scope="session")
+def storage_classes(admin: ApiClient) -> None:
+    """Two classes without a provisioner: `grows` expands volumes, `fixed` does not."""
+    for name, grows in (("grows", True), ("fixed", False)):
+        admin.apply(
+            f"/apis/storage.k8s.io/v1/storageclasses/{name}",
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "StorageClass",
+                "metadata": {"name": name},
+                "provisioner": "example.com/none",
+                "allowVolumeExpansion": grows,
+            },
+        ).must()
+
+
 @pytest.fixture
 def namespace(admin: ApiClient) -> str:
     """A namespace of the test's own."""

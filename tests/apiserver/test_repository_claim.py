@@ -22,7 +22,8 @@ from tests.support.apiclient import ApiClient
 from tests.support.controlplane import ControlPlane
 
 CLAIMS = f"/api/v1/namespaces/{WATCHED_NAMESPACE}/persistentvolumeclaims"
-CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+pytestmark = pytest.mark.usefixtures("storage_classes")
+
 _NAMES = (f"claim-{number}" for number in itertools.count(1))
 
 
@@ -58,21 +59,6 @@ async def operator(plane: ControlPlane, admin: ApiClient) -> AsyncIterator[Opera
     policy = admin.create(path, build("BackupPolicy", name=name)).must()
     yield Operator(made, policy)
     await made.close()
-
-
-@pytest.fixture(autouse=True)
-def storage_classes(admin: ApiClient) -> None:
-    for name, grows in (("grows", True), ("fixed", False)):
-        admin.apply(
-            f"{CLASSES}/{name}",
-            {
-                "apiVersion": "storage.k8s.io/v1",
-                "kind": "StorageClass",
-                "metadata": {"name": name},
-                "provisioner": "example.com/none",
-                "allowVolumeExpansion": grows,
-            },
-        ).must()
 
 
 def bind(admin: ApiClient, operator: Operator) -> str:

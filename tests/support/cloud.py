@@ -166,7 +166,7 @@ def wait_reason(
         reason: the reason it shall have.
         status: the status that belongs to the reason.
         seconds: the deadline.
-        says: text that the message must contain.
+        contains: text that the message must contain.
     """
     last: list[Object] = []
 

@@ -122,7 +122,7 @@ RULES: Final[tuple[Rule, ...]] = (
         group="",
         resources=("persistentvolumeclaims",),
         verbs=_OWN,
-        why="the repository's volume; member volumes go with deletionPolicy Delete",
+        why="the repository's volume; member volumes grow, and go with deletionPolicy Delete",
     ),
     Rule(
         scope=Scope.WORKLOADS,

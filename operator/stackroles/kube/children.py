@@ -21,7 +21,7 @@ from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient
 from stackroles.kube.drift import describe_drift
 from stackroles.kube.kinds import ObjectRef, ref_of, uid_of
-from stackroles.kube.ownership import with_live_claim_labels
+from stackroles.kube.ownership import with_live_claims
 from stackroles.kube.reader import Reader
 from stackroles.kube.writer import Fence, Writer
 
@@ -149,7 +149,7 @@ class Children(Reader):
             check_owner(owner, seen)
         if ref.kind == "StatefulSet" and seen is not None:
             live = await self.read(*ref)
-            manifest = with_live_claim_labels(manifest, live) if live else manifest
+            manifest = with_live_claims(manifest, live) if live else manifest
         # What was applied in this form and is not so any more is somebody else's doing.
         drifted = record is not None and record.hash == digest
         drift = describe_drift(manifest, await self.read(*ref)) if drifted else ""

@@ -157,6 +157,15 @@ class Cluster(Children):
         """Set annotations of exactly this pod (None removes)."""
         await self.patch_metadata(pod, annotations=annotations)
 
+    async def grow_claim(self, claim: Object, size: str) -> None:
+        """Have exactly this volume claim ask for a size.
+
+        Raises:
+            Forbidden: its storage class cannot, or a quota does not allow it.
+        """
+        spec = {"resources": {"requests": {"storage": size}}}
+        await self._writer.patch(claim, {"spec": spec})
+
     async def label_node(self, node: Object, labels: Mapping[str, str | None]) -> None:
         """Set labels of a node (None removes)."""
         await self.patch_metadata(node, labels=labels)

@@ -28,10 +28,10 @@ def parent_of(labels: Mapping[str, str]) -> ParentRef | None:
     return ParentRef(labels.get(LABEL_OWNER_KIND, ""), name) if name else None
 
 
-def with_live_claim_labels(manifest: Object, live: Object) -> Object:
-    """Return a StatefulSet's manifest with the claims' labels that the existing one has.
+def with_live_claims(manifest: Object, live: Object) -> Object:
+    """Return a StatefulSet's manifest with the claims' labels and size that the existing one has.
 
-    They cannot change. The claims themselves get their labels from the operator.
+    They cannot change. The claims themselves get both from the operator.
 
     Args:
         manifest: the desired StatefulSet; not changed.
@@ -41,13 +41,17 @@ def with_live_claim_labels(manifest: Object, live: Object) -> Object:
     templates = manifest["spec"].get("volumeClaimTemplates")
     if not templates or not there:
         return manifest
-    kept = [_with_labels_of(there.get(t["metadata"]["name"], t), t) for t in templates]
+    kept = [_as_it_is(there.get(t["metadata"]["name"], t), t) for t in templates]
     return {**manifest, "spec": {**manifest["spec"], "volumeClaimTemplates": kept}}
 
 
-def _with_labels_of(there: Object, template: Object) -> Object:
+def _as_it_is(there: Object, template: Object) -> Object:
     labels = there["metadata"].get("labels") or {}
-    return {**template, "metadata": {**template["metadata"], "labels": labels}}
+    return {
+        **template,
+        "metadata": {**template["metadata"], "labels": labels},
+        "spec": {**template["spec"], "resources": there["spec"]["resources"]},
+    }
 
 
 def owned_by_label_alone(objects: list[Object]) -> Iterator[Object]:

@@ -47,7 +47,7 @@ def assess_apply_failure(failure: ClusterError, others: Iterable[str] = ()) -> F
         return Finding(
             Reason.IMMUTABLE_FIELD_CHANGED,
             f"{', '.join(names) or immutable[0]}: what was changed cannot change once the object "
-            "exists (of a StatefulSet: size and storage class of its volumes). Set it back; or "
+            "exists (of a StatefulSet: the storage class of its volumes). Set it back; or "
             "delete it with kubectl delete --cascade=orphan, so that it is made again around its "
             "pods: volumes that exist stay as they are.",
         )

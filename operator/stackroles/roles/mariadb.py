@@ -241,6 +241,7 @@ MARIADB: RoleDefinition[Cloud] = RoleDefinition(
     workload=Workload.STATEFUL_SET,
     replicas=3,
     quorum=True,
+    survivor_lacks="transactions that it does not hold",
     clustering=ClusteringChoice(
         models=(ClusteringModel.ACTIVE_ACTIVE,),
         because="Galera replicates to all members; the proxies send clients to one writer",

@@ -1,13 +1,17 @@
-"""100,000 messages that brokers confirmed are all there after kills, a freeze and a lost volume."""
+"""100,000 messages that brokers confirmed are all there after whatever befell the brokers."""
 
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from lab.install import Site
 from lab.kubectl import Kubectl, Object
+from lab.soak import testbed
+from lab.soak.faults import heal, part
 from tests.support.broker_status import lacking
 from tests.support.client import FOLDER, from_secret, pod_spec
 from tests.support.cloud import Cloud, wait_gone
@@ -19,9 +23,13 @@ PROGRAM = Path(__file__).parents[2] / "support" / "broker_client.py"
 RESULT = "/record/published"
 COUNT = 100_000
 # As long as the faults take, one after the other.
-RATE = 350
+RATE = 200
 WHOLE_SECONDS = 300
 FROZEN_SECONDS = 45
+PARTED_SECONDS = 45
+# More than any disk has, and what the operator sets.
+DISK_LIMITS = ("100000GB", "100MB")
+ALARM_SECONDS = 60
 STAGGER_SECONDS = 5
 PUBLISHED_SECONDS = 1800
 KILL = ("pkill", "--signal", "KILL", "--exact", "beam.smp")
@@ -73,45 +81,72 @@ def client(kubectl: Kubectl, command: str, timeout: float = 60) -> str:
     return kubectl.run("exec", NAME, "--", "sh", "-ec", command, timeout=timeout)
 
 
-def faults(cloud: Cloud, members: list[str]) -> dict[str, Callable[[], None]]:
-    """Return what befalls the brokers, in order."""
+@dataclass
+class Faults:
+    """What befalls the brokers."""
 
-    def kill(*which: int) -> None:
+    bed: testbed.Testbed
+    members: list[str]
+
+    def of(self) -> dict[str, Callable[[], None]]:
+        """Return all of it, in order."""
+        return {
+            "one killed": lambda: self.kill(1),
+            "two killed": lambda: self.kill(0, 1),
+            "all killed": lambda: self.kill(0, 1, 2),
+            "all killed one after the other": self.stagger,
+            "one frozen": self.freeze,
+            "one parted": self.part_one,
+            "one without room on its disk": self.fill_disk,
+            "one volume lost": self.lose,
+        }
+
+    def kill(self, *which: int) -> None:
         for number in which:
-            cloud.exec(members[number], *KILL)
+            self.run(number, *KILL)
 
-    def stagger() -> None:
-        for number in range(len(members)):
-            kill(number)
+    def stagger(self) -> None:
+        for number in range(len(self.members)):
+            self.kill(number)
             time.sleep(STAGGER_SECONDS)
 
-    def freeze() -> None:
-        cloud.exec(members[2], "pkill", "--signal", "STOP", "--exact", "beam.smp")
+    def freeze(self) -> None:
+        self.run(2, "pkill", "--signal", "STOP", "--exact", "beam.smp")
         time.sleep(FROZEN_SECONDS)
-        cloud.exec(members[2], "pkill", "--signal", "CONT", "--exact", "beam.smp")
+        self.run(2, "pkill", "--signal", "CONT", "--exact", "beam.smp")
 
-    def lose() -> None:
-        cloud.kubectl.run("delete", "pvc", f"data-{members[1]}", "--wait=false")
-        cloud.kubectl.run("delete", "pod", members[1], "--force", "--grace-period=0")
+    def part_one(self) -> None:
+        part("rabbitmq")(self.bed, self.members[:1])
+        time.sleep(PARTED_SECONDS)
+        heal("rabbitmq")(self.bed, self.members[:1])
+
+    def fill_disk(self) -> None:
+        unlimited, limit = DISK_LIMITS
+        self.run(2, "rabbitmqctl", "set_disk_free_limit", unlimited)
+        try:
+            self.bed.cloud.wait_reason(
+                "MessagingDegraded", "BrokerAlarm", status="True", seconds=ALARM_SECONDS
+            )
+        finally:
+            self.run(2, "rabbitmqctl", "set_disk_free_limit", limit)
+
+    def lose(self) -> None:
+        cloud, member = self.bed.cloud, self.members[1]
+        cloud.kubectl.run("delete", "pvc", f"data-{member}", "--wait=false")
+        cloud.kubectl.run("delete", "pod", member, "--force", "--grace-period=0")
         cloud.kubectl.wait(
-            f"{members[1]} again",
-            lambda: (members[1] in cloud.members("rabbitmq"), "no new pod"),
+            f"{member} again",
+            lambda: (member in cloud.members("rabbitmq"), "no new pod"),
             seconds=WHOLE_SECONDS,
         )
         cloud.wait_ready(WHOLE_SECONDS)
 
-    return {
-        "one killed": lambda: kill(1),
-        "two killed": lambda: kill(0, 1),
-        "all killed": lambda: kill(0, 1, 2),
-        "all killed one after the other": stagger,
-        "one frozen": freeze,
-        "one volume lost": lose,
-    }
+    def run(self, number: int, *command: str) -> None:
+        self.bed.cloud.exec(self.members[number], *command)
 
 
 def test_no_confirmed_message_is_lost(
-    cloud: Cloud, publisher: Kubectl, measurements: Measurements
+    site: Site, cloud: Cloud, publisher: Kubectl, measurements: Measurements
 ) -> None:
     cloud.wait_ready()
     members = cloud.members("rabbitmq")
@@ -119,7 +154,7 @@ def test_no_confirmed_message_is_lost(
     program = f"python3 -B {FOLDER}/{PROGRAM.name}"
     # Detached: exec ends, the publishers go on.
     client(publisher, f"{program} publish {QUEUE} {COUNT} {RATE} > {RESULT} 2>&1 &")
-    for name, fault in faults(cloud, members).items():
+    for name, fault in Faults(testbed.Testbed(site, cloud), members).of().items():
         began = time.monotonic()
         fault()
         wait_whole(cloud, members)

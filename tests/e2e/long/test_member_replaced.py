@@ -42,7 +42,7 @@ def node(cloud: Cloud) -> Iterator[str]:
 
 
 def test_a_lost_member_is_rebuilt_by_consent_and_nothing_is_lost(
-    cloud: Cloud, loaded: Client, node: str
+    cloud: Cloud, client: Client, node: str
 ) -> None:
     before = claim_uid(cloud.kubectl)
     cloud.kubectl.run("delete", "pod", MEMBER)
@@ -67,7 +67,7 @@ def test_a_lost_member_is_rebuilt_by_consent_and_nothing_is_lost(
     # Members are spread over nodes, and this one keeps its place on a node that still exists.
     cloud.kubectl.run("uncordon", node)
     cloud.wait_synced(cloud.members("mariadb"), SYNCED_SECONDS)
-    acknowledged = {row.identity for row in loaded.rows() if row.acknowledged}
+    acknowledged = {row.identity for row in client.rows() if row.acknowledged}
     assert acknowledged
-    assert acknowledged <= loaded.stored(MEMBER)
+    assert acknowledged <= client.stored(MEMBER)
     cloud.wait_ready()

@@ -553,12 +553,19 @@ async def test_what_has_no_owner_loses_the_label_that_others_act_on() -> None:
         assert len(w.api.requests) == before
 
 
-async def test_a_stateful_set_that_exists_keeps_the_labels_of_its_claims() -> None:
+def claim_template(label: str, size: str) -> Object:
+    return {
+        "metadata": {"name": "data", "labels": {"a": label}},
+        "spec": {"resources": {"requests": {"storage": size}}},
+    }
+
+
+async def test_a_stateful_set_that_exists_keeps_what_its_claims_cannot_change() -> None:
     async with world() as w:
-        spec = {"volumeClaimTemplates": [{"metadata": {"name": "data", "labels": {"a": "old"}}}]}
+        spec = {"volumeClaimTemplates": [claim_template("old", "1Gi")]}
         manifest = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}}
         await w.cluster.apply_children(w.owner(), [{**manifest, "spec": spec}])
-        fresh = {"volumeClaimTemplates": [{"metadata": {"name": "data", "labels": {"a": "new"}}}]}
+        fresh = {"volumeClaimTemplates": [claim_template("new", "2Gi")]}
 
         await w.cluster.apply_children(w.owner(), [{**manifest, "spec": fresh}])
 

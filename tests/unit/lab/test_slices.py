@@ -105,3 +105,11 @@ def test_a_step_for_which_no_time_is_left_is_left_out_and_named() -> None:
     assert outcome.good
     assert outcome.tally == Tally(passed=1, skipped=1)
     assert shown[1].startswith("-- too long: left out, 86400 s needed, ")
+
+
+@pytest.mark.parametrize("case", ["flows", "soak"])
+def test_what_a_person_asks_for_begins_however_long_it_took_last(case: str) -> None:
+    item = slices.asked(case)
+
+    assert item.name == ("areas" if case == "flows" else "long")
+    assert [step.seconds for step in item.steps] == [0.0]

@@ -55,7 +55,7 @@ class Agent:
 
     def __init__(self, settings: MemberSettings) -> None:
         self.settings = settings
-        self.volume = Volume(settings.volume)
+        self.volume = Volume(settings.volume, settings.room_bytes)
         self.volume_id = self.volume.prepare()
         self.stopping = signals.StopRequest()
         self._lock = threading.Lock()
@@ -104,6 +104,7 @@ class Agent:
             view=wsrep.view() if wsrep else None,
             leaving=self._is_to_leave(),
             disk_percent=self.volume.percent_used(),
+            full=self.volume.is_full(),
             connections=wsrep.connections if wsrep else None,
             paused_percent=flow.percent,
             pauses=flow.sent,
@@ -166,7 +167,7 @@ class Agent:
                 self._log_once(f"Rejected {decision.mode} for {decision.attempt}: {why_not}")
             now = time.monotonic()
             began = max(began, self._rested)
-            if self._is_to_leave():
+            if self._is_to_leave() or self.volume.is_full():
                 continue
             if now - began > self.settings.alone_seconds and now - asked > _PEER_SECONDS:
                 asked = now
@@ -196,14 +197,24 @@ class Agent:
         asked = self.settings.surplus and self._annotation(LEAVE_ANNOTATION)
         return bool(asked) and asked == self.settings.pod_uid
 
-    def _may_leave(self) -> bool:
-        """Return whether it is to leave, and all who stay have everything that it has."""
+    def _why_leaving(self) -> str:
+        """Return why it leaves now, with all who stay having everything that it has; else "".
+
+        Of members whose volumes are full together one leaves, whose data stays whole.
+        """
         now = time.monotonic()
-        if now - self._asked_peers < _PEER_SECONDS or not self._is_to_leave():
-            return False
+        if now - self._asked_peers < _PEER_SECONDS:
+            return ""
+        if self._is_to_leave():
+            why = "Leaving the cluster for good"
+        elif self.volume.is_full():
+            why = "Leaving the cluster until there is room on the volume"
+        else:
+            return ""
         self._asked_peers = now
         wsrep = self.wsrep()
-        return bool(wsrep and wsrep.synced) and are_synced(pull(self.settings.peers))
+        left = bool(wsrep and wsrep.synced) and are_synced(pull(self.settings.peers))
+        return why if left and self.settings.peers else ""
 
     def _start(self, decision: Decision, position: Position) -> bool:
         """Note the decision on the volume, then start the server; False when it cannot be noted."""
@@ -232,8 +243,8 @@ class Agent:
                 return
             children.reap({self._server.pid})
             why, patience = watch.check()
-            if why is None and self._may_leave():
-                log("Leaving the cluster for good")
+            if why is None and (leaving := self._why_leaving()):
+                log(leaving)
                 self._stop_gracefully()
                 return
             if why is not None:

@@ -150,6 +150,7 @@ class Report:
         applied_epoch: the term of the last decision it applied; it rejects those of earlier ones.
         leaving: it is asked to leave the cluster for good: once stopped it joins no more by itself.
         disk_percent: how much of its volume's file system is used; -1 when not known.
+        full: so little room is left on its volume that it leaves while the others serve.
         connections: who uses its server's connections, once few are left.
         paused_percent: how much of the last half minute flow control paused replication, in tens.
         pauses: it is among those that asked for that, since it does not keep up.
@@ -175,6 +176,7 @@ class Report:
     applied_epoch: int = field(default=0, metadata=key("appliedEpoch", optional=True))
     leaving: bool = field(default=False, metadata=OPTIONAL)
     disk_percent: int = field(default=-1, metadata=key("diskPercent", optional=True))
+    full: bool = field(default=False, metadata=OPTIONAL)
     connections: Connections | None = field(default=None, metadata=OPTIONAL)
     paused_percent: int = field(default=0, metadata=key("pausedPercent", optional=True))
     pauses: bool = field(default=False, metadata=OPTIONAL)

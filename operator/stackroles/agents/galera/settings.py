@@ -35,6 +35,7 @@ class MemberSettings:
         join_seconds: how long a joiner may show no progress.
         alone_seconds: how long to wait for a decision before re-joining without one.
         drain_seconds: how long clients may take to leave before the server is stopped.
+        room_bytes: a volume with less room is full; 0 for what `Volume.is_full` has.
     """
 
     member: str
@@ -60,6 +61,7 @@ class MemberSettings:
     join_seconds: float = 60.0
     alone_seconds: float = 20.0
     drain_seconds: float = 20.0
+    room_bytes: int = 0
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "MemberSettings":
@@ -88,6 +90,7 @@ class MemberSettings:
             ("join_seconds", float),
             ("alone_seconds", float),
             ("drain_seconds", float),
+            ("room_bytes", int),
         ):
             if f"GALERA_{name.upper()}" in env:
                 changed[name] = kind(env[f"GALERA_{name.upper()}"])

@@ -27,6 +27,7 @@ _RECOVERED = re.compile(r"--wsrep_start_position=([0-9a-f-]{36}):(-?\d+)")
 _PREPARED = "prepared transactions"
 _TRANSFER_MARKS = ("sst_in_progress", ".sst")
 _RECOVERY_SECONDS = 3600
+_ROOM_BYTES = 2**30
 _NO_HISTORY = (
     "grastate.dat names no history, although the member was whole: it may hold the newest data. "
     "Put the file back; or, to give up what only this member holds, empty its data directory. Then "
@@ -60,8 +61,10 @@ def read_grastate(text: str) -> tuple[str, int, bool]:
 class Volume:
     """One member's volume."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, room_bytes: int = 0) -> None:
+        """Take where it is, and with how few bytes of room it is full (0: see `is_full`)."""
         self.root = root
+        self._room_bytes = room_bytes
         self.data = root / "data"
         self._agent = root / "agent"
         self._applied = self._agent / "applied"
@@ -157,6 +160,20 @@ class Volume:
         used = found.f_blocks - found.f_bfree
         whole = used + found.f_bavail
         return -(-100 * used // whole) if whole else -1
+
+    def is_full(self) -> bool:
+        """Return whether so little room is left that a server could soon write no more.
+
+        A twentieth of the file system, a gibibyte at most: a server that cannot write leaves its
+        data torn, and one transaction may take half of that (wsrep_max_ws_size).
+        """
+        try:
+            found = os.statvfs(self.data.parent)
+        except OSError:
+            return False
+        used = found.f_blocks - found.f_bfree
+        whole = (used + found.f_bavail) * found.f_frsize
+        return found.f_bavail * found.f_frsize < (self._room_bytes or min(whole // 20, _ROOM_BYTES))
 
     def position(self, recovery: Sequence[str]) -> Position:
         """Return where the data stands; the server must not run.

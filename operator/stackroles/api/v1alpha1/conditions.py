@@ -66,6 +66,7 @@ class Reason(StrEnum):
     OPTION_WITHOUT_EFFECT = "OptionWithoutEffect", ConditionType.RECONCILED, "False"
     APPLY_FAILED = "ApplyFailed", ConditionType.RECONCILED, "False"
     IMMUTABLE_FIELD_CHANGED = "ImmutableFieldChanged", ConditionType.RECONCILED, "False"
+    VOLUME_NOT_RESIZED = "VolumeNotResized", ConditionType.RECONCILED, "False"
     CREDENTIALS_MISSING = "CredentialsMissing", ConditionType.RECONCILED, "False"
     CREDENTIALS_INVALID = "CredentialsInvalid", ConditionType.RECONCILED, "False"
     CREDENTIALS_REFUSED = "CredentialsRefused", ConditionType.RECONCILED, "False"

@@ -83,7 +83,7 @@ async def ensure_claim(
     if amount(wanted) <= amount(has):
         return None
     try:
-        await context.cluster.apply(claim)
+        await context.cluster.grow_claim(there, wanted)
     except (Forbidden, Rejected) as error:
         name, bound = claim["metadata"]["name"], there.get("status", {}).get("phase") == "Bound"
         instead = (

@@ -29,6 +29,7 @@ from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.errors import ClusterError
 from stackroles.kube.kinds import ObjectRef
 from stackroles.reconcile.apply_failures import TEMPORARY, assess_apply_failure
+from stackroles.reconcile.claims import grow_claims
 from stackroles.reconcile.clouds import active_cloud
 from stackroles.reconcile.context import Context, Reconcile
 from stackroles.reconcile.departures import held_size
@@ -127,6 +128,7 @@ class ServicePass:
         before = self._observe()
         run = self._plan(before)
         records, failure = await self._apply(run)
+        problem = assess_apply_failure(failure) if failure else await self._grow_claims()
         if failure is None and not self._held:
             await self._steps.run(run, before.steps, self._credentials)
             await self._steps.replace_members(self._now)
@@ -136,7 +138,7 @@ class ServicePass:
             roles=await explain_roles(cluster, self._cloud, after.roles, self._now),
             steps=await self._steps.explain(after.steps),
             children=records,
-            failure=assess_apply_failure(failure) if failure else None,
+            failure=problem,
             held=self._held_rolls,
         ), failure
 
@@ -201,6 +203,12 @@ class ServicePass:
         kept = self._kept(manifests, run)
         await self._context.cluster.prune(self._resource, [*manifests, *kept], among=self._owns)
         return to_children(self._resource, applied.records, kept.__contains__), None
+
+    async def _grow_claims(self) -> Finding | None:
+        """Have members' volumes grow; return why one of them does not."""
+        cluster = self._context.cluster
+        found = [await grow_claims(cluster, self._cloud, role) for role in self._roles]
+        return next((problem for problem in found if problem), None)
 
     def _find_held(self) -> Mapping[str, frozenset[str]]:
         """Return the service's roles whose roll waits, with those that they wait for."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from stackroles.agents.galera.protocol import Decision, MemberPhase, Mode
+from stackroles.domains.database.consent import Consent, Loss, assess_loss, give_up
 from stackroles.domains.database.members import STARTS_THAT_TELL, find
 from stackroles.domains.database.model import Bootstrap, Member, Outcome, PersistedState, Verdict
 
@@ -22,14 +23,11 @@ _CHOOSE_HISTORY: Final = (
     "Nothing is started, since which of them counts only a person knows: keep copies of the "
     "volumes, then delete claim and pod of each member of the other, which joins anew."
 )
-# The record is what forbids it: without the entry the highest position that is left is started.
-_GIVE_UP: Final = (
-    "; or, to go on with what the others hold, take its entry out of `volumes` in the key galera "
-    "of the cloud's state ConfigMap."
-)
 
 
-def form(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Outcome:
+def form(
+    members: Sequence[Member], persisted: PersistedState, epoch: int, consent: Consent
+) -> Outcome:
     """Return what to publish to the members; `galera.decide` says what the arguments are."""
     names = {member.name for member in members}
     absent = sorted(set(persisted.volumes) - names)
@@ -42,7 +40,18 @@ def form(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Ou
     blocked = _ambiguous(members, persisted)
     if blocked is not None:
         return blocked
-    return _bootstrap(members, persisted, epoch)
+    lost = _lost(members, persisted)
+    if not lost:
+        return _bootstrap(members, persisted, epoch, consent)
+    loss = assess_loss(members, lost, _choose(members, epoch)[0], persisted, consent)
+    if loss.consented:
+        outcome = _bootstrap(members, give_up(loss, persisted), epoch, consent)
+        return replace(outcome, message=f"{outcome.message} {loss.given}")
+    message = (
+        f"The volume of {', '.join(lost)} was part of this cluster and is empty now; what only it "
+        f"held is lost. Nothing is started: bring the volume back, or restore a backup. {loss.how}"
+    )
+    return Outcome(verdict=Verdict.VOLUME_LOST, message=message, persisted=persisted)
 
 
 def _settle(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Outcome:
@@ -93,32 +102,40 @@ def _ambiguous(members: Sequence[Member], persisted: PersistedState) -> Outcome 
             f"Members hold different histories ({found}; on record: {persisted.uuid or 'none'})."
         )
         return verdict(Verdict.HISTORIES_DIFFER, f"{message} {_CHOOSE_HISTORY}")
-    lost = [
+    if persisted.uuid and not histories:
+        message = (
+            "The volumes of all members were part of this cluster and are empty now; what they "
+            "held is lost. Nothing is started: bring one back, or restore a backup."
+        )
+        return verdict(Verdict.VOLUME_LOST, message)
+    record = persisted.bootstrap
+    if record is None or record.decision.mode is not Mode.CREATE or histories:
+        return None
+    founder = find(members, record.member)
+    if founder and founder.known and founder.known.volume_id == record.volume_id:
+        return None
+    message = (
+        f"The volume of {record.member}, on which the database was made, is empty now. Nothing is "
+        "started: bring it back, or restore a backup."
+    )
+    return verdict(Verdict.VOLUME_LOST, message)
+
+
+def _lost(members: Sequence[Member], persisted: PersistedState) -> list[str]:
+    """Return the members whose volume was part of the cluster and is empty and another now."""
+    return [
         name
         for name, volume in persisted.volumes.items()
         if (m := find(members, name)) and m.position and m.position.empty
         and m.known and m.known.volume_id != volume
     ]  # fmt: skip
-    record = persisted.bootstrap
-    founded = record is not None and record.decision.mode is Mode.CREATE
-    if founded and not histories and record is not None:
-        founder = find(members, record.member)
-        if not (founder and founder.known and founder.known.volume_id == record.volume_id):
-            lost.append(record.member)
-    if lost or (persisted.uuid and not histories):
-        whom = ", ".join(lost) or "all members"
-        give_up = _GIVE_UP if histories else "."
-        return verdict(
-            Verdict.VOLUME_LOST,
-            f"The volume of {whom} was part of this cluster and is empty now; what only it held "
-            f"is lost. Nothing is started: bring the volume back, or restore a backup{give_up}",
-        )
-    return None
 
 
-def _bootstrap(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Outcome:
+def _bootstrap(
+    members: Sequence[Member], persisted: PersistedState, epoch: int, consent: Consent
+) -> Outcome:
     chosen, decision = _choose(members, epoch)
-    record = persisted.bootstrap
+    record, given = persisted.bootstrap, ""
     if record is not None:
         addressee = find(members, record.member)
         pending = addressee and addressee.known and (
@@ -131,12 +148,10 @@ def _bootstrap(members: Sequence[Member], persisted: PersistedState, epoch: int)
                 verdict=Verdict.WAITING, message=message, persisted=persisted, decisions=decisions
             )
         if record.decision.uuid == decision.uuid and decision.seqno < record.decision.seqno:
-            message = (
-                f"The highest position is {decision.seqno}, but {record.member} was started from "
-                f"{record.decision.seqno} before: transactions are missing. Nothing is started: "
-                f"bring back the volume that {record.member} had then, or restore a backup."
-            )
-            return Outcome(verdict=Verdict.BEHIND, message=message, persisted=persisted)
+            loss = assess_loss(members, (), chosen, persisted, consent)
+            if not loss.consented:
+                return _behind(record, decision, persisted, loss)
+            persisted, given = give_up(loss, persisted), f" {loss.given}"
     report = chosen.known
     assert report is not None  # noqa: S101 - it reported
     if report.backing_off and report.failed_starts >= STARTS_THAT_TELL:
@@ -151,10 +166,21 @@ def _bootstrap(members: Sequence[Member], persisted: PersistedState, epoch: int)
     verb = "makes the database" if decision.mode is Mode.CREATE else f"starts at {decision.seqno}"
     return Outcome(
         verdict=Verdict.STARTING,
-        message=f"{chosen.name} {verb}; the others join it.",
+        message=f"{chosen.name} {verb}; the others join it.{given}",
         persisted=replace(persisted, uuid=persisted.uuid or decision.uuid, bootstrap=noted),
         decisions={chosen.name: decision},
     )
+
+
+def _behind(
+    record: Bootstrap, decision: Decision, persisted: PersistedState, loss: Loss
+) -> Outcome:
+    message = (
+        f"The highest position is {decision.seqno}, but {record.member} was started from "
+        f"{record.decision.seqno} before: transactions are missing. Nothing is started: bring "
+        f"back the volume that {record.member} had then, or restore a backup. {loss.how}"
+    )
+    return Outcome(verdict=Verdict.BEHIND, message=message, persisted=persisted)
 
 
 def _choose(members: Sequence[Member], epoch: int) -> tuple[Member, Decision]:

@@ -16,18 +16,25 @@ The rules, in the order in which they hold:
    what comes late from a former one. The term outlives the operator and its Lease.
 7. A member that is asked to leave and has stopped joins no more. It is forgotten once those who
    serve have all that it holds; while nobody serves it counts like any other.
+8. What only lost volumes held is given up by the user's consent alone, which names the loss.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from stackroles.domains.database.bootstrap import form
+from stackroles.domains.database.consent import Consent
 from stackroles.domains.database.join import join
 from stackroles.domains.database.members import failures
 from stackroles.domains.database.model import Member, Outcome, PersistedState, Verdict
 
 
-def decide(members: Sequence[Member], persisted: PersistedState, leader: str) -> Outcome:
+def decide(
+    members: Sequence[Member],
+    persisted: PersistedState,
+    leader: str,
+    consent: Consent = Consent(),  # noqa: B008 - frozen
+) -> Outcome:
     """Return what to record and to publish to the members.
 
     Args:
@@ -35,10 +42,14 @@ def decide(members: Sequence[Member], persisted: PersistedState, leader: str) ->
             ordinal.
         persisted: what is recorded.
         leader: who decides; no two leaderships have the same name.
+        consent: what the user consents to lose.
     """
     claimed = _claimed(members, persisted, leader)
     serving = any(member.view for member in members)
-    outcome = (join if serving else form)(members, claimed, claimed.epoch)
+    if serving:
+        outcome = join(members, claimed, claimed.epoch)
+    else:
+        outcome = form(members, claimed, claimed.epoch, consent)
     if not outcome.decisions:
         # No decision is published: a new leader has nothing to record.
         unclaimed = replace(outcome.persisted, epoch=persisted.epoch, leader=persisted.leader)

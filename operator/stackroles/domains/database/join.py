@@ -34,24 +34,39 @@ def join(members: Sequence[Member], persisted: PersistedState, epoch: int) -> Ou
             message=f"All {len(staying)} members are synced.",
             persisted=persisted,
         )
-    waiting = [member for member in staying if member.position is not None]
-    unjoinable = [why for member in waiting if (why := unfit(member, views, persisted))]
-    rested = [member for member in waiting if not (member.known and member.known.backing_off)]
-    fit = [member for member in rested if not unfit(member, views, persisted)]
     busy = _busy(members, epoch)
-    if fit and busy is None:
-        joiner = fit[0]
-        message = f"{joiner.name} joins {names(views)}."
-        persisted = _may_hold(joiner, persisted)
-        decisions = {joiner.name: _joining(joiner, persisted, epoch)}
-        return Outcome(
-            verdict=Verdict.JOINING, message=message, persisted=persisted, decisions=decisions
-        )
-    if unjoinable and busy is None:
-        message = " ".join(unjoinable)
+    if busy is not None:
+        return Outcome(verdict=Verdict.JOINING, message=busy, persisted=persisted)
+    waiting = [member for member in staying if member.position is not None]
+    unjoinable = {m.name: why for m in waiting if (why := unfit(m, views, persisted))}
+    fit = [member for member in waiting if member.name not in unjoinable and _is_able(member)]
+    if fit:
+        return _joins(fit[0], views, persisted, epoch)
+    if unjoinable:
+        message = " ".join(unjoinable.values())
         return Outcome(verdict=Verdict.MEMBER_AHEAD, message=message, persisted=persisted)
-    message = busy or f"{', '.join(missing)}: not yet synced; {names(views)} serve."
+    message = f"{', '.join(missing)}: not yet synced; {names(views)} serve."
+    if full := [member.name for member in waiting if member.known and member.known.full]:
+        message += f" {names(full)}: waits for room on its volume."
     return Outcome(verdict=Verdict.JOINING, message=message, persisted=persisted)
+
+
+def _is_able(member: Member) -> bool:
+    """Return whether a waiting member has room, and has not just failed."""
+    report = member.known
+    return report is not None and not report.full and not report.backing_off
+
+
+def _joins(
+    joiner: Member, views: Mapping[str, View], persisted: PersistedState, epoch: int
+) -> Outcome:
+    persisted = _may_hold(joiner, persisted)
+    return Outcome(
+        verdict=Verdict.JOINING,
+        message=f"{joiner.name} joins {names(views)}.",
+        persisted=persisted,
+        decisions={joiner.name: _joining(joiner, persisted, epoch)},
+    )
 
 
 def _noted(

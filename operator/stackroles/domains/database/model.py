@@ -116,6 +116,7 @@ class PersistedState:
         bootstrap: the last decision to form a primary component.
         epoch: the term of the last decisions.
         leader: whose term that is.
+        consented: the last loss of members that the user consented to.
     """
 
     uuid: str | None = None
@@ -124,6 +125,7 @@ class PersistedState:
     bootstrap: Bootstrap | None = None
     epoch: int = field(default=0, metadata=OPTIONAL)
     leader: str = field(default="", metadata=OPTIONAL)
+    consented: str = field(default="", metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Database cluster: observe the members, decide, record, observe again, and only then publish."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ import structlog
 from stackroles.agents import wire
 from stackroles.agents.galera.protocol import DECISION_ANNOTATION, Decision, Mode
 from stackroles.config.cloud import Cloud
+from stackroles.domains.database.consent import Consent
 from stackroles.domains.database.decide import decide
 from stackroles.domains.database.departures import view_members
 from stackroles.domains.database.members import STARTS_THAT_TELL, failures
@@ -24,7 +25,7 @@ from stackroles.domains.database.reconcile_state import StateUnreadable, read_st
 from stackroles.domains.database.rolling import next_to_restart
 from stackroles.domains.database.status import assess_health, explain_desync
 from stackroles.errors import Conflict, NotReady
-from stackroles.kube.kinds import PartRef, ref_of
+from stackroles.kube.kinds import PartRef, ref_of, uid_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.departures import reconcile_departures
 from stackroles.reconcile.parts import service_of
@@ -132,6 +133,13 @@ class _Galera:
         self._cloud = cloud
         self._members = members
         self._part = PartRef(*ref_of(owner), PART)
+        declared = cloud.spec.roles.get(MARIADB.name)
+        self._consent = Consent(
+            owner_uid=uid_of(owner), given=declared.recovery if declared else None
+        )
+
+    def _decide(self, members: Sequence[Member], persisted: PersistedState) -> Outcome:
+        return decide(members, persisted, self._context.leader, self._consent)
 
     async def decide_and_record(self) -> tuple[Outcome, Observed]:
         """Decide, and record what follows; return also what that was decided on.
@@ -143,11 +151,11 @@ class _Galera:
             persisted = await read_state(self._cluster, self._cloud)
             polled = self._members.polled()
             if polled is not None:
-                outcome = decide(polled.members, persisted, self._context.leader)
+                outcome = self._decide(polled.members, persisted)
                 if not self._acts(outcome, persisted, polled):
                     return outcome, polled
             observed = await self._members.ask()
-            outcome = decide(observed.members, persisted, self._context.leader)
+            outcome = self._decide(observed.members, persisted)
             if outcome.persisted != persisted:
                 await record_state(self._cluster, self._cloud, persisted, outcome.persisted)
         except StateUnreadable as error:
@@ -179,7 +187,7 @@ class _Galera:
         if not outcome.decisions.keys() - {leaving}:
             return
         members = await self._members.ask_members()
-        again = decide(members, outcome.persisted, self._context.leader)
+        again = self._decide(members, outcome.persisted)
         pods = self._members.pods()
         for name, decision in outcome.decisions.items():
             if name == leaving:

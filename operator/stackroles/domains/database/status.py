@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from stackroles.agents.galera.protocol import Connections, Report
+from stackroles.agents.galera.protocol import Connections, MemberPhase, Report
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.database.model import Member
 from stackroles.roles.topology import DEFAULT
@@ -106,9 +106,9 @@ def assess_health(members: Sequence[Member], claims: Mapping[str, VolumeClaim]) 
         return Finding(Reason.DATABASE_UNKNOWN, "No database member answers.")
     crowded = [_crowded(name, r.connections) for name, r in known if r.connections]
     filling = [
-        _filling(name, r.disk_percent, claims.get(name))
+        _filling(name, r, claims.get(name))
         for name, r in known
-        if r.disk_percent >= FILLING_PERCENT
+        if r.disk_percent >= FILLING_PERCENT or r.full
     ]
     found = (
         *(Finding(Reason.CONNECTIONS_USED_UP, text) for text in crowded),
@@ -153,12 +153,16 @@ def _paused(known: Sequence[tuple[str, Report]]) -> list[str]:
     return [message]
 
 
-def _filling(name: str, percent: int, claim: VolumeClaim | None) -> str:
+def _filling(name: str, report: Report, claim: VolumeClaim | None) -> str:
     where = f"claim {claim.name}" if claim else "its volume"
     size = f" ({claim.size})" if claim and claim.size else ""
+    what = "a server without room stops"
+    if report.full and report.phase is MemberPhase.WAITING:
+        what = f"{name} has left the cluster before that, and joins again once there is room"
     return (
-        f"{percent} % of the file system of {name} on {where}{size} are used; a server without "
-        "room stops. Enlarge the claim where its class can expand volumes (kubectl edit pvc), or "
-        "make room in it: old rows that services keep (nova-manage db archive_deleted_rows, then "
-        f"purge), or a shorter binlog_expire_logs_seconds in spec.config.{DATABASE}."
+        f"{report.disk_percent} % of the file system of {name} on {where}{size} are used; {what}. "
+        f"Set a larger spec.roles.{DATABASE}.storage.size where its storage class can "
+        "expand volumes, or make room in it: old rows that services keep (nova-manage db "
+        "archive_deleted_rows, then purge), or a shorter binlog_expire_logs_seconds in "
+        f"spec.config.{DATABASE}."
     )

@@ -574,6 +574,36 @@ def test_a_surplus_member_leaves_once_all_who_stay_are_synced(
     until(lambda: not member.report().get("leaving"))
 
 
+def test_a_member_without_room_leaves_while_all_others_are_synced(tmp_path: Path) -> None:
+    member = Member(tmp_path / "m-0", GALERA_ROOM_BYTES=str(2**60), GALERA_ALONE_SECONDS="0")
+    peer = Member(tmp_path / "m-1")
+    member.root.joinpath("my.cnf").write_text(
+        f"[mysqld]\nwsrep_cluster_address = gcomm://m-0.db,127.0.0.1:{peer.port}\n"
+    )
+    with_data(member)
+    member.start()
+    try:
+        member.status()
+        member.publish(attempt=member.waiting()["attempt"], mode="join")
+        until(lambda: member.get("/wsrep")[0] == 200)
+        joining = member.report() | {"activity": "SST", "wsrep": None}
+        with served(peer.port, joining) as answered:
+            until(lambda: len(answered) > 1)
+            assert member.report()["wsrep"]["synced"], "it is one of the two that serve"
+        with served(peer.port, member.report() | {"full": False}):
+            report = member.waiting()
+        assert report["full"]
+        assert "until there is room on the volume" in member.log()
+        # Another member without room would ask by now whether it may come back alone.
+        with served(peer.port, joining) as answered:
+            stopped = time.monotonic()
+            until(lambda: time.monotonic() - stopped > 3)
+            assert not answered
+        assert len(member.starts()) == 1
+    finally:
+        member.stop()
+
+
 @contextlib.contextmanager
 def served(port: int, report: dict[str, Any]) -> Iterator[list[str]]:
     """Answer as another member's agent does; yields the paths that were asked for."""

@@ -301,9 +301,28 @@ def test_how_full_a_volume_is_counts_what_its_user_may_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volume = Volume(tmp_path)
-    found = MagicMock(f_blocks=1000, f_bfree=300, f_bavail=200)
+    found = MagicMock(f_blocks=1000, f_bfree=300, f_bavail=200, f_frsize=4096)
     monkeypatch.setattr("os.statvfs", lambda _: found)
 
     assert volume.percent_used() == 78
+    assert not volume.is_full()
     found.f_blocks = found.f_bfree = found.f_bavail = 0
     assert volume.percent_used() == -1
+
+
+@pytest.mark.parametrize(
+    ("gibibytes", "mebibytes_left", "full"),
+    [(2, 103, False), (2, 102, True), (2000, 1025, False), (2000, 1023, True), (2, 0, True)],
+)
+def test_a_volume_is_full_below_a_twentieth_and_at_most_a_gibibyte(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gibibytes: int,
+    mebibytes_left: int,
+    full: bool,
+) -> None:
+    left = mebibytes_left * 256
+    found = MagicMock(f_blocks=gibibytes * 2**18, f_bfree=left, f_bavail=left, f_frsize=4096)
+    monkeypatch.setattr("os.statvfs", lambda _: found)
+
+    assert Volume(tmp_path).is_full() is full

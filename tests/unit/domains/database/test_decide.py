@@ -1,5 +1,6 @@
 """One case for every rule of the decision, and the failures that were met for real."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +16,19 @@ from stackroles.agents.galera.protocol import (
     Report,
     View,
 )
+from stackroles.api.v1alpha1.cloud_controller import Recovery
 from stackroles.domains.database.bootstrap import MERGE_SECONDS
+from stackroles.domains.database.consent import Consent
 from stackroles.domains.database.decide import decide
 from stackroles.domains.database.join import STARTS_BEFORE_FULL
 from stackroles.domains.database.members import STARTS_THAT_TELL, failures
-from stackroles.domains.database.model import Bootstrap, Member, PersistedState, Verdict
+from stackroles.domains.database.model import (
+    Bootstrap,
+    Member,
+    Outcome,
+    PersistedState,
+    Verdict,
+)
 
 U1 = "11111111-1111-1111-1111-111111111111"
 U2 = "22222222-2222-2222-2222-222222222222"
@@ -162,7 +171,7 @@ def test_a_formed_cluster_with_empty_volumes_is_lost_never_new() -> None:
     outcome = decide([empty(0), empty(1), empty(2)], FORMED, "one")
 
     assert outcome.verdict is Verdict.VOLUME_LOST
-    assert "take its entry" not in outcome.message
+    assert "recovery" not in outcome.message, "nobody is left to go on"
     assert not outcome.decisions
 
 
@@ -173,15 +182,85 @@ def test_a_lost_volume_stops_the_choice_while_nobody_is_primary() -> None:
 
     assert outcome.verdict is Verdict.VOLUME_LOST
     assert "m-2" in outcome.message
-    assert "take its entry out of `volumes`" in outcome.message
+    assert "set spec.roles.mariadb.recovery to {from: m-0, incident: " in outcome.message
 
 
-def test_a_person_gives_up_a_lost_volume_by_taking_it_out_of_the_record() -> None:
-    kept = replace(FORMED, volumes={"m-0": "vol-0", "m-1": "vol-1"})
+LOST = [at(0, 5), at(1, 7), empty(2, volume_id="vol-new")]
 
-    outcome = decide([at(0, 5), at(1, 7), empty(2, volume_id="vol-new")], kept, "one")
 
+def named(outcome: Outcome) -> tuple[str, str]:
+    """Return the member and the incident that a message asks a consent for."""
+    [found] = re.findall(r"\{from: (m-\d), incident: ([0-9a-f]{8})\}", outcome.message)
+    return found[0], found[1]
+
+
+def consent(survivor: str, incident: str) -> Consent:
+    return Consent(owner_uid="uid", given=Recovery(**{"from": survivor, "incident": incident}))
+
+
+def test_what_a_lost_volume_held_is_given_up_by_consent_to_this_loss_alone() -> None:
+    blocked = decide(LOST, FORMED, "one", Consent(owner_uid="uid"))
+    survivor, incident = named(blocked)
+    assert survivor == "m-1"
+
+    for given, why in (
+        (consent("m-1", "00000000"), "is for another incident, 00000000"),
+        (consent("m-0", incident), "names m-0, which holds less"),
+    ):
+        refused = decide(LOST, FORMED, "one", given)
+        assert (refused.verdict, refused.decisions) == (Verdict.VOLUME_LOST, {})
+        assert why in refused.message
+
+    outcome = decide(LOST, FORMED, "one", consent("m-1", incident))
     assert decisions(outcome) == {"m-1": (Mode.BOOTSTRAP, 7)}
+    assert f"by the consent to incident {incident}" in outcome.decided
+    assert outcome.persisted.volumes == {"m-0": "vol-0", "m-1": "vol-1"}
+    # What is published is decided anew on what was recorded.
+    again = decide(LOST, outcome.persisted, "one", consent("m-1", incident))
+    assert again.decisions == outcome.decisions
+
+
+def test_a_consent_that_stays_in_the_spec_applies_to_no_later_loss() -> None:
+    _, incident = named(decide(LOST, FORMED, "one", Consent(owner_uid="uid")))
+    given = consent("m-1", incident)
+    after = decide(LOST, FORMED, "one", given).persisted
+    whole = decide([synced(0), synced(1), synced(2)], after, "one", given).persisted
+    assert whole.volumes == VOLUMES
+
+    outcome = decide(LOST, whole, "one", given)
+
+    assert (outcome.verdict, outcome.decisions) == (Verdict.VOLUME_LOST, {})
+    assert "another incident" in outcome.message
+
+
+def test_a_consent_of_another_cloud_is_none() -> None:
+    _, incident = named(decide(LOST, FORMED, "one", Consent(owner_uid="other")))
+
+    assert not decide(LOST, FORMED, "one", consent("m-1", incident)).decisions
+
+
+def test_a_consent_does_not_make_a_choice_before_all_have_reported() -> None:
+    _, incident = named(decide(LOST, FORMED, "one", Consent(owner_uid="uid")))
+
+    outcome = decide([at(0, 5), unknown(1), LOST[2]], FORMED, "one", consent("m-1", incident))
+
+    assert (outcome.verdict, outcome.decisions) == (Verdict.WAITING, {})
+
+
+def test_a_volume_that_came_back_older_is_started_by_consent() -> None:
+    first = decide([at(0, 9), at(1, 5), at(2, 5)], FORMED, "one").persisted
+    older = [at(0, 8, attempt="b"), at(1, 5), at(2, 5)]
+    blocked = decide(older, first, "one", Consent(owner_uid="uid"))
+    assert blocked.verdict is Verdict.BEHIND
+    survivor, incident = named(blocked)
+
+    outcome = decide(older, first, "one", consent(survivor, incident))
+
+    assert decisions(outcome) == {"m-0": (Mode.BOOTSTRAP, 8)}
+    assert "is given up" in outcome.decided
+    assert outcome.persisted.volumes == VOLUMES
+    even_older = [at(0, 3, attempt="c"), at(1, 2), at(2, 2)]
+    assert not decide(even_older, outcome.persisted, "one", consent(survivor, incident)).decisions
 
 
 def test_a_member_that_never_was_synced_may_be_empty() -> None:
@@ -426,6 +505,22 @@ def test_a_member_that_has_just_failed_does_not_keep_others_from_joining() -> No
     outcome = decide([synced(0, size=1), backing_off, at(2, 5)], FORMED, "one")
 
     assert decisions(outcome) == {"m-2": (Mode.JOIN, 5)}
+
+
+def test_a_member_without_room_does_not_join_and_holds_up_no_other() -> None:
+    full = at(1, 5, full=True)
+
+    outcome = decide([synced(0, size=1), full, at(2, 5)], FORMED, "one")
+    assert decisions(outcome) == {"m-2": (Mode.JOIN, 5)}
+
+    waits = decide([synced(0, size=2), full, synced(2, size=2)], FORMED, "one")
+    assert (waits.verdict, waits.decisions) == (Verdict.JOINING, {})
+    assert "m-1: waits for room on its volume" in waits.message
+
+    # Where nobody serves it may hold the newest data.
+    assert decisions(decide([at(0, 3), at(1, 9, full=True), at(2, 5)], FORMED, "one")) == {
+        "m-1": (Mode.BOOTSTRAP, 9)
+    }
 
 
 def test_facts_follow_what_is_synced() -> None:

@@ -15,6 +15,7 @@ from stackroles.domains.database.status import (
     assess_health,
     explain_desync,
 )
+from tests.unit.domains.database.test_decide import at as stopped_at
 from tests.unit.domains.database.test_decide import synced, unknown
 
 CROWD = Connections(account="nova", count=700, used=900, limit=1000)
@@ -36,6 +37,16 @@ def test_a_volume_is_reported_from_80_percent_on_with_claim_and_size() -> None:
     assert found.message.startswith(
         "80 % of the file system of m-1 on claim data-m-1 (10Gi) are used"
     )
+
+
+def test_a_member_that_left_for_want_of_room_is_named() -> None:
+    found = assess_health([serving(0), stopped_at(1, 5, full=True, disk_percent=96)], CLAIMS)
+
+    assert found.reason is Reason.DATABASE_VOLUME_FILLING
+    assert "m-1 has left the cluster before that, and joins again once there is room" in (
+        found.message
+    )
+    assert "Set a larger spec.roles.mariadb.storage.size" in found.message
 
 
 def test_connections_are_reported_with_the_account_before_volumes() -> None:
