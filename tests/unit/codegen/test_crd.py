@@ -90,4 +90,4 @@ def test_only_roles_that_a_survivor_can_continue_take_a_consent() -> None:
 
     surviving = [role.name for role in registry.CONTROLLER_ROLES if role.survivor_lacks]
     assert rule["message"].endswith(", ".join(surviving))
-    assert "mariadb" not in rule["rule"]
+    assert "memcached" not in rule["rule"]
