@@ -138,11 +138,11 @@ CASES = (
     *(
         Case(
             kind="CloudController",
-            message="is for these roles only: rabbitmq",
-            good=recovery("rabbitmq"),
-            bad=recovery(name),
+            message="is for these roles only: mariadb, rabbitmq, ovn-nb, ovn-sb",
+            good=recovery(name),
+            bad=recovery(other),
         )
-        for name in ("mariadb", "keystone")
+        for name, other in (("mariadb", "memcached"), ("rabbitmq", "keystone"))
     ),
     Case(
         kind="CloudController",
