@@ -1,4 +1,4 @@
-"""How signals reach an agent's main thread, whatever it does at that moment."""
+"""How signals wake an agent's main thread, whatever it does at that moment."""
 
 import contextlib
 import os

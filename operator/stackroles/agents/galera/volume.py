@@ -153,13 +153,8 @@ class Volume:
 
     def percent_used(self) -> int:
         """Return how much of the volume's file system is used, rounded up; -1 when not known."""
-        try:
-            found = os.statvfs(self.data.parent)
-        except OSError:
-            return -1
-        used = found.f_blocks - found.f_bfree
-        whole = used + found.f_bavail
-        return -(-100 * used // whole) if whole else -1
+        left, whole = self._room()
+        return -(-100 * (whole - left) // whole) if whole else -1
 
     def is_full(self) -> bool:
         """Return whether so little room is left that a server could soon write no more.
@@ -167,13 +162,17 @@ class Volume:
         A twentieth of the file system, a gibibyte at most: a server that cannot write leaves its
         data torn, and one transaction may take half of that (wsrep_max_ws_size).
         """
+        left, whole = self._room()
+        return left < (self._room_bytes or min(whole // 20, _ROOM_BYTES)) if whole else False
+
+    def _room(self) -> tuple[int, int]:
+        """Return the bytes that its user may still write, and all that it may use; 0 if unknown."""
         try:
             found = os.statvfs(self.data.parent)
         except OSError:
-            return False
+            return 0, 0
         used = found.f_blocks - found.f_bfree
-        whole = (used + found.f_bavail) * found.f_frsize
-        return found.f_bavail * found.f_frsize < (self._room_bytes or min(whole // 20, _ROOM_BYTES))
+        return found.f_bavail * found.f_frsize, (used + found.f_bavail) * found.f_frsize
 
     def position(self, recovery: Sequence[str]) -> Position:
         """Return where the data stands; the server must not run.
