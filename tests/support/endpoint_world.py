@@ -107,13 +107,30 @@ class SliceHandler(KubeHandler):
         self.wfile.write(b"0\r\n\r\n")
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A request that failed.
+
+    Attributes:
+        began: when the client began it, on the monotonic clock.
+        reason: what it got instead of an answer.
+    """
+
+    began: float
+    reason: str
+
+
 @dataclass
 class Calls:
     """What became of a client's requests."""
 
     served: dict[str, int] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
     longest: float = 0.0
+
+    def failed_of_later(self, moment: float) -> list[Failure]:
+        """Return the failed requests that began after a moment of the monotonic clock."""
+        return [failure for failure in self.failed if failure.began > moment]
 
 
 @dataclass
@@ -164,10 +181,11 @@ class World:
         self.members[address].wait(40)
         self.publish()
 
-    def kill(self, address: str) -> None:
-        """Kill a member's process."""
+    def kill(self, address: str) -> float:
+        """Kill a member's process; return when it was dead, on the monotonic clock."""
         self.members[address].kill()
         self.members[address].wait(5)
+        return time.monotonic()
 
     def status(self) -> EndpointStatus:
         """Return what the agent answers."""
@@ -196,10 +214,12 @@ class World:
             if row["pxname"] == ROLE and row["status"].startswith("UP")
         }
 
-    def kill_haproxy(self) -> None:
-        """Kill HAProxy's process, the agent's only child."""
-        for child in self._children():
-            os.kill(child, signal.SIGKILL)
+    def kill_haproxy(self) -> float:
+        """Kill HAProxy's process, the agent's only child; return when it was dead, as `kill`."""
+        (child,) = self._children()
+        os.kill(child, signal.SIGKILL)
+        until(lambda: ended(child), "HAProxy is dead")
+        return time.monotonic()
 
     def end(self) -> None:
         """End all processes."""
@@ -244,7 +264,7 @@ class World:
             with lock:
                 calls.longest = max(calls.longest, time.monotonic() - began)
                 if failure:
-                    calls.failed.append(failure)
+                    calls.failed.append(Failure(began, failure))
                 else:
                     calls.served[body] = calls.served.get(body, 0) + 1
 
@@ -304,6 +324,15 @@ def refused(port: int) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+def ended(pid: int) -> bool:
+    """Return whether a process has ended, waited for or not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rpartition(")")[2].split()[0] == "Z"
 
 
 def publish(kube: KubeServer, endpoints: list[dict[str, Any]]) -> None:
