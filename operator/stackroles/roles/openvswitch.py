@@ -15,6 +15,8 @@ from stackroles.roles.definition import RoleDefinition, Workload
 
 _STATE = HostMount("/var/lib/openvswitch", "/var/lib/openvswitch")
 _MOUNTS = (*compute.AGENT_MOUNTS, compute.SWITCH_RUN, _STATE)
+# libvirt's files of the guests that run, from which lost ports are added again.
+_GUESTS = HostMount("/run/libvirt", "/run/libvirt", read_only=True)
 _NO_LIVENESS = "a restart of a switch that works costs every guest of the node its packets"
 
 
@@ -74,7 +76,7 @@ OPENVSWITCH: RoleDefinition[Pool] = RoleDefinition(
             readiness=Probe(command=("test", "-e", "/run/openvswitch/underlay.ready"), period=10),
             no_liveness_because="it ends when it breaks; what it waits for no restart brings",
             env=compute.AGENT_ENV,
-            mounts=_MOUNTS,
+            mounts=(*_MOUNTS, _GUESTS),
             resources=ResourceDefaults(cpu="10m", memory="24Mi", memory_limit="128Mi"),
         ),
     ),

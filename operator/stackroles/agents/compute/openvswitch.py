@@ -1,7 +1,8 @@
 """Open vSwitch on a compute node: `database`, `switch` (both become the daemon) and `network`.
 
-`network` stays beside them and keeps the underlay (underlay.py) and guests' taps (taps.py): at the
-start, whenever vswitchd was started again, and every few seconds.
+`network` stays beside them and keeps the underlay (underlay.py), OVN's bridge, and guests' taps
+(taps.py) and ports (guest_ports.py): at the start, whenever vswitchd was started again, and every
+few seconds.
 """
 
 import os
@@ -12,11 +13,14 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from stackroles.agents.compute import node, taps, underlay
+from stackroles.agents.compute import guest_ports, node, taps, underlay
+from stackroles.agents.compute.guest_ports import GuestPort
 from stackroles.agents.compute.node import AgentError, vsctl
 from stackroles.agents.compute.openvswitch_protocol import SwitchSettings
+from stackroles.agents.ovsdb.database_file import put_aside
 
 RUN = Path("/run/openvswitch")
 SOCKET = RUN / "db.sock"
@@ -32,32 +36,70 @@ PASS_SECONDS = 5.0
 
 def database() -> None:
     """Become ovsdb-server on this node's own database, made or converted first."""
-    DATABASE.parent.mkdir(parents=True, exist_ok=True)
     RUN.mkdir(parents=True, exist_ok=True)
-    if not DATABASE.exists() or DATABASE.stat().st_size == 0:
-        DATABASE.unlink(missing_ok=True)
-        node.run("ovsdb-tool", "create", str(DATABASE), SCHEMA)
-    elif node.run("ovsdb-tool", "needs-conversion", str(DATABASE), SCHEMA).strip() == "yes":
-        node.run("ovsdb-tool", "convert", str(DATABASE), SCHEMA)
+    prepare(DATABASE)
     arguments = (
         str(DATABASE), f"--remote=punix:{SOCKET}", f"--pidfile={RUN}/ovsdb-server.pid",
     )  # fmt: skip
     node.become("ovsdb-server", *arguments, *LOG_OPTIONS)
 
 
+def prepare(path: Path) -> None:
+    """Make a database that is not there or cannot be read, and convert an older one.
+
+    What it holds can be made again (the bridges by `network`, guests' ports from libvirt), so that
+    one that is broken is put aside for a person, and the node goes on.
+
+    Raises:
+        AgentError: ovsdb-tool failed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size == 0:
+        path.unlink()
+    if path.exists() and (broken := trouble_of(path)):
+        aside = put_aside(path, datetime.now(UTC))
+        node.log(f"the switch's database cannot be read and is kept as {aside.name}: {broken}")
+    if not path.exists():
+        node.run("ovsdb-tool", "create", str(path), SCHEMA)
+    elif node.run("ovsdb-tool", "needs-conversion", str(path), SCHEMA).strip() == "yes":
+        node.run("ovsdb-tool", "convert", str(path), SCHEMA)
+
+
+def trouble_of(path: Path) -> str:
+    """Return why a database cannot be used, empty when it can."""
+    try:
+        # Reads the whole file, as ovsdb-server does; other commands read its first record alone.
+        node.run("ovsdb-tool", "compact", str(path))
+    except AgentError as error:
+        return str(error)
+    return ""
+
+
 def switch() -> None:
     """Become ovs-vswitchd, with the datapath this kernel has."""
     node.wait_for("ovsdb-server", lambda: node.succeeds("ovs-vsctl", "-t2", "--no-wait", "init"))
-    kind = "system" if kernel_has_datapath() else "netdev"
+    kind = datapath_kind()
     node.log(f"datapath: {kind}")
-    # Without it TCP of guests hangs on a netdev datapath; read once, when vswitchd starts.
-    offload = "true" if kind == "netdev" else "false"
-    vsctl("set", "open", ".", f"other_config:userspace-tso-enable={offload}",
-          f"external_ids:ovn-bridge-datapath-type={kind}")  # fmt: skip
-    vsctl("--may-exist", "add-br", "br-int",
-          "--", "set", "bridge", "br-int", f"datapath_type={kind}", "fail_mode=secure")  # fmt: skip
+    make_bridge(kind)
     arguments = (f"unix:{SOCKET}", f"--pidfile={SWITCH_PID}")
     node.become("ovs-vswitchd", *arguments, *LOG_OPTIONS)
+
+
+def datapath_kind() -> str:
+    """Return the type of the datapath that this kernel can have, "system" or "netdev"."""
+    return "system" if kernel_has_datapath() else "netdev"
+
+
+def make_bridge(kind: str) -> None:
+    """Make OVN's bridge and note the datapath's type, for vswitchd and for ovn-controller."""
+    # Without it TCP of guests hangs on a netdev datapath; read once, when vswitchd starts.
+    offload = "true" if kind == "netdev" else "false"
+    vsctl(
+        "set", "open", ".", f"other_config:userspace-tso-enable={offload}",
+        f"external_ids:ovn-bridge-datapath-type={kind}",
+        "--", "--may-exist", "add-br", guest_ports.BRIDGE,
+        "--", "set", "bridge", guest_ports.BRIDGE, f"datapath_type={kind}", "fail_mode=secure",
+    )  # fmt: skip
 
 
 def kernel_has_datapath() -> bool:
@@ -77,29 +119,43 @@ def kernel_has_datapath() -> bool:
 
 @dataclass(slots=True)
 class Keeper:
-    """Keeps the underlay and guests' taps.
+    """Keeps the underlay, OVN's bridge, and guests' taps and ports.
 
     Attributes:
         interface: the node's interface for tunnels and the provider network, or None.
         address: the node's.
         down: taps that were down at the last check.
+        lacking: ports of guests that were not in the switch's database at the last check.
     """
 
     interface: str | None
     address: str
     down: frozenset[str] = frozenset()
+    lacking: frozenset[GuestPort] = frozenset()
 
     def check(self) -> str:
         """Put right what is not; return what is wrong nevertheless, empty when all is in place."""
         try:
+            bridges = vsctl("--bare", "--columns=name", "list", "bridge").split()
+            lost = not underlay.datapath() or guest_ports.BRIDGE not in bridges
+            if lost:
+                node.log("the switch's database was lost: its bridges and ports are made again")
+                make_bridge(datapath_kind())
             underlay.ensure(self.interface, self.address)
-            if underlay.datapath() == "netdev":
-                self.down = taps.lift(self.down)
+            self._keep_guests(lost=lost)
         except AgentError as error:
             underlay.READY.unlink(missing_ok=True)
             node.write_termination_message(str(error))
             return str(error)
         return ""
+
+    def _keep_guests(self, *, lost: bool) -> None:
+        switch = set(vsctl("--bare", "--columns=name", "list", "interface").split())
+        found = guest_ports.lacking(guest_ports.read(), underlay.read_links().keys(), switch)
+        # All of a lost database's were there before it was lost.
+        self.lacking = found - guest_ports.restore(found, before=found if lost else self.lacking)
+        if underlay.datapath() == "netdev":
+            self.down = taps.lift(self.down)
 
 
 def network() -> None:

@@ -1,15 +1,14 @@
-"""ovn-controller on a compute node: registers the chassis' settings, then runs the daemon."""
+"""ovn-controller on a compute node: registers the chassis' settings, and runs the daemon."""
 
-import signal
-import subprocess
+import json
 import sys
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from stackroles.agents.compute import node
+from stackroles.agents.compute import daemon, node
 from stackroles.agents.compute.control_socket import CONTROLLER, OVN_RUN, ask, connection
-from stackroles.agents.compute.node import vsctl
+from stackroles.agents.compute.node import AgentError, vsctl
 from stackroles.agents.compute.openvswitch import LOG_OPTIONS, SOCKET
 from stackroles.agents.compute.ovn_controller_protocol import ChassisSettings
 from stackroles.agents.compute.southbound import Southbound
@@ -54,46 +53,75 @@ def encapsulation() -> str:
     return vsctl("--if-exists", "get", "open", ".", "external_ids:ovn-encap-ip").strip().strip('"')
 
 
+def register(ids: Mapping[str, str]) -> bool:
+    """Set the ids of this chassis where they are not set; return whether one was not.
+
+    Raises:
+        AgentError: the switch's database does not answer.
+    """
+    rows = json.loads(vsctl("--format=json", "--columns=external_ids", "list", "open_vswitch"))
+    known = dict(rows["data"][0][0][1]) if rows["data"] else {}
+    if all(known.get(key) == value for key, value in ids.items()):
+        return False
+    vsctl("set", "open", ".", *(f'external_ids:{key}="{value}"' for key, value in ids.items()))
+    return True
+
+
 def program(_: Sequence[str]) -> None:
     """Wait for the underlay, set the chassis' ids and run ovn-controller."""
     settings = node.settings(ChassisSettings)
     node.wait_for("the underlay", encapsulation, UNDERLAY_SECONDS)
     ids = chassis(settings, node.node_name())
-    vsctl("set", "open", ".", *(f'external_ids:{key}="{value}"' for key, value in ids.items()))
+    register(ids)
     for key in stale(settings):
         vsctl("remove", "open", ".", "external_ids", key)
     OVN_RUN.mkdir(parents=True, exist_ok=True)
     arguments = (f"unix:{SOCKET}", f"--pidfile={OVN_RUN}/ovn-controller.pid", *LOG_OPTIONS)
-    sys.exit(run((CONTROLLER, *arguments)))
+    keeper = ChassisKeeper(ids)
+    sys.exit(daemon.run((CONTROLLER, *arguments), keeper.look, PERIOD))
 
 
-def run(command: Sequence[str]) -> int:
-    """Run the daemon until it ends, and have it find its database; return its exit status."""
-    daemon = subprocess.Popen(command)
-    signal.signal(signal.SIGTERM, lambda *_: daemon.terminate())
-    ended = threading.Event()
+@dataclass
+class ChassisKeeper:
+    """Keeps a daemon's chassis registered and its connection one that it can use.
 
-    def wait() -> None:
-        daemon.wait()
-        ended.set()
+    Attributes:
+        ids: the external ids of the chassis.
+        southbound: its connection to the southbound database.
+        trouble: what was wrong at the last look, empty when nothing was.
+    """
 
-    threading.Thread(target=wait, daemon=True).start()
-    southbound = Southbound()
-    while not ended.wait(PERIOD):
-        look(southbound, time.monotonic())
-    return 0 if daemon.returncode == -signal.SIGTERM else daemon.returncode
+    ids: Mapping[str, str]
+    southbound: Southbound = field(default_factory=Southbound)
+    trouble: str = ""
 
+    def look(self) -> bool:
+        """Check once, now; return True: the daemon goes on."""
+        self.check(time.monotonic())
+        return True
 
-def look(southbound: Southbound, now: float) -> None:
-    """Look at the daemon's connection once, and tell it what it cannot know."""
-    state = connection()
-    if not southbound.needs_reset(state, now):
-        return
-    log(f"the connection to the southbound database is {state}: it is taken as it is now")
-    try:
-        ask(OVN_RUN, CONTROLLER, "sb-cluster-state-reset")
-    except node.AgentError as error:
-        log(f"sb-cluster-state-reset failed: {error}")
+    def check(self, now: float) -> None:
+        """Put right what the daemon cannot; what fails is logged, once.
+
+        Args:
+            now: seconds of a clock that does not go back.
+        """
+        trouble = ""
+        try:
+            self._reset(now)
+            if register(self.ids):
+                log("the switch's database had lost the chassis: it is registered again")
+        except AgentError as error:
+            trouble = str(error)
+        if trouble and trouble != self.trouble:
+            log(trouble)
+        self.trouble = trouble
+
+    def _reset(self, now: float) -> None:
+        state = connection()
+        if self.southbound.needs_reset(state, now):
+            log(f"the connection to the southbound database is {state}: it is taken as it is now")
+            ask(OVN_RUN, CONTROLLER, "sb-cluster-state-reset")
 
 
 def log(text: str) -> None:

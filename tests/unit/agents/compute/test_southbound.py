@@ -4,6 +4,7 @@ import pytest
 
 from stackroles.agents.compute import ovn_controller
 from stackroles.agents.compute.node import AgentError
+from stackroles.agents.compute.ovn_controller import ChassisKeeper
 from stackroles.agents.compute.southbound import PATIENCE, Southbound
 
 
@@ -42,17 +43,10 @@ def test_telling_goes_to_the_daemon_and_may_fail(
 
     monkeypatch.setattr(ovn_controller, "ask", ask)
     monkeypatch.setattr(ovn_controller, "connection", lambda: AWAY)
-    southbound = Southbound()
-    ovn_controller.look(southbound, 0.0)
+    monkeypatch.setattr(ovn_controller, "register", lambda _: False)
+    keeper = ChassisKeeper({})
+    keeper.check(0.0)
     assert asked == []
-    ovn_controller.look(southbound, PATIENCE)
+    keeper.check(PATIENCE)
     assert asked == [("ovn-controller", "sb-cluster-state-reset")]
     assert "ovn-controller does not run" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("program", "status"), [("exit 3", 3), ("exit 0", 0), ("kill $$", 0)])
-def test_it_ends_with_its_daemon(
-    monkeypatch: pytest.MonkeyPatch, program: str, status: int
-) -> None:
-    monkeypatch.setattr("stackroles.agents.compute.ovn_controller.signal.signal", lambda *_: None)
-    assert ovn_controller.run(("sh", "-c", program)) == status
