@@ -3,13 +3,11 @@
 import time
 
 import pytest
-from openstack.connection import Connection
 
 from lab.errors import LabError
 from lab.guest import Guest
 from lab.install import Site
 from lab.kubectl import Kubectl
-from tests.support.cloud import Cloud
 from tests.support.guests import answers_as_itself
 from tests.support.measurements import Measurements
 
@@ -48,11 +46,9 @@ def identity(kubectl: Kubectl, pod: str) -> set[str]:
 
 @pytest.mark.parametrize("loss", [f"rm {DATABASE}", f"truncate --size=900 {DATABASE}"])
 def test_guests_of_a_switch_that_lost_its_database_are_reached_again(
-    site: Site, cloud: Cloud, connection: Connection, booted: Guest, measurements: Measurements,
-    loss: str,
-) -> None:  # fmt: skip
-    del connection
-    kubectl = cloud.kubectl
+    site: Site, booted: Guest, measurements: Measurements, loss: str
+) -> None:
+    kubectl = site.cloud
     before = answers_as_itself(site, booted)
     pod = pod_of(kubectl, "openvswitch", booted.host)
     held, former = ports(kubectl, pod), identity(kubectl, pod)
@@ -79,4 +75,4 @@ def test_guests_of_a_switch_that_lost_its_database_are_reached_again(
 
     assert after["boots"] == before["boots"]
     assert int(after["uptime"]) > int(before["uptime"])
-    site.cloud.wait_condition("computenode", booted.host, seconds=BACK_SECONDS)
+    kubectl.wait_condition("computenode", booted.host, seconds=BACK_SECONDS)
