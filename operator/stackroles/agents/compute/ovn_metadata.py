@@ -6,18 +6,21 @@ guest of the node gets an answer (seen with neutron 26). It adds the ports of it
 learns of a network and not again when the switch's database was lost.
 """
 
+import json
 import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stackroles.agents.compute import daemon, node
-from stackroles.agents.compute.node import AgentError, vsctl
+from stackroles.agents.compute.node import AgentError
 
 PROGRAM = "neutron-ovn-metadata-agent"
 SWITCH = "/run/openvswitch/db.sock"
 SWITCH_SECONDS = 600.0
 PERIOD = 5.0
+_SELECT = {"op": "select", "table": "Open_vSwitch", "where": [], "columns": ["_uuid"]}
+_QUERY = json.dumps(["Open_vSwitch", _SELECT])
 
 
 def answers(path: str) -> bool:
@@ -34,10 +37,14 @@ def answers(path: str) -> bool:
 def identity() -> str:
     """Return the identity of the switch's database, which one that is made anew does not have.
 
+    Empty while it holds nothing yet.
+
     Raises:
         AgentError: it does not answer.
     """
-    return vsctl("get", "open", ".", "_uuid").strip()
+    answer = node.run("ovsdb-client", "--timeout=5", "transact", f"unix:{SWITCH}", _QUERY)
+    rows = json.loads(answer)[0]["rows"]
+    return str(rows[0]["_uuid"][1]) if rows else ""
 
 
 @dataclass
@@ -46,20 +53,26 @@ class SwitchWatch:
 
     Attributes:
         first: the identity that it had at first, empty until it is known.
+        trouble: why it could not be asked the last time, empty when it could.
     """
 
     first: str = ""
+    trouble: str = ""
 
     def same(self) -> bool:
         """Return whether it is the first one, as far as it answers."""
         try:
-            now = identity()
-        except AgentError:
-            return True  # away is not another
+            now, trouble = identity(), ""
+        except AgentError as error:
+            now, trouble = "", str(error)
+        if trouble and trouble != self.trouble:
+            node.log(f"the switch's database cannot be asked: {trouble}")
+        self.trouble = trouble
         self.first = self.first or now
-        if now != self.first:
-            node.log("the switch's database was made anew: the agent starts again")
-        return now == self.first
+        if now in ("", self.first):
+            return True
+        node.log("the switch's database was made anew: the agent starts again")
+        return False
 
 
 def program(arguments: Sequence[str]) -> None:

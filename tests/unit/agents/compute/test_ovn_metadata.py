@@ -1,11 +1,11 @@
 """When the metadata agent is started."""
 
+import json
 import socket
 from pathlib import Path
 
 import pytest
 
-from stackroles.agents.compute import ovn_metadata
 from stackroles.agents.compute.node import AgentError
 from stackroles.agents.compute.ovn_metadata import SwitchWatch, answers
 
@@ -29,16 +29,25 @@ def test_a_socket_that_is_listened_to_answers(tmp_path: Path) -> None:
         assert answers(path)
 
 
+def answer(uuid: str) -> str:
+    """Return what ovsdb-client 3.5 prints for the first row of a switch's database."""
+    return json.dumps([{"rows": [{"_uuid": ["uuid", uuid]}] if uuid else []}]) + "\n"
+
+
 def test_the_agent_starts_again_with_a_database_that_was_made_anew(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answered: list[str | None] = [None, "one\n", None, "one\n", "two\n"]
+    answered: list[str | None] = [None, None, answer("one"), None, answer(""), answer("one")]
 
-    def vsctl(*_: str) -> str:
-        if (answer := answered.pop(0)) is None:
-            raise AgentError("database connection failed (No such file or directory)")
-        return answer
+    def run(*_: str) -> str:
+        if (text := answered.pop(0)) is None:
+            raise AgentError("failed to connect (No such file or directory)")
+        return text
 
-    monkeypatch.setattr(ovn_metadata, "vsctl", vsctl)
+    monkeypatch.setattr("stackroles.agents.compute.node.run", run)
     watch = SwitchWatch()
-    assert [watch.same() for _ in range(5)] == [True, True, True, True, False]
+    assert all(watch.same() for _ in range(6))
+    assert capsys.readouterr().out.count("cannot be asked") == 2
+
+    answered.append(answer("two"))
+    assert not watch.same()
