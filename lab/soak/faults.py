@@ -148,7 +148,7 @@ def _restart_in_order(bed: Testbed, victims: Victims) -> None:
         bed.kubectl.run("delete", "pod", pod, _south(pod), "--wait=false")
 
 
-def _in_network_of(bed: Testbed, pod: str) -> tuple[str, ...]:
+def in_network_of(bed: Testbed, pod: str) -> tuple[str, ...]:
     """Return the command that enters the network namespace of a pod, for docker."""
     node, process = bed.process(pod)
     return ("exec", node, "nsenter", "--target", str(process), "--net")
@@ -160,7 +160,7 @@ def part(role: str) -> Step:
     def begin(bed: Testbed, victims: Victims) -> None:
         members = bed.cloud.pods(role)
         for victim in victims:
-            enter = _in_network_of(bed, victim)
+            enter = in_network_of(bed, victim)
             for other in members:
                 if other["metadata"]["name"] not in victims:
                     route = f"{other['status']['podIP']}/32"
@@ -175,7 +175,7 @@ def heal(role: str) -> Step:
     def undo(bed: Testbed, victims: Victims) -> None:
         for victim in set(victims).intersection(bed.cloud.members(role)):
             bed.cluster.docker(
-                *_in_network_of(bed, victim), "ip", "route", "flush", "type", "blackhole"
+                *in_network_of(bed, victim), "ip", "route", "flush", "type", "blackhole"
             )
 
     return undo

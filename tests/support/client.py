@@ -106,9 +106,23 @@ class Client:
             )
         wait_gone(self.cloud.kubectl, "pod", NAME, 60)
 
-    def rows(self) -> list[Row]:
+    def rows(self, record: str = RECORD) -> list[Row]:
         """Return everything recorded so far."""
-        return read_rows(self.cloud.kubectl.run("exec", NAME, "--", "cat", RECORD))
+        return read_rows(self.cloud.kubectl.run("exec", NAME, "--", "cat", record))
+
+    def start_rows(self, record: str, first: int, **environment: str) -> None:
+        """Write rows beside those of the pod's own program from now on.
+
+        Args:
+            record: their file.
+            first: the ids of these rows come after it.
+            environment: of the program, over the pod's.
+        """
+        values = {**environment, "RECORD": record, "FIRST_ID": str(first)}
+        assigned = " ".join(f"{name}={value}" for name, value in values.items())
+        program = f"python3 -B {FOLDER}/client_program.py"
+        command = f"{assigned} {program} > {record}.errors 2>&1 &"
+        self.cloud.kubectl.run("exec", NAME, "--", "sh", "-ec", command)
 
     def wait_acknowledged(self, moment: float, *, seconds: float) -> Row:
         """Wait for a row that was begun after a moment and acknowledged; return it."""

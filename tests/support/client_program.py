@@ -17,7 +17,11 @@ from typing import Any, TextIO
 PERIOD = 0.1
 # An answer that takes longer is given up: its row counts as not acknowledged.
 ANSWER_SECONDS = 4
-RECORD = Path("/record/rows.jsonl")
+RECORD = Path(os.environ.get("RECORD", "/record/rows.jsonl"))
+# Of two of these programs each has ids of its own.
+FIRST = int(os.environ.get("FIRST_ID", "0"))
+# A connection of this age is replaced before it is used again, as oslo.db's; 0: never.
+RECYCLE_SECONDS = float(os.environ.get("RECYCLE_SECONDS", "0"))
 
 
 class Writer:
@@ -28,6 +32,7 @@ class Writer:
         self._driver: Any = importlib.import_module("pymysql")
         self._connection: Any = None
         self._host = ""
+        self._since = 0.0
 
     def write(self, identity: int) -> None:
         """Write one row and record what became of it."""
@@ -44,6 +49,8 @@ class Writer:
 
     def _checked_out(self) -> None:
         """Have a connection that answers, as oslo.db has before each transaction."""
+        if RECYCLE_SECONDS and time.monotonic() - self._since > RECYCLE_SECONDS:
+            self._close()
         if self._connection is not None:
             try:
                 self._connection.ping(reconnect=False)
@@ -66,6 +73,7 @@ class Writer:
         with self._connection.cursor() as cursor:
             cursor.execute("SELECT @@hostname")
             self._host = cursor.fetchone()[0]
+        self._since = time.monotonic()
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
@@ -86,7 +94,7 @@ class Writer:
 def main() -> None:
     """Write until told to end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    identity = 0
+    identity = FIRST
     with RECORD.open("a", encoding="utf-8") as record:
         writer = Writer(record)
         while True:
