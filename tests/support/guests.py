@@ -1,6 +1,7 @@
 """The demo's guest as tests use it."""
 
 from openstack.connection import Connection
+from openstack.exceptions import HttpException
 
 from lab import apis, building, guest, kind_config
 from lab.guest import Guest
@@ -26,3 +27,11 @@ def answers_as_itself(site: Site, booted: Guest) -> dict[str, str]:
         fields = guest.wait_console(connection, booted)
     guest.wait_ping(booted)
     return fields
+
+
+def is_called(connection: Connection, booted: Guest) -> tuple[bool, str]:
+    """Return whether nova's API got an answer from the guest's nova-compute, by an RPC call."""
+    try:
+        return bool(guest.console(connection, booted)), "the console is empty"
+    except HttpException as error:
+        return False, str(error)

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 from openstack.connection import Connection
-from openstack.exceptions import HttpException
 
-from lab import guest
 from lab.guest import Guest
 from lab.install import Site
+from lab.soak import testbed
 from lab.soak.faults import in_network_of
-from lab.soak.testbed import Testbed
 from stackroles.roles.common import BROKER_PORT
 from tests.support.cloud import Cloud
+from tests.support.guests import is_called
 from tests.support.measurements import Measurements
 
 # openstacksdk warns of deprecated calls that its own code makes.
@@ -35,16 +34,16 @@ def rule(action: str) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def bed(site: Site, cloud: Cloud) -> Iterator[Testbed]:
+def bed(site: Site, cloud: Cloud) -> Iterator[testbed.Testbed]:
     """The cloud, whose brokers can be reached at the end."""
-    made = Testbed(site, cloud)
+    made = testbed.Testbed(site, cloud)
     yield made
     if any(is_dropped(made, member) for member in cloud.members("rabbitmq")):
         for member in cloud.members("rabbitmq"):
             site.cluster.docker(*in_network_of(made, member), *rule("-D"))
 
 
-def is_dropped(bed: Testbed, member: str) -> bool:
+def is_dropped(bed: testbed.Testbed, member: str) -> bool:
     """Return whether a broker drops what clients send."""
     listed = bed.cluster.docker(*in_network_of(bed, member), "iptables", "-w", "10", "-S", "INPUT")
     return f"--dport {BROKER_PORT} -j DROP" in listed
@@ -63,13 +62,11 @@ def restarts(cloud: Cloud) -> dict[str, int]:
 def wait_call(cloud: Cloud, connection: Connection, booted: Guest, seconds: float) -> None:
     """Wait until nova's API gets an answer from the guest's nova-compute through the brokers."""
 
-    def check() -> tuple[bool, str]:
-        try:
-            return bool(guest.console(connection, booted)), "the console is empty"
-        except HttpException as error:
-            return False, str(error)
-
-    cloud.kubectl.wait("a call from nova's API to nova-compute", check, seconds=seconds)
+    cloud.kubectl.wait(
+        "a call from nova's API to nova-compute",
+        lambda: is_called(connection, booted),
+        seconds=seconds,
+    )
 
 
 def wait_services(cloud: Cloud, connection: Connection, seconds: float) -> None:
@@ -84,7 +81,7 @@ def wait_services(cloud: Cloud, connection: Connection, seconds: float) -> None:
 
 
 def test_clients_of_brokers_that_were_away_for_long_serve_again(
-    bed: Testbed, connection: Connection, booted: Guest, measurements: Measurements
+    bed: testbed.Testbed, connection: Connection, booted: Guest, measurements: Measurements
 ) -> None:
     cloud = bed.cloud
     cloud.wait_ready()

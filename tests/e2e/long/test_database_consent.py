@@ -1,43 +1,34 @@
 """Two database volumes lost while nobody serves: by consent the third goes on, and all join it."""
 
-import json
-import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.support import consents
 from tests.support.client import Client
 from tests.support.cloud import Cloud
 
+ROLE = "mariadb"
 LOST_SECONDS = 240
 SYNCED_SECONDS = 420
-
-
-def consent(cloud: Cloud, wanted: dict[str, str] | None) -> None:
-    patch = {"spec": {"roles": {"mariadb": {"recovery": wanted}}}}
-    cloud.kubectl.run(
-        "patch", "cloudcontroller", cloud.name, "--type=merge", f"--patch={json.dumps(patch)}"
-    )
 
 
 @pytest.fixture
 def withdrawn(cloud: Cloud) -> Iterator[None]:
     """No consent is left behind."""
-    yield
-    consent(cloud, None)
+    with consents.withdrawn(cloud, ROLE):
+        yield
 
 
 def lose(cloud: Cloud, lost: list[str]) -> None:
     """Kill all servers at once, and take the volumes and pods of some members before any joins."""
-    claims = [f"data-{member}" for member in lost]
-    cloud.kubectl.run("delete", "pvc", *claims, "--wait=false")
-    members = cloud.members("mariadb")
+    members = cloud.members(ROLE)
     kill = ("pkill", "--signal", "KILL", "--exact", "mariadbd")
     with ThreadPoolExecutor(max_workers=len(members)) as pool:
         list(pool.map(lambda member: cloud.exec(member, *kill), members))
-    cloud.kubectl.run("delete", "pod", *lost, "--force", "--grace-period=0")
+    consents.lose(cloud, lost)
 
 
 @pytest.mark.usefixtures("withdrawn")
@@ -46,7 +37,7 @@ def test_what_two_lost_volumes_held_is_given_up_by_consent_alone(
 ) -> None:
     # Only the writer has committed all that was acknowledged when its server is killed.
     survivor = cloud.wait_ready()["status"]["writer"]
-    lost = [member for member in cloud.members("mariadb") if member != survivor]
+    lost = [member for member in cloud.members(ROLE) if member != survivor]
     client.wait_acknowledged(time.time(), seconds=60)
 
     lose(cloud, lost)
@@ -54,20 +45,18 @@ def test_what_two_lost_volumes_held_is_given_up_by_consent_alone(
 
     for named in (*lost, "bring the volume back"):
         assert named in condition["message"]
-    [(member, incident)] = re.findall(
-        r"\{from: (\S+), incident: ([0-9a-f]{8})\}", condition["message"]
-    )
+    member, incident = consents.proposed(condition["message"])
     assert member == survivor
-    consent(cloud, {"from": survivor, "incident": "00000000"})
+    consents.give(cloud, ROLE, survivor, "00000000")
     cloud.wait_reason(
         "Progressing", "DatabaseBlocked", seconds=LOST_SECONDS, contains="another incident"
     )
-    consent(cloud, {"from": survivor, "incident": incident})
+    consents.give(cloud, ROLE, survivor, incident)
     again = client.wait_acknowledged(time.time(), seconds=SYNCED_SECONDS)
-    cloud.wait_synced(cloud.members("mariadb"), SYNCED_SECONDS)
+    cloud.wait_synced(cloud.members(ROLE), SYNCED_SECONDS)
 
     acknowledged = {row.identity for row in client.rows() if row.acknowledged}
     assert again.identity in acknowledged
-    for each in cloud.members("mariadb"):
+    for each in cloud.members(ROLE):
         assert acknowledged <= client.stored(each)
     cloud.wait_ready(SYNCED_SECONDS)

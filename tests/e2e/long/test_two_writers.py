@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pytest
 
 from lab.install import Site
+from lab.soak import testbed
 from lab.soak.faults import in_network_of
-from lab.soak.testbed import Testbed
 from tests.support.client import Client, Row, first_after
 from tests.support.cloud import Cloud
 from tests.support.measurements import Measurements
@@ -82,7 +82,7 @@ def test_a_proxy_cut_off_from_the_writer_makes_two_writers_for_a_bounded_time(
     cut, kept = paths
     for path in paths:
         path.wait_host({writer}, 0.0, MOVED_SECONDS)
-    bed = Testbed(site, cloud)
+    bed = testbed.Testbed(site, cloud)
     network = in_network_of(bed, cut.proxy)
     address = bed.pod(writer)["status"]["podIP"]
 
