@@ -79,7 +79,7 @@ def test_what_two_lost_volumes_held_is_given_up_by_consent_alone(
         whole = time.time()
         for node in site.cluster.nodes[1:]:
             wait_reason(
-                cloud.kubectl, "computenode", node, "NetworkFollows", "NetworkFollowed",
+                cloud.kubectl, "computenode", node, "NetworkFollows", "ControllerConnected",
                 status="True", seconds=FOLLOWS_SECONDS,
             )  # fmt: skip
         followed = time.time()

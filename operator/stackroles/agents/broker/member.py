@@ -120,7 +120,8 @@ class BrokerMember:
             return None
         if found is None or found.attempt != self._attempt:
             return None
-        applied = (self.volume.recovered, self.volume.yielded)
+        # The operator decides anew for each attempt, also while this member continues by the first.
+        applied = (self.volume.continuing, self.volume.recovered, self.volume.yielded)
         return found if found.incident not in applied else None
 
     def begin(self) -> None:

@@ -367,6 +367,16 @@ def test_a_member_that_was_interrupted_while_it_continued_goes_on(rig: Rig) -> N
     assert later.status.first
 
 
+def test_a_member_that_continues_is_not_stopped_by_the_same_consent_again(rig: Rig) -> None:
+    consented(rig)
+    rig.server.terminated = False
+    rig.member.begin()
+    rig.member.force_boot()
+    rig.decide(BrokerMode.CONTINUE)  # for the new attempt, as the operator does
+    rig.observe(None, others(EMPTY, None))
+    assert not rig.server.terminated
+
+
 def test_leaders_are_spread_when_nothing_changes_and_one_broker_leads_none(rig: Rig) -> None:
     facts: dict[str, Any] = {"running": ALL, "leaders": {NODES[0]: 9, NODES[1]: 9, NODES[2]: 0}}
     rig.observe(ALL, others(SERVING, SERVING), times=20, **facts)
