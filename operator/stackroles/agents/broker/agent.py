@@ -77,7 +77,10 @@ def wait_for_consent(member: BrokerMember) -> None:
     while True:
         decision = member.decision()
         if decision is not None and decision.mode is BrokerMode.YIELD:
-            log(f"its data is put aside, as was consented to for incident {decision.incident}")
+            member.note(
+                "puts its data aside and joins the others anew, "
+                f"by the consent to incident {decision.incident}"
+            )
             member.volume.give_way(decision.incident)
             return
         member.pause()
@@ -98,7 +101,9 @@ def main(arguments: Sequence[str]) -> int:
         if member.status.state is State.SPLIT:
             # A restart would only start the second cluster again.
             if member.may_yield:
-                log("its data holds no message, and is put aside")
+                member.note(
+                    "puts its data aside, which holds no message, and joins the others anew"
+                )
                 member.volume.put_aside()
             else:
                 wait_for_consent(member)

@@ -5,10 +5,12 @@ import sys
 import time
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from stackroles.agents import annotations, peer_http, wire
+from stackroles.agents.actions import add_action
 from stackroles.agents.broker.membership import Start, decide, is_forgotten
 from stackroles.agents.broker.protocol import (
     DECISION_ANNOTATION,
@@ -55,6 +57,7 @@ class BrokerMember:
         self.starts_first = False
         self.may_yield = False
         self._attempt = ""
+        self._actions: dict[str, str] = {}
         self._status = BrokerStatus(State.EMPTY)
         self._since = time.monotonic()
 
@@ -62,7 +65,7 @@ class BrokerMember:
     def status(self) -> BrokerStatus:
         """What it answers."""
         seconds = int(time.monotonic() - self._since)
-        return replace(self._status, attempt=self._attempt, seconds=seconds)
+        return replace(self._status, attempt=self._attempt, seconds=seconds, actions=self._actions)
 
     @property
     def seconds(self) -> float:
@@ -75,6 +78,11 @@ class BrokerMember:
             self._since = time.monotonic()
         facts |= {"recovered": self.volume.recovered, "yielded": self.volume.yielded}
         self._status = BrokerStatus(state, message=message, **facts)
+
+    def note(self, action: str) -> None:
+        """Answer from now on, and log, what is done about a loss; the pod is its subject."""
+        log(f"{self.pod} {action}")
+        self._actions = add_action(self._actions, action, datetime.now(UTC))
 
     def be_stopped(self, message: str = "") -> None:
         """Answer that it has data and does not serve."""
@@ -137,7 +145,7 @@ class BrokerMember:
         """Put data aside that a majority of the members has forgotten: it could only crash."""
         if not is_forgotten(self.node, self.volume.fellows(), self.ask_peers()):
             return
-        log(f"the others go on without {self.node}: its data is put aside in {self.volume.aside}")
+        self.note("puts its data aside and joins the others anew, who go on without it")
         self.volume.put_aside()
         self.be(State.EMPTY)
 
@@ -146,7 +154,10 @@ class BrokerMember:
         while True:
             decision = decide(self.node, self.ask_peers())
             if isinstance(decision, Start):
-                if not decision.forget_by or self._forget(decision.forget_by):
+                if not decision.forget_by:
+                    break
+                if self._forget(decision.forget_by):
+                    self.note("joins the others anew, who have forgotten its lost data")
                     break
             else:
                 self._report_waiting(decision.because)
@@ -195,7 +206,7 @@ class BrokerMember:
     def continue_alone(self, decision: BrokerDecision) -> None:
         """Note, before anything else, that this member goes on without the others."""
         if decision.mode is BrokerMode.CONTINUE:
-            log(f"it continues alone, as was consented to for incident {decision.incident}")
+            self.note(f"goes on without the others, by the consent to incident {decision.incident}")
             self.volume.begin_continuing(decision.incident)
 
     def force_boot(self) -> None:

@@ -109,6 +109,7 @@ class BrokerStatus:
         queues: its quorum queues and streams by virtual host; hosts that are well may be left out.
         messages: in queues whose leader is here.
         largest: which of these queues has most, as `name in vhost: number`.
+        actions: what its agent did by itself about a loss, by time (RFC 3339); the newest few.
     """
 
     state: State
@@ -128,3 +129,4 @@ class BrokerStatus:
     queues: Mapping[str, VhostQueues] = field(default_factory=dict, metadata=OPTIONAL)
     messages: int = field(default=0, compare=False, metadata=OPTIONAL)
     largest: str = field(default="", compare=False, metadata=OPTIONAL)
+    actions: Mapping[str, str] = field(default_factory=dict, metadata=OPTIONAL)

@@ -86,6 +86,7 @@ class BrokerWatch:
                 reap({self._server.pid})
                 status = self._server.poll()
                 if status is not None:
+                    self._note_death(status)
                     return End(status, self._again or self._served, self._stopping)
                 running = self._member.status.state is State.RUNNING
                 if not wakeup.wait(WATCH_PERIOD if running else PAUSE):
@@ -96,6 +97,12 @@ class BrokerWatch:
                     )
         finally:
             wakeup.close()
+
+    def _note_death(self, status: int) -> None:
+        """Say that a broker which served has ended by itself."""
+        stopped = self._again or self._stopping or self._member.status.state is State.SPLIT
+        if self._served and not stopped:
+            self._member.note(f"starts its broker again, which ended with {status}")
 
     def stop(self) -> None:
         """End the broker for good; called by a signal's handler, so that it takes no lock."""
@@ -119,7 +126,8 @@ class BrokerWatch:
             return
         answered = view is not None or (self._served and responds())
         if self._silence.hangs(time.monotonic(), answered=answered):
-            log(f"its broker has answered nothing for {SILENT_SECONDS:.0f} s, and is ended")
+            seconds = f"{SILENT_SECONDS:.0f} s"
+            self._member.note(f"starts its broker again, which answered nothing for {seconds}")
             self._end()
             return
         if view is None or not self._takes_clients():
@@ -158,7 +166,7 @@ class BrokerWatch:
                 member.continue_alone(decision)
                 self._end()
         elif member.seconds > FIRST_SECONDS and self._may_start_first(ask_peers):
-            log("a majority is there and the rest does not come: it starts first")
+            member.note("starts first, since a majority is there and the rest does not come")
             member.starts_first = True
             self._end()
 
@@ -233,7 +241,8 @@ class BrokerWatch:
         parted = bool(view.partitions) and is_parted(self._member.node, view.running, peers)
         self._parted = self._parted + 1 if parted else 0
         if self._parted == PARTED_SEEN:
-            log(f"it is parted from {', '.join(sorted(view.partitions))}, and is started again")
+            others = ", ".join(sorted(view.partitions))
+            self._member.note(f"starts its broker again, which stays parted from {others}")
             self._end()
 
     def _spread(self, view: NodeView) -> None:
@@ -269,6 +278,10 @@ class BrokerWatch:
         )
         held = "an unknown number of" if messages is None else str(messages)
         log(f"{text}; {held} messages")
+        member.note(
+            f"stops its broker, which is in a cluster of its own with {held} messages beside that "
+            f"of {', '.join(sorted(other))}"
+        )
         member.be(State.SPLIT, f"{text}, its queues hold {held} messages", members=view.members)
         self._server.terminate()
 

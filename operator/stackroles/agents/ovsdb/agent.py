@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stackroles.agents import wire
-from stackroles.agents.ovsdb.log import log
 from stackroles.agents.ovsdb.member import Member
 from stackroles.agents.ovsdb.protocol import OvsdbSettings
 from stackroles.agents.ovsdb.server import OvsdbServer
@@ -56,7 +55,7 @@ class Run:
         if watch.again or server.fault:
             return None
         if time.monotonic() - began > SOON:
-            log(f"the server ended ({server.status}) and is started again")
+            self.member.note(f"starts its server again, which ended with {server.status}")
             return None
         return server.status
 

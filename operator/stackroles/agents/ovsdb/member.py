@@ -3,13 +3,16 @@
 import time
 import uuid
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from stackroles.agents import wire
+from stackroles.agents.actions import add_action
 from stackroles.agents.annotations import read_annotation
 from stackroles.agents.leaving_protocol import LEAVE_ANNOTATION
 from stackroles.agents.ovsdb.database_file import copies
+from stackroles.agents.ovsdb.log import log
 from stackroles.agents.ovsdb.membership import Answer
 from stackroles.agents.ovsdb.peers import ask_all
 from stackroles.agents.ovsdb.protocol import (
@@ -115,6 +118,11 @@ class Member:
         stuck = now - self._ready_at > STUCK_SECONDS
         if stuck != self.status.stuck:
             self.status = replace(self.status, stuck=stuck)
+
+    def note(self, action: str) -> None:
+        """Answer from now on, and log, what is done about a loss; the pod is its subject."""
+        log(f"{self.pod} {action}")
+        self.change(actions=add_action(self.status.actions, action, datetime.now(UTC)))
 
     def note_copies(self) -> None:
         """Answer from now on which files are kept aside."""

@@ -4,6 +4,7 @@ The operator gives the OvsdbSettings as a file, and an OvsdbDecision as the anno
 member's pod; the agent answers an OvsdbStatus over HTTP.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -168,6 +169,7 @@ class OvsdbStatus:
         waits_for: what a member that cannot go on waits for.
         fault: why its file could not be used; stays until it is a member again.
         aside: files that were put aside and are kept, newest first.
+        actions: what its agent did by itself about a loss, by time (RFC 3339); the newest few.
     """
 
     state: State
@@ -178,3 +180,4 @@ class OvsdbStatus:
     waits_for: str = ""
     fault: str = ""
     aside: tuple[str, ...] = ()
+    actions: Mapping[str, str] = field(default_factory=dict, metadata=OPTIONAL)

@@ -33,14 +33,14 @@ def prepare(member: Member, refused: str = "") -> None:
     elif not member.path.exists():
         if member.is_surplus:
             _rest(member)
-        make(member.settings, member.ordinal, _settle_empty(member))
+        decision = _settle_empty(member)
+        make(member.settings, member.ordinal, decision)
+        _note(member, decision)
     elif fault := refused or _foreign(member):
         if member.is_surplus and has_left(fault):
             _rest(member)
         member.change(fault=fault)
-        decision = _settle(member, State.UNUSABLE, fault)
-        _put_aside(member, fault)
-        make(member.settings, member.ordinal, decision)
+        _replace_file(member, _settle(member, State.UNUSABLE, fault), fault)
     else:
         return
     member.begin()
@@ -55,16 +55,30 @@ def _apply(member: Member, decided: OvsdbDecision) -> None:
     if decided.mode is Mode.CONTINUE:
         aside = continue_alone(member.settings, member.ordinal, datetime.now(UTC))
         log(f"{because}; the file so far is kept as {aside}")
+        member.note(f"goes on without the others, by the consent to incident {decided.incident}")
         return
     yields = decided.mode is Mode.YIELD
     decision = _settle(member, State.UNUSABLE, because) if yields else Create()
-    _put_aside(member, because)
-    make(member.settings, member.ordinal, decision)
+    _replace_file(member, decision, because)
 
 
-def _put_aside(member: Member, because: str) -> None:
+def _replace_file(member: Member, decision: Create | Join, because: str) -> None:
+    """Put the file aside and make a new one."""
     aside = put_aside(member.path, datetime.now(UTC))
     log(f"{member.path} is not used and is kept as {aside}: {because}")
+    make(member.settings, member.ordinal, decision)
+    _note(member, decision, because)
+
+
+def _note(member: Member, decision: Create | Join, because: str = "") -> None:
+    """Report what was made in place of data that is lost; a new database replaces none."""
+    decided = member.decision
+    if isinstance(decision, Join) and because:
+        member.note(f"puts its file aside and joins the others anew: {because}")
+    elif isinstance(decision, Create) and decided is not None and decided.incident:
+        member.note(
+            f"makes the database anew without data, by the consent to incident {decided.incident}"
+        )
 
 
 def _foreign(member: Member) -> str:

@@ -32,6 +32,7 @@ class Watch:
         self._missed = 0
         self._silence = Silence()
         self._ended_at = 0.0
+        self._removed: set[str] = set()
         self.again = False
         """Whether the file has to be prepared anew once the server has ended."""
         self.fault = ""
@@ -65,7 +66,9 @@ class Watch:
     def _is_late(self, view: ClusterView | None) -> bool:
         """Return whether nothing follows yet from no answer; end a server that hangs."""
         if self._silence.hangs(time.monotonic(), answered=view is not None):
-            self._end(f"it has answered nothing for {SILENT_SECONDS:.0f} s")
+            silent = f"answered nothing for {SILENT_SECONDS:.0f} s"
+            self._member.note(f"starts its server again, which {silent}")
+            self._end(f"it has {silent}")
             return True
         self._missed = 0 if view is not None else self._missed + 1
         return 0 < self._missed < MISSED and self._member.status.state is State.MEMBER
@@ -106,7 +109,9 @@ class Watch:
         count against the majority for ever.
         """
         for sid in stale_servers(view, self._member.settings.raft(self._member.ordinal)):
-            log(f"removing server {sid}, which had this address before")
+            if sid not in self._removed:
+                self._member.note(f"has joined anew and removes its former self, server {sid}")
+            self._removed.add(sid)
             self._command("cluster/kick", sid)
 
     def _give_way(self, view: ClusterView, *, connected: bool) -> None:

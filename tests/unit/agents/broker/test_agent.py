@@ -109,6 +109,10 @@ class Rig:
         self.called.append(command)
         return subprocess.CompletedProcess(command, 0)
 
+    def did(self) -> list[str]:
+        """Return what the member answers that it did by itself."""
+        return list(self.member.status.actions.values())
+
     def tools(self) -> list[tuple[str, ...]]:
         """Return what rabbitmqctl was called for."""
         return [command[4:] for command in self.called]
@@ -163,6 +167,8 @@ def test_a_broker_in_a_cluster_of_its_own_is_never_ready_and_is_stopped(rig: Rig
     assert rig.server.terminated
     assert rig.member.status.state is State.SPLIT
     assert "its queues hold 7 messages" in rig.member.status.message
+    (action,) = rig.did()
+    assert action.startswith("stops its broker, which is in a cluster of its own with 7 messages")
     assert not rig.member.may_yield
     rig.observe(ALONE, others(WITHOUT, WITHOUT))
     assert rig.member.status.state is State.SPLIT  # until its process has ended
@@ -199,6 +205,24 @@ def test_a_broker_that_hangs_is_ended_and_one_that_paused_is_not(
     monkeypatch.setattr(time, "monotonic", lambda: began + SILENT_SECONDS + 1)
     rig.observe(None, others(SERVING, SERVING))
     assert rig.server.terminated is ended
+    text = f"starts its broker again, which answered nothing for {SILENT_SECONDS:.0f} s"
+    assert rig.did() == ([text] if ended else [])
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_broker_that_served_and_dies_is_reported(rig: Rig, *, served: bool) -> None:
+    if served:
+        rig.observe(ALL, others(SERVING, SERVING))
+    rig.server.terminated = True
+    assert rig.watch.run() == End(0, again=served, stopped=False)
+    assert rig.did() == (["starts its broker again, which ended with 0"] if served else [])
+
+
+def test_a_broker_that_is_to_stop_is_no_loss(rig: Rig) -> None:
+    rig.observe(ALL, others(SERVING, SERVING))
+    rig.watch.stop()
+    assert rig.watch.run().stopped
+    assert rig.did() == []
 
 
 def test_a_broker_that_stays_parted_from_a_majority_is_started_again(rig: Rig) -> None:
@@ -210,6 +234,7 @@ def test_a_broker_that_stays_parted_from_a_majority_is_started_again(rig: Rig) -
     assert not rig.server.terminated
     rig.observe(ALL, others(there, there), **apart)
     assert rig.server.terminated
+    assert rig.did() == [f"starts its broker again, which stays parted from {NODES[0]}, {NODES[2]}"]
 
 
 def test_consent_to_give_way_is_applied_once(rig: Rig) -> None:
@@ -231,6 +256,7 @@ def test_a_first_start_that_was_cut_off_begins_anew(rig: Rig) -> None:
     assert not volume.has_data()
     rig.member.ask_peers = lambda: others(EMPTY, EMPTY)  # type: ignore[method-assign]
     rig.member.prepare()
+    assert rig.did() == []  # nothing was lost
     rig.put_data()
     assert not volume.has_data()
     rig.member.prepare()
@@ -268,6 +294,7 @@ def test_a_member_that_waits_says_for_whom(rig: Rig, monkeypatch: pytest.MonkeyP
     assert NODES[0] in logged[1]
     assert rig.tools() == [("forget_cluster_node", NODES[1])]
     assert NODES[0] in rig.called[0]
+    assert rig.did() == ["joins the others anew, who have forgotten its lost data"]
 
 
 def test_data_that_a_majority_has_forgotten_is_put_aside_and_kept(rig: Rig) -> None:
@@ -281,6 +308,7 @@ def test_data_that_a_majority_has_forgotten_is_put_aside_and_kept(rig: Rig) -> N
     assert not rig.member.volume.has_data()
     assert (rig.home / "aside" / NODES[1] / "cluster_nodes.config").exists()
     assert rig.member.status.state is State.EMPTY
+    assert rig.did() == ["puts its data aside and joins the others anew, who go on without it"]
 
 
 def test_a_stopped_member_reports_with_whom_it_ran_last(rig: Rig) -> None:
@@ -300,6 +328,7 @@ def test_a_majority_does_not_wait_for_ever_for_the_rest(
     monkeypatch.setattr(watch, "FIRST_SECONDS", -1.0)
     rig.observe(None, peers)
     assert rig.server.terminated
+    assert rig.did() == ["starts first, since a majority is there and the rest does not come"]
     rig.member.begin()
     assert rig.member.status.first
     rig.member.force_boot()
@@ -331,6 +360,7 @@ def consented(rig: Rig) -> None:
 
 def test_by_consent_a_member_continues_and_forgets_the_others(rig: Rig) -> None:
     consented(rig)
+    assert rig.did() == [f"goes on without the others, by the consent to incident {INCIDENT}"]
     assert rig.server.terminated
     assert rig.member.volume.continuing == INCIDENT
     rig.member.begin()
@@ -485,6 +515,17 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *ends: End) -> tuple[in
 FAILED = End(1, again=False, stopped=False)
 KILLED = End(137, again=True, stopped=False)
 STOPPED_FOR_GOOD = End(-15, again=True, stopped=True)
+
+
+def test_by_consent_a_second_cluster_puts_its_data_aside(rig: Rig) -> None:
+    rig.put_data()
+    rig.member.begin()
+    rig.decide(BrokerMode.YIELD)
+    agent.wait_for_consent(rig.member)
+    assert not rig.member.volume.has_data()
+    assert rig.did() == [
+        f"puts its data aside and joins the others anew, by the consent to incident {INCIDENT}"
+    ]
 
 
 def test_a_broker_that_served_is_started_again_until_it_is_to_stop(

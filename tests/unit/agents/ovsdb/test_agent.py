@@ -135,6 +135,9 @@ def test_a_server_that_hangs_is_asked_to_end_and_then_killed(
     assert after(SILENT_SECONDS - 1) == (False, False)
     assert after(SILENT_SECONDS + 1) == (True, False)
     assert watching.again
+    assert list(member.status.actions.values()) == [
+        f"starts its server again, which answered nothing for {SILENT_SECONDS:.0f} s"
+    ]
     assert after(SILENT_SECONDS + 2 + watch.KILL_SECONDS) == (True, True)
     assert not member.ready
 
@@ -157,8 +160,12 @@ def test_a_member_is_not_without_data_before_that_was_seen() -> None:
 def test_former_self_is_removed_whenever_it_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     # It joined anew and was ended before that one was gone, which counts against the majority.
     server = Server(MEMBER + FORMER, connected=True)
-    observe(monkeypatch, server)
+    member, watching = observe(monkeypatch, server)
     assert server.commands == ["cluster/kick 41c6"]
+    watching.observe()
+    assert list(member.status.actions.values()) == [
+        "has joined anew and removes its former self, server 41c6"
+    ]
 
 
 @pytest.mark.parametrize(("others", "again"), [(HERE, False), (THERE, True)])
@@ -314,5 +321,7 @@ def test_a_server_that_was_killed_is_started_again_and_one_that_cannot_start_is_
     monkeypatch.setattr(agent, "OvsdbServer", lambda _: server)
     run = agent.Run(Member(settings(), "demo-ovn-nb-0", "uid"))
     assert run.once() == expected
+    killed = ["starts its server again, which ended with -9"]
+    assert list(run.member.status.actions.values()) == (killed if not soon else [])
     run.once()
     assert prepared == ["", server.fault]

@@ -33,6 +33,7 @@ cluster-to-standalone) cat "$3" > "$2";;
 esac
 """
 NO_HEADER = "ovsdb error: /var/lib/ovn/ovnnb_db.db: cannot identify file type"
+MADE_ANEW = "makes the database anew without data, by the consent to incident 0123abcd"
 LEFT = "ovsdb error: record 7 indicates server has left the cluster; it cannot be added back"
 
 
@@ -68,6 +69,11 @@ SERVING = {1: Answer(Peer.SERVING, OWN), 2: Answer(Peer.SERVING, OWN)}
 ELSEWHERE = {1: Answer(Peer.SERVING, OTHER), 2: Answer(Peer.SERVING, OTHER)}
 
 
+def did(member: Member) -> list[str]:
+    """Return what the member answers that it did by itself."""
+    return list(member.status.actions.values())
+
+
 def test_a_broken_file_is_kept_aside_and_the_cluster_joined_anew(
     member: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +85,7 @@ def test_a_broken_file_is_kept_aside_and_the_cluster_joined_anew(
     (aside,) = member.status.aside
     assert Path(aside).read_text() == ""
     assert member.status.fault == NO_HEADER
+    assert did(member) == [f"puts its file aside and joins the others anew: {NO_HEADER}"]
 
 
 def test_a_broken_file_stays_where_it_is_while_nobody_serves(
@@ -112,6 +119,7 @@ def test_a_file_that_can_be_used_is_left_alone(
 
     assert member.path.read_text() == "whole"
     assert member.status.aside == ()
+    assert did(member) == []
 
 
 @pytest.mark.parametrize(
@@ -180,6 +188,7 @@ def test_a_survivor_continues_with_its_data_and_keeps_what_it_was(member: Member
     assert Path(aside).read_text() == "data"
     assert member.status.attempt != attempt
     assert member.decision is None
+    assert did(member) == ["goes on without the others, by the consent to incident 0123abcd"]
 
 
 def test_by_consent_a_lost_database_is_made_anew(
@@ -195,6 +204,19 @@ def test_by_consent_a_lost_database_is_made_anew(
     start.prepare(member)
 
     assert member.path.read_text() == "created of schema\n"
+    assert did(member) == [MADE_ANEW]
+
+
+def test_a_new_database_and_a_new_member_replace_nothing(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member.path.unlink()
+    answers(monkeypatch, SERVING)
+
+    start.prepare(member)
+
+    assert member.path.read_text().startswith("joined")
+    assert did(member) == []
 
 
 def test_by_consent_a_file_of_no_use_gives_way_to_a_new_database(member: Member) -> None:
@@ -208,6 +230,7 @@ def test_by_consent_a_file_of_no_use_gives_way_to_a_new_database(member: Member)
 
     assert member.path.read_text() == "created of schema\n"
     assert [Path(aside).read_text() for aside in member.status.aside] == ["joins nobody"]
+    assert did(member) == [MADE_ANEW]
 
 
 def test_who_gives_way_by_consent_joins_those_who_serve(
@@ -221,3 +244,6 @@ def test_who_gives_way_by_consent_joins_those_who_serve(
 
     assert member.path.read_text().startswith("joined")
     assert [Path(aside).read_text() for aside in member.status.aside] == ["of the former cluster"]
+    (action,) = did(member)
+    assert action.startswith("puts its file aside and joins the others anew: ")
+    assert "by consent to 0123abcd" in action
