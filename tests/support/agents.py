@@ -6,9 +6,9 @@ from typing import Generic, TypeVar
 
 from typing_extensions import override
 
-from stackroles.reconcile.members import Agent
+from stackroles.reconcile.members import Agent, Report
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Report)
 Pull = Callable[[Mapping[str, str]], Awaitable[dict[str, R | None]]]
 
 

@@ -21,14 +21,26 @@ from stackroles.reconcile.pod_http import get_messages, url_of
 from stackroles.reconcile.replacement import reconcile_replacement
 from stackroles.roles.definition import RoleDefinition
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.course import Course, course_of
 from stackroles.workloads.departures import MemberView
 from stackroles.workloads.manifests.metadata import ownerless, selector
 
 Object = dict[str, Any]
-R = TypeVar("R")
 log = structlog.get_logger(__name__)
 
 _DEADLINE: Final = 5.0
+
+
+class Report(Protocol):
+    """What a member's agent answers."""
+
+    @property
+    def actions(self) -> Mapping[str, str]:
+        """What it did by itself about a loss, by time."""
+        ...
+
+
+R = TypeVar("R", bound=Report)
 
 
 class Decision(Protocol):
@@ -205,6 +217,16 @@ class RoleMembers(Generic[R]):
             polled=self.agent.view(polled),
             look=self._look,
         )
+
+    def course(self, polled: Mapping[str, R | None]) -> Course:
+        """Return how the role stands by its members' last reports."""
+        views, workload = self.agent.view(polled), self.cloud.workload(self.role.name)
+        serving = {
+            naming.pod(workload, n): views[n].healthy if n in views else None
+            for n in range(self.cloud.replicas[self.role.name])
+        }
+        actions = {pod: report.actions for pod, report in polled.items() if report is not None}
+        return course_of(actions, serving)
 
     async def _look(self) -> Mapping[int, MemberView]:
         return self.agent.view(await self.ask())

@@ -31,14 +31,6 @@ class ObservationTime:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """Something that was decided for a role, as a sentence, and when."""
-
-    at: datetime
-    text: str
-
-
 def joined(findings: Iterable[Finding | None]) -> Finding | None:
     """Return the first finding with what the others say; None where there is none."""
     found = [finding for finding in findings if finding is not None]

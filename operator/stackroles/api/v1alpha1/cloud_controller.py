@@ -195,16 +195,20 @@ class RoleRecovery(StatusPart):
 
     role: str = Field(max_length=63, description="The role.")
     members: tuple[Annotated[str, Field(max_length=253)], ...] = Field(
-        (), max_length=16, description="Pods that were not ready at some time of it."
+        (),
+        max_length=16,
+        description="Pods that were not ready at some time of it, or acted by themselves.",
     )
     decisions: tuple[Annotated[str, Field(max_length=1024)], ...] = Field(
         (),
         max_length=8,
-        description="What was decided for the role, in order; empty where its pods just began "
-        "again.",
+        description="What was decided for the role, and what members did by themselves, in order; "
+        "empty where its pods just began again.",
     )
     served: bool = Field(True, description="Whether the role served all the while.")
-    started_at: datetime = Field(description="When the loss was seen.")
+    started_at: datetime = Field(
+        description="When the loss was seen, or a member acted on it by itself."
+    )
     completed_at: datetime | None = Field(
         None, description="When the role had all its members again; none while it lacks some."
     )

@@ -50,6 +50,7 @@ from stackroles.roles.keystone import CATALOGUE
 from stackroles.roles.resolve import options_without_effect
 from stackroles.workloads.conditions import Finding, joined
 from stackroles.workloads.config_maps import kept_config_maps
+from stackroles.workloads.course import Course
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -156,8 +157,8 @@ class CloudPass:
             steps=tuple(s for name in SERVICE_PARTS for s in self._services[name].steps),
             database=database,
             notes=notes,
-            decided={name: decisions(turn) for name, turn in turns.items()}
-            | {DATABASE: database.decided},
+            courses={name: Course(decisions(turn)) for name, turn in turns.items()}
+            | {DATABASE: database.course, MESSAGING: messaging.course, **ovn.courses},
             messaging=messaging.health if roles[MESSAGING].present else None,
         )
         waiting = dict(plan_bring_up(GRAPH, observed.done, observed.present).waiting)

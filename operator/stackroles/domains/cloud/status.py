@@ -1,6 +1,6 @@
 """From what was observed of a cloud to its status."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from stackroles.api.v1alpha1.cloud_controller import (
@@ -18,12 +18,12 @@ from stackroles.domains.database.status import DATABASE, DatabaseState
 from stackroles.roles.clustering import model_of
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import (
-    Decided,
     Finding,
     ObservationTime,
     all_conditions,
     conditions_of,
 )
+from stackroles.workloads.course import Course
 from stackroles.workloads.role import RoleState
 from stackroles.workloads.step import StepState
 
@@ -37,7 +37,7 @@ class ObservedCloud(RolesAndSteps):
     Attributes:
         waiting: roles and steps that may not start yet, with what they wait for.
         database: how the database cluster stands.
-        decided: what was decided lately for roles that lost members, by role.
+        courses: how roles come back from a loss of members, by role.
         notes: what a person should know of a role's members, by role.
         messaging: whether brokers or queues lack something; None before there are any.
         active: the active member of each ActivePassive role, as far as there is one.
@@ -50,7 +50,7 @@ class ObservedCloud(RolesAndSteps):
     active: Mapping[str, str] = field(default_factory=dict)
     failing_apis: Finding | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
-    decided: Mapping[str, Sequence[Decided]] = field(default_factory=dict)
+    courses: Mapping[str, Course] = field(default_factory=dict)
 
 
 def assess_cloud(
@@ -77,8 +77,7 @@ def assess_cloud(
     available = assess_available(observed)
     new = previous.time_to_ready_seconds is None
     progressing = assess_progressing(observed, new=new)
-    unsettled = frozenset({DATABASE} if observed.database.message else ())
-    courses = courses_of(() if new else observed.roles, unsettled, observed.decided)
+    courses = courses_of(() if new else observed.roles, observed.courses)
     quorum = assess_quorum(roles, () if new else observed.roles)
     health = observed.database.health if DATABASE in observed.present else None
     further = tuple(found for found in (quorum, observed.messaging, health) if found is not None)

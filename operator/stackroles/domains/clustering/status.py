@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from stackroles.agents.gate.protocol import GateStatus, State, Switchover
-from stackroles.workloads.conditions import Decided
+from stackroles.workloads.course import Decided, decided_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +51,8 @@ def decisions(turns: Turns) -> list[Decided]:
     last = turns.last
     if last is None or not last.target:
         return []
-    try:
-        at = datetime.fromisoformat(last.at)
-    except ValueError:
-        return []
-    if at.tzinfo is None:
-        return []
-    return [Decided(at, f"{last.target} takes over from {last.source or 'nobody'}: {last.reason}")]
+    text = f"{last.target} takes over from {last.source or 'nobody'}: {last.reason}"
+    return decided_at(last.at, text)
 
 
 def has_lease(reports: Mapping[str, GateStatus | None]) -> bool:

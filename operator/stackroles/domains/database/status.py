@@ -9,7 +9,8 @@ from stackroles.agents.galera.protocol import Connections, MemberPhase, Report
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.database.model import Member
 from stackroles.roles.topology import DEFAULT
-from stackroles.workloads.conditions import Decided, Finding
+from stackroles.workloads.conditions import Finding
+from stackroles.workloads.course import Course, Decided
 
 DATABASE = DEFAULT.database.name
 # A server whose volume is full stops; what is left is time to enlarge it.
@@ -43,6 +44,11 @@ class DatabaseState:
     lost: Finding | None = None
     health: Finding = _UNKNOWN
     decided: Sequence[Decided] = ()
+
+    @property
+    def course(self) -> Course:
+        """How it comes back from a loss."""
+        return Course(self.decided, unsettled=bool(self.message))
 
     @property
     def problem(self) -> Finding | None:

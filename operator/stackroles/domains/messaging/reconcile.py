@@ -73,7 +73,8 @@ async def reconcile_messaging(context: Context, resource: Object) -> None:
     lost = await members.replace_lost(polled)
     deaf = await reconcile_rpc(context, resource, cloud, part)
     health = assess_health(observe(polled), *([deaf] if deaf else []))
-    state = MessagingState(outcome.problem or lost, health, note)
+    course = members.course(polled)
+    state = MessagingState(outcome.problem or lost, health, note, course)
     context.publish(resource, part, state)
     await members.publish(outcome.decisions)
     if outcome.decisions or not outcome.settled:

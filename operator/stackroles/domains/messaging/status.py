@@ -1,7 +1,7 @@
 """How the brokers stand, as far as it shows in a cloud's status; pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from stackroles.agents.broker.protocol import BrokerStatus, State, VhostQueues
@@ -10,6 +10,7 @@ from stackroles.api.v1alpha1.conditions import ConditionType, Reason, reason_of
 from stackroles.domains.messaging.model import Brokers
 from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.course import Course
 
 MESSAGING = DEFAULT.broker.name
 _UNKNOWN: Final = Finding(Reason.BROKERS_UNKNOWN, "No broker has answered yet.")
@@ -25,11 +26,13 @@ class MessagingState:
         problem: what keeps members out of it that needs a person, None where nothing does.
         health: whether brokers or queues lack something while they serve.
         note: what is under way, where there are to be fewer; empty when nothing is.
+        course: how it comes back from a loss.
     """
 
     problem: Finding | None = None
     health: Finding = _UNKNOWN
     note: str = ""
+    course: Course = field(default_factory=Course)
 
 
 def assess_health(observed: Brokers, *further: Finding) -> Finding:

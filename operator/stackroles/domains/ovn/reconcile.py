@@ -18,6 +18,7 @@ from stackroles.reconcile.context import Context
 from stackroles.reconcile.members import Agent, RoleMembers
 from stackroles.roles import registry
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.course import Course
 
 Object = dict[str, Any]
 
@@ -52,6 +53,7 @@ async def reconcile_databases(context: Context, resource: Object) -> None:
     reports: dict[str, Reports] = {}
     problems: dict[str, Finding | None] = {}
     leaving: dict[str, str] = {}
+    courses: dict[str, Course] = {}
     for role in DATABASES:
         if context.cluster.get("StatefulSet", cloud.namespace, cloud.workload(role)) is None:
             continue
@@ -67,8 +69,9 @@ async def reconcile_databases(context: Context, resource: Object) -> None:
             problem = await _decide(context, cloud, role, members, polled)
             problems[role] = problem or await members.replace_lost(polled)
             leaving[role] = await members.let_go(polled)
+            courses[role] = members.course(polled)
     if reports:
-        state = assess_databases(reports, problems, leaving)
+        state = assess_databases(reports, problems, leaving, courses)
         context.publish(resource, databases_of(resource), state)
 
 

@@ -8,6 +8,7 @@ from stackroles.api.v1alpha1.cloud_controller import CloudControllerStatus
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.roles.ovn import NORTH, SOUTH
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.course import Course
 
 DATABASES = (NORTH.role, SOUTH.role)
 Reports = Mapping[str, OvsdbStatus | None]
@@ -20,16 +21,19 @@ class OvnState:
     Attributes:
         problems: what needs a person.
         notes: what a person should know of members.
+        courses: how they come back from a loss.
     """
 
     problems: Mapping[str, Finding] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    courses: Mapping[str, Course] = field(default_factory=dict)
 
 
 def assess_databases(
     reports: Mapping[str, Reports],
     problems: Mapping[str, Finding | None],
     leaving: Mapping[str, str],
+    courses: Mapping[str, Course],
 ) -> OvnState:
     """Return how the databases stand by their members' reports.
 
@@ -37,6 +41,7 @@ def assess_databases(
         reports: by role, then by pod name; None without an answer.
         problems: what needs a person, by role.
         leaving: what is under way where there are to be fewer, by role.
+        courses: how they come back from a loss, by role.
     """
     notes = {
         role: " ".join(text for text in (leaving.get(role, ""), note_members(of)) if text)
@@ -45,6 +50,7 @@ def assess_databases(
     return OvnState(
         problems={role: finding for role, finding in problems.items() if finding},
         notes={role: note for role, note in notes.items() if note},
+        courses=courses,
     )
 
 

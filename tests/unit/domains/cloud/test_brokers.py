@@ -1,6 +1,8 @@
 """Brokers of a cloud: a consent reaches the named pod, and members leave before their pods go."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,9 +20,12 @@ from stackroles.domains.messaging import reconcile as messaging
 from stackroles.domains.messaging.decide import LOST_SECONDS
 from tests.support.agents import answering
 from tests.unit.domains.cloud import test_reconcile as clouds
+from tests.unit.domains.cloud.test_parts_lifecycle import restart
 from tests.unit.domains.cloud.test_reconcile import World
 
 NAME = "demo-rabbitmq"
+NODES = frozenset(f"rabbit@{NAME}-{n}.{NAME}.ns.svc" for n in range(3))
+SERVING = BrokerStatus(State.RUNNING, NODES, running=NODES)
 WAITING = BrokerStatus(State.STOPPED, attempt="attempt-0", seconds=LOST_SECONDS)
 Object = dict[str, Any]
 
@@ -51,7 +56,10 @@ class Brokers:
                     "labels": workload["metadata"]["labels"],
                 },
                 "spec": {},
-                "status": {"podIP": "10.0.0.1"},
+                "status": {
+                    "podIP": "10.0.0.1",
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                },
             }
             self.world.cluster.cache.upsert(self.world.api.put(made))
 
@@ -118,9 +126,7 @@ async def test_a_consent_as_the_condition_asks_for_it_reaches_the_named_pod(
 async def test_the_last_broker_is_asked_to_leave_and_the_set_keeps_its_size(
     world: World, brokers: Brokers
 ) -> None:
-    nodes = frozenset(f"rabbit@{NAME}-{n}.{NAME}.ns.svc" for n in range(3))
-    serving = BrokerStatus(State.RUNNING, nodes, running=nodes)
-    brokers.reports = {f"{NAME}-{n}": serving for n in range(3)}
+    brokers.reports = {f"{NAME}-{n}": SERVING for n in range(3)}
     world.declare(roles={"rabbitmq": {"clustering": {"replicas": 1}}})
     await brokers.settle(5)
     pod = world.cluster.get("Pod", "ns", f"{NAME}-2")
@@ -130,3 +136,65 @@ async def test_the_last_broker_is_asked_to_leave_and_the_set_keeps_its_size(
     workload = world.cluster.get("StatefulSet", "ns", NAME)
     assert workload is not None
     assert workload["spec"]["replicas"] == 3
+
+
+def recoveries(world: World) -> list[Object]:
+    found: list[Object] = world.resource["status"].get("recoveries", [])
+    return found
+
+
+def away(world: World, ready: int) -> None:
+    """Let probes find so many brokers ready."""
+    workload = world.cluster.get("StatefulSet", "ns", NAME)
+    assert workload is not None
+    world.put(workload, **{**workload["status"], "readyReplicas": ready})
+
+
+async def test_a_recovery_has_what_a_broker_did_and_outlives_the_operator(
+    world: World, brokers: Brokers
+) -> None:
+    brokers.reports = {f"{NAME}-{n}": SERVING for n in range(3)}
+    await brokers.settle()
+    assert recoveries(world) == []
+    away(world, 2)
+    brokers.reports[f"{NAME}-1"] = None
+    await world.polls.tick()
+    await world.reconcile()
+    (lost,) = recoveries(world)
+    assert lost["role"] == "rabbitmq"
+    assert "completedAt" not in lost
+
+    restart(world)
+    world.clock.at += timedelta(seconds=20)
+    did = {world.clock.at.isoformat(): "joins the others anew, who have forgotten its lost data"}
+    brokers.reports[f"{NAME}-1"] = replace(SERVING, actions=did)
+    await brokers.settle()
+    (found,) = recoveries(world)
+    assert found["decisions"] == [f"{NAME}-1 {text}" for text in did.values()]
+    assert (found["startedAt"], found["durationSeconds"]) == (lost["startedAt"], 20)
+
+    written = len(world.api.writes())
+    world.clock.at += timedelta(minutes=9)
+    await brokers.settle()
+    restart(world)
+    await brokers.settle()
+    assert world.api.writes()[written:] == []
+
+
+async def test_a_broker_that_was_back_before_a_probe_failed_has_a_recovery(
+    world: World, brokers: Brokers
+) -> None:
+    brokers.reports = {f"{NAME}-{n}": SERVING for n in range(3)}
+    await brokers.settle()
+    did = {world.clock.at.isoformat(): "starts its broker again, which ended with -9"}
+    world.clock.at += timedelta(seconds=3)
+    brokers.reports[f"{NAME}-1"] = BrokerStatus(State.STOPPED, actions=did)
+    await brokers.settle()
+    (found,) = recoveries(world)
+    assert "completedAt" not in found
+    world.clock.at += timedelta(seconds=8)
+    brokers.reports[f"{NAME}-1"] = replace(SERVING, actions=did)
+    await brokers.settle()
+    (found,) = recoveries(world)
+    assert (found["members"], found["durationSeconds"]) == ([f"{NAME}-1"], 11)
+    assert found["decisions"] == [f"{NAME}-1 starts its broker again, which ended with -9"]

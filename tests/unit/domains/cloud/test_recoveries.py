@@ -1,6 +1,10 @@
 """What a role lost, what was decided, and how long it took."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from stackroles.api.v1alpha1.cloud_controller import RoleRecovery, RoleStatus
 from stackroles.api.v1alpha1.common import ClusteringModel
@@ -10,7 +14,7 @@ from stackroles.domains.cloud.recoveries import (
     RoleCourse,
     update_recoveries,
 )
-from stackroles.workloads.conditions import Decided
+from stackroles.workloads.course import Course, Decided
 from stackroles.workloads.role import RoleState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,8 +63,12 @@ def run(
     return found
 
 
-def lost(ready: int = 2, **more: object) -> RoleCourse:
-    return RoleCourse(state=state(ready), **more)  # type: ignore[arg-type]
+def course(ready: int = 3, outdated: int = 0, **known: Any) -> RoleCourse:
+    return RoleCourse(state=state(ready, outdated=outdated), course=Course(**known))
+
+
+def lost(ready: int = 2, **known: Any) -> RoleCourse:
+    return course(ready, **known)
 
 
 WHOLE = RoleCourse(state=state())
@@ -81,7 +89,7 @@ def test_a_role_that_keeps_its_majority_has_served() -> None:
 
 
 def test_it_is_under_way_until_the_members_are_one_cluster_again() -> None:
-    (found,) = run((0, lost()), (5, RoleCourse(state=state(), unsettled=True)))
+    (found,) = run((0, lost()), (5, course(unsettled=True)))
     assert found.completed_at is None
     assert found.duration_seconds is None
 
@@ -91,7 +99,7 @@ def test_decisions_of_it_are_kept_once_each_and_none_of_an_earlier_one() -> None
     (found,) = run(
         (0, lost(decided=[old, new])),
         (5, lost(decided=[new, later])),
-        (9, RoleCourse(state=state(), decided=[new, later])),
+        (9, course(decided=[new, later])),
     )
     assert found.decisions == ("bootstrap", "join")
 
@@ -100,7 +108,7 @@ def test_the_next_loss_has_none_of_the_last_ones_decisions() -> None:
     first = Decided(at(1), "bootstrap")
     newest, _ = run(
         (0, lost(decided=[first])),
-        (9, RoleCourse(state=state(), decided=[first])),
+        (9, course(decided=[first])),
         (12, lost(decided=[first])),
         (14, lost(1, decided=[first])),
     )
@@ -148,3 +156,84 @@ def test_status_records_of_another_role_stay() -> None:
     other = RoleRecovery(role="rabbitmq", started_at=at(-9), completed_at=at(-5))
     found = update_recoveries([other], shown(state()), [lost()], at(0))
     assert [record.role for record in found] == [ROLE, "rabbitmq"]
+
+
+# What members do by themselves about a loss.
+MEMBER = "demo-mariadb-1"
+RESTART = f"{MEMBER} starts its server again, which ended with -9"
+ASIDE = f"{MEMBER} puts its file aside and joins the others anew: no header"
+
+
+def did(seconds: float, text: str = RESTART) -> Decided:
+    return Decided(at(seconds), text, by=MEMBER)
+
+
+def test_a_loss_that_a_member_overcomes_before_a_probe_fails_is_recorded() -> None:
+    (found,) = run((4, course(decided=[did(1)], unsettled=True)), (9, course(decided=[did(1)])))
+    assert (found.members, found.decisions, found.served) == ((MEMBER,), (RESTART,), True)
+    assert (found.started_at, found.completed_at, found.duration_seconds) == (at(1), at(9), 8)
+
+
+def test_a_loss_that_is_over_when_it_is_reported_is_recorded_once() -> None:
+    after = course(decided=[did(1)])
+    (found,) = run((4, after), (9, after), (600, after))
+    assert (found.started_at, found.completed_at) == (at(1), at(4))
+
+
+def test_a_probe_that_fails_later_belongs_to_the_same_loss() -> None:
+    decided = [did(1), did(12, ASIDE)]
+    (found,) = run(
+        (3, course(decided=decided[:1], unsettled=True)),
+        (15, lost(decided=decided, unsettled=True)),
+        (20, course(decided=decided)),
+    )
+    assert found.members == (MEMBER, "demo-mariadb-2")
+    assert found.decisions == (RESTART, ASIDE)
+    assert found.duration_seconds == 19
+
+
+def test_a_role_whose_members_all_say_that_they_do_not_serve_did_not_serve() -> None:
+    (found,) = run(
+        (3, course(decided=[did(1)], unsettled=True, down=True)), (9, course(decided=[did(1)]))
+    )
+    assert not found.served
+
+
+def test_a_report_that_comes_after_the_end_is_added_to_what_it_is_of() -> None:
+    reported = course(decided=[did(5), did(30, ASIDE)])
+    found = run((0, lost()), (9, WHOLE), (12, course(decided=[did(5)])), (31, reported))
+    assert [record.decisions for record in found] == [(ASIDE,), (RESTART,)]
+    assert found == run((0, lost()), (9, WHOLE), (31, reported), (31, reported))
+
+
+@pytest.mark.parametrize(
+    ("steps", "records"),
+    [
+        # Somebody else decided, as a planned switchover is.
+        ([(5, course(decided=[Decided(at(1), "b takes over")]))], 0),
+        # An operator that begins does not take what is long over for news.
+        ([(600, course(decided=[did(1)]))], 0),
+        # A clock that is far ahead tells nothing.
+        ([(5, course(decided=[did(600)]))], 0),
+        # One that is a little ahead tells the same loss once.
+        ([(5, course(decided=[did(8)])), (7, course(decided=[did(8)]))], 1),
+        ([(5, course(decided=[did(1)])), (99, course(decided=[did(1), did(95)]))], 2),
+        # A roll is no loss, and what began during one is a roll's.
+        ([(5, course(2, outdated=1, decided=[did(1)]))], 0),
+    ],
+)
+def test_which_reports_begin_a_recovery(
+    steps: Sequence[tuple[float, RoleCourse]], records: int
+) -> None:
+    found = run(*steps)
+    assert len(found) == records
+    assert all(record.completed_at for record in found)
+
+
+def test_more_decisions_than_are_kept_settle() -> None:
+    decided = [did(n, f"{MEMBER} does {n}") for n in range(12)]
+    steps = [(20.0 + n, lost(decided=decided)) for n in range(3)]
+    found = [run(*steps[:count]) for count in (1, 2, 3)]
+    assert found[0] == found[1] == found[2]
+    assert found[0][0].decisions[-1] == f"{MEMBER} does 11"
+    assert len(found[0][0].decisions) == 8

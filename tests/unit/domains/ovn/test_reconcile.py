@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -149,6 +150,33 @@ async def test_a_lost_majority_goes_on_once_the_user_consents(
     decision = OvsdbDecision(attempt="attempt-0", mode=Mode.CONTINUE, incident=number)
     assert members.decided(0) == decision
     assert members.recorded() == {"formed": True, "incident": number, "former": ""}
+
+
+async def test_a_recovery_has_what_members_did(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = await begin(world, monkeypatch, WELL, WELL, WELL)
+    await members.settle()
+    assert not world.resource["status"].get("recoveries")
+    did = {world.clock.at.isoformat(): "starts its server again, which ended with -9"}
+    began = replace(ALONE, stuck=False, actions=did)
+    members.answers = [began, began, began]
+    await members.settle()
+    world.clock.at += timedelta(seconds=7)
+    aside = {
+        **did,
+        world.clock.at.isoformat(): "puts its file aside and joins the others anew: no header",
+    }
+    members.answers = [replace(WELL, actions=did) for _ in range(2)]
+    members.answers.append(replace(WELL, actions=aside))
+    await members.settle()
+    (found,) = world.resource["status"]["recoveries"]
+    assert (found["role"], found["served"], found["durationSeconds"]) == ("ovn-nb", False, 7)
+    assert found["members"] == [f"{NAME}-{n}" for n in range(3)]
+    assert found["decisions"] == [
+        *(f"{NAME}-{n} starts its server again, which ended with -9" for n in range(3)),
+        f"{NAME}-2 puts its file aside and joins the others anew: no header",
+    ]
 
 
 def problem(world: World) -> str:

@@ -15,6 +15,7 @@ from stackroles.domains.ovn.status import (
     remembered_databases,
 )
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.course import Course
 
 MODEL = ClusteringModel.ACTIVE_ACTIVE
 VIEW = ClusterView(
@@ -38,7 +39,9 @@ def test_members_that_are_away_and_files_put_aside_are_noted() -> None:
         "ovn-nb": {"nb-0": kept, "nb-1": None, "nb-2": ALONE},
         "ovn-sb": {"sb-0": WELL},
     }
-    found = assess_databases(reports, {"ovn-nb": None}, {"ovn-nb": "Member 4 leaves."})
+    courses = {"ovn-nb": Course(unsettled=True)}
+    found = assess_databases(reports, {"ovn-nb": None}, {"ovn-nb": "Member 4 leaves."}, courses)
+    assert found.courses == courses
     assert found.problems == {}
     assert found.notes == {
         "ovn-nb": "Member 4 leaves. nb-1 does not answer. nb-2 has no contact to a majority. "
