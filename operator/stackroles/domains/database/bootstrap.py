@@ -102,10 +102,12 @@ def _ambiguous(members: Sequence[Member], persisted: PersistedState) -> Outcome 
             f"Members hold different histories ({found}; on record: {persisted.uuid or 'none'})."
         )
         return verdict(Verdict.HISTORIES_DIFFER, f"{message} {_CHOOSE_HISTORY}")
-    if persisted.uuid and not histories:
+    # Whoever holds something without a history was part of a cluster, whatever is on record.
+    formed = persisted.uuid or not all(m.position and m.position.empty for m in members)
+    if formed and not histories:
         message = (
-            "The volumes of all members were part of this cluster and are empty now; what they "
-            "held is lost. Nothing is started: bring one back, or restore a backup."
+            "The volumes of all members were part of this cluster and hold no whole database now; "
+            "what they held is lost. Nothing is started: bring one back, or restore a backup."
         )
         return verdict(Verdict.VOLUME_LOST, message)
     record = persisted.bootstrap
@@ -195,15 +197,10 @@ def _choose(members: Sequence[Member], epoch: int) -> tuple[Member, Decision]:
     chosen = max(members, key=rank)
     report, position = chosen.known, chosen.position
     assert report is not None and position is not None  # noqa: S101, PT018 - all have reported
-    mode = Mode.BOOTSTRAP if position.uuid else Mode.CREATE
-    if mode is Mode.CREATE:
-        chosen = next(member for member in members if member.position and member.position.empty)
-        report = chosen.known
-        assert report is not None  # noqa: S101 - all have reported
     return chosen, Decision(
         attempt=report.attempt,
         epoch=epoch,
-        mode=mode,
+        mode=Mode.BOOTSTRAP if position.uuid else Mode.CREATE,
         uuid=position.uuid,
-        seqno=position.seqno if position.uuid else -1,
+        seqno=position.seqno,
     )
