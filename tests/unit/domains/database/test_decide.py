@@ -392,6 +392,21 @@ def test_a_leader_decides_above_what_was_recorded_and_what_members_applied() -> 
         assert decide(stopped, first.persisted, "newer").decisions["m-0"].epoch == 42
 
 
+def test_a_leader_stays_in_its_term_while_members_apply_its_decisions() -> None:
+    persisted = replace(FORMED, epoch=40, leader="one")
+
+    for applied_epoch in (39, 40):
+        stopped = [at(0, 9, applied_epoch=applied_epoch), at(1, 5), at(2, 5)]
+        assert decide(stopped, persisted, "one").decisions["m-0"].epoch == 40
+
+
+def test_nobody_that_reports_is_no_reason_to_decide() -> None:
+    outcome = decide([unknown(0), unknown(1), absent(2)], FORMED, "one")
+
+    assert (outcome.verdict, outcome.decisions, outcome.decided) == (Verdict.WAITING, {}, "")
+    assert outcome.persisted == FORMED
+
+
 def test_a_new_leader_has_nothing_to_record_before_it_publishes_something() -> None:
     persisted = replace(FORMED, epoch=40, leader="gone")
 

@@ -92,6 +92,7 @@ def test_the_writer_is_not_let_go() -> None:
         return view_members([synced(4)], PersistedState(), writers)[4].kept_because
 
     assert because({"p-0": 5, "p-1": 1}) == "it is the writer of p-0"
+    assert because({"p-1": 5, "p-0": 5}) == "it is the writer of p-0, p-1"
     assert because({"p-0": None, "p-1": None}) == "no proxy answers which member is the writer"
     assert because({"p-0": None, "p-1": 1}) == ""
 

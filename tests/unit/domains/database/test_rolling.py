@@ -187,3 +187,10 @@ def test_a_member_that_cannot_start_waits_for_the_transfer_of_another() -> None:
         with_report(1, MemberPhase.RUNNING, joining=True),
     ):
         assert next_to_restart([whole(0, size=2), other, failing], "m-0") is None
+
+
+def test_a_member_that_cannot_start_does_not_wait_for_one_that_does_not_report() -> None:
+    failing = with_report(0, MemberPhase.WAITING, failed=1)
+    silent = RollMember(member=Member(name="m-1", ordinal=1, pod_uid="p1"), outdated=False)
+
+    assert next_to_restart([failing, silent, whole(2, size=1)], "m-2") == "m-0"
