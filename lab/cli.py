@@ -285,7 +285,7 @@ def test_mutants() -> None:
     typer.echo(mutants.table(scores))
     for item in scores:
         for name in item.left:
-            typer.echo(f"not noticed: {name}")
+            typer.echo(f"not noticed: {name}\n{mutants.change(name)}")
     found = mutants.percent(scores)
     typer.echo(f"{found:.1f} % found, at least {mutants.LEAST_PERCENT} % wanted")
     if found < mutants.LEAST_PERCENT:

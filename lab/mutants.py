@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,13 +22,16 @@ LEAST_PERCENT: Final = 85
 """Of all mutants so many are to be found."""
 
 _FOLDER: Final = REPOSITORY / "build" / "mutants"
+_WORK: Final = _FOLDER / "work"
 _PACKAGE: Final = "stackroles/domains/database"
 _MODULES: Final = (
     "bootstrap", "consent", "decide", "departures", "join", "members", "rolling",
 )  # fmt: skip
 _TESTS: Final = "tests/unit/domains/database"
 # Histories and the simulator find what these do not, and take a minute for each mutant.
-_FILES: Final = ("test_decide", "test_departures", "test_rolling")
+_FILES: Final = (
+    "test_bootstrap", "test_consent", "test_decide", "test_departures", "test_join", "test_rolling",
+)  # fmt: skip
 # A line that is text for a person: its wording is no decision.
 _TEXT: Final = r'^\s*f?"'
 # How mutmut notes what became of a mutant; what it has no number for it calls suspicious.
@@ -57,26 +61,29 @@ def run() -> list[Score]:
     Raises:
         LabError: mutmut is not installed, or failed: without a mutant the tests do not pass.
     """
-    work = _workspace(_FOLDER / "work")
-    command = (sys.executable, "-m", "mutmut", "run", "--max-children", str(os.cpu_count() or 1))
-    path = f"{_FOLDER / 'site'}:{work}"
-    done = subprocess.run(
-        command,
-        cwd=work,
-        env=shell.environment({"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    work = _workspace(_WORK)
+    # As many at a time as this process has processors: fewer under taskset.
+    done = _mutmut("run", "--max-children", str(len(os.sched_getaffinity(0))))
     results = sorted((work / "mutants").rglob("*.py.meta"))
     if done.returncode or not results:
         detail = shell.tail(done.stdout + done.stderr)
         raise LabError("the mutants were not tested", remedy="make mutants", detail=detail)
-    found = [
+    scores = [
         score(path.name.partition(".")[0], json.loads(path.read_text())["exit_code_by_key"])
         for path in results
     ]
-    return [item for item in found if item.total]
+    return [item for item in scores if item.total]
+
+
+def change(name: str) -> str:
+    """Return what a mutant of the last run changes: the lines without and with it."""
+    return changed_lines(_mutmut("show", name).stdout)
+
+
+def changed_lines(difference: str) -> str:
+    """Return the lines of a unified diff that differ, without those that name its files."""
+    lines = difference.splitlines()
+    return "\n".join(line for line in lines if re.match(r"[-+](?!--|\+\+)", line))
 
 
 def score(module: str, codes: Mapping[str, int | None]) -> Score:
@@ -105,6 +112,18 @@ def table(scores: Iterable[Score]) -> str:
     return "\n".join(lines)
 
 
+def _mutmut(*arguments: str) -> subprocess.CompletedProcess[str]:
+    path = f"{_FOLDER / 'site'}:{_WORK}"
+    return subprocess.run(
+        (sys.executable, "-m", "mutmut", *arguments),
+        cwd=_WORK,
+        env=shell.environment({"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def _workspace(folder: Path) -> Path:
     """Return a folder that is laid out as mutmut expects a project."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -114,11 +133,13 @@ def _workspace(folder: Path) -> Path:
         shutil.copytree(REPOSITORY / source, folder / target, ignore=ignored)
     modules = [f"src/{_PACKAGE}/{name}.py" for name in _MODULES]
     tests = [f"{_TESTS}/{name}.py" for name in _FILES]
+    # A seed: the same examples are tried with each mutant, so that two runs have one result.
+    arguments = ["--import-mode=importlib", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
     settings: dict[str, Iterable[str]] = {
         "source_paths": ["src"],
         "only_mutate": modules,
         "do_not_mutate_patterns": [_TEXT],
-        "pytest_add_cli_args": ["--import-mode=importlib", "-p", "no:cacheprovider"],
+        "pytest_add_cli_args": arguments,
         "pytest_add_cli_args_test_selection": tests,
         "also_copy": ["lab"],
     }

@@ -21,6 +21,12 @@ def test_the_percentage_is_of_all_mutants_together() -> None:
     assert mutants.table(scores).splitlines()[1].split() == ["a", "9", "10"]
 
 
+def test_of_a_mutant_the_lines_that_differ_are_shown() -> None:
+    shown = "# name: survived\n--- a.py\n+++ a.py\n@@ -1,2 +1,2 @@\n same\n-a = -1\n+a = +1\n"
+
+    assert mutants.changed_lines(shown) == "-a = -1\n+a = +1"
+
+
 def test_the_workspace_has_what_is_to_be_mutated_and_its_tests() -> None:
     for name in mutants._MODULES:
         assert (REPOSITORY / "operator" / mutants._PACKAGE / f"{name}.py").is_file()
