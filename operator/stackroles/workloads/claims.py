@@ -7,6 +7,7 @@ from typing import Any, Final
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.quantity import amount
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.listing import list_some
 
 Object = dict[str, Any]
 
@@ -104,5 +105,4 @@ def _large(role: str, workload: str, claims: Sequence[Object]) -> Finding:
 
 def _names(claims: Sequence[Object]) -> str:
     names = sorted(claim["metadata"]["name"] for claim in claims)
-    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return f"Volume claim{'s' if len(names) > 1 else ''} {', '.join(names[:_NAMES])}{more}"
+    return f"Volume claim{'s' if len(names) > 1 else ''} {list_some(names, _NAMES)}"

@@ -24,6 +24,7 @@ from stackroles.workloads.conditions import (
     conditions_of,
 )
 from stackroles.workloads.course import Course
+from stackroles.workloads.listing import list_some
 from stackroles.workloads.role import RoleState
 from stackroles.workloads.step import StepState
 
@@ -197,10 +198,7 @@ def _step_note(step: StepState) -> str:
 
 
 def _count(roles: Iterable[RoleState]) -> str:
-    listed = list(roles)
-    named = ", ".join(f"{role.name} {role.ready}/{role.desired}" for role in listed[:_NAMED])
-    rest = len(listed) - _NAMED
-    return f"{named} and {rest} more" if rest > 0 else named
+    return list_some([f"{role.name} {role.ready}/{role.desired}" for role in roles], _NAMED)
 
 
 def _role_status(cloud: Cloud, role: RoleDefinition, observed: ObservedCloud) -> RoleStatus:

@@ -11,10 +11,12 @@ from stackroles.api.v1alpha1.compute import InstanceStates
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.constants import ANNOTATION_PROBE
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.listing import list_some
 
 RUNNING, PAUSED, SHUT_OFF, CRASHED, OTHER = "running", "paused", "shut off", "crashed", "other"
 # nova follows libvirt's events within seconds, and is itself polled only so often.
 SETTLED_SECONDS = 90
+_SHOWN: Final = 3
 # nova's status of a server and the state in which libvirt has it; others say nothing of libvirt.
 _EXPECTED: Final[Mapping[str, str]] = {
     "ACTIVE": RUNNING,
@@ -161,10 +163,10 @@ def assess_guests(
             f"{failures[-1].fault[:FAULT_LIMIT]}",
         )
     if differing:
-        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        shown = list_some(differing, _SHOWN, separator="; ")
         return Finding(
             Reason.GUESTS_DIFFER,
-            f"On {node} guests are not as nova knows them: {'; '.join(differing[:3])}{more}. "
+            f"On {node} guests are not as nova knows them: {shown}. "
             "Start or stop them by openstack server, or reset them (openstack server reboot "
             "--hard).",
         )

@@ -7,6 +7,7 @@ from stackroles.api.v1alpha1.compute import ComputeNodeStatus, ComputePoolStatus
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason, reason_of
 from stackroles.domains.compute.status_node import READY
 from stackroles.workloads.conditions import Finding, ObservationTime, all_conditions, conditions_of
+from stackroles.workloads.listing import list_some
 
 _NAMED = 5
 
@@ -187,16 +188,13 @@ def _unusable(selection: Selection) -> Finding | None:
 
 
 def _claimed(taken: Mapping[str, str]) -> Finding:
-    named = sorted(taken.items())[:_NAMED]
-    message = ", ".join(f"{node} belongs to ComputePool {pool}" for node, pool in named)
-    more = f" and {len(taken) - _NAMED} more" if len(taken) > _NAMED else ""
+    named = [f"{node} belongs to ComputePool {pool}" for node, pool in sorted(taken.items())]
     return Finding(
         Reason.NODE_CLAIMED,
-        f"A node has one pool: {message}{more}. Change spec.nodeSelector of one of the pools, or "
+        f"A node has one pool: {_names(named)}. Change spec.nodeSelector of one of the pools, or "
         "the labels of the node.",
     )
 
 
-def _names(nodes: Sequence[str]) -> str:
-    shown = ", ".join(nodes[:_NAMED])
-    return f"{shown} and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else shown
+def _names(items: Sequence[str]) -> str:
+    return list_some(items, _NAMED)

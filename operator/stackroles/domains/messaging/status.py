@@ -11,6 +11,7 @@ from stackroles.domains.messaging.model import Brokers
 from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.course import Course
+from stackroles.workloads.listing import list_some
 
 MESSAGING = DEFAULT.broker.name
 _UNKNOWN: Final = Finding(Reason.BROKERS_UNKNOWN, "No broker has answered yet.")
@@ -113,8 +114,7 @@ def _small(queues: dict[str, VhostQueues]) -> list[str]:
 
 
 def _lacking(vhost: str, total: int, count: int, lack: str, names: Sequence[str]) -> str:
-    rest = count - len(names)
-    listed = f"{', '.join(names)} and {rest} more" if rest > 0 else ", ".join(names)
+    listed = list_some(names, len(names), total=count)
     return f"{count} of {total} queues of {vhost} {lack}: {listed}."
 
 
