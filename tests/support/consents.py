@@ -37,6 +37,24 @@ def lose(cloud: Cloud, lost: list[str]) -> None:
     cloud.kubectl.run("delete", "pod", *lost, "--force", "--grace-period=0")
 
 
+def lose_majority(cloud: Cloud, role: str, reason: str, seconds: float) -> tuple[str, str]:
+    """Take the volumes of all members but the first; return the consent that a condition names.
+
+    Args:
+        cloud: whose role it is.
+        role: the role.
+        reason: of the condition Progressing, which names the lost members.
+        seconds: the deadline.
+    """
+    survivor, *lost = cloud.members(role)
+    lose(cloud, lost)
+    message = cloud.wait_reason("Progressing", reason, seconds=seconds)["message"]
+    member, incident = proposed(message)
+    assert member == survivor
+    assert all(name in message for name in lost)
+    return member, incident
+
+
 def _patch(cloud: Cloud, role: str, recovery: dict[str, str] | None) -> None:
     patch = {"spec": {"roles": {role: {"recovery": recovery}}}}
     cloud.kubectl.run(

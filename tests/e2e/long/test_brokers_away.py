@@ -1,4 +1,4 @@
-"""All brokers out of reach for 35 minutes: nova answers calls again within a minute, by itself."""
+"""All brokers cut off from clients for 35 minutes: calls are answered again within a minute."""
 
 import os
 import time

@@ -17,13 +17,13 @@ from stackroles.agents.compute.control_socket import SWITCH_RUN, ask, connection
 from stackroles.agents.compute.node import AgentError, vsctl
 from stackroles.agents.compute.node_protocol import DataPlane
 from stackroles.agents.compute.taps import PORT_KEY
+from stackroles.agents.compute.underlay import INTEGRATION
 from stackroles.agents.text import shorten
 
 NAMESPACES = Path("/run/netns")
 # neutron.agent.ovn.metadata.agent.NS_PREFIX
 METADATA_PREFIX = "ovnmeta-"
 METADATA_ADDRESS = ("169.254.169.254", 80)
-BRIDGE = "br-int"
 _IN_PORT = re.compile(r'\bin_port="?([^,"\s]+)')
 _FLOWS = re.compile(r"\bflow_count=(\d+)")
 _INTERFACES = ("--format=json", "--columns=name,type,ofport,external_ids,options",
@@ -38,8 +38,8 @@ def read(flows_before: int) -> DataPlane:
     """
     try:
         ask(SWITCH_RUN, "ovs-vswitchd", "version")
-        flows = count_flows(openflow("dump-aggregate", BRIDGE))
-        senders = in_ports(openflow("--no-names", "dump-flows", BRIDGE, "table=0"))
+        flows = count_flows(openflow("dump-aggregate", INTEGRATION))
+        senders = in_ports(openflow("--no-names", "dump-flows", INTEGRATION, "table=0"))
         interfaces = json.loads(vsctl(*_INTERFACES))
         encapsulation = vsctl("--if-exists", "get", "open", ".", "external_ids:ovn-encap-ip")
     except AgentError as error:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from stackroles.agents.compute import node
 from stackroles.agents.compute.node import AgentError, vsctl
+from stackroles.agents.compute.underlay import INTEGRATION
 
-BRIDGE = "br-int"
-"""OVN's integration bridge (ovn-controller(8))."""
 STATUS = Path("/run/libvirt/qemu")
 """libvirt writes what it knows of each running guest there: `<domstatus>` around its `<domain>`."""
 # nova names a guest's device "tap" and the beginning of its port (nova.network.model,
@@ -47,7 +46,7 @@ class GuestPort:
             "vm-uuid": self.guest,
         }
         return (
-            "--", "--may-exist", "add-port", BRIDGE, self.tap,
+            "--", "--may-exist", "add-port", INTEGRATION, self.tap,
             "--", "set", "interface", self.tap,
             *(f'external_ids:{key}="{value}"' for key, value in ids.items()),
         )  # fmt: skip

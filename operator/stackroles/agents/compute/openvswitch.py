@@ -97,8 +97,8 @@ def make_bridge(kind: str) -> None:
     vsctl(
         "set", "open", ".", f"other_config:userspace-tso-enable={offload}",
         f"external_ids:ovn-bridge-datapath-type={kind}",
-        "--", "--may-exist", "add-br", guest_ports.BRIDGE,
-        "--", "set", "bridge", guest_ports.BRIDGE, f"datapath_type={kind}", "fail_mode=secure",
+        "--", "--may-exist", "add-br", underlay.INTEGRATION,
+        "--", "set", "bridge", underlay.INTEGRATION, f"datapath_type={kind}", "fail_mode=secure",
     )  # fmt: skip
 
 
@@ -137,24 +137,26 @@ class Keeper:
         """Put right what is not; return what is wrong nevertheless, empty when all is in place."""
         try:
             bridges = vsctl("--bare", "--columns=name", "list", "bridge").split()
-            lost = not underlay.datapath() or guest_ports.BRIDGE not in bridges
+            kind = underlay.datapath()
+            lost = not kind or underlay.INTEGRATION not in bridges
             if lost:
                 node.log("the switch's database was lost: its bridges and ports are made again")
-                make_bridge(datapath_kind())
+                kind = datapath_kind()
+                make_bridge(kind)
             underlay.ensure(self.interface, self.address)
-            self._keep_guests(lost=lost)
+            self._keep_guests(kind, lost=lost)
         except AgentError as error:
             underlay.READY.unlink(missing_ok=True)
             node.write_termination_message(str(error))
             return str(error)
         return ""
 
-    def _keep_guests(self, *, lost: bool) -> None:
+    def _keep_guests(self, kind: str, *, lost: bool) -> None:
         switch = set(vsctl("--bare", "--columns=name", "list", "interface").split())
         found = guest_ports.lacking(guest_ports.read(), underlay.read_links().keys(), switch)
         # All of a lost database's were there before it was lost.
         self.lacking = found - guest_ports.restore(found, before=found if lost else self.lacking)
-        if underlay.datapath() == "netdev":
+        if kind == "netdev":
             self.down = taps.lift(self.down)
 
 

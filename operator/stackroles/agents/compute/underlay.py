@@ -20,6 +20,8 @@ READY = Path("/run/openvswitch/underlay.ready")
 MEMORY = Path("/var/lib/openvswitch/underlay.json")
 PROVIDER = "br-ex"
 BESIDE = "br-phy"
+INTEGRATION = "br-int"
+"""OVN's own bridge (ovn-controller(8))."""
 GENEVE_PORT = "6081"
 
 
