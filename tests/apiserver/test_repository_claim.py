@@ -9,13 +9,14 @@ import pytest
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.domains.backup.build import BackupParent
+from stackroles.domains.backup.build import COMPONENT
 from stackroles.domains.backup.reconcile_repository import ensure_claim
 from stackroles.kube.cache import Cache
 from stackroles.kube.client import KubeClient, load_credentials
 from stackroles.kube.cluster import Cluster
 from stackroles.reconcile.context import Context
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.recovery_set.pod import RunParent
 from tests.apiserver.conftest import ACCOUNT, SYSTEM_NAMESPACE, WATCHED_NAMESPACE
 from tests.apiserver.specs import build, objects_path
 from tests.support.apiclient import ApiClient
@@ -37,12 +38,13 @@ class Operator:
     async def ask_for(self, size: str, storage_class: str) -> Finding | None:
         """Bring the claim to a size."""
         metadata = self.policy["metadata"]
-        parent = BackupParent(
+        parent = RunParent(
             owner_kind="BackupPolicy",
             name=metadata["name"],
             uid=metadata["uid"],
             namespace=WATCHED_NAMESPACE,
             cloud_name="cloud",
+            component=COMPONENT,
         )
         volume = {"size": size, "storageClassName": storage_class}
         spec = {**self.policy["spec"], "repository": {"volume": volume}}

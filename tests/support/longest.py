@@ -9,7 +9,7 @@ from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.api.v1alpha1.registry import RESOURCES
 from stackroles.config.cloud import Cloud
 from stackroles.config.pool import Pool
-from stackroles.domains.backup.build import BackupParent, build_cron_job, build_repository_claim
+from stackroles.domains.backup.build import COMPONENT, build_cron_job, build_repository_claim
 from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
 from stackroles.domains.backup.build_removal import build_removal
 from stackroles.domains.compute.reconcile_node import build_compute_node
@@ -18,6 +18,7 @@ from stackroles.roles.definition import OpenStackService
 from stackroles.workloads.manifests.agents import agent_sources
 from stackroles.workloads.manifests.children import build_roles, build_step, unique
 from stackroles.workloads.manifests.secret import build_secret
+from stackroles.workloads.recovery_set.pod import RunParent
 from tests.support.clouds import cloud, controller
 
 Object = dict[str, Any]
@@ -90,9 +91,14 @@ def _of_backups() -> Iterator[Object]:
             "repository": {"volume": {}},
         }
     )
-    named = {"uid": "uid-backup", "namespace": NAMESPACE, "cloud_name": declared.name}
-    policy = BackupParent(owner_kind="BackupPolicy", name=longest("BackupPolicy"), **named)
-    backup = BackupParent(owner_kind="Backup", name=longest("Backup"), **named)
+    named = {
+        "uid": "uid-backup",
+        "namespace": NAMESPACE,
+        "cloud_name": declared.name,
+        "component": COMPONENT,
+    }
+    policy = RunParent(owner_kind="BackupPolicy", name=longest("BackupPolicy"), **named)
+    backup = RunParent(owner_kind="Backup", name=longest("Backup"), **named)
     claim = build_repository_claim(policy, spec)
     assert claim is not None
     yield claim

@@ -16,13 +16,6 @@ from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import OVSDB, Endpoint
 from stackroles.constants import LABEL_REPOSITORY
-from stackroles.domains.backup.build import SECURITY, BackupParent, build_pod, repository_id
-from stackroles.domains.backup.build_repository import (
-    Volumes,
-    agent_container,
-    items,
-    repository_environment,
-)
 from stackroles.roles.container import (
     Container,
     ScratchMount,
@@ -31,6 +24,14 @@ from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.manifests.agents import closure, config_map_data
 from stackroles.workloads.manifests.container import secret_name
 from stackroles.workloads.manifests.metadata import Manifest, metadata
+from stackroles.workloads.recovery_set.pod import SECURITY, RunParent, build_pod
+from stackroles.workloads.recovery_set.repository import (
+    Volumes,
+    agent_container,
+    items,
+    repository_environment,
+    repository_id,
+)
 
 RUN = "run"
 MAIN = "backup"
@@ -60,7 +61,7 @@ class Run:
 
 
 def build_inputs(
-    parent: BackupParent, inputs: Mapping[str, Any], agents: Mapping[str, str]
+    parent: RunParent, inputs: Mapping[str, Any], agents: Mapping[str, str]
 ) -> Manifest:
     """Return the ConfigMap with a run's JSON inputs (by file name, no secrets) and its program."""
     data = {name: wire.dumps(value, sort_keys=True) for name, value in inputs.items()}
@@ -74,7 +75,7 @@ def build_inputs(
     }
 
 
-def build_backup_job(cloud: Cloud, parent: BackupParent, run: Run, inputs: Manifest) -> Manifest:
+def build_backup_job(cloud: Cloud, parent: RunParent, run: Run, inputs: Manifest) -> Manifest:
     """Return the Job of one run: copies of the OVN databases first, then the set itself.
 
     A failed pod fails the run: a second try would be a second Backup.
@@ -140,7 +141,7 @@ def _ovn_copy(cloud: Cloud, role: str, database: str, port: int) -> Container:
     )
 
 
-def _main(cloud: Cloud, parent: BackupParent, run: Run) -> Container:
+def _main(cloud: Cloud, parent: RunParent, run: Run) -> Container:
     settings = RunSettings(
         name=parent.name,
         cloud=cloud.name,

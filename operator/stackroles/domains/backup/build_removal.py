@@ -7,14 +7,15 @@ from stackroles.agents.backup.protocol import RemovalSettings
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_REPOSITORY
-from stackroles.domains.backup.build import BackupParent, build_pod, repository_id
-from stackroles.domains.backup.build_repository import (
+from stackroles.workloads.manifests.agents import closure, config_map_data
+from stackroles.workloads.manifests.metadata import Manifest, metadata
+from stackroles.workloads.recovery_set.pod import RunParent, build_pod
+from stackroles.workloads.recovery_set.repository import (
     Volumes,
     agent_container,
     repository_environment,
+    repository_id,
 )
-from stackroles.workloads.manifests.agents import closure, config_map_data
-from stackroles.workloads.manifests.metadata import Manifest, metadata
 
 REMOVAL = "removal"
 PROGRAM = "backup.removal"
@@ -30,7 +31,7 @@ def removal_name(backup: str) -> str:
 
 
 def build_removal(
-    cloud: Cloud, parent: BackupParent, policy_name: str, policy: BackupPolicySpec
+    cloud: Cloud, parent: RunParent, policy_name: str, policy: BackupPolicySpec
 ) -> list[Manifest]:
     """Return the ConfigMap with the program, and the Job that runs it."""
     program, volumes = _build_program(parent, cloud.agents), Volumes()
@@ -57,7 +58,7 @@ def build_removal(
     ]
 
 
-def _build_program(parent: BackupParent, agents: Mapping[str, str]) -> Manifest:
+def _build_program(parent: RunParent, agents: Mapping[str, str]) -> Manifest:
     data = config_map_data(closure([PROGRAM], agents))
     return {
         "apiVersion": "v1",

@@ -18,7 +18,7 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import HTTP, Endpoint
 from stackroles.constants import LABEL_STEP
-from stackroles.domains.backup.build import BackupParent, step_label
+from stackroles.domains.backup.build import COMPONENT, step_label
 from stackroles.domains.backup.build_job import MAIN, RUN, Run, build_backup_job, build_inputs
 from stackroles.domains.backup.decide import (
     SourceCandidate,
@@ -35,10 +35,8 @@ from stackroles.domains.backup.reconcile_queue import (
     policy_run,
     run_before,
     runs_of_policy,
-    start_lock,
 )
 from stackroles.domains.backup.reconcile_removal import reconcile_removal
-from stackroles.domains.backup.reconcile_repository import find_claim_problem, find_secret_problem
 from stackroles.domains.backup.status import (
     conditions_of_run,
     expired,
@@ -54,9 +52,11 @@ from stackroles.reconcile.apply_failures import reporting_apply_failures
 from stackroles.reconcile.blocked import attribute_to, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.repository import find_claim_problem, find_secret_problem, start_lock
 from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.pod import failure_message, first_finding, runs_container
+from stackroles.workloads.recovery_set.pod import RunParent
 
 Object = dict[str, Any]
 _APPLIED = Finding(Reason.APPLIED)
@@ -187,7 +187,7 @@ async def _create_job(
     policy: BackupPolicySpec,
     source: SourceCandidate,
 ) -> None:
-    parent = _parent(resource, cloud)
+    parent = RunParent.of(resource, cloud.name, COMPONENT)
     run = Run(
         policy=policy,
         policy_name=resource["spec"]["policy"],
@@ -257,17 +257,6 @@ def _message(pod: Object) -> str:
         if container["name"] == MAIN:
             return str(container.get("state", {}).get("terminated", {}).get("message", ""))
     return ""
-
-
-def _parent(resource: Object, cloud: Cloud) -> BackupParent:
-    metadata = resource["metadata"]
-    return BackupParent(
-        owner_kind=resource["kind"],
-        name=metadata["name"],
-        uid=metadata["uid"],
-        namespace=metadata["namespace"],
-        cloud_name=cloud.name,
-    )
 
 
 async def _wait(

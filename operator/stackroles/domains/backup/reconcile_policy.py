@@ -14,13 +14,9 @@ from stackroles.constants import (
     LABEL_OWNER_NAME,
     LABEL_STEP,
 )
-from stackroles.domains.backup.build import MARK, BackupParent, build_cron_job, step_label
+from stackroles.domains.backup.build import COMPONENT, MARK, build_cron_job, step_label
 from stackroles.domains.backup.decide import ScheduleTrigger, due
-from stackroles.domains.backup.reconcile_repository import (
-    ensure_claim,
-    find_claim_problem,
-    find_secret_problem,
-)
+from stackroles.domains.backup.reconcile_repository import ensure_claim
 from stackroles.domains.backup.schedule import missed
 from stackroles.domains.backup.status import is_finished, is_verified, overdue
 from stackroles.errors import NotReady, Rejected, SpecInvalid
@@ -28,7 +24,9 @@ from stackroles.reconcile.apply_failures import Attempts
 from stackroles.reconcile.blocked import attribute_to, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.repository import find_claim_problem, find_secret_problem
 from stackroles.workloads.conditions import Finding, build_condition, conditions_of
+from stackroles.workloads.recovery_set.pod import RunParent
 
 Object = dict[str, Any]
 _LOOK_AGAIN = 30.0
@@ -53,20 +51,14 @@ async def reconcile_backup_policy(context: Context, resource: Object) -> None:
         missing = missing_controller(policy.controller, namespace)
         await _write(context, resource, _previous(resource), missing)
         raise NotReady(missing.message, delay=_LOOK_AGAIN)
-    parent = BackupParent(
-        owner_kind=resource["kind"],
-        name=metadata["name"],
-        uid=metadata["uid"],
-        namespace=namespace,
-        cloud_name=policy.controller,
-    )
+    parent = RunParent.of(resource, policy.controller, COMPONENT)
     with attribute_to(controller):
         cloud = cloud_of(context, controller)
     await _bring(context, resource, cloud, parent, policy)
 
 
 async def _bring(
-    context: Context, resource: Object, cloud: Cloud, parent: BackupParent, policy: BackupPolicySpec
+    context: Context, resource: Object, cloud: Cloud, parent: RunParent, policy: BackupPolicySpec
 ) -> None:
     """Apply what a policy has, make the Backup that is due, and say how it stands."""
     attempts = Attempts()
@@ -99,7 +91,7 @@ async def _bring(
 
 
 async def _apply(
-    context: Context, resource: Object, cloud: Cloud, parent: BackupParent, policy: BackupPolicySpec
+    context: Context, resource: Object, cloud: Cloud, parent: RunParent, policy: BackupPolicySpec
 ) -> BackupPolicyStatus:
     before, wanted = _cron_job(context, parent), build_cron_job(cloud, parent, policy)
     try:
@@ -119,7 +111,7 @@ async def _apply(
     return BackupPolicyStatus.model_validate(status.model_dump() | update)
 
 
-def _cron_job(context: Context, parent: BackupParent) -> Object | None:
+def _cron_job(context: Context, parent: RunParent) -> Object | None:
     """Return the CronJob that runs: while another spec of it is refused, the former one."""
     return context.cluster.get("CronJob", parent.namespace, parent.name)
 
@@ -139,7 +131,7 @@ def _generation(resource: Object) -> int:
 
 
 async def _run_due(
-    context: Context, resource: Object, parent: BackupParent, status: BackupPolicyStatus
+    context: Context, resource: Object, parent: RunParent, status: BackupPolicyStatus
 ) -> BackupPolicyStatus:
     """Make one Backup for all triggers of the schedule that are younger than the last one.
 
@@ -173,7 +165,7 @@ async def _run_due(
     return status.model_copy(update={"last_scheduled_time": fresh[-1].created})
 
 
-def _has_waiting(context: Context, parent: BackupParent) -> bool:
+def _has_waiting(context: Context, parent: RunParent) -> bool:
     """Return whether a Backup of the schedule has not begun yet: it does what is due."""
     scheduled = {LABEL_STEP: step_label(MARK), LABEL_OWNER_NAME: parent.name}
     return any(
@@ -182,7 +174,7 @@ def _has_waiting(context: Context, parent: BackupParent) -> bool:
     )
 
 
-def _missed(context: Context, parent: BackupParent, status: BackupPolicyStatus) -> datetime | None:
+def _missed(context: Context, parent: RunParent, status: BackupPolicyStatus) -> datetime | None:
     """Return when a run was due that the cluster did not begin; without a CronJob none is due."""
     timing = _timing(_cron_job(context, parent))
     if not timing or timing.get("suspend") or status.schedule_since is None:

@@ -1,29 +1,19 @@
 """Which run of a backup is at work, which waits, and which ended: one at a time has its turn."""
 
-import asyncio
 from datetime import datetime
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.constants import LABEL_INSTANCE, LABEL_REPOSITORY, LABEL_STEP
-from stackroles.domains.backup.build import MARK, repository_id, step_label
+from stackroles.domains.backup.build import MARK, step_label
 from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, RUN
 from stackroles.domains.backup.build_removal import REMOVAL
 from stackroles.domains.backup.decide import ActiveRun, PolicyRun, conflicting_run
 from stackroles.domains.backup.status import is_finished
-from stackroles.kube.cluster import Cluster
 from stackroles.reconcile.context import Context
+from stackroles.workloads.recovery_set.repository import repository_id
 
 Object = dict[str, Any]
-# To find a repository free and to start a run on it are one step; leaders are fenced from each
-# other.
-_LOCKS: WeakKeyDictionary[Cluster, asyncio.Lock] = WeakKeyDictionary()
-
-
-def start_lock(context: Context) -> asyncio.Lock:
-    """Return the lock that whoever asks whether a repository is free, and takes it, must hold."""
-    return _LOCKS.setdefault(context.cluster, asyncio.Lock())
 
 
 def writer_of(context: Context, resource: Object, policy: BackupPolicySpec) -> str:

@@ -9,7 +9,7 @@ from stackroles.api.v1alpha1.common import DeletionPolicy, dump, parse_spec
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import FINALIZER
-from stackroles.domains.backup.build import BackupParent
+from stackroles.domains.backup.build import COMPONENT
 from stackroles.domains.backup.build_job import RUN
 from stackroles.domains.backup.build_removal import TRIES, build_removal, removal_name
 from stackroles.domains.backup.decide import leaves_set
@@ -17,17 +17,17 @@ from stackroles.domains.backup.reconcile_queue import (
     ending_of,
     policy_run,
     runs_of_policy,
-    start_lock,
     writer_of,
 )
-from stackroles.domains.backup.reconcile_repository import find_claim_problem, find_secret_problem
 from stackroles.errors import NotReady, SpecInvalid
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.repository import find_claim_problem, find_secret_problem, start_lock
 from stackroles.reconcile.teardown import namespace_ends
 from stackroles.workloads.conditions import Finding, build_condition
 from stackroles.workloads.pod import failure_message
+from stackroles.workloads.recovery_set.pod import RunParent
 
 Object = dict[str, Any]
 # A removal that has not begun by then does not hold up the deletion any more.
@@ -98,19 +98,13 @@ async def _end_run(context: Context, resource: Object) -> None:
 
 async def _start(context: Context, resource: Object) -> NoReturn:
     """Start the removal once no run writes the repository; raises _Left where it cannot be."""
-    metadata, policy_name = resource["metadata"], resource["spec"]["policy"]
+    policy_name = resource["spec"]["policy"]
     policy, cloud = await _repository_of(context, resource)
     async with start_lock(context):
         if other := writer_of(context, resource, policy):
             _check_patience(context, resource, other)
             await _wait(context, resource, f"Backup {other} writes the repository; it ends first.")
-        parent = BackupParent(
-            owner_kind=resource["kind"],
-            name=metadata["name"],
-            uid=metadata["uid"],
-            namespace=metadata["namespace"],
-            cloud_name=cloud.name,
-        )
+        parent = RunParent.of(resource, cloud.name, COMPONENT)
         for child in build_removal(cloud, parent, policy_name, policy):
             await context.cluster.create_once(child, resource)
     await _wait(context, resource, _UNDER_WAY)

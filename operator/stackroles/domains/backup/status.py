@@ -1,7 +1,7 @@
 """The findings about a Backup and a BackupPolicy."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from stackroles.agents import wire
@@ -24,8 +24,6 @@ FAILED = frozenset(
 _OF_PROGRAM = {reason.value: reason for reason in FAILED}
 _ENDED = frozenset({Reason.BACKUP_VERIFIED, Reason.BACKUP_EXPIRED}) | FAILED
 _MOVING = frozenset({Reason.BACKUP_WAITING, Reason.BACKUP_QUEUED, Reason.BACKUP_RUNNING})
-# A volume is made in moments, or its provisioner does not work.
-VOLUME_PATIENCE = timedelta(seconds=60)
 
 
 def is_finished(status: Mapping[str, Any]) -> bool:
@@ -138,47 +136,4 @@ def overdue(due: datetime) -> Finding:
         Reason.BACKUP_OVERDUE,
         f"The run that was due at {due:%Y-%m-%d %H:%M} did not begin. See the events of the "
         "CronJob of this policy's name, and whether the cluster's CronJob controller runs.",
-    )
-
-
-def find_volume_problem(
-    claim: Mapping[str, Any], storage_class: Mapping[str, Any] | None, now: datetime
-) -> Finding | None:
-    """Return why a repository's claim gets no volume; None when it has one, or will by itself.
-
-    Args:
-        claim: the claim.
-        storage_class: the class it names, None when there is none of that name.
-        now: the time of the observation.
-    """
-    name, phase = claim["metadata"]["name"], claim.get("status", {}).get("phase")
-    wanted = claim["spec"].get("storageClassName")
-    if phase == "Lost":
-        return Finding(
-            Reason.VOLUME_PENDING,
-            f"Volume claim {name} has lost its volume: bring it back, or name another claim in "
-            "repository.volume.claimName.",
-        )
-    if phase != "Bound" and wanted != "" and storage_class is None:
-        return _class_missing(name, wanted)
-    later = (storage_class or {}).get("volumeBindingMode") == "WaitForFirstConsumer"
-    made = datetime.fromisoformat(claim["metadata"]["creationTimestamp"])
-    if phase == "Bound" or later or now - made < VOLUME_PATIENCE:
-        return None
-    return Finding(
-        Reason.VOLUME_PENDING, f"Volume claim {name} waits for its volume. See its events."
-    )
-
-
-def _class_missing(claim: str, wanted: str | None) -> Finding:
-    what = f"Volume claim {claim}: storage class {wanted} does not exist. Create it"
-    if wanted is None:
-        what = (
-            f"Volume claim {claim} names no storage class, and the cluster has no default one. "
-            "Mark a class as the default"
-        )
-    return Finding(
-        Reason.STORAGE_CLASS_MISSING,
-        f"{what}; or name another in repository.volume.storageClassName and delete the pending "
-        f"claim {claim}, whose class cannot change.",
     )

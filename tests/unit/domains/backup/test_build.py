@@ -9,14 +9,11 @@ import pytest
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.config.cloud import Cloud
-from stackroles.domains.backup.build import (
-    BackupParent,
-    build_cron_job,
-    build_repository_claim,
-    repository_id,
-)
+from stackroles.domains.backup.build import COMPONENT, build_cron_job, build_repository_claim
 from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
 from stackroles.workloads.manifests.agents import agent_sources, closure, config_map_data
+from stackroles.workloads.recovery_set.pod import RunParent
+from stackroles.workloads.recovery_set.repository import repository_id
 
 CLOUD = Cloud(
     name="demo",
@@ -54,8 +51,15 @@ BUCKET = BackupPolicySpec.model_validate(
 SECRETS = ("demo-mariadb-credentials-in-use", "demo-keystone-fernet-keys")
 
 
-def parent(kind: str = "Backup", name: str = "first") -> BackupParent:
-    return BackupParent(owner_kind=kind, name=name, uid="u2", namespace="cloud", cloud_name="demo")
+def parent(kind: str = "Backup", name: str = "first") -> RunParent:
+    return RunParent(
+        owner_kind=kind,
+        name=name,
+        uid="u2",
+        namespace="cloud",
+        cloud_name="demo",
+        component=COMPONENT,
+    )
 
 
 def job(policy: BackupPolicySpec) -> dict[str, Any]:

@@ -17,17 +17,14 @@ from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.config.pool import Pool
 from stackroles.constants import ANNOTATION_CONFIG_HASH
-from stackroles.domains.backup.build import (
-    BackupParent,
-    build_cron_job,
-    build_repository_claim,
-)
+from stackroles.domains.backup.build import COMPONENT, build_cron_job, build_repository_claim
 from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
 from stackroles.domains.backup.build_removal import build_removal
 from stackroles.domains.compute.build_probe import build_probe_job
 from stackroles.roles import nova_compute, registry
 from stackroles.workloads.manifests.agents import agent_sources, config_map_data
 from stackroles.workloads.manifests.children import build_roles, build_step, unique
+from stackroles.workloads.recovery_set.pod import RunParent
 from tests.support.clouds import cloud
 
 Object = dict[str, Any]
@@ -74,9 +71,13 @@ def policy_children(resource: Object) -> Iterable[Object]:
     declared, spec = cloud(), BackupPolicySpec.model_validate(resource["spec"])
     metadata = resource["metadata"]
     name = metadata["name"]
-    named = {"namespace": metadata["namespace"], "cloud_name": declared.name}
-    policy = BackupParent(owner_kind="BackupPolicy", name=name, uid=metadata["uid"], **named)
-    backup = BackupParent(owner_kind="Backup", name=f"{name}-1", uid="uid-backup", **named)
+    named = {
+        "namespace": metadata["namespace"],
+        "cloud_name": declared.name,
+        "component": COMPONENT,
+    }
+    policy = RunParent(owner_kind="BackupPolicy", name=name, uid=metadata["uid"], **named)
+    backup = RunParent(owner_kind="Backup", name=f"{name}-1", uid="uid-backup", **named)
     run = Run(
         policy=spec,
         policy_name=name,

@@ -10,7 +10,7 @@ from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.config.cloud import Cloud
 from stackroles.config.pool import Pool
 from stackroles.constants import ANNOTATION_CONFIG_HASH
-from stackroles.domains.backup.build import BackupParent, build_cron_job
+from stackroles.domains.backup.build import COMPONENT, build_cron_job
 from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
 from stackroles.domains.backup.build_removal import build_removal
 from stackroles.domains.compute.build_probe import build_probe_job
@@ -19,6 +19,7 @@ from stackroles.roles import registry
 from stackroles.roles.container import ResourceDefaults
 from stackroles.workloads.manifests.children import build_role, build_roles, build_step
 from stackroles.workloads.manifests.container import build_resources
+from stackroles.workloads.recovery_set.pod import RunParent
 from tests.support.clouds import cloud
 
 Object = dict[str, Any]
@@ -174,8 +175,13 @@ def backup_jobs(declared: Cloud) -> list[Object]:
             "encryptionSecret": "key",
         }
     )
-    parent = BackupParent(
-        owner_kind="Backup", name="b", uid="u", namespace="ns", cloud_name=declared.name
+    parent = RunParent(
+        owner_kind="Backup",
+        name="b",
+        uid="u",
+        namespace="ns",
+        cloud_name=declared.name,
+        component=COMPONENT,
     )
     run = Run(policy=policy, policy_name="p", source="http://m:1/backup", secrets=())
     sources = replace(declared, agents=defaultdict(str))

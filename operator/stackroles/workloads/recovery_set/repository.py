@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from stackroles import naming
 from stackroles.agents.backup.protocol import RemovalSettings, RunSettings, to_environment
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
-from stackroles.domains.backup.build import SECURITY, claim_name
 from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
@@ -17,6 +17,7 @@ from stackroles.roles.container import (
 )
 from stackroles.workloads.manifests.agents import PACKAGE, config_map_items
 from stackroles.workloads.manifests.metadata import Manifest
+from stackroles.workloads.recovery_set.pod import SECURITY
 
 _RESOURCES = ResourceDefaults(cpu="50m", memory="128Mi", memory_limit="512Mi")
 # From this share of the limit on restic's collector works harder (GOMEMLIMIT, Go's package
@@ -116,3 +117,19 @@ def _address(policy: BackupPolicySpec) -> str:
         return _REPOSITORY
     path = "/".join(part for part in (s3.bucket, s3.prefix.strip("/")) if part)
     return f"s3:{s3.endpoint.rstrip('/')}/{path}"
+
+
+def repository_id(namespace: str, policy_name: str, policy: BackupPolicySpec) -> str:
+    """Return what distinguishes repositories, as a label's value."""
+    s3 = policy.repository.s3
+    if s3 is not None:
+        return naming.digest(["s3", s3.endpoint.rstrip("/"), s3.bucket, s3.prefix.strip("/")])
+    return naming.digest(["volume", namespace, claim_name(policy_name, policy)])
+
+
+def claim_name(policy_name: str, policy: BackupPolicySpec) -> str | None:
+    """Return the claim that holds the repository, None for one in a bucket."""
+    volume = policy.repository.volume
+    if volume is None:
+        return None
+    return volume.claim_name or naming.child(policy_name, "repository")
