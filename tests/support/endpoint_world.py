@@ -24,7 +24,7 @@ from typing_extensions import override
 from lab import engine, images
 from lab.paths import Paths
 from stackroles.agents import wire
-from stackroles.agents.endpoint.protocol import EndpointSettings, EndpointStatus
+from stackroles.agents.endpoint.protocol import PAUSED_LABEL, EndpointSettings, EndpointStatus
 from stackroles.agents.endpoint.runtime import RuntimeApi
 from stackroles.agents.peer_http import get
 from stackroles.roles import endpoint
@@ -155,6 +155,7 @@ class World:
     runtime: RuntimeApi
     members: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
     leaving: set[str] = field(default_factory=set)
+    paused: str = ""
 
     def start(self) -> str:
         """Start a member, known to the API server before it serves; return its address."""
@@ -171,7 +172,12 @@ class World:
             for address, process in self.members.items()
             if process.poll() is None
         ]
-        publish(self.kube, endpoints)
+        publish(self.kube, endpoints, self.paused)
+
+    def pause(self, name: str) -> None:
+        """Pause the role as Kubernetes tells it: by a label of its slices; "" ends it."""
+        self.paused = name
+        self.publish()
 
     def leave(self, address: str) -> None:
         """Delete a member as Kubernetes does: the slice says so, SIGTERM, and it is gone."""
@@ -335,15 +341,16 @@ def ended(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] == "Z"
 
 
-def publish(kube: KubeServer, endpoints: list[dict[str, Any]]) -> None:
-    """Store the EndpointSlice of the role's members."""
+def publish(kube: KubeServer, endpoints: list[dict[str, Any]], paused: str = "") -> None:
+    """Store the EndpointSlice of the role's members; one without any has null, as in Kubernetes."""
+    labels = {"kubernetes.io/service-name": f"demo-{ROLE}-members"}
     item = {
         "metadata": {
             "name": "members",
-            "labels": {"kubernetes.io/service-name": f"demo-{ROLE}-members"},
+            "labels": labels | ({PAUSED_LABEL: paused} if paused else {}),
         },
         "addressType": "IPv4",
-        "endpoints": endpoints,
+        "endpoints": endpoints or None,
     }
     kube.put(SLICES, {"items": [item]})
 

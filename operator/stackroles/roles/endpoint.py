@@ -41,6 +41,7 @@ NAME = "endpoint"
 OPTIONS = "/etc/stackroles/haproxy.cfg"
 HOLD = "/etc/stackroles/hold.lua"
 SETTINGS = "/etc/stackroles/endpoint.json"
+PAUSED = "/etc/stackroles/paused.map"
 
 # A role may have 9 members, and as many more while these are replaced.
 SLOTS: Final = 20
@@ -50,6 +51,8 @@ DRAIN_SECONDS: Final = 10
 STOP_SECONDS: Final = 600
 # How long a request waits for a member: an ActivePassive role fails over in 15 s or less.
 HOLD_SECONDS: Final = 20
+# When a client of a role that is paused may ask again: a Restore takes minutes.
+_RETRY_SECONDS: Final = 30
 _ALIVE, _ALIVE_PORT = "/healthz", 8404
 _PROGRAM = "/usr/sbin/haproxy"
 _FOLDER = "/run/haproxy"
@@ -147,17 +150,25 @@ frontend alive
   monitor-uri {_ALIVE}
 """
 
-_HOLD = """\
--- Waits while a backend has no member that serves.
-core.register_action("hold", { "http-req" }, function(txn, backend, seconds)
+_HOLD = f"""\
+local paused = Map.new("{PAUSED}", Map._str)
+
+-- Waits while a backend has no member that serves and is not paused.
+core.register_action("hold", {{ "http-req" }}, function(txn, backend, seconds)
   local members = core.backends[backend]
   local waited = 0
-  while members:get_srv_act() == 0 and waited < tonumber(seconds) * 1000 do
+  local longest = tonumber(seconds) * 1000
+  while members:get_srv_act() == 0 and not paused:lookup(backend) and waited < longest do
     core.msleep(100)
     waited = waited + 100
   end
   txn:set_var("txn.served", members:get_srv_act() > 0)
 end, 2)
+"""
+
+# HAProxy 3.0 takes a map without a file (virt@) at one place of its configuration only.
+_PAUSED = """\
+# Backends that are paused, and by which Restore: HAProxy's agent sets them in its memory only.
 """
 
 
@@ -255,6 +266,7 @@ def _files(backends: tuple[ApiBackend, ...]) -> Files[Cloud]:
             port=PORT,
             drain_seconds=DRAIN_SECONDS,
             stop_seconds=STOP_SECONDS,
+            paused_map=PAUSED,
         )
         sections = [
             *_OPTIONS.lines(cloud.options(NAME, NAME)),
@@ -264,6 +276,7 @@ def _files(backends: tuple[ApiBackend, ...]) -> Files[Cloud]:
         return {
             OPTIONS: "\n".join(sections),
             HOLD: _HOLD,
+            PAUSED: _PAUSED,
             SETTINGS: wire.dumps(settings, indent=1) + "\n",
         }
 
@@ -274,14 +287,21 @@ def _section(backend: ApiBackend, cloud: Cloud) -> str:
     """Return how one role is served.
 
     Without a member that serves, HAProxy would refuse a request at once, also one whose member has
-    just died. The backup server is HAProxy itself: there the request waits for a member.
+    just died. The backup server is HAProxy itself: there the request waits for a member. While the
+    role is paused a request is refused at once, also one that waits already.
     """
     name, hold = backend.role, f"unix@{_FOLDER}/{backend.role}.hold"
     pending = f" maxconn {_A_WORKER * backend.workers(cloud)}" if backend.workers else ""
+    by = f"str({name}),map({PAUSED})"
+    refused = f"""\
+  http-request return status 503 hdr Retry-After {_RETRY_SECONDS} content-type text/plain \
+lf-string "the cloud is being restored (Restore %[{by}]); try again later\\n" \
+if {{ {by} -m found }}"""
     return f"""\
 frontend {name}
   # The agent listens: what connects while HAProxy is started again waits.
   bind "fd@${{LISTEN_{backend.port}}}"
+{refused}
   default_backend {name}
 
 backend {name}
@@ -300,6 +320,7 @@ check port {GATE_PORT} inter 2s fastinter 500ms downinter 1s fall 2 rise 1
 frontend {name}-hold
   bind {hold} mode 600
   http-request lua.hold {name} {HOLD_SECONDS}
+{refused}
   http-request return status 503 hdr Retry-After 1 content-type text/plain \
 string "no member of {name} serves\\n" unless {{ var(txn.served) -m bool }}
   default_backend {name}

@@ -54,6 +54,23 @@ def test_agent_and_haproxy_mean_the_same_servers_and_sockets() -> None:
         assert bind == f'  bind "fd@${{{backend.variable}}}"'
 
 
+def test_a_paused_role_is_refused_before_and_while_it_waits() -> None:
+    made = files()
+    settings = wire.loads(EndpointSettings, made[endpoint.SETTINGS])
+    assert settings.paused_map in made, "HAProxy does not start without the file"
+    assert all(line.startswith("#") for line in made[settings.paused_map].splitlines())
+    assert f'Map.new("{settings.paused_map}"' in made[endpoint.HOLD]
+
+    for backend in settings.backends:
+        key = f"str({backend.name}),map({settings.paused_map})"
+        for frontend in (backend.name, f"{backend.name}-hold"):
+            lines = section(made[endpoint.OPTIONS], f"frontend {frontend}")
+            (rule,) = [line for line in lines if "being restored" in line]
+            assert rule.startswith("  http-request return status 503 hdr Retry-After 30 ")
+            assert f"(Restore %[{key}])" in rule
+            assert rule.endswith(f" if {{ {key} -m found }}")
+
+
 def test_every_member_that_a_role_can_have_has_a_server_while_it_is_rolled() -> None:
     (most,) = (
         limit.le for limit in Clustering.model_fields["replicas"].metadata if hasattr(limit, "le")

@@ -1,9 +1,10 @@
 """PID 1 of an endpoint: runs HAProxy and tells it where the members of each API are.
 
 It follows the members' EndpointSlices and sets HAProxy's servers at run time. Without the API
-server the known members stay, and HAProxy's own checks go on. After SIGTERM connections are still
-accepted until every node has withdrawn this pod from its Services; then HAProxy stops softly, and
-the sessions that are left are completed.
+server the known members stay, and HAProxy's own checks go on. Where slices say that a role is
+paused, its requests are refused at once; the endpoint stays ready. After SIGTERM connections are
+still accepted until every node has withdrawn this pod from its Services; then HAProxy stops softly,
+and the sessions that are left are completed.
 """
 
 import os
@@ -19,6 +20,7 @@ from typing import Final
 from stackroles.agents import wire
 from stackroles.agents.endpoint.haproxy_process import HaproxyProcess
 from stackroles.agents.endpoint.members import MemberServers, log
+from stackroles.agents.endpoint.pauses import Pauses
 from stackroles.agents.endpoint.protocol import EndpointSettings, EndpointStatus
 from stackroles.agents.endpoint.runtime import RuntimeApi
 from stackroles.agents.endpoint.watch import Api, SliceWatch
@@ -56,6 +58,7 @@ class Endpoint:
     def __post_init__(self) -> None:
         api = RuntimeApi(self.settings.socket)
         self._servers = MemberServers(api, self.settings.backends)
+        self._pauses = Pauses(api, self.settings)
 
     @property
     def ready(self) -> bool:
@@ -64,9 +67,9 @@ class Endpoint:
 
     @property
     def status(self) -> EndpointStatus:
-        """What the members are to HAProxy."""
+        """What the members are to HAProxy, and which backends are paused."""
         try:
-            status = self._servers.status()
+            status = replace(self._servers.status(), paused=self._pauses.current())
         except OSError as error:
             return EndpointStatus(message=f"HAProxy does not answer: {error}")
         problem = self.watch.problem if self.watch else ""
@@ -100,16 +103,18 @@ class Endpoint:
         return self._stop_asked + self.settings.drain_seconds - time.monotonic()
 
     def _keep(self) -> bool:
-        """Set HAProxy's servers; return whether nothing is left to be done."""
+        """Set HAProxy's servers and pauses; return whether nothing is left to be done."""
         if self.slices is None or not Path(self.settings.socket).exists():
             return False
         try:
+            # Members come first: a pause that cannot be set costs no role its members.
             self._servers.apply(self.slices)
+            self._pauses.apply(self.slices)
             if not self._settled and self._servers.settled():
                 self._settled = True
                 log("ready: its members are set and were checked")
         except OSError as error:
-            self._report(f"HAProxy's servers are not set: {error}")
+            self._report(f"HAProxy is not set: {error}")
             return False
         self._report("")
         return self._settled

@@ -8,8 +8,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from stackroles.agents.wire import OPTIONAL
+
 # The agent's own.
 PORT: Final = 9302
+# On the Service whose EndpointSlices name a role's members, from where Kubernetes copies it to
+# these: requests for the role are refused. Its value is the name of the Restore that says so.
+PAUSED_LABEL: Final = "stackroles.io/paused-by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,8 @@ class EndpointSettings:
         drain_seconds: how long connections are still accepted after SIGTERM, until every node has
             withdrawn this pod from its Services.
         stop_seconds: how long the sessions that are left then may take.
+        paused_map: HAProxy's map of the backends that are paused, as its configuration names it;
+            "" when it has none.
     """
 
     namespace: str
@@ -60,6 +67,7 @@ class EndpointSettings:
     port: int
     drain_seconds: float
     stop_seconds: float
+    paused_map: str = field(default="", metadata=OPTIONAL)
 
     @property
     def selector(self) -> str:
@@ -85,7 +93,9 @@ class EndpointStatus:
     Attributes:
         members: of each backend, the members by address.
         message: what a person should know; "" when there is nothing.
+        paused: of each backend whose requests are refused, the name of the Restore that says so.
     """
 
     members: Mapping[str, Mapping[str, MemberState]] = field(default_factory=dict)
     message: str = ""
+    paused: Mapping[str, str] = field(default_factory=dict, metadata=OPTIONAL)

@@ -76,6 +76,14 @@ class RuntimeApi:
         """
         return parse_servers(self.run("show servers state"), self.run("show servers conn"))
 
+    def entries(self, name: str) -> dict[str, str]:
+        """Return the entries of a map.
+
+        Raises:
+            OSError: there is no such map, or there was no whole answer in time.
+        """
+        return parse_map(self.run(f"show map {name}"))
+
 
 def parse_servers(states: str, connections: str) -> dict[str, Server]:
     """Return all servers by "<backend>/<server>".
@@ -101,6 +109,25 @@ def parse_servers(states: str, connections: str) -> dict[str, Server]:
             up=int(row["srv_op_state"]) == _RUNNING,
             checked=int(row["srv_check_result"]) > 0,
         )
+    return found
+
+
+def parse_map(answer: str) -> dict[str, str]:
+    """Return the entries of a map.
+
+    Args:
+        answer: what `show map <name>` answers: in each line an address, a key and its value.
+
+    Raises:
+        RuntimeApiError: it is of another form.
+    """
+    found: dict[str, str] = {}
+    for line in filter(str.strip, answer.splitlines()):
+        address, _, entry = line.strip().partition(" ")
+        key, _, value = entry.partition(" ")
+        if not address.startswith("0x") or not value:
+            raise RuntimeApiError(f"`show map` answers in another form: {line.strip()}")
+        found[key] = value
     return found
 
 

@@ -1,11 +1,14 @@
 """What EndpointSlices say of a Service's members: pure functions of the objects.
 
 The fields are those of discovery.k8s.io/v1. A Service that publishes unready addresses lists every
-pod that runs; `terminating` is set from the moment that the pod is deleted.
+pod that runs; `terminating` is set from the moment that the pod is deleted. Without any pod there
+is one slice whose `endpoints` are null; it has the Service's labels as all others have.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from stackroles.agents.endpoint.protocol import PAUSED_LABEL
 
 Object = Mapping[str, Any]
 
@@ -25,8 +28,7 @@ def members(slices: Iterable[Object], service: str) -> dict[str, bool]:
     """
     found: dict[str, bool] = {}
     for item in slices:
-        labels = item.get("metadata", {}).get("labels") or {}
-        if labels.get(_SERVICE) != service or item.get("addressType") not in _NUMERIC:
+        if _labels(item).get(_SERVICE) != service or item.get("addressType") not in _NUMERIC:
             continue
         for endpoint in item.get("endpoints") or ():
             leaves = bool((endpoint.get("conditions") or {}).get("terminating"))
@@ -34,3 +36,23 @@ def members(slices: Iterable[Object], service: str) -> dict[str, bool]:
             for address in (endpoint.get("addresses") or ())[:1]:
                 found[address] = leaves and found.get(address, True)
     return found
+
+
+def paused_by(slices: Iterable[Object], service: str) -> str:
+    """Return the name of the Restore that pauses a Service's role, "" when none does.
+
+    Slices get a label one after the other: the first of them is enough, and the last to lose it
+    ends the pause.
+
+    Args:
+        slices: EndpointSlices, of other Services too.
+        service: the Service's name.
+    """
+    names = (
+        _labels(item).get(PAUSED_LABEL) for item in slices if _labels(item).get(_SERVICE) == service
+    )
+    return min(filter(None, names), default="")
+
+
+def _labels(item: Object) -> Mapping[str, str]:
+    return item.get("metadata", {}).get("labels") or {}

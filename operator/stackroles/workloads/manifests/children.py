@@ -1,7 +1,9 @@
 """The children of a CloudController, in the order in which they are applied."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
 
+from stackroles.agents.endpoint.protocol import PAUSED_LABEL
 from stackroles.config.owner import Owner
 from stackroles.roles.clustering import shares_claim
 from stackroles.roles.definition import OpenStackService, OwnerT, RoleDefinition, Step, Workload
@@ -15,6 +17,9 @@ from stackroles.workloads.manifests.rendering import Rendering, files_of, render
 from stackroles.workloads.manifests.rights import build_rights
 from stackroles.workloads.manifests.service import build_services
 from stackroles.workloads.manifests.workload import build_shared_claim, build_workload
+
+# What Kubernetes takes as the value of a label.
+_LABEL_LIMIT: Final = 63
 
 
 def build_role(owner: OwnerT, role: RoleDefinition[OwnerT]) -> list[Manifest]:
@@ -72,6 +77,38 @@ def resize(children: Iterable[Manifest], members: int) -> list[Manifest]:
         else child
         for child in children
     ]
+
+
+def pause(children: Iterable[Manifest], name: str) -> list[Manifest]:
+    """Return children by which the endpoint refuses a role's requests; the given ones stay.
+
+    The label goes to the Service that lists the role's members for the endpoint
+    (`endpoint.members_service`), and by Kubernetes from there to its EndpointSlices. A role that is
+    not behind the endpoint has no such Service, and its children stay as they are.
+
+    Args:
+        children: of a role, as `build_role` made them.
+        name: the Restore that pauses it; a longer one than a label takes is cut.
+    """
+    given = list(children)
+    label = {PAUSED_LABEL: name[:_LABEL_LIMIT].rstrip("-._")}
+    # A long name of the Service is cut: it is known by what it is.
+    own = {child["metadata"]["name"] for child in given if "template" in child.get("spec", {})}
+    return [
+        _labelled(child, label)
+        if _is_headless(child) and child["metadata"]["name"] not in own
+        else child
+        for child in given
+    ]
+
+
+def _labelled(child: Manifest, label: Mapping[str, str]) -> Manifest:
+    metadata = child["metadata"]
+    return {**child, "metadata": {**metadata, "labels": {**metadata["labels"], **label}}}
+
+
+def _is_headless(child: Manifest) -> bool:
+    return bool(child["kind"] == "Service" and child["spec"].get("clusterIP") == "None")
 
 
 def build_roles(owner: OwnerT, roles: Iterable[RoleDefinition[OwnerT]]) -> list[Manifest]:

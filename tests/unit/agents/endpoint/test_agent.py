@@ -8,12 +8,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from stackroles.agents.endpoint.protocol import EndpointStatus
 from stackroles.agents.endpoint.slots import Slot, State, commands
 from stackroles.roles import endpoint, registry
 from tests.support.clouds import cloud
@@ -210,6 +212,70 @@ def test_a_request_is_refused_in_the_end_without_a_member(folder: Path, program:
 
         assert (status, body) == (503, f"no member of {ROLE} serves\n")
         assert HOLD_SECONDS - 1 < time.monotonic() - began < HOLD_SECONDS + 3
+
+
+def refusal(name: str) -> tuple[int, str]:
+    """Return what a client of a paused role gets."""
+    return 503, f"the cloud is being restored (Restore {name}); try again later\n"
+
+
+def test_a_paused_role_is_refused_at_once_though_its_members_serve(shared: World) -> None:
+    shared.pause("night-2.x")
+    until(lambda: shared.status().paused == {ROLE: "night-2.x"}, "it is paused")
+    try:
+        assert shared.up() == set(shared.members)
+        for method in ("GET", "POST"):
+            began = time.monotonic()
+            assert shared.ask(method=method) == refusal("night-2.x")
+            assert time.monotonic() - began < HOLD_SECONDS / 2
+        connection = http.client.HTTPConnection("127.0.0.1", shared.port, timeout=10)
+        connection.request("GET", "/")
+        headers = connection.getresponse().headers
+        connection.close()
+        assert (headers["Retry-After"], headers["Content-Type"]) == ("30", "text/plain")
+        assert shared.ready(), "the proxy is needed to say so"
+
+        shared.pause("other")
+        until(lambda: shared.status().paused == {ROLE: "other"}, "another pauses it")
+        assert shared.ask() == refusal("other")
+    finally:
+        shared.pause("")
+
+    until(lambda: shared.status().paused == {}, "it goes on")
+    assert shared.ask()[0] == 200
+
+
+def test_a_pause_answers_who_waits_and_outlasts_a_killed_haproxy(
+    folder: Path, program: Path
+) -> None:
+    with world(folder, program, members=1) as served, ThreadPoolExecutor() as pool:
+        (only,) = served.members
+        served.kill(only)
+        served.publish()
+        until(lambda: not served.status().members[ROLE], "no pod is left")
+        began = time.monotonic()
+        waiting = pool.submit(served.ask)
+        until(lambda: holds(served), "a request waits for a member")
+        served.pause("night")
+
+        assert waiting.result() == refusal("night")
+        assert time.monotonic() - began < HOLD_SECONDS - 1
+        assert served.status() == EndpointStatus(members={ROLE: {}}, paused={ROLE: "night"})
+
+        served.kill_haproxy()
+        until(lambda: served.status().paused == {ROLE: "night"}, "its successor knows it")
+        assert served.ask() == refusal("night")
+        assert served.ready()
+
+        new = served.start()
+        served.pause("")
+        until(lambda: serves(served, new) and not served.status().paused, "it goes on")
+        assert served.ask() == (200, new)
+
+
+def holds(world: World) -> bool:
+    """Return whether a request waits for a member."""
+    return f" fe={ROLE}-hold " in world.runtime.run("show sess")
 
 
 def test_servers_that_a_person_changes_are_set_again(shared: World) -> None:

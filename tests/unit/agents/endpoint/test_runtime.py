@@ -13,6 +13,7 @@ from stackroles.agents.endpoint.runtime import (
     RuntimeApi,
     RuntimeApiError,
     Server,
+    parse_map,
     parse_servers,
 )
 from stackroles.agents.endpoint.slots import Slot, State
@@ -56,6 +57,26 @@ def test_servers_are_read() -> None:
 def test_another_form_is_an_error(states: str) -> None:
     with pytest.raises(RuntimeApiError):
         parse_servers(states, CONNECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("\n", {}),
+        # As 3.0.11 answered.
+        ("0x7fdabfa870e0 k night-2.x\n0x7fdabfa87150 j z\n\n", {"k": "night-2.x", "j": "z"}),
+    ],
+)
+def test_entries_of_a_map_are_read(answer: str, expected: dict[str, str]) -> None:
+    assert parse_map(answer) == expected
+
+
+@pytest.mark.parametrize(
+    "answer", ["Unknown map identifier. Please use #<id> or <file>.\n\n", "0x7fda k\n"]
+)
+def test_another_form_of_a_map_is_an_error(answer: str) -> None:
+    with pytest.raises(RuntimeApiError):
+        parse_map(answer)
 
 
 @pytest.fixture
