@@ -22,6 +22,7 @@ from stackroles.domains.messaging.reconcile import PART as MESSAGING
 from stackroles.domains.messaging.reconcile import reconcile_messaging
 from stackroles.domains.ovn.reconcile import PART as OVN
 from stackroles.domains.ovn.reconcile import reconcile_databases
+from stackroles.domains.restore.reconcile import reconcile_restore
 from stackroles.errors import OperatorError
 from stackroles.kube.client import KubeClient, load_credentials, own_namespace
 from stackroles.reconcile.context import Reconcilers
@@ -103,6 +104,7 @@ def parts() -> tuple[Reconcilers, Watchers]:
         "ComputePool": reconcile_compute_pool,
         "BackupPolicy": reconcile_backup_policy,
         "Backup": reconcile_backup,
+        "Restore": reconcile_restore,
     }
     return reconcilers, WATCHERS
 

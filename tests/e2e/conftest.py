@@ -30,7 +30,9 @@ ORDER = (
     "bring_up", "guest", "security", "flows", "backup", "recovery", "config", "input",
     "installation", "operator_restart", "idle",
 )  # fmt: skip
-KINDS = ("cloudcontrollers", "computepools", "computenodes", "backuppolicies", "backups")
+KINDS = (
+    "cloudcontrollers", "computepools", "computenodes", "backuppolicies", "backups", "restores",
+)  # fmt: skip
 LOG_LINES = 60
 EVENT_LINES = 40
 

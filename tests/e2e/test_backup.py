@@ -104,7 +104,7 @@ def test_no_secret_is_in_objects_that_others_may_read(
     kinds = (
         "configmaps", "events", "pods", "jobs", "cronjobs", "deployments", "statefulsets",
         "daemonsets", "services", "cloudcontrollers", "computepools", "computenodes",
-        "backuppolicies", "backups",
+        "backuppolicies", "backups", "restores",
     )  # fmt: skip
     where = {
         f"{kind}/{item['metadata']['name']}": json.dumps(item)

@@ -4,7 +4,9 @@
 Everything happens in a control directory: `status.json` is what SHOW STATUS answers (the server
 answers nothing without it), `sessions` exists while a client is connected, `recovered` is what the
 recovery prints, `started` gets one JSON line a start with what the server found then, `queries`
-every statement.
+every statement. Without an agent to ask (`agent-port`) it is a restore's: of the data directory it
+is given, whose tables are `tables`, those that do not open `unread`, and which gets `grastate` at
+its end.
 """
 
 import json
@@ -49,6 +51,13 @@ def answer(control: Path, sql: str) -> bytes:
         return result(
             [list(pair) for pair in json.loads((control / "status.json").read_text()).items()]
         )
+    if "information_schema.tables" in sql:
+        if "COUNT" in sql:
+            return result([[(control / "tables").read_text()]])
+        unread = control / "unread"
+        return result(
+            [[line] for line in unread.read_text().splitlines()] if unread.exists() else []
+        )
     if sql.startswith("SELECT COUNT"):
         return result([[session_count(control)]])
     if "innodb_trx" in sql:
@@ -82,32 +91,57 @@ def serve(control: Path, path: str) -> None:
         threading.Thread(target=session, args=(control, connection), daemon=True).start()
 
 
-def mariadbd(control: Path) -> int:
-    if "--help" in sys.argv:
-        refused = control / "refuse-options"
-        sys.stderr.write(refused.read_text() if refused.exists() else "")
-        return int(refused.exists())
+def option(name: str) -> str:
+    """Return the value of an option on the command line, "" where it is not."""
+    begin = f"--{name}="
+    return next((word.removeprefix(begin) for word in sys.argv if word.startswith(begin)), "")
+
+
+def asked_report(control: Path) -> object:
+    """Return what the agent reports while it starts the server, None where there is no agent."""
+    if not (control / "agent-port").exists():
+        return None
     port = int((control / "agent-port").read_text())
     with socket.create_connection(("127.0.0.1", port)) as agent, agent.makefile("rb") as response:
         agent.sendall(b"GET /report HTTP/1.0\r\n\r\n")
-        report = json.loads(response.read().partition(b"\r\n\r\n")[2])
+        return json.loads(response.read().partition(b"\r\n\r\n")[2])
+
+
+def record_start(control: Path) -> None:
+    """Note with what the server was started."""
     applied = control.parent / "volume/agent/applied"
     found = {
         "arguments": sys.argv[1:],
-        "report": report,
+        "report": asked_report(control),
         "applied": json.loads(applied.read_text()) if applied.exists() else None,
         "view": (control.parent / "volume/data/gvwstate.dat").exists(),
         "pid": os.getpid(),
     }
     with (control / "started").open("a") as file:
         file.write(json.dumps(found) + "\n")
+
+
+def ended(control: Path) -> int:
+    """Leave what a server leaves that ends in good order; return its exit code."""
+    if (control / "grastate").exists():
+        data = Path(option("datadir"))
+        (data / "grastate.dat").write_text((control / "grastate").read_text())
+        (data / "galera.cache").touch()
+    return int((control / "exit-code").read_text()) if (control / "exit-code").exists() else 0
+
+
+def mariadbd(control: Path) -> int:
+    if "--help" in sys.argv:
+        refused = control / "refuse-options"
+        sys.stderr.write(refused.read_text() if refused.exists() else "")
+        return int(refused.exists())
+    record_start(control)
     if (control / "refuse").exists():
         sys.stdout.write((control / "refuse").read_text() + "\n")
         return 7
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    threading.Thread(
-        target=serve, args=(control, (control / "socket-path").read_text()), daemon=True
-    ).start()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ended(control)))
+    path = option("socket") or (control / "socket-path").read_text()
+    threading.Thread(target=serve, args=(control, path), daemon=True).start()
     while True:
         time.sleep(0.05)
         if (control / "chatter").exists():
@@ -127,6 +161,18 @@ def main() -> int:
         case "mariadb-install-db":
             data = control.parent / "volume/data"
             (data / "mysql").mkdir()
+            return 0
+        case "mariadb-backup" if "--prepare" in sys.argv:
+            print((control / "prepare-log").read_text())
+            return 0
+        case "mbstream":
+            complaint = control / "mbstream-fails"
+            if complaint.exists():
+                print(complaint.read_text())
+                return 1
+            with Path(sys.argv[sys.argv.index("-C") + 1], "ibdata1").open("wb") as file:
+                while data := sys.stdin.buffer.read(65536):
+                    file.write(data)
             return 0
         case "mariadb-backup":
             while (control / "backup-silent").exists():

@@ -110,6 +110,7 @@ _CUSTOM: Final = tuple(
         ("ComputeNode", "computenodes"),
         ("BackupPolicy", "backuppolicies"),
         ("Backup", "backups"),
+        ("Restore", "restores"),
     )
 )
 _CHILDREN: Final = (

@@ -54,6 +54,25 @@ async def get_all(urls: Mapping[str, str]) -> dict[str, str | None]:
     return dict(zip(urls, answers, strict=True))
 
 
+async def get_answer(url: str, *, token: str, seconds: float) -> tuple[int, str] | None:
+    """Return the status and the body of one answer, None where there is none in time.
+
+    Args:
+        url: what to ask.
+        token: what the pod asks for.
+        seconds: how long it may take.
+    """
+    timeout = aiohttp.ClientTimeout(total=seconds)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
+        try:
+            async with session.get(url, headers=headers, allow_redirects=False) as response:
+                body = await _read_bounded(response.content)
+                return None if body is None else (response.status, body.decode(errors="replace"))
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+
+
 async def _get(session: aiohttp.ClientSession, url: str) -> str | None:
     """Return the answer, None when there is none.
 

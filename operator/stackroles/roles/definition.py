@@ -245,6 +245,8 @@ class OpenStackService:
         keyrings: Secrets `<cloud>-<name>-<keyring>` with two fernet keys, named "0" and "1".
         external: values of somebody else's (an object store's), which only a user can bring.
         external_for: whether a spec asks for them.
+        after_restore: steps by which what others hold agrees with its databases again, once these
+            were restored. They are not among those of a bring-up.
     """
 
     name: str
@@ -258,6 +260,7 @@ class OpenStackService:
     external: tuple[str, ...] = ()
     external_for: Callable[[CloudControllerSpec], bool] | None = None
     steps: tuple[Step[Cloud], ...] = ()
+    after_restore: tuple[Step[Cloud], ...] = ()
 
     @property
     def has_credentials(self) -> bool:

@@ -143,18 +143,38 @@ NEUTRON_MAINTENANCE = _worker_role(
     ),
 )
 
-SERVICE = _SERVICE.definition(
-    Catalogue(
-        type="network",
-        name="neutron",
-        role="neutron-api",
-        port=PORT,
-        listing="/v2.0/networks?limit=1&fields=id",
-    ),
+# OVN's own databases are older or newer than a restored one of neutron's, which is the truth: what
+# is too much in them goes, and what is missing is made.
+_OVN_SYNC = replace(
     _SERVICE.setup(
-        _SERVICE.migration(
-            "db-sync",
-            *("neutron-db-manage", "--config-file", _SERVICE.config, "upgrade", "heads"),
-        )
+        _SERVICE.task(
+            "ovn-sync",
+            *("neutron-ovn-db-sync-util", "--config-file", _SERVICE.config),
+            *("--ovn-neutron_sync_mode", "repair"),
+            env=(*resolvers.PYTHON, *_SERVICE.env, *_ENV),
+        ),
+        files=_SERVICE.role_files(NEUTRON_MAINTENANCE.name),
     ),
+    name="ovn-sync",
+    needs=(),
+    advice="check that the database and ovn-nb answer",
+)
+
+SERVICE = replace(
+    _SERVICE.definition(
+        Catalogue(
+            type="network",
+            name="neutron",
+            role="neutron-api",
+            port=PORT,
+            listing="/v2.0/networks?limit=1&fields=id",
+        ),
+        _SERVICE.setup(
+            _SERVICE.migration(
+                "db-sync",
+                *("neutron-db-manage", "--config-file", _SERVICE.config, "upgrade", "heads"),
+            )
+        ),
+    ),
+    after_restore=(_OVN_SYNC,),
 )

@@ -104,7 +104,7 @@ def summarise(
     """
     if reconciled.reason.status != "True":
         return reconciled
-    if is_held_up(progressing) or progressing.reason is Reason.BRINGING_UP:
+    if is_held_up(progressing) or progressing.reason in (Reason.BRINGING_UP, Reason.RESTORING):
         return progressing
     if available.reason.status != "True":
         return available

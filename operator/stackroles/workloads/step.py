@@ -48,6 +48,18 @@ def is_complete(job: Object) -> bool:
     return "Complete" in _ended(job)
 
 
+def ending_of(job: Object) -> Object:
+    """Return the condition by which a Job has ended, empty while it has not."""
+    return next(
+        (
+            condition
+            for condition in job.get("status", {}).get("conditions", [])
+            if condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
+        ),
+        {},
+    )
+
+
 def log_wanted(pod: Object, now: datetime) -> str | None:
     """Return the container whose log says more of a step than its pod's status does.
 

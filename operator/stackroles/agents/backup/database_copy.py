@@ -7,8 +7,9 @@ import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 
-from stackroles.agents.backup.repository import Sink, StepFailed
+from stackroles.agents.backup.repository import StepFailed
 from stackroles.agents.backup.restic_process import CHUNK
+from stackroles.agents.backup.streams import Sink
 
 READ_TIMEOUT = 300.0
 BUSY_SECONDS = 90.0

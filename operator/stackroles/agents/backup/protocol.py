@@ -6,10 +6,15 @@ its RunOutcome as its termination message.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from stackroles.agents.wire import OPTIONAL, decode, encode, key
+from stackroles.agents.environment import from_variables, to_variables
+from stackroles.agents.wire import OPTIONAL, key
+
+T = TypeVar("T")
+
+_PREFIX = "BACKUP_"
 
 # Files of the inputs. Resources and state are copied as they are: nobody reads them here.
 RESOURCES_FILE = "resources.json"
@@ -59,30 +64,18 @@ class RemovalSettings:
     policy: str
 
 
-Settings = TypeVar("Settings", RunSettings, RemovalSettings)
-
-
-def to_environment(settings: RunSettings | RemovalSettings) -> dict[str, str]:
+def to_environment(settings: object) -> dict[str, str]:
     """Return settings as environment variables."""
-    return {_variable(name): str(value) for name, value in encode(settings).items()}
+    return to_variables(settings, _PREFIX)
 
 
-def from_environment(kind: type[Settings], variables: Mapping[str, str]) -> Settings:
+def from_environment(kind: type[T], variables: Mapping[str, str]) -> T:
     """Return the settings in environment variables.
 
     Raises:
         ValueError: one is missing, or no number where it has to be.
     """
-    found: dict[str, Any] = {}
-    for each in fields(kind):
-        text = variables.get(_variable(each.name))
-        if text is not None:
-            found[each.name] = int(text) if each.type is int else text
-    return decode(kind, found)
-
-
-def _variable(name: str) -> str:
-    return f"BACKUP_{name.upper()}"
+    return from_variables(kind, variables, _PREFIX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

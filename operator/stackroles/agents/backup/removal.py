@@ -6,26 +6,13 @@ repository, since it removes the locks it finds, as a run does.
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.protocol import RemovalSettings, from_environment
 from stackroles.agents.backup.repository import Restic, StepFailed
+from stackroles.agents.backup.sets import snapshots_of
 from stackroles.agents.text import shorten
-
-MANIFEST_TAG = "part=manifest"
-
-
-def snapshots_of(
-    snapshots: Iterable[Mapping[str, Any]], policy: str, name: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the ids of a set's manifest, and those of its other parts."""
-    tags = {f"policy={policy}", f"set={name}"}
-    found = [s for s in snapshots if tags <= set(s.get("tags") or ())]
-    manifests = tuple(str(s["id"]) for s in found if MANIFEST_TAG in s["tags"])
-    return manifests, tuple(str(s["id"]) for s in found if str(s["id"]) not in manifests)
 
 
 def remove(restic: Restic, policy: str, name: str) -> int:

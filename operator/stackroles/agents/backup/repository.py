@@ -4,17 +4,17 @@ Runs inside role pods: standard library only. Each part of a set is one stream w
 and its own snapshot; a stream that breaks off never becomes a snapshot.
 """
 
-import hashlib
+import contextlib
 import http.client
 import io
 import json
 import signal
 import tarfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.protocol import StepResult
@@ -25,6 +25,7 @@ from stackroles.agents.backup.restic_process import (
     ResticProcess,
     Stalled,
 )
+from stackroles.agents.backup.streams import HashingSink, Sink
 from stackroles.agents.text import head, tail
 
 # A repository that can be used answers its first question at once.
@@ -40,43 +41,6 @@ class StepFailed(Exception):  # noqa: N818 - what happened, as in a condition
         super().__init__(message)
         self.step = step
         self.reason = reason
-
-
-class Sink(Protocol):
-    """What a part writes into."""
-
-    def write(self, data: bytes, /) -> int:
-        """Take some bytes and return how many."""
-
-
-class HashingSink:
-    """Passes bytes on and counts and hashes them.
-
-    Args:
-        target: takes the bytes, if any.
-        count: is given the size of each piece.
-    """
-
-    def __init__(
-        self, target: Sink | None = None, count: Callable[[int], None] = lambda _: None
-    ) -> None:
-        self._target, self._count = target, count
-        self._hash = hashlib.sha256()
-        self.bytes = 0
-
-    def write(self, data: bytes) -> int:
-        """Hash, count and pass on."""
-        self._hash.update(data)
-        self.bytes += len(data)
-        if self._target is not None:
-            self._target.write(data)
-        self._count(len(data))
-        return len(data)
-
-    @property
-    def sha256(self) -> str:
-        """The checksum so far, hexadecimal."""
-        return self._hash.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -101,6 +65,7 @@ class Restic:
         stall: seconds without progress after which any command fails.
         answer: seconds within which the repository must have answered its first question.
         progress: called with how far each part is.
+        meanwhile: called about once a second while restic is waited for; what it raises ends that.
     """
 
     def __init__(
@@ -112,6 +77,7 @@ class Restic:
         stall: float = STALL_SECONDS,
         answer: float = ANSWER_SECONDS,
         progress: Progress | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self._base = [
             program, "--no-cache", "--quiet", f"--stuck-request-timeout={STUCK_REQUEST_SECONDS}s"
@@ -119,7 +85,7 @@ class Restic:
         self._tags = [word for tag in tags for word in ("--tag", tag)]
         self._host = ["--host", host] if host else []
         self._stall, self._answer = stall, answer
-        self._progress = progress or Progress()
+        self._progress, self._meanwhile = progress or Progress(), meanwhile
 
     def run(self, step: str, *arguments: str) -> str:
         """Run restic and return its standard output; raises StepFailed with restic's message."""
@@ -161,8 +127,14 @@ class Restic:
         self, arguments: Iterable[str], *, feed: bool = False, limit: float | None = None
     ) -> ResticProcess:
         command = [*self._base, *arguments]
-        trouble = self._progress.trouble
-        return ResticProcess(command, feed=feed, stall=self._stall, limit=limit, trouble=trouble)
+        return ResticProcess(
+            command,
+            feed=feed,
+            stall=self._stall,
+            limit=limit,
+            trouble=self._progress.trouble,
+            meanwhile=self._meanwhile,
+        )
 
     def clean(self, snapshots: Iterable[str]) -> None:
         """Remove what runs that broke off left behind: locks, snapshots, and their data."""
@@ -219,20 +191,31 @@ class Restic:
     def read(self, step: StepResult, filename: str) -> str:
         """Return the checksum of a stored part as it is read back."""
         self._progress.begin(f"verify {step.name}")
-        process = self._start(("dump", str(step.snapshot), f"/{filename}"))
         sink = HashingSink(count=self._progress.count)
-        try:
-            for chunk in process.chunks():
+        with contextlib.closing(self.dump("verify", str(step.snapshot), filename)) as chunks:
+            for chunk in chunks:
                 sink.write(chunk)
+        return sink.sha256
+
+    def dump(
+        self, step: str, snapshot: str, filename: str, *options: str
+    ) -> Generator[bytes, None, None]:
+        """Yield what a snapshot's file holds; restic ends with the generator at the latest.
+
+        Raises:
+            StepFailed: it cannot be read, or not to its end.
+        """
+        process = self._start(("dump", *options, snapshot, f"/{filename}"))
+        try:
+            yield from process.chunks()
             code, _ = process.finish()
         except BaseException as error:
             process.end()
             if isinstance(error, Stalled):
-                raise _stalled("verify", error) from error
+                raise _stalled(step, error) from error
             raise
         if code:
-            raise self._failure("verify", code, process.errors)
-        return sink.sha256
+            raise self._failure(step, code, process.errors)
 
     @staticmethod
     def _failure(step: str, code: int, errors: str) -> StepFailed:

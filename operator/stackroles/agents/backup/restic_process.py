@@ -65,6 +65,7 @@ class ResticProcess:
         stall: seconds without progress after which it is given up.
         limit: seconds that it may take in all; None for any time.
         trouble: called with what keeps it from getting on, and "" once it does again.
+        meanwhile: called about once a second while it is waited for; what it raises ends the wait.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class ResticProcess:
         stall: float = STALL_SECONDS,
         limit: float | None = None,
         trouble: Callable[[str], None] = lambda _: None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self._process = subprocess.Popen(
             command,
@@ -84,6 +86,7 @@ class ResticProcess:
             bufsize=0,
         )
         self._stall, self._limit, self._trouble = stall, limit, trouble
+        self._meanwhile = meanwhile
         self._started = self._moved_at = time.monotonic()
         self._feeds, self._read, self._checked_at = False, 0, 0.0
         self._failing: dict[str, float] = {}
@@ -206,6 +209,7 @@ class ResticProcess:
         if now < self._checked_at + CHECK_SECONDS:
             return
         self._checked_at = now
+        self._meanwhile()
         if not self._feeds:
             read = _bytes_read(self._process.pid)
             if read is None or read >= self._read + _LEAST_BYTES:

@@ -32,18 +32,13 @@ from stackroles.agents.backup.protocol import (
     Versions,
     from_environment,
 )
-from stackroles.agents.backup.repository import (
-    Part,
-    Restic,
-    Sink,
-    StepFailed,
-    directory,
-    file,
-)
+from stackroles.agents.backup.reader_protocol import MANIFEST_FILE, Manifest, ManifestPart
+from stackroles.agents.backup.repository import Part, Restic, StepFailed, directory, file
+from stackroles.agents.backup.sets import MANIFEST_TAG
+from stackroles.agents.backup.streams import Sink
 from stackroles.agents.text import shorten
 
 TERMINATION_LIMIT = 4000
-MANIFEST = "manifest.json"
 
 
 def termination_message(outcome: RunOutcome) -> str:
@@ -118,22 +113,21 @@ def verify(restic: Restic, steps: Iterable[StepResult], parts: tuple[Part, ...])
 def manifest(work: Plan, outcome: RunOutcome) -> Part:
     """Return the manifest of the set: what it holds, where, and how each part is checked."""
     filenames = {part.name: part.filename for part in work.parts}
-    content = {
-        "apiVersion": "stackroles.io/recovery-set/v1",
-        "name": work.name,
-        "cloud": work.cloud,
-        "policy": work.policy,
-        "versions": wire.encode(work.versions),
-        "position": outcome.position,
-        "parts": [wire.encode(step) | {"filename": filenames[step.name]} for step in outcome.steps],
-    }
-    text = json.dumps(content, indent=1, sort_keys=True).encode()
+    content = Manifest(
+        name=work.name,
+        cloud=work.cloud,
+        policy=work.policy,
+        versions=work.versions,
+        position=outcome.position,
+        parts=tuple(ManifestPart.of(step, filenames[step.name]) for step in outcome.steps),
+    )
+    text = wire.dumps(content, indent=1, sort_keys=True).encode()
 
     def write(sink: Sink) -> Mapping[str, str]:
         sink.write(text)
         return {}
 
-    return Part("manifest", MANIFEST, write)
+    return Part("manifest", MANIFEST_FILE, write)
 
 
 @dataclass(frozen=True)
@@ -164,7 +158,7 @@ def retention(snapshots: list[dict[str, Any]], policy: str, keep: int) -> Kept:
     verified = {
         name: max(str(s["time"]) for s in members)
         for name, members in sets.items()
-        if any("part=manifest" in (s.get("tags") or []) for s in members)
+        if any(MANIFEST_TAG in (s.get("tags") or []) for s in members)
     }
     kept = sorted(verified, key=lambda name: verified[name], reverse=True)[:keep]
     surplus = (str(s["id"]) for name, members in sets.items() if name not in kept for s in members)
@@ -184,7 +178,7 @@ def run(work: Plan, restic: Restic) -> RunOutcome:
             outcome = _with(outcome, step, stored, position=position)
         verify(restic, outcome.steps, work.parts)
         last, _, stored = restic.save(manifest(work, outcome))
-        if restic.read(last, MANIFEST) != last.sha256:
+        if restic.read(last, MANIFEST_FILE) != last.sha256:
             raise StepFailed("manifest", "the manifest does not read back as it was written")
         outcome = _with(outcome, last, stored, snapshot=last.snapshot, verified=True, ok=True)
         kept = retention(restic.snapshots("retention"), work.policy, work.keep)

@@ -6,7 +6,6 @@ that knows nothing of trailers fails too, and the log says why. Nothing but a bo
 and a trailer that says `complete` is a backup. One runs at a time.
 """
 
-import contextlib
 import fcntl
 import hmac
 import select
@@ -19,6 +18,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import IO
 
 from stackroles.agents import children
+from stackroles.agents.chunked import refuse, send_chunk
 from stackroles.agents.galera.settings import MemberSettings
 
 # The pipe's size as well: one of the usual 64 KiB costs the member twice the CPU for each byte.
@@ -84,7 +84,7 @@ class Backups:
             request.connection.settimeout(STALL_SECONDS)
             try:
                 for data in _until_hung_up(process.stdout, request.connection):
-                    _send_chunk(request.connection, data)
+                    send_chunk(request.connection, data)
             except _Silent as error:
                 process.kill()
                 return str(error)
@@ -98,13 +98,6 @@ class Backups:
         if code == 0 and last.endswith(_DONE):
             return ""
         return f"mariadb-backup ended with {code}, last output: {last}"
-
-
-def _send_chunk(client: socket.socket, data: bytes) -> None:
-    """Send one chunk of a chunked body in three calls: to join them would copy every byte."""
-    client.sendall(b"%x\r\n" % len(data), socket.MSG_MORE)
-    client.sendall(data, socket.MSG_MORE)
-    client.sendall(b"\r\n")
 
 
 class _Silent(Exception):  # noqa: N818 - what happened
@@ -135,16 +128,6 @@ def _until_hung_up(source: IO[bytes], client: socket.socket) -> Iterator[bytes]:
             if not data:
                 return
             yield data
-
-
-def refuse(request: BaseHTTPRequestHandler, code: int, why: str) -> None:
-    """Answer with an error and a sentence."""
-    body = f"{why}\n".encode()
-    with contextlib.suppress(OSError):
-        request.send_response(code)
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
 
 
 def _last_line(log: IO[bytes]) -> str:

@@ -5,9 +5,13 @@
 <volume>/agent/applied    the last decision that was applied, written before the server starts
 <volume>/agent/creating   a first start began here and has not been completed
 <volume>/agent/joining    a join began here, or it left the group for good; not synced since
+<volume>/agent/restored   a restore made `incoming` whole, which is, or is to be, the data
+<volume>/incoming/        a restore's copy before it becomes the data (incoming.py)
+<volume>/replaced/        the former data while a restore's copy takes its place
 """
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -66,19 +70,57 @@ class Volume:
         self.root = root
         self._room_bytes = room_bytes
         self.data = root / "data"
+        self._replaced = root / "replaced"
         self._agent = root / "agent"
         self._applied = self._agent / "applied"
         self._creating = self._agent / "creating"
         self._joining = self._agent / "joining"
 
     def prepare(self) -> str:
-        """Make the directories and return the volume's id, drawn at the first start ever."""
-        self.data.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._agent.mkdir(mode=0o750, exist_ok=True)
+        """Make the directories and return the volume's id, drawn at the first start ever.
+
+        An exchange of the data that was cut off is settled first.
+        """
+        self._agent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._settle_exchange()
+        self.data.mkdir(mode=0o750, exist_ok=True)
         path = self._agent / "id"
         if not path.exists():
             write_durably(path, uuid.uuid4().hex)
         return path.read_text().strip()
+
+    def exchange(self, other: Path) -> None:
+        """Put another directory of this volume, whole and durable, in the place of the data.
+
+        The marks speak of the former data, so they go with it; it goes last: as long as it is
+        there, `prepare` sees that an exchange was cut off.
+        """
+        self.data.rename(self._replaced)
+        sync_directory(self.root)
+        other.rename(self.data)
+        sync_directory(self.root)
+        self._end_exchange()
+
+    def _settle_exchange(self) -> None:
+        """Take back an exchange that was cut off before the new data was in its place, else end it.
+
+        A directory takes the place of an empty one, and never of one that holds something.
+        """
+        if not self._replaced.exists():
+            return
+        try:
+            self._replaced.rename(self.data)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            self._end_exchange()
+        else:
+            sync_directory(self.root)
+
+    def _end_exchange(self) -> None:
+        self.end_creation()
+        self.end_join()
+        shutil.rmtree(self._replaced)
 
     def applied_decision(self) -> AppliedDecision:
         """Return the last decision that was applied."""
@@ -104,7 +146,7 @@ class Volume:
     def end_creation(self) -> None:
         """Note that the new database serves; from here on its loss is a loss."""
         self._creating.unlink(missing_ok=True)
-        _sync_directory(self._agent)
+        sync_directory(self._agent)
 
     def begin_join(self) -> None:
         """Note that others hold all that this member holds, until it is synced again."""
@@ -115,7 +157,7 @@ class Volume:
         """Note that the member is whole: from here on it may hold what nobody else does."""
         if self._joining.exists():
             self._joining.unlink()
-            _sync_directory(self._agent)
+            sync_directory(self._agent)
 
     def clear(self) -> None:
         """Remove everything in the data directory."""
@@ -144,16 +186,11 @@ class Volume:
 
     def size(self) -> int:
         """Return the bytes the data directory occupies; grows while a transfer makes progress."""
-        total = 0
-        for folder, _, names in os.walk(self.data):
-            for name in names:
-                with contextlib.suppress(FileNotFoundError):
-                    total += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118
-        return total
+        return occupied(self.data)
 
     def percent_used(self) -> int:
         """Return how much of the volume's file system is used, rounded up; -1 when not known."""
-        left, whole = self._room()
+        left, whole = self.room()
         return -(-100 * (whole - left) // whole) if whole else -1
 
     def is_full(self) -> bool:
@@ -162,10 +199,10 @@ class Volume:
         A twentieth of the file system, a gibibyte at most: a server that cannot write leaves its
         data torn, and one transaction may take half of that (wsrep_max_ws_size).
         """
-        left, whole = self._room()
+        left, whole = self.room()
         return left < (self._room_bytes or min(whole // 20, _ROOM_BYTES)) if whole else False
 
-    def _room(self) -> tuple[int, int]:
+    def room(self) -> tuple[int, int]:
         """Return the bytes that its user may still write, and all that it may use; 0 if unknown."""
         try:
             found = os.statvfs(self.data.parent)
@@ -217,6 +254,16 @@ def _recover(command: Sequence[str], history: str) -> Position | None:
     return Position(uuid=history, seqno=int(found[2]), prepared=_PREPARED in output)
 
 
+def occupied(path: Path) -> int:
+    """Return the bytes that the files in a directory occupy."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118
+    return total
+
+
 def write_durably(path: Path, text: str) -> None:
     """Replace a file so that after a crash either the old or the new content is there."""
     fresh = path.with_name(path.name + ".new")
@@ -225,10 +272,11 @@ def write_durably(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Make durable what was added to, renamed in or removed from a directory."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

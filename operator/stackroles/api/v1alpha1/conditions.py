@@ -89,6 +89,7 @@ class Reason(StrEnum):
     BRINGING_UP = "BringingUp", ConditionType.PROGRESSING, "True"
     ROLLING_OUT = "RollingOut", ConditionType.PROGRESSING, "True"
     RECOVERING = "Recovering", ConditionType.PROGRESSING, "True"
+    RESTORING = "Restoring", ConditionType.PROGRESSING, "True"
     ROLLOUT_COMPLETE = "RolloutComplete", ConditionType.PROGRESSING, "False"
     STEP_FAILED = "StepFailed", ConditionType.PROGRESSING, "False"
     IMAGE_PULL_FAILED = "ImagePullFailed", ConditionType.PROGRESSING, "False"
@@ -169,6 +170,16 @@ class Reason(StrEnum):
     REPOSITORY_STALLED = "RepositoryStalled", ConditionType.COMPLETE, "False"
     REPOSITORY_LOCKED = "RepositoryLocked", ConditionType.COMPLETE, "False"
     BACKUP_EXPIRED = "BackupExpired", ConditionType.COMPLETE, "False"
+
+    # A restore: nothing is stopped before it has all that it needs, and the user's consent.
+    RESTORE_BACKUP_MISSING = "BackupMissing", ConditionType.RECONCILED, "False"
+    RESTORED = "Restored", ConditionType.COMPLETE, "True"
+    RESTORE_CHECKED = "DryRunCompleted", ConditionType.COMPLETE, "False"
+    RESTORE_BLOCKED = "PreflightFailed", ConditionType.COMPLETE, "False"
+    RESTORE_CONSENT = "ConsentRequired", ConditionType.COMPLETE, "False"
+    RESTORE_QUEUED = "AnotherRestoreRuns", ConditionType.COMPLETE, "False"
+    RESTORE_RUNNING = "RestoreRunning", ConditionType.COMPLETE, "False"
+    RESTORE_FAILED = "RestoreFailed", ConditionType.COMPLETE, "False"
 
     LAST_BACKUP_VERIFIED = "LastBackupVerified", ConditionType.LAST_BACKUP_SUCCEEDED, "True"
     LAST_BACKUP_FAILED = "LastBackupFailed", ConditionType.LAST_BACKUP_SUCCEEDED, "False"

@@ -22,6 +22,7 @@ from stackroles.api.v1alpha1.compute import (
     ComputePoolSpec,
     ComputePoolStatus,
 )
+from stackroles.api.v1alpha1.restore import RestoreSpec, RestoreStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +159,23 @@ RESOURCES: tuple[ResourceDefinition, ...] = (
             _AGE,
         ),
         spec_rules=tuple(IMMUTABLE),
+    ),
+    ResourceDefinition(
+        kind="Restore",
+        plural="restores",
+        short="rst",
+        description="A recovery set that takes the place of what a cloud has.",
+        spec=RestoreSpec,
+        status=RestoreStatus,
+        name_limit=40,
+        columns=(
+            *_READY,
+            Column("Backup", ".spec.backup"),
+            Column("Phase", ".status.phase"),
+            Column("Recovery point", ".status.recoveryPoint", "date"),
+            Column("Seconds", ".status.recoverySeconds", "integer"),
+            Column("Safety", ".status.safetyBackup", priority=1),
+            _AGE,
+        ),
     ),
 )

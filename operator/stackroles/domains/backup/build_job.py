@@ -52,12 +52,14 @@ class Run:
         source: URL of the member's backup stream.
         secrets: names of the Secrets that belong into the set.
         policy_name: the policy, whose sets are counted together.
+        keep: how many verified sets stay.
     """
 
     policy: BackupPolicySpec
     policy_name: str
     source: str
     secrets: tuple[str, ...]
+    keep: int
 
 
 def build_inputs(
@@ -146,7 +148,7 @@ def _main(cloud: Cloud, parent: RunParent, run: Run) -> Container:
         name=parent.name,
         cloud=cloud.name,
         policy=run.policy_name,
-        keep=run.policy.keep_last,
+        keep=run.keep,
         source=run.source,
         inputs=_INPUTS,
         copies=_COPIES,

@@ -31,14 +31,15 @@ from stackroles.domains.backup.outcome import read_outcome, read_progress
 from stackroles.domains.backup.reconcile_inputs import list_members, list_secrets, read_inputs
 from stackroles.domains.backup.reconcile_queue import (
     copied_members,
-    ending_of,
     policy_run,
+    restore_before,
     run_before,
     runs_of_policy,
+    sets_to_keep,
 )
 from stackroles.domains.backup.reconcile_removal import reconcile_removal
 from stackroles.domains.backup.status import (
-    conditions_of_run,
+    REASONS,
     expired,
     finding_of,
     is_finished,
@@ -57,6 +58,8 @@ from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.pod import failure_message, first_finding, runs_container
 from stackroles.workloads.recovery_set.pod import RunParent
+from stackroles.workloads.run_conditions import conditions_of_run
+from stackroles.workloads.step import ending_of
 
 Object = dict[str, Any]
 _APPLIED = Finding(Reason.APPLIED)
@@ -65,7 +68,7 @@ _NEXT_TURN = 5.0
 # Jobs and pods are watched each by itself: a Job may be seen to have ended before its pod is.
 _POD_LAG = timedelta(seconds=60)
 _LAG_LOOK = 2.0
-# How often the log of a run is read, and so at most its progress written.
+# How often a run's log is read.
 _PROGRESS_PERIOD = 10.0
 _PROGRESS_SECONDS = 15.0
 
@@ -148,6 +151,9 @@ async def _start(context: Context, resource: Object) -> None:
         await _wait(context, resource, _APPLIED, waits)
     with attribute_to(controller):
         cloud = cloud_of(context, controller)
+    if restore := await restore_before(context, cloud, resource["metadata"]["name"]):
+        message = f"Restore {restore} of this cloud is under way; it ends first."
+        await _wait(context, resource, _APPLIED, Finding(Reason.BACKUP_QUEUED, message))
     async with start_lock(context):
         await _begin(context, resource, cloud, policy)
 
@@ -193,6 +199,7 @@ async def _create_job(
         policy_name=resource["spec"]["policy"],
         source=Endpoint(HTTP, source.address, AGENT_PORT).url(BACKUP_PATH),
         secrets=list_secrets(context, cloud),
+        keep=await sets_to_keep(context, cloud, policy),
     )
     inputs = build_inputs(parent, await read_inputs(context, cloud), cloud.agents)
     # Its set, or parts of it, are removed before the Backup is gone (reconcile_removal).
@@ -289,6 +296,6 @@ async def _write(
 ) -> None:
     generation = resource["metadata"].get("generation", 0)
     at = (generation, context.clock.now())
-    conditions = conditions_of_run(reconciled, complete, status.conditions, at)
+    conditions = conditions_of_run(REASONS, reconciled, complete, status.conditions, at)
     update = {"observed_generation": generation, "conditions": conditions}
     await context.cluster.patch_status(resource, dump(status.model_copy(update=update)))

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_INSTANCE, LABEL_REPOSITORY, LABEL_STEP
 from stackroles.domains.backup.build import MARK, step_label
 from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, RUN
@@ -11,9 +12,14 @@ from stackroles.domains.backup.build_removal import REMOVAL
 from stackroles.domains.backup.decide import ActiveRun, PolicyRun, conflicting_run
 from stackroles.domains.backup.status import is_finished
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.restoring import read_record
 from stackroles.workloads.recovery_set.repository import repository_id
+from stackroles.workloads.restoring import safety_backup
+from stackroles.workloads.step import ending_of
 
 Object = dict[str, Any]
+# More sets than any repository has.
+_ALL = 1_000_000
 
 
 def writer_of(context: Context, resource: Object, policy: BackupPolicySpec) -> str:
@@ -52,6 +58,23 @@ def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> 
     ]
     first = min(waiting, default=policy_run(resource).age)[1]
     return first if first != metadata["name"] else ""
+
+
+async def restore_before(context: Context, cloud: Cloud, name: str) -> str:
+    """Return the Restore of a cloud that ends before a Backup begins, empty where none does.
+
+    The Backup of what a Restore overwrites is part of it.
+    """
+    record = await read_record(context.cluster, cloud.namespace, cloud.name)
+    if record is None or record.ended or name == safety_backup(record.name):
+        return ""
+    return record.name
+
+
+async def sets_to_keep(context: Context, cloud: Cloud, policy: BackupPolicySpec) -> int:
+    """Return how many verified sets a run leaves: all, while a Restore reads one of them."""
+    record = await read_record(context.cluster, cloud.namespace, cloud.name)
+    return policy.keep_last if record is None or record.ended else _ALL
 
 
 def runs_of_policy(context: Context, namespace: str, policy: str) -> tuple[PolicyRun, ...]:
@@ -93,16 +116,4 @@ def policy_run(backup: Object) -> PolicyRun:
         ended=is_finished(status),
         verified=bool(status.get("verified")),
         oldest_kept=status.get("oldestKept") or "",
-    )
-
-
-def ending_of(job: Object) -> Object:
-    """Return the condition by which a Job has ended, empty while it has not."""
-    return next(
-        (
-            condition
-            for condition in job.get("status", {}).get("conditions", [])
-            if condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
-        ),
-        {},
     )

@@ -14,8 +14,8 @@ from stackroles.domains.backup.build_job import RUN
 from stackroles.domains.backup.build_removal import TRIES, build_removal, removal_name
 from stackroles.domains.backup.decide import leaves_set
 from stackroles.domains.backup.reconcile_queue import (
-    ending_of,
     policy_run,
+    restore_before,
     runs_of_policy,
     writer_of,
 )
@@ -28,6 +28,7 @@ from stackroles.reconcile.teardown import namespace_ends
 from stackroles.workloads.conditions import Finding, build_condition
 from stackroles.workloads.pod import failure_message
 from stackroles.workloads.recovery_set.pod import RunParent
+from stackroles.workloads.step import ending_of
 
 Object = dict[str, Any]
 # A removal that has not begun by then does not hold up the deletion any more.
@@ -100,6 +101,8 @@ async def _start(context: Context, resource: Object) -> NoReturn:
     """Start the removal once no run writes the repository; raises _Left where it cannot be."""
     policy_name = resource["spec"]["policy"]
     policy, cloud = await _repository_of(context, resource)
+    if restore := await restore_before(context, cloud, ""):
+        await _wait(context, resource, f"Restore {restore} reads the repository; it ends first.")
     async with start_lock(context):
         if other := writer_of(context, resource, policy):
             _check_patience(context, resource, other)

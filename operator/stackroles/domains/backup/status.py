@@ -1,15 +1,15 @@
 """The findings about a Backup and a BackupPolicy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from stackroles.agents import wire
 from stackroles.agents.backup.protocol import RunOutcome
 from stackroles.api.v1alpha1.backup import BackupProgress, BackupStatus, BackupStep
-from stackroles.api.v1alpha1.common import Condition
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
-from stackroles.workloads.conditions import Finding, build_condition, conditions_of
+from stackroles.workloads.conditions import Finding
+from stackroles.workloads.run_conditions import RunReasons
 
 # Reasons after which a run never changes again: a failed run is followed by another Backup.
 FAILED = frozenset(
@@ -23,7 +23,11 @@ FAILED = frozenset(
 )
 _OF_PROGRAM = {reason.value: reason for reason in FAILED}
 _ENDED = frozenset({Reason.BACKUP_VERIFIED, Reason.BACKUP_EXPIRED}) | FAILED
-_MOVING = frozenset({Reason.BACKUP_WAITING, Reason.BACKUP_QUEUED, Reason.BACKUP_RUNNING})
+REASONS = RunReasons(
+    good=Reason.BACKUP_VERIFIED,
+    failed=FAILED,
+    moving=frozenset({Reason.BACKUP_WAITING, Reason.BACKUP_QUEUED, Reason.BACKUP_RUNNING}),
+)
 
 
 def is_finished(status: Mapping[str, Any]) -> bool:
@@ -37,27 +41,6 @@ def is_finished(status: Mapping[str, Any]) -> bool:
 def is_verified(status: Mapping[str, Any]) -> bool:
     """Return whether a run ended with a verified recovery set."""
     return is_finished(status) and bool(status.get("verified"))
-
-
-def conditions_of_run(
-    reconciled: Finding, complete: Finding, previous: Sequence[Condition], at: tuple[int, datetime]
-) -> tuple[Condition, ...]:
-    """Return a Backup's conditions; Ready repeats what is wrong, or that the set is verified."""
-    generation, now = at
-    failed = complete.reason in FAILED or reconciled.reason.status != "True"
-    moves = complete.reason in _MOVING
-    moving = Finding(Reason.WORKING if moves and not failed else Reason.SETTLED, complete.message)
-    stalled = Finding(
-        Reason.NEEDS_ATTENTION if failed else Reason.HEALTHY, complete.message if failed else ""
-    )
-    ready = complete if reconciled.reason.status == "True" else reconciled
-    if complete.reason is Reason.BACKUP_VERIFIED:
-        ready = Finding(Reason.AS_DESIRED, complete.message)
-    known = {condition.type: condition for condition in previous}
-    return (
-        *conditions_of((reconciled, complete, moving, stalled), previous, generation, now),
-        build_condition(ConditionType.READY, ready, known.get("Ready"), (generation, now)),
-    )
 
 
 def running(source: str, progress: BackupProgress | None, problem: Finding | None) -> Finding:

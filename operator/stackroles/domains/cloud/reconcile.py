@@ -44,6 +44,7 @@ from stackroles.reconcile.blocked import write_blocked_status
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import config_maps_in_use, existing_config_maps
+from stackroles.reconcile.restoring import read_record
 from stackroles.reconcile.teardown import await_parts, reconcile_teardown
 from stackroles.roles import registry
 from stackroles.roles.keystone import CATALOGUE
@@ -121,7 +122,7 @@ class CloudPass:
             # Found before the spec was invalid or suspended: each part wakes this pass anew.
             return
         credentials = self._credentials.credentials
-        observed = self._observe(credentials)
+        observed = replace(self._observe(credentials), restoring=await self._restoring())
         apis, refused = self._apis(observed, credentials)
         failure = self._credentials.failure or joined(s.failure for s in self._services.values())
         reconciled = blocked or _reconciled(credentials, failure, refused, self._ignored())
@@ -167,6 +168,14 @@ class CloudPass:
         )
         waiting |= dict.fromkeys(withheld, frozenset[str]())
         return replace(observed, waiting=waiting)
+
+    async def _restoring(self) -> Finding | None:
+        """Return what a Restore is about, None while there is none."""
+        record = await read_record(self._context.cluster, self._cloud.namespace, self._cloud.name)
+        if record is None or record.ended:
+            return None
+        what = f"Restore {record.name} is under way; its status shows how far it is."
+        return Finding(Reason.RESTORING, what)
 
     def _generation(self) -> int:
         """Return the generation that all parts have been applied for."""

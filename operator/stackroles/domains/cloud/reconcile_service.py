@@ -40,11 +40,12 @@ from stackroles.reconcile.observe import (
     observe_roles,
 )
 from stackroles.reconcile.parts import service_of
+from stackroles.reconcile.restoring import read_resting
 from stackroles.roles import registry
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.config_maps import kept_config_maps
-from stackroles.workloads.manifests.children import annotate_pods, resize, unique
+from stackroles.workloads.manifests.children import annotate_pods, pause, resize, unique
 from stackroles.workloads.step import StepState
 
 Object = dict[str, Any]
@@ -101,6 +102,7 @@ class ServicePass:
         self._serving = completed(recorded_phases(resource))
         self._held_rolls: Mapping[str, frozenset[str]] = {}
         self._steps = Steps(context, resource, cloud, service, self._part)
+        self._restore, self._resting = "", frozenset[str]()
 
     async def run(self) -> None:
         """Observe, plan, build, apply, observe again, and publish how it stands."""
@@ -125,6 +127,7 @@ class ServicePass:
 
     async def _bring(self) -> tuple[ServiceState, ClusterError | None]:
         await self._steps.read_logs(self._now)
+        self._restore, self._resting = await read_resting(self._context.cluster, self._cloud)
         before = self._observe()
         run = self._plan(before)
         records, failure = await self._apply(run)
@@ -211,7 +214,12 @@ class ServicePass:
         return next((problem for problem in found if problem), None)
 
     def _find_held(self) -> Mapping[str, frozenset[str]]:
-        """Return the service's roles whose roll waits, with those that they wait for."""
+        """Return the service's roles whose roll waits, with those that they wait for.
+
+        None does while roles rest for a Restore: nobody is served then that could be disturbed.
+        """
+        if self._resting:
+            return {}
         states = service_states(self._context, self._resource)
         failing = {name for name, state in states.items() if state.failure is not None}
         failing -= {self._service.name}
@@ -229,6 +237,8 @@ class ServicePass:
         if role.quorum and role.name in self._serving:
             built = resize(built, held_size(self._context, self._resource, self._cloud, role))
         built = adapt(self._context.cluster, self._cloud, role, built, self._serving)
+        if role.name in self._resting:
+            built = pause(resize(built, 0), self._restore)
         if not self._has_external_keys():
             return built
         keys = external_digest(self._service, self._credentials.values[self._service.name])

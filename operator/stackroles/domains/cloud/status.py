@@ -43,6 +43,7 @@ class ObservedCloud(RolesAndSteps):
         messaging: whether brokers or queues lack something; None before there are any.
         active: the active member of each ActivePassive role, as far as there is one.
         failing_apis: why not all APIs are known to serve; None when all do.
+        restoring: what a Restore is about; None while there is none.
     """
 
     waiting: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class ObservedCloud(RolesAndSteps):
     failing_apis: Finding | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     courses: Mapping[str, Course] = field(default_factory=dict)
+    restoring: Finding | None = None
 
 
 def assess_cloud(
@@ -77,9 +79,11 @@ def assess_cloud(
     """
     available = assess_available(observed)
     new = previous.time_to_ready_seconds is None
-    progressing = assess_progressing(observed, new=new)
-    courses = courses_of(() if new else observed.roles, observed.courses)
-    quorum = assess_quorum(roles, () if new else observed.roles)
+    progressing = observed.restoring or assess_progressing(observed, new=new)
+    # What a Restore stops is no loss, and neither is what was never there.
+    counted = () if new or observed.restoring else observed.roles
+    courses = courses_of(counted, observed.courses)
+    quorum = assess_quorum(roles, counted)
     health = observed.database.health if DATABASE in observed.present else None
     further = tuple(found for found in (quorum, observed.messaging, health) if found is not None)
     conditions = (

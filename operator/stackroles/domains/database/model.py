@@ -117,6 +117,7 @@ class PersistedState:
         epoch: the term of the last decisions.
         leader: whose term that is.
         consented: the last loss of members that the user consented to.
+        restored: uid of the Restore whose data the cluster goes on with; "" before the first.
     """
 
     uuid: str | None = None
@@ -126,6 +127,7 @@ class PersistedState:
     epoch: int = field(default=0, metadata=OPTIONAL)
     leader: str = field(default="", metadata=OPTIONAL)
     consented: str = field(default="", metadata=OPTIONAL)
+    restored: str = field(default="", metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

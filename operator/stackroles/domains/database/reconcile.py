@@ -34,6 +34,7 @@ from stackroles.roles.mariadb import MARIADB
 from stackroles.roles.topology import DEFAULT, Topology
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.departures import MemberView
+from stackroles.workloads.restoring import RecordUnreadable
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -158,7 +159,7 @@ class _Galera:
             outcome = self._decide(observed.members, persisted)
             if outcome.persisted != persisted:
                 await record_state(self._cluster, self._cloud, persisted, outcome.persisted)
-        except StateUnreadable as error:
+        except (StateUnreadable, RecordUnreadable) as error:
             unreadable = Outcome(
                 verdict=Verdict.STATE_UNREADABLE, message=str(error), persisted=PersistedState()
             )

@@ -1,14 +1,17 @@
 """The persisted state of a database cluster, kept in the cloud's state ConfigMap."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from stackroles import naming
 from stackroles.agents import wire
 from stackroles.config.cloud import Cloud
 from stackroles.domains.database.model import PersistedState
+from stackroles.domains.database.restored import adopt
 from stackroles.errors import NotReady, OperatorError
 from stackroles.kube.cluster import Cluster
-from stackroles.reconcile.cloud_state import read_fact, record_fact
+from stackroles.reconcile.cloud_state import record_fact
+from stackroles.workloads import restoring
 
 KEY: Final = "galera"
 
@@ -39,9 +42,22 @@ def parse_state(text: str | None) -> PersistedState:
         ) from error
 
 
+def state_in(data: Mapping[str, str]) -> PersistedState:
+    """Return the state that the data of the cloud's state ConfigMap stand for.
+
+    What a Restore put in place counts from the moment that it is recorded.
+
+    Raises:
+        StateUnreadable: the state is there and cannot be read.
+        RecordUnreadable: so is what a Restore did.
+    """
+    return adopt(parse_state(data.get(KEY)), restoring.parse_record(data.get(restoring.KEY)))
+
+
 async def read_state(cluster: Cluster, cloud: Cloud) -> PersistedState:
-    """Return the recorded persisted. Raises StateUnreadable."""
-    return parse_state(await read_fact(cluster, cloud, KEY))
+    """Return what is recorded now; raises as `state_in`."""
+    name = naming.state(cloud.name)
+    return state_in(await cluster.read_config_map(cloud.namespace, name) or {})
 
 
 async def record_state(
@@ -58,7 +74,7 @@ async def record_state(
     live = await cluster.read("ConfigMap", cloud.namespace, name)
     if live is None and before != PersistedState():
         raise StateUnreadable(f"ConfigMap {name} is gone; put it back from a backup.")
-    text = ((live or {}).get("data") or {}).get(KEY)
-    if parse_state(text) != before:
+    data = (live or {}).get("data") or {}
+    if state_in(data) != before:
         raise NotReady(f"ConfigMap {name} has changed meanwhile", delay=1.0)
-    await record_fact(cluster, cloud, KEY, text, dump_state(after))
+    await record_fact(cluster, cloud, KEY, data.get(KEY), dump_state(after))

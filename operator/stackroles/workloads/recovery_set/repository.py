@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from stackroles import naming
 from stackroles.agents.backup.protocol import RemovalSettings, RunSettings, to_environment
+from stackroles.agents.backup.reader_protocol import ReaderSettings
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.roles.container import (
@@ -28,7 +29,10 @@ _REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
 
 
 def agent_container(
-    name: str, program: str, settings: RunSettings | RemovalSettings, *scratch: ScratchMount
+    name: str,
+    program: str,
+    settings: RunSettings | RemovalSettings | ReaderSettings,
+    *scratch: ScratchMount,
 ) -> Container:
     """Return the container of an agent that works with a repository.
 

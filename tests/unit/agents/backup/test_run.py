@@ -2,7 +2,6 @@
 
 import json
 import os
-import stat
 import subprocess
 import sys
 import threading
@@ -26,15 +25,7 @@ from stackroles.agents.backup.protocol import (
     to_environment,
 )
 from stackroles.agents.backup.removal import remove
-from stackroles.agents.backup.repository import (
-    HashingSink,
-    Part,
-    Restic,
-    Sink,
-    StepFailed,
-    directory,
-    file,
-)
+from stackroles.agents.backup.repository import Part, Restic, StepFailed, directory, file
 from stackroles.agents.backup.run import (
     Kept,
     Plan,
@@ -44,93 +35,17 @@ from stackroles.agents.backup.run import (
     run,
     termination_message,
 )
+from stackroles.agents.backup.streams import HashingSink, Sink
 from stackroles.domains.backup.outcome import read_outcome
 from tests.support.alarm import alarm
-
-RESTIC = """#!{python}
-import hashlib, json, os, pathlib, signal, sys, time
-options = ("--no-cache", "--quiet", "--stuck-request-timeout")
-args = [a for a in sys.argv[1:] if not a.startswith(options)]
-store = pathlib.Path({store!r})
-fail = store / ("fail-" + args[0])
-if fail.exists():
-    code, message = fail.read_text().split(" ", 1)
-    sys.stderr.write(message)
-    sys.exit(int(code))
-hang = store / ("hang-" + args[0])
-if hang.exists():
-    sys.stderr.write(hang.read_text())
-    sys.stderr.flush()
-    time.sleep(600)
-locks = store / "locks"
-def locked():
-    if list(locks.glob("*")):
-        sys.stderr.write("repository is already locked")
-        sys.exit(11)
-def free(*_):
-    (locks / str(os.getpid())).unlink()
-    sys.exit(130)
-def kept():
-    return [json.loads(l) for l in (store / "log").read_text().splitlines()]
-if args[0] == "unlock":
-    [lock.unlink() for lock in locks.glob("*")]
-elif args[0] in ("check", "prune", "forget"):
-    locked()
-if args[0] == "cat":
-    sys.exit(0 if (store / "config").exists() else 10)
-if args[0] == "init":
-    (store / "config").touch()
-    (store / "log").touch()
-    locks.mkdir()
-elif args[0] == "backup":
-    locks.mkdir(exist_ok=True)
-    signal.signal(signal.SIGTERM, free)
-    (locks / str(os.getpid())).touch()
-    data = b""
-    while chunk := sys.stdin.buffer.read(65536):
-        data += chunk
-        if (store / "noisy").exists():
-            for stream in (sys.stdout, sys.stderr):
-                stream.write("x" * 65536 + "\\n")
-                stream.flush()
-        while (store / "deaf").exists():
-            retry = "Save(<data/1>) returned error, retrying after 1s: request timeout\\n"
-            sys.stderr.write(retry)
-            sys.stderr.flush()
-            time.sleep(0.1)
-    name = hashlib.sha256(data).hexdigest()[:8]
-    tags = [args[i + 1] for i, a in enumerate(args) if a == "--tag"]
-    (store / name).write_bytes(data)
-    with (store / "log").open("a") as log:
-        log.write(json.dumps({{"id": name, "tags": tags, "time": str(len(tags))}}) + "\\n")
-    print(json.dumps({{"message_type": "summary", "snapshot_id": name, "data_added_packed": 7}}))
-    (locks / str(os.getpid())).unlink()
-elif args[0] == "forget":
-    with (store / "forgotten").open("a") as asked:
-        asked.write(" ".join(args[1:]) + "\\n")
-    left = [snapshot for snapshot in kept() if snapshot["id"] not in args]
-    (store / "log").write_text("".join(json.dumps(s) + "\\n" for s in left))
-elif args[0] == "dump":
-    data = (store / args[1]).read_bytes()
-    if (store / "noisy").exists():
-        sys.stderr.write("x" * (1 << 20))
-    sys.stdout.buffer.write(data + (b"x" if (store / "rot").exists() else b""))
-elif args[0] == "snapshots":
-    print(json.dumps(kept()))
-"""
-
+from tests.support.fake_restic import install_restic
 
 VERSIONS = Versions(operator="0.1.0", release="2025.1", images={"ovn": "r/ovn:1"})
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    program = tmp_path / "restic"
-    repository = tmp_path / "store"
-    repository.mkdir()
-    program.write_text(RESTIC.format(python=sys.executable, store=str(repository)))
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return repository
+    return install_restic(tmp_path)
 
 
 @pytest.fixture(autouse=True)

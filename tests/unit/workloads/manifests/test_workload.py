@@ -183,7 +183,7 @@ def backup_jobs(declared: Cloud) -> list[Object]:
         cloud_name=declared.name,
         component=COMPONENT,
     )
-    run = Run(policy=policy, policy_name="p", source="http://m:1/backup", secrets=())
+    run = Run(policy=policy, policy_name="p", source="http://m:1/backup", secrets=(), keep=14)
     sources = replace(declared, agents=defaultdict(str))
     return [
         build_backup_job(sources, parent, run, build_inputs(parent, {}, sources.agents)),

@@ -1,0 +1,112 @@
+"""One recovery set of a repository, to be read: its manifest, and its parts as streams.
+
+Runs inside role pods: standard library only. No reading takes a lock or writes, so that the
+repository may be mounted read-only.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Generator
+
+from stackroles.agents import wire
+from stackroles.agents.backup.progress import Progress
+from stackroles.agents.backup.reader_protocol import (
+    MANIFEST_FILE,
+    MANIFEST_UNREADABLE,
+    MANIFEST_VERSION,
+    SET_MISSING,
+    SET_UNFINISHED,
+    Manifest,
+    ManifestPart,
+)
+from stackroles.agents.backup.repository import Restic, StepFailed
+from stackroles.agents.backup.sets import snapshots_of
+
+Meanwhile = Callable[[], None]
+
+
+def open_repository(meanwhile: Meanwhile) -> Restic:
+    """Return the repository that restic finds in its environment.
+
+    Args:
+        meanwhile: see `Restic`.
+    """
+    return Restic(progress=Progress(write=lambda _: None), meanwhile=meanwhile)
+
+
+class RecoverySet:
+    """One set: its manifest, read once, and its parts.
+
+    Args:
+        name: the Backup that it is of.
+        policy: its BackupPolicy.
+        repository: opens the repository for one request.
+    """
+
+    def __init__(
+        self, name: str, policy: str, repository: Callable[[Meanwhile], Restic] = open_repository
+    ) -> None:
+        self._name, self._policy, self._repository = name, policy, repository
+        self._lock = threading.Lock()
+        self._found: tuple[bytes, Manifest] | None = None
+
+    def manifest(self, meanwhile: Meanwhile) -> tuple[bytes, Manifest]:
+        """Return the manifest as it is stored, and what it says.
+
+        Raises:
+            StepFailed: it cannot be read at present.
+        """
+        with self._lock:
+            if self._found is None:
+                meanwhile()
+                self._found = self._load(self._repository(meanwhile))
+            return self._found
+
+    def part(self, part: ManifestPart, meanwhile: Meanwhile) -> Generator[bytes, None, None]:
+        """Yield what the repository holds of a part; raises StepFailed."""
+        restic = self._repository(meanwhile)
+        return restic.dump(part.name, part.snapshot, part.filename, "--no-lock")
+
+    def _load(self, restic: Restic) -> tuple[bytes, Manifest]:
+        what = f"set {self._name} of policy {self._policy}"
+        if not restic.exists():
+            raise StepFailed(
+                "manifest",
+                f"there is no repository where {what} is looked for: name the one that it is in",
+                SET_MISSING,
+            )
+        manifests, parts = snapshots_of(restic.snapshots("manifest"), self._policy, self._name)
+        if not manifests and not parts:
+            raise StepFailed(
+                "manifest",
+                f"the repository holds no {what}: name another Backup, or the repository that "
+                "this one is in",
+                SET_MISSING,
+            )
+        if not manifests:
+            raise StepFailed(
+                "manifest",
+                f"{what} has no manifest: its run broke off, or it is being removed. It was never "
+                "verified or is no longer whole: restore another Backup",
+                SET_UNFINISHED,
+            )
+        with contextlib.closing(
+            restic.dump("manifest", manifests[-1], MANIFEST_FILE, "--no-lock")
+        ) as chunks:
+            text = b"".join(chunks)
+        return text, _decode(text)
+
+
+def _decode(text: bytes) -> Manifest:
+    try:
+        found = wire.loads(Manifest, text)
+        if found.api_version != MANIFEST_VERSION:
+            raise wire.WireError(f"it is a {found.api_version}, not a {MANIFEST_VERSION}")
+    except wire.WireError as error:
+        raise StepFailed(
+            "manifest",
+            f"this version does not understand the manifest: {error}. Restore the set by the "
+            "operator's version that took it",
+            MANIFEST_UNREADABLE,
+        ) from error
+    return found

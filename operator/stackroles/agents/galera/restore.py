@@ -1,0 +1,260 @@
+"""Puts the copy of a recovery set's database in the place of a stopped member's data.
+
+The main program of a Job that has the member's volume mounted; standard library only. Its pod may
+be killed anywhere and tried again: the copy is fetched, made consistent and tried beside the data,
+and takes its place only once it is whole and durable. In mode `clear` the data is removed instead:
+of a member that is to get everything from the one that was restored.
+
+The outcome, good or bad, is one line of JSON in the termination message, which the API shows to the
+operator, and in the log.
+"""
+
+import contextlib
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import IO, NoReturn
+
+from stackroles.agents import wire
+from stackroles.agents.backup.progress import Progress
+from stackroles.agents.backup.reader_protocol import ReaderProblem
+from stackroles.agents.backup.streams import HashingSink
+from stackroles.agents.galera.incoming import Incoming, Restored, clear
+from stackroles.agents.galera.new_history import RestoreFailed, begin_history
+from stackroles.agents.galera.restore_protocol import (
+    RestoreMode,
+    RestoreOutcome,
+    RestoreSettings,
+    from_environment,
+)
+from stackroles.agents.galera.volume import Volume
+from stackroles.agents.text import shorten, shorten_encoded
+
+# The reader itself gives up a repository that stalls, after 240 s.
+READ_TIMEOUT = 300.0
+_CHUNK = 1 << 18
+_MESSAGE_BYTES = 3000
+_DONE = "completed OK!"
+_LONGEST_LINE = 65536
+_FULL = "the volume is full or too small, raise the size of the database's volumes"
+
+
+def run(settings: RestoreSettings, progress: Progress) -> RestoreOutcome:
+    """Do what is asked of the volume; never raises RestoreFailed or OSError."""
+    began = time.monotonic()
+    volume = Volume(Path(settings.volume))
+    outcome = RestoreOutcome()
+    try:
+        outcome = replace(outcome, volume_id=volume.prepare())
+        if settings.mode is RestoreMode.CLEAR:
+            clear(volume)
+        else:
+            found = restore(settings, volume, progress)
+            outcome = replace(
+                outcome,
+                uuid=found.uuid,
+                seqno=found.seqno,
+                tables=found.tables,
+                bytes=settings.bytes,
+            )
+        outcome = replace(outcome, ok=True)
+    except (RestoreFailed, OSError) as error:
+        outcome = replace(outcome, message=str(error))
+    return replace(outcome, seconds=round(time.monotonic() - began, 2))
+
+
+def restore(settings: RestoreSettings, volume: Volume, progress: Progress) -> Restored:
+    """Make the copy the member's data, or end what an earlier try began.
+
+    Raises:
+        RestoreFailed: it cannot be done; the data is what it was.
+        OSError: the volume or a program fails.
+    """
+    incoming = Incoming(volume)
+    found = incoming.restored()
+    if found is None or found.id != settings.id:
+        incoming.forget()
+        _check_room(settings, volume)
+        incoming.begin()
+        try:
+            progress.begin("copy")
+            fetch(settings, incoming.path, progress)
+            progress.begin("prepare")
+            make_consistent(settings, incoming.path)
+            progress.begin("start")
+            found = Restored(settings.id, *begin_history(settings, incoming.path))
+        except BaseException as error:
+            full = volume.is_full()
+            # It would take the room of the member's own data.
+            incoming.discard()
+            if full and isinstance(error, OSError | RestoreFailed):
+                raise RestoreFailed(f"{_FULL}: {error}") from error
+            raise
+        incoming.complete(found)
+    incoming.exchange()
+    return found
+
+
+def _check_room(settings: RestoreSettings, volume: Volume) -> None:
+    left, whole = volume.room()
+    if whole and left < settings.bytes:
+        raise RestoreFailed(
+            f"{_FULL}: the copy takes {settings.bytes} bytes beside the data that it replaces, "
+            f"and there is room for {left}"
+        )
+
+
+def fetch(settings: RestoreSettings, target: Path, progress: Progress) -> None:
+    """Unpack the copy as the reader sends it; raises RestoreFailed unless it is whole."""
+    with (
+        _asked(settings) as response,
+        tempfile.TemporaryFile() as output,
+        _unpacking(settings, target, output) as process,
+    ):
+        assert process.stdin is not None  # noqa: S101 - it was opened as a pipe
+        sink = HashingSink(process.stdin, progress.count)
+        try:
+            while chunk := response.read(_CHUNK):
+                sink.write(chunk)
+            process.stdin.close()
+            code = process.wait()
+        except BrokenPipeError:
+            code = process.wait() or -signal.SIGPIPE  # it took not all
+        except (http.client.HTTPException, OSError) as error:
+            raise RestoreFailed(
+                f"the copy broke off after {sink.bytes} of {settings.bytes} bytes: {error!r}. The "
+                "log of the reader's pod says why"
+            ) from error
+        if code:
+            raise RestoreFailed(f"mbstream ended with {code}: {_last_line(output)}")
+    if (sink.bytes, sink.sha256) != (settings.bytes, settings.sha256):
+        raise RestoreFailed(
+            f"the copy has {sink.bytes} bytes with checksum {sink.sha256}, and was taken as "
+            f"{settings.bytes} with {settings.sha256}"
+        )
+
+
+@contextlib.contextmanager
+def _asked(settings: RestoreSettings) -> Iterator[http.client.HTTPResponse]:
+    """Ask the reader for the copy; raises RestoreFailed where it does not answer with it."""
+    address = urllib.parse.urlsplit(settings.source)
+    token = Path(settings.token_file).read_text(encoding="utf-8").strip()
+    connection = http.client.HTTPConnection(
+        str(address.hostname), address.port, timeout=READ_TIMEOUT
+    )
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", address.path, headers={"Authorization": f"Bearer {token}"})
+            response = connection.getresponse()
+        except (http.client.HTTPException, OSError) as error:
+            raise RestoreFailed(
+                f"the reader at {settings.source} does not answer: {error!r}. See whether its pod "
+                "runs"
+            ) from error
+        with response:
+            _refuse_problem(response)
+            yield response
+
+
+def _refuse_problem(response: http.client.HTTPResponse) -> None:
+    if response.status == http.client.OK:
+        return
+    body = response.read(_LONGEST_LINE)
+    try:
+        why = wire.loads(ReaderProblem, body).message
+    except wire.WireError:
+        why = shorten(body.decode(errors="replace").strip(), 500)
+    raise RestoreFailed(f"the reader answered {response.status}: {why}")
+
+
+@contextlib.contextmanager
+def _unpacking(
+    settings: RestoreSettings, target: Path, output: IO[bytes]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run mbstream, which ends with the context: before its input's end where that breaks off."""
+    command = [settings.mbstream, "-x", "-C", str(target)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdin is not None  # noqa: S101 - it was opened as a pipe
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+
+
+def make_consistent(settings: RestoreSettings, target: Path) -> None:
+    """Apply the log that came with the copy; raises RestoreFailed unless all of it was."""
+    last = ""
+    with subprocess.Popen(
+        [settings.backup, "--prepare", f"--target-dir={target}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
+        try:
+            while raw := process.stdout.readline(_LONGEST_LINE):
+                line = raw.decode(errors="replace").strip()
+                print(line, flush=True)
+                last = line or last
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode or not last.endswith(_DONE):
+        raise RestoreFailed(
+            f"mariadb-backup --prepare ended with {process.returncode}, last output: "
+            f"{shorten(last, 500)}"
+        )
+
+
+def _last_line(output: IO[bytes]) -> str:
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - 4096))
+    lines = [line for line in output.read().decode(errors="replace").splitlines() if line.strip()]
+    return shorten(lines[-1].strip(), 500) if lines else "it said nothing"
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    """End in order: Python as the first process of a container would not end at all."""
+    # Once: what is under way has to end.
+    signal.signal(number, signal.SIG_IGN)
+    raise RestoreFailed(
+        f"it was asked to end ({signal.Signals(number).name}): its Job was deleted or reached its "
+        "deadline, or its node was drained; the data is what it was, or what was restored"
+    )
+
+
+def main() -> int:
+    """Do what the environment asks of the volume; return 0 only when it is done."""
+    settings = from_environment(os.environ)
+    signal.signal(signal.SIGTERM, _stop)
+    progress = Progress()
+    progress.start()
+    outcome = run(settings, progress)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    progress.stop()
+    message = wire.dumps(
+        replace(outcome, message=shorten_encoded(outcome.message, _MESSAGE_BYTES)),
+        separators=(",", ":"),
+    )
+    path = Path(os.environ.get("RESTORE_RESULT", "/dev/termination-log"))
+    path.write_text(message, encoding="utf-8")
+    print(message, flush=True)
+    return 0 if outcome.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

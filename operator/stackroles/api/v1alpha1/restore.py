@@ -1,0 +1,112 @@
+"""Restore: a recovery set takes the place of what a cloud has."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from stackroles.api.v1alpha1.common import (
+    Children,
+    Conditions,
+    Model,
+    Name,
+    Status,
+    StatusPart,
+    list_map,
+)
+
+
+class SafetyBackup(StrEnum):
+    """Whether what is about to be overwritten is backed up first."""
+
+    WHEN_SERVING = "WhenServing"
+    NEVER = "Never"
+
+
+class RestoreSpec(Model):
+    """Which recovery set comes back, and what may be overwritten for it."""
+
+    backup: Name = Field(
+        description="The Backup whose recovery set is restored; its BackupPolicy names the "
+        "repository and the CloudController.",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "self == oldSelf", "message": "backup cannot change: apply a new Restore"}
+            ]
+        },
+    )
+    dry_run: bool = Field(
+        False,
+        description="Only find out what a restore would do and what it lacks; status.preflight has "
+        "the answer. Set it to false and the restore begins.",
+    )
+    overwrite: Name | None = Field(
+        None,
+        description="Consent to lose what the cloud has written since the recovery set: the name "
+        "of the CloudController. Nothing is stopped before it is given.",
+    )
+    safety_backup: SafetyBackup = Field(
+        SafetyBackup.WHEN_SERVING,
+        description="WhenServing: a Backup of what is about to be overwritten is made and verified "
+        "first, unless the database does not serve. Never: it is not.",
+    )
+
+
+class Preflight(StatusPart):
+    """What a restore would do, and what it lacks."""
+
+    missing: tuple[str, ...] = Field(
+        (), max_length=32, description="What is missing, each with what to do; sentences."
+    )
+    overwrites: tuple[str, ...] = Field(
+        (), max_length=32, description="What is lost by the restore; sentences."
+    )
+    set_bytes: int = Field(0, ge=0, description="Bytes of the recovery set.")
+    database_bytes: int = Field(0, ge=0, description="Bytes of its copy of the database.")
+    position: str | None = Field(
+        None, max_length=256, description="wsrep uuid:seqno of the database copy."
+    )
+    release: str | None = Field(
+        None, max_length=64, description="The release of OpenStack that the set was made of."
+    )
+
+
+class RestorePhase(StatusPart):
+    """One phase of a restore."""
+
+    name: str = Field(max_length=63, description="The phase.")
+    started_at: datetime = Field(description="When it began.")
+    completed_at: datetime | None = Field(None, description="When it was done.")
+    message: str | None = Field(None, max_length=1024, description="What it waits for, or did.")
+
+
+class RestoreStatus(Status):
+    """How far the restore is."""
+
+    observed_generation: int = Field(0, ge=0, description="The generation the status speaks of.")
+    conditions: Conditions = Field((), description="Conditions: Reconciled, Complete, Ready.")
+    phase: str | None = Field(None, max_length=63, description="The phase under way.")
+    phases: tuple[RestorePhase, ...] = Field(
+        (), max_length=16, description="Phases so far.", json_schema_extra=list_map("name")
+    )
+    controller: str | None = Field(None, max_length=253, description="The CloudController.")
+    preflight: Preflight | None = Field(None, description="What was found before anything stopped.")
+    safety_backup: str | None = Field(
+        None,
+        max_length=253,
+        description="The Backup of what was overwritten; restore it to take the restore back.",
+    )
+    position: str | None = Field(
+        None, max_length=256, description="wsrep uuid:seqno at which the restored history begins."
+    )
+    tables: int | None = Field(None, ge=0, description="Tables of services in the restored copy.")
+    recovery_point: datetime | None = Field(
+        None, description="The time that the cloud was set back to: when the copy was begun."
+    )
+    started_at: datetime | None = Field(None, description="When the restore began.")
+    stopped_at: datetime | None = Field(None, description="When the APIs were paused.")
+    completed_at: datetime | None = Field(None, description="When it ended, either way.")
+    recovery_seconds: int | None = Field(
+        None, ge=0, description="Seconds from the pause of the APIs until they served again."
+    )
+    children: Children = Field((), description="Children as last applied.")

@@ -1,0 +1,1 @@
+"""Restore: a recovery set takes the place of what a cloud has."""

@@ -1,0 +1,105 @@
+"""What a restore would do, and what it lacks; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from stackroles.agents.backup.reader_protocol import Manifest
+from stackroles.api.v1alpha1.restore import Preflight
+from stackroles.config.cloud import Cloud
+from stackroles.quantity import amount
+from stackroles.roles.topology import DEFAULT
+
+# The name of the part that is the copy of the database (agents/backup/run.py).
+DATABASE_PART: Final = "database"
+# What a server writes besides when it is started on a copy: redo logs, undo logs, Galera's cache.
+_OVERHEAD_BYTES: Final = 512 * 2**20
+_GUESTS: Final = (
+    "Guests run on. Those of servers that were made since are not known to nova afterwards; "
+    "servers that were deleted since are listed again, and have no guest."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What a preflight looks at.
+
+    Attributes:
+        cloud: the cloud that is restored.
+        manifest: what the recovery set says of itself.
+        copied_at: when its copy was begun.
+        capacity: size of each database member's volume as Kubernetes writes quantities, by claim;
+            "" for one that has no volume, None for one that does not exist.
+    """
+
+    cloud: Cloud
+    manifest: Manifest
+    copied_at: datetime
+    capacity: Mapping[str, str | None]
+
+
+def assess(observed: Observed) -> Preflight:
+    """Return what a restore would do and what it lacks, all of it at once."""
+    manifest = observed.manifest
+    copy = next((part for part in manifest.parts if part.name == DATABASE_PART), None)
+    size = copy.bytes if copy else 0
+    missing = [*_of_set(observed), *_of_volumes(observed.capacity, size)]
+    if copy is None:
+        missing.append("The recovery set holds no copy of the database: restore another one.")
+    return Preflight(
+        missing=tuple(missing),
+        overwrites=_overwrites(observed),
+        set_bytes=sum(part.bytes for part in manifest.parts),
+        database_bytes=size,
+        position=manifest.position,
+        release=manifest.versions.release,
+    )
+
+
+def _of_set(observed: Observed) -> list[str]:
+    cloud, manifest = observed.cloud, observed.manifest
+    missing = []
+    if manifest.cloud != cloud.name:
+        missing.append(
+            f"The recovery set is of the cloud {manifest.cloud}, and its policy names "
+            f"{cloud.name}: restore a Backup of this cloud."
+        )
+    release = manifest.versions.release
+    if release != cloud.spec.release:
+        missing.append(
+            f"The recovery set is of release {release}, the cloud of {cloud.spec.release}: set "
+            f"spec.release of CloudController {cloud.name} to {release}, and upgrade it after."
+        )
+    if cloud.spec.suspend:
+        missing.append(
+            f"CloudController {cloud.name} is suspended, so that nothing would be started again: "
+            "set its spec.suspend to false."
+        )
+    return missing
+
+
+def _of_volumes(capacity: Mapping[str, str | None], size: int) -> list[str]:
+    """Return what volumes lack; the copy is made beside what is there, which goes only then."""
+    missing = []
+    for claim, found in capacity.items():
+        if not found:
+            missing.append(
+                f"Volume claim {claim} {'has no volume' if found == '' else 'does not exist'}: "
+                "the database's StatefulSet makes it once its pods can run."
+            )
+        elif amount(found) < size + _OVERHEAD_BYTES:
+            missing.append(
+                f"Volume claim {claim} has {found}, and the copy needs "
+                f"{-(-(size + _OVERHEAD_BYTES) // 2**20)} MiB: raise "
+                f"spec.roles.{DEFAULT.database.name}.storage.size."
+            )
+    return missing
+
+
+def _overwrites(observed: Observed) -> tuple[str, ...]:
+    name, when = observed.cloud.name, f"{observed.copied_at:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"The databases of {name}: what was written since {when} is lost.",
+        _GUESTS,
+    )

@@ -1,0 +1,129 @@
+"""Phases of a restore that put the copy of the database in place, and form its cluster from it."""
+
+import math
+from dataclasses import replace
+from typing import Any, Final
+
+from stackroles.agents import wire
+from stackroles.agents.galera.restore_protocol import RestoreMode, RestoreOutcome
+from stackroles.domains.restore.build import (
+    MemberWork,
+    build_member,
+    member_claim,
+    source_url,
+)
+from stackroles.domains.restore.phases import NAMED, Abandoned, Progress
+from stackroles.domains.restore.preflight import DATABASE_PART
+from stackroles.domains.restore.reconcile_jobs import JobState, ensure_job
+from stackroles.domains.restore.reconcile_reader import read_set
+from stackroles.domains.restore.reconcile_services import set_stopped
+from stackroles.domains.restore.work import Work
+from stackroles.reconcile.context import Context
+from stackroles.roles import mariadb
+from stackroles.workloads.listing import list_some
+from stackroles.workloads.manifests.metadata import selector
+from stackroles.workloads.pod import is_ready
+from stackroles.workloads.restoring import RestoredHistory, Stopped
+
+Object = dict[str, Any]
+# The member that gets the copy; the others get it from that one.
+_FIRST: Final = 0
+# A try may take so long: what any volume and network do, and more.
+_LEAST_SECONDS: Final = 1800
+_BYTES_PER_SECOND: Final = 2 * 2**20
+
+
+async def put_data(context: Context, work: Work) -> Progress:
+    """Put the copy onto the first member's volume, then empty those of the others.
+
+    Raises:
+        Abandoned: the copy cannot be put in place; every member has what it had.
+    """
+    outcome, message = await _copy(context, work)
+    if outcome is None:
+        return Progress(message=message)
+    left = [n for n in range(1, work.cloud.replicas[mariadb.NAME]) if _has_claim(context, work, n)]
+    waiting = [why for n in left if (why := await _clear(context, work, n))]
+    if waiting:
+        return Progress(message=" ".join(waiting))
+    history = RestoredHistory(
+        member=f"{work.cloud.workload(mariadb.NAME)}-{_FIRST}",
+        volume_id=outcome.volume_id,
+        uuid=outcome.uuid,
+        seqno=outcome.seqno,
+    )
+    return Progress(
+        done=True,
+        message=f"{outcome.bytes} bytes were put in place in {outcome.seconds:.0f} s.",
+        found={
+            "tables": outcome.tables,
+            "position": f"{outcome.uuid}:{outcome.seqno}",
+            "recovery_point": work.subject.copied_at,
+        },
+        record=replace(work.record, history=history),
+    )
+
+
+async def _copy(context: Context, work: Work) -> tuple[RestoreOutcome | None, str]:
+    """Return what became of the copy, None while it is under way, and what is waited for."""
+    manifest, why = await read_set(context, work.resource, work.subject)
+    if manifest is None:
+        return None, why
+    part = manifest.by_name()[DATABASE_PART]
+    deadline = max(_LEAST_SECONDS, math.ceil(part.bytes / _BYTES_PER_SECOND))
+    copy = MemberWork(
+        ordinal=_FIRST,
+        mode=RestoreMode.RESTORE,
+        source=source_url(work.parent, DATABASE_PART),
+        bytes=part.bytes,
+        sha256=part.sha256,
+        deadline=deadline,
+    )
+    state = await _ensure_member(context, work, copy)
+    if state.failed:
+        raise Abandoned(f"The copy could not be put in place. {state.failed}")
+    outcome = _outcome(state)
+    return outcome, state.message if outcome is None else ""
+
+
+async def _clear(context: Context, work: Work, ordinal: int) -> str:
+    """Have a member's volume emptied; return what is waited for, empty when it is."""
+    clear = MemberWork(ordinal=ordinal, mode=RestoreMode.CLEAR, deadline=_LEAST_SECONDS)
+    state = await _ensure_member(context, work, clear)
+    if _outcome(state) is not None:
+        return ""
+    return state.failed or state.message or f"Emptying the volume of member {ordinal}."
+
+
+async def _ensure_member(context: Context, work: Work, member: MemberWork) -> JobState:
+    children = build_member(work.cloud, work.parent, member)
+    again = member.mode is RestoreMode.CLEAR
+    return await ensure_job(context, work.resource, children, again=again)
+
+
+def _outcome(state: JobState) -> RestoreOutcome | None:
+    """Return what the program of a Job left, None while it has not ended well."""
+    if not state.complete:
+        return None
+    try:
+        outcome = wire.loads(RestoreOutcome, state.message)
+    except wire.WireError:
+        return None
+    return outcome if outcome.ok else None
+
+
+def _has_claim(context: Context, work: Work, ordinal: int) -> bool:
+    claim = member_claim(work.cloud, ordinal)
+    return context.cluster.get("PersistentVolumeClaim", work.cloud.namespace, claim) is not None
+
+
+async def form(context: Context, work: Work) -> Progress:
+    """Start the database on what was put in place; done once all members have it."""
+    record = await set_stopped(context, work, Stopped.SERVICES)
+    size, cloud = work.cloud.replicas[mariadb.NAME], work.cloud
+    pods = context.cluster.list("Pod", cloud.namespace, selector(cloud, mariadb.NAME))
+    ready = [pod["metadata"]["name"] for pod in pods if is_ready(pod)]
+    if len(ready) < size:
+        has = f"{list_some(sorted(ready), NAMED)} serve" if ready else "none serves yet"
+        return Progress(message=f"Of {size} members {has}.", record=record)
+    return Progress(done=True, message=f"All {size} members serve.", record=record)

@@ -1,0 +1,77 @@
+"""The Jobs of a restore: made once, and watched until they have ended."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stackroles.kube.kinds import ref_of
+from stackroles.reconcile.context import Context
+from stackroles.workloads.manifests.metadata import Manifest
+from stackroles.workloads.pod import failure_message, first_finding
+from stackroles.workloads.step import ending_of
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """How a Job stands.
+
+    Attributes:
+        complete: it ended well.
+        failed: why it failed for good; empty while it may still succeed.
+        message: what its pod left when it ended well, else why no pod of it runs; may be empty.
+        pods: its pods.
+    """
+
+    complete: bool = False
+    failed: str = ""
+    message: str = ""
+    pods: tuple[Object, ...] = ()
+
+
+async def ensure_job(
+    context: Context, resource: Object, children: list[Manifest], *, again: bool = False
+) -> JobState:
+    """Have a Job run, and return how it stands.
+
+    Args:
+        context: what a pass is given.
+        resource: the Restore.
+        children: what the Job needs, and last the Job; made once.
+        again: whether one that failed for good is made anew, as what the restore cannot do without.
+    """
+    cluster, namespace = context.cluster, resource["metadata"]["namespace"]
+    name = children[-1]["metadata"]["name"]
+    job = cluster.get("Job", namespace, name)
+    if job is None or job not in cluster.owned(resource, "Job"):
+        for child in children:
+            await cluster.create_once(child, resource)
+        return JobState()
+    state = observe_job(context, job)
+    if state.failed and again and not job["metadata"].get("deletionTimestamp"):
+        await cluster.delete(job)
+    return state
+
+
+def observe_job(context: Context, job: Object) -> JobState:
+    """Return how a Job stands, by the cache."""
+    pods = tuple(context.cluster.owned(job, "Pod"))
+    ending = ending_of(job)
+    if not ending:
+        problem = first_finding(pods, context.clock.now())
+        return JobState(message=problem.message if problem else "", pods=pods)
+    if ending["type"] == "Complete":
+        message = next((text for pod in pods if (text := _message(pod))), "")
+        return JobState(complete=True, message=message, pods=pods)
+    left = next((text for pod in pods if (text := failure_message(pod))), "")
+    why = f"{ref_of(job).name}: {ending.get('message') or ending.get('reason', 'failed')}"
+    return JobState(failed=f"Job {why}. {left}".strip(), pods=pods)
+
+
+def _message(pod: Object) -> str:
+    """Return what the program of a pod that ended well left in its termination message."""
+    for container in pod.get("status", {}).get("containerStatuses") or ():
+        ended = container.get("state", {}).get("terminated")
+        if ended and not ended.get("exitCode"):
+            return str(ended.get("message") or "")
+    return ""

@@ -1,0 +1,73 @@
+"""The reader of a restore: a Job that serves the recovery set, asked for what the set says."""
+
+from typing import Any
+
+from stackroles.addresses import pod_address
+from stackroles.agents.backup.reader_protocol import Manifest, ReaderProblem
+from stackroles.domains.restore.build import (
+    COMPONENT,
+    TOKEN_KEY,
+    build_reader,
+    build_token,
+    reader_name,
+    token_name,
+)
+from stackroles.domains.restore.client import read_manifest
+from stackroles.domains.restore.reconcile_jobs import ensure_job
+from stackroles.domains.restore.work import Subject
+from stackroles.reconcile.context import Context
+from stackroles.workloads.pod import is_ready
+from stackroles.workloads.recovery_set.pod import RunParent
+
+Object = dict[str, Any]
+_TOKEN_BITS = 256
+
+
+async def read_set(
+    context: Context, resource: Object, subject: Subject
+) -> tuple[Manifest | None, str]:
+    """Return what the set says of itself, None while it is not known, and why it is not.
+
+    Args:
+        context: what a pass is given.
+        resource: the Restore.
+        subject: what it is about.
+    """
+    address, why = await _ensure_reader(context, resource, subject)
+    if not address:
+        return None, why
+    namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
+    token = await context.cluster.read_secret(namespace, token_name(name)) or {}
+    found = await read_manifest(address, token.get(TOKEN_KEY, b"").decode())
+    if isinstance(found, Manifest):
+        return found, ""
+    if isinstance(found, ReaderProblem):
+        return None, f"{found.reason}: {found.message}"
+    return None, "The reader of the recovery set does not answer yet."
+
+
+async def end_reader(context: Context, resource: Object) -> None:
+    """Delete the reader's Job; what else was made for it goes with the Restore."""
+    namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
+    job = context.cluster.get("Job", namespace, reader_name(name))
+    if job is not None and not job["metadata"].get("deletionTimestamp"):
+        await context.cluster.delete(job)
+
+
+async def _ensure_reader(context: Context, resource: Object, subject: Subject) -> tuple[str, str]:
+    """Return the reader's address, "" while there is none, and why."""
+    parent = RunParent.of(resource, subject.cloud.name, COMPONENT)
+    token = build_token(parent, f"{context.random.getrandbits(_TOKEN_BITS):064x}")
+    await context.cluster.create_once(token, resource)
+    children = build_reader(
+        subject.cloud, parent, subject.backup, subject.policy_name, subject.policy
+    )
+    state = await ensure_job(context, resource, children)
+    if state.failed or state.complete:
+        # It reads only: another one takes nothing away.
+        await end_reader(context, resource)
+        return "", state.failed or "The reader of the recovery set ended; it is started again."
+    ready = next((pod for pod in state.pods if is_ready(pod) and pod_address(pod)), None)
+    if ready is None:
+        return "", state.message or "The reader of the recovery set starts."
+    return pod_address(ready), ""

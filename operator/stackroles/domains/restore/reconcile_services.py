@@ -1,0 +1,137 @@
+"""Phases of a restore that stop the services of a cloud, set them up anew, and start them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from stackroles.api.v1alpha1.conditions import ConditionType
+from stackroles.config.cloud import Cloud
+from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
+from stackroles.domains.restore.build import build_sync
+from stackroles.domains.restore.phases import NAMED, Phase, Progress, started_at
+from stackroles.domains.restore.reconcile_jobs import ensure_job
+from stackroles.domains.restore.work import Work
+from stackroles.reconcile.context import Context
+from stackroles.reconcile.observe import observe_roles
+from stackroles.reconcile.parts import service_of
+from stackroles.reconcile.restoring import write_record
+from stackroles.roles import mariadb, registry
+from stackroles.workloads.listing import list_some
+from stackroles.workloads.manifests.metadata import selector
+from stackroles.workloads.pod import condition_of, time_of
+from stackroles.workloads.restoring import RestoreRecord, Stopped, stopped_roles
+from stackroles.workloads.step import is_complete
+
+Object = dict[str, Any]
+
+
+async def set_stopped(context: Context, work: Work, stopped: Stopped) -> RestoreRecord:
+    """Record what rests from now on, and have every service act on it; return the record.
+
+    Raises:
+        NotReady: it is not seen by all passes yet.
+    """
+    record = replace(work.record, stopped=stopped)
+    await write_record(context.cluster, work.cloud, work.record, record)
+    for service in registry.SERVICES:
+        context.enqueue(service_of(work.subject.controller, service.name))
+    return record
+
+
+async def pause(context: Context, work: Work) -> Progress:
+    """Stop whatever writes the database; the endpoint says meanwhile what is under way."""
+    record = await set_stopped(context, work, Stopped.SERVICES)
+    found = {"stopped_at": work.status.stopped_at or work.now}
+    left = _left(context, work.cloud, Stopped.SERVICES)
+    if left:
+        return Progress(message=f"Stopping {list_some(left, NAMED)}.", found=found, record=record)
+    return Progress(done=True, message="No service runs.", found=found, record=record)
+
+
+def _left(context: Context, cloud: Cloud, stopped: Stopped) -> list[str]:
+    """Return the pods of roles that are to have none."""
+    roles = stopped_roles(stopped, registry.CONTROLLER_ROLES, registry.SERVICES)
+    return sorted(
+        pod["metadata"]["name"]
+        for role in roles
+        for pod in context.cluster.list("Pod", cloud.namespace, selector(cloud, role))
+    )
+
+
+async def stop(context: Context, work: Work) -> Progress:
+    """Stop the database; done once none of its pods is left, nor can be made again."""
+    record = await set_stopped(context, work, Stopped.DATABASE)
+    cloud, cluster = work.cloud, context.cluster
+    workload = cluster.get("StatefulSet", cloud.namespace, cloud.workload(mariadb.NAME))
+    left = _left(context, cloud, Stopped.DATABASE)
+    if workload is not None and workload.get("spec", {}).get("replicas") != 0:
+        return Progress(message="The database is being stopped.", record=record)
+    if left:
+        return Progress(message=f"Stopping {list_some(left, NAMED)}.", record=record)
+    return Progress(done=True, message="No database member runs.", record=record)
+
+
+async def set_up(context: Context, work: Work) -> Progress:
+    """Have the set-up steps run again on what was restored: passwords, schemas, cells."""
+    since = started_at(work.status.phases, Phase.SETUP) or work.now
+    left: list[str] = []
+    for label in _step_labels():
+        jobs = _jobs(context, work.cloud, label)
+        for job in jobs:
+            if _made(job) < since and not job["metadata"].get("deletionTimestamp"):
+                await context.cluster.delete(job)
+        if not any(_made(job) >= since and is_complete(job) for job in jobs):
+            left.append(label)
+    if left:
+        return Progress(message=f"Running {list_some(sorted(left), NAMED)}.")
+    return Progress(done=True, message="All set-up steps have run on what was restored.")
+
+
+def _step_labels() -> Iterable[str]:
+    """Yield the labels of set-up steps that work on the database."""
+    for service in registry.SERVICES:
+        if service.databases or service.name == mariadb.NAME:
+            for step in service.steps:
+                if step.tasks and not step.guards:
+                    yield f"{service.name}.{step.name}"
+
+
+def _jobs(context: Context, cloud: Cloud, label: str) -> list[Object]:
+    labels = {LABEL_INSTANCE: cloud.name, LABEL_OWNER_KIND: cloud.owner_kind, LABEL_STEP: label}
+    return context.cluster.list("Job", cloud.namespace, labels)
+
+
+def _made(job: Object) -> datetime:
+    return datetime.fromisoformat(job["metadata"]["creationTimestamp"])
+
+
+async def reconcile_others(context: Context, work: Work) -> Progress:
+    """Have what others hold agree with the restored databases again: OVN's with neutron's."""
+    left: list[str] = []
+    for service in registry.SERVICES:
+        for step in service.after_restore:
+            children = build_sync(work.cloud, work.parent, service, step)
+            state = await ensure_job(context, work.resource, children, again=True)
+            if not state.complete:
+                left.append(f"{service.name}/{step.name} {state.failed or state.message}".strip())
+    if left:
+        return Progress(message=f"Running {'; '.join(left)}.")
+    return Progress(done=True, message="OVN's databases agree with neutron's.")
+
+
+async def open_services(context: Context, work: Work) -> Progress:
+    """Start the services; done once all members run and the APIs serve."""
+    record = await set_stopped(context, work, Stopped.NOTHING)
+    states = observe_roles(context.cluster, work.cloud, registry.CONTROLLER_ROLES, work.now)
+    left = [state.name for state in states if not state.complete]
+    if left:
+        return Progress(message=f"Waiting for {list_some(left, NAMED)}.", record=record)
+    status = work.subject.controller.get("status") or {}
+    available = condition_of(status, ConditionType.AVAILABLE.value) or {}
+    since, stopped = time_of(available.get("lastTransitionTime")), work.status.stopped_at
+    if available.get("status") != "True" or since is None or (stopped and since <= stopped):
+        return Progress(
+            message=f"Waiting for the APIs: {available.get('message', '')}", record=record
+        )
+    return Progress(done=True, message="All APIs serve.", record=record)

@@ -1,0 +1,66 @@
+"""What a pass over a Restore works on; data only."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.restore import RestoreSpec, RestoreStatus
+from stackroles.config.cloud import Cloud
+from stackroles.domains.restore.build import COMPONENT
+from stackroles.workloads.recovery_set.pod import RunParent
+from stackroles.workloads.restoring import RestoreRecord
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a Restore is about.
+
+    Attributes:
+        backup: the Backup whose set is restored.
+        copied_at: when its copy was begun.
+        policy_name: its policy.
+        policy: what that says of the repository.
+        controller: the CloudController.
+        cloud: the same, resolved.
+    """
+
+    backup: str
+    copied_at: datetime
+    policy_name: str
+    policy: BackupPolicySpec
+    controller: Object
+    cloud: Cloud
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One pass over one Restore that has begun.
+
+    Attributes:
+        resource: the Restore.
+        spec: what it asks for.
+        subject: what it is about.
+        record: how far it is.
+        status: its status so far.
+        now: the time of the pass.
+    """
+
+    resource: Object
+    spec: RestoreSpec
+    subject: Subject
+    record: RestoreRecord
+    status: RestoreStatus
+    now: datetime
+
+    @property
+    def cloud(self) -> Cloud:
+        """The cloud that is restored."""
+        return self.subject.cloud
+
+    @property
+    def parent(self) -> RunParent:
+        """The Restore as the parent of its children."""
+        return RunParent.of(self.resource, self.cloud.name, COMPONENT)

@@ -1,0 +1,73 @@
+"""A preflight says all that is missing at once, and what would be lost."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from stackroles.agents.backup.protocol import Versions
+from stackroles.agents.backup.reader_protocol import Manifest, ManifestPart
+from stackroles.domains.restore.preflight import Observed, assess
+from tests.support.clouds import cloud
+
+CLOUD = cloud()
+GIB = 2**30
+PART = ManifestPart(name="database", filename="f", bytes=3 * GIB, sha256="a", snapshot="s")
+MANIFEST = Manifest(
+    name="nightly-1",
+    cloud=CLOUD.name,
+    policy="nightly",
+    versions=Versions(operator="1", release=CLOUD.spec.release, images={}),
+    position="u:1",
+    parts=(PART, replace(PART, name="state", bytes=5)),
+)
+CAPACITY = {"data-m-0": "10Gi", "data-m-1": "10Gi"}
+
+
+def observed(manifest: Manifest = MANIFEST, **changed: object) -> Observed:
+    found = Observed(
+        cloud=CLOUD,
+        manifest=manifest,
+        copied_at=datetime(2026, 11, 28, 3, 0, 5, tzinfo=UTC),
+        capacity=CAPACITY,
+    )
+    return replace(found, **changed)
+
+
+def test_nothing_is_missing_for_a_set_of_this_cloud_that_fits() -> None:
+    found = assess(observed())
+
+    assert found.missing == ()
+    assert (found.set_bytes, found.database_bytes) == (3 * GIB + 5, 3 * GIB)
+    assert found.position == "u:1"
+    assert "2026-11-28 03:00:05 UTC is lost" in found.overwrites[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (observed(replace(MANIFEST, cloud="other")), "of the cloud other"),
+        (
+            observed(replace(MANIFEST, versions=Versions(operator="1", release="1", images={}))),
+            "set spec.release of CloudController",
+        ),
+        (observed(replace(MANIFEST, parts=(MANIFEST.parts[1],))), "holds no copy"),
+        (observed(capacity={"data-m-0": "3Gi"}), "spec.roles.mariadb.storage.size"),
+        (observed(capacity={"data-m-0": ""}), "data-m-0 has no volume"),
+        (observed(capacity={"data-m-0": None}), "data-m-0 does not exist"),
+        (
+            observed(cloud=replace(CLOUD, spec=CLOUD.spec.model_copy(update={"suspend": True}))),
+            "spec.suspend to false",
+        ),
+    ],
+)
+def test_what_is_missing_is_named_with_what_to_do(found: Observed, says: str) -> None:
+    [missing] = assess(found).missing
+
+    assert says in missing
+
+
+def test_all_that_is_missing_is_named_at_once() -> None:
+    found = assess(observed(replace(MANIFEST, cloud="other"), capacity={"a": None, "b": "1Gi"}))
+
+    assert len(found.missing) == 3
