@@ -44,6 +44,12 @@ def session_count(control: Path) -> str:
     return "1" if (control / "sessions").exists() else "0"
 
 
+def table_lines(control: Path, sql: str) -> list[str]:
+    """Return how many tables there are, or those that do not open."""
+    path = control / ("tables" if "COUNT" in sql else "unread")
+    return path.read_text().splitlines() if path.exists() else []
+
+
 def answer(control: Path, sql: str) -> bytes:
     with (control / "queries").open("a") as file:
         file.write(sql + "\n")
@@ -52,12 +58,7 @@ def answer(control: Path, sql: str) -> bytes:
             [list(pair) for pair in json.loads((control / "status.json").read_text()).items()]
         )
     if "information_schema.tables" in sql:
-        if "COUNT" in sql:
-            return result([[(control / "tables").read_text()]])
-        unread = control / "unread"
-        return result(
-            [[line] for line in unread.read_text().splitlines()] if unread.exists() else []
-        )
+        return result([[line] for line in table_lines(control, sql)])
     if sql.startswith("SELECT COUNT"):
         return result([[session_count(control)]])
     if "innodb_trx" in sql:
@@ -149,39 +150,50 @@ def mariadbd(control: Path) -> int:
             sys.stdout.flush()
 
 
+def galera_recovery(control: Path) -> int:
+    output = (control / "recovered").read_text()
+    (sys.stdout if output.startswith("--") else sys.stderr).write(output + "\n")
+    return 0 if output.startswith("--") else 1
+
+
+def install_db(control: Path) -> int:
+    (control.parent / "volume/data/mysql").mkdir()
+    return 0
+
+
+def backup(control: Path) -> int:
+    if "--prepare" in sys.argv:
+        sys.stdout.write((control / "prepare-log").read_text() + "\n")
+        return 0
+    while (control / "backup-silent").exists():
+        time.sleep(0.05)
+    sys.stdout.write((control / "backup").read_text())
+    sys.stderr.write((control / "backup-log").read_text() + "\n")
+    return int((control / "backup-code").read_text())
+
+
+def mbstream(control: Path) -> int:
+    complaint = control / "mbstream-fails"
+    if complaint.exists():
+        sys.stdout.write(complaint.read_text() + "\n")
+        return 1
+    with Path(sys.argv[sys.argv.index("-C") + 1], "ibdata1").open("wb") as file:
+        while data := sys.stdin.buffer.read(65536):
+            file.write(data)
+    return 0
+
+
+PROGRAMS = {
+    "mariadbd": mariadbd,
+    "galera_recovery": galera_recovery,
+    "mariadb-install-db": install_db,
+    "mariadb-backup": backup,
+    "mbstream": mbstream,
+}
+
+
 def main() -> int:
-    control = Path(os.environ["FAKE_CONTROL"])
-    match Path(sys.argv[0]).name:
-        case "mariadbd":
-            return mariadbd(control)
-        case "galera_recovery":
-            output = (control / "recovered").read_text()
-            print(output, file=sys.stdout if output.startswith("--") else sys.stderr)
-            return 0 if output.startswith("--") else 1
-        case "mariadb-install-db":
-            data = control.parent / "volume/data"
-            (data / "mysql").mkdir()
-            return 0
-        case "mariadb-backup" if "--prepare" in sys.argv:
-            print((control / "prepare-log").read_text())
-            return 0
-        case "mbstream":
-            complaint = control / "mbstream-fails"
-            if complaint.exists():
-                print(complaint.read_text())
-                return 1
-            with Path(sys.argv[sys.argv.index("-C") + 1], "ibdata1").open("wb") as file:
-                while data := sys.stdin.buffer.read(65536):
-                    file.write(data)
-            return 0
-        case "mariadb-backup":
-            while (control / "backup-silent").exists():
-                time.sleep(0.05)
-            sys.stdout.write((control / "backup").read_text())
-            sys.stderr.write((control / "backup-log").read_text() + "\n")
-            return int((control / "backup-code").read_text())
-        case other:
-            raise ValueError(other)
+    return PROGRAMS[Path(sys.argv[0]).name](Path(os.environ["FAKE_CONTROL"]))
 
 
 if __name__ == "__main__":

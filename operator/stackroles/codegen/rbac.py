@@ -70,9 +70,9 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         scope=Scope.WORKLOADS,
         group=API_GROUP,
-        resources=("cloudcontrollers", "computepools"),
+        resources=("cloudcontrollers", "computepools", "restores"),
         verbs=("patch",),
-        why="finalizers, where teardown has an order; a spec is never written",
+        why="finalizers, where an end has an order; a spec is never written",
     ),
     Rule(
         scope=Scope.WORKLOADS,

@@ -27,8 +27,9 @@ _GROUP_PORT = 4567
 # What a server that formed a cluster alone leaves besides its data.
 _LEFT_BEHIND = ("galera.cache", "gvwstate.dat")
 _TABLES = (
-    "SELECT {} FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema"
-    " NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
+    "SELECT {} FROM information_schema.tables"
+    " WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+    " AND table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
 )
 
 
@@ -49,6 +50,9 @@ def command(settings: RestoreSettings, data: Path) -> list[str]:
         "--wsrep-new-cluster",
         f"--wsrep-node-name={settings.member}",
         "--wsrep-node-address=127.0.0.1",
+        # The member's own: what this server logs, such as that a MEMORY table lost its rows, is
+        # no transaction of the cluster.
+        f"--gtid-domain-id={100 + int(settings.member.rpartition('-')[2])}",
         f"--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:{_GROUP_PORT}",
     ]
 

@@ -20,7 +20,14 @@ from stackroles.domains.restore.reconcile_services import (
     set_up,
     stop,
 )
-from stackroles.domains.restore.status import REASONS, failed, is_ended, restored, running
+from stackroles.domains.restore.status import (
+    REASONS,
+    failed,
+    is_checked,
+    is_ended,
+    restored,
+    running,
+)
 from stackroles.domains.restore.work import Subject, Work
 from stackroles.errors import NotReady
 from stackroles.kube.kinds import ref_of, uid_of
@@ -57,6 +64,8 @@ async def reconcile_restore(context: Context, resource: Object) -> None:
     if is_ended(resource.get("status", {})):
         await end_reader(context, resource)
         await context.cluster.set_finalizer(resource, present=False)
+        return
+    if is_checked(resource) and not deleted:
         return
     async with reporting_apply_failures(context, resource):
         pass_ = RestorePass(context, resource)

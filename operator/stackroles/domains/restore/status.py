@@ -24,6 +24,16 @@ def is_ended(status: Mapping[str, Any]) -> bool:
     )
 
 
+def is_checked(resource: Mapping[str, Any]) -> bool:
+    """Return whether a dry run of just this spec has ended."""
+    generation = resource["metadata"].get("generation", 0)
+    return any(
+        condition.get("reason") == Reason.RESTORE_CHECKED.value
+        and condition.get("observedGeneration") == generation
+        for condition in (resource.get("status") or {}).get("conditions") or ()
+    )
+
+
 def running(phase: str, message: str) -> Finding:
     """Return the finding about a restore that is under way."""
     return Finding(Reason.RESTORE_RUNNING, f"{phase}: {message}" if message else f"{phase}.")

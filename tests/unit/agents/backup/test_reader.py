@@ -85,11 +85,13 @@ def snapshot(id: str, name: str, part: str, when: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def serving(store: Path, name: str = "one", **limits: float) -> Iterator[ReaderServer]:
+def serving(
+    store: Path, name: str = "one", stall: float = 60.0, answer: float = 60.0
+) -> Iterator[ReaderServer]:
     def repository(meanwhile: Callable[[], None]) -> Restic:
         progress = Progress(write=lambda _: None)
         program = str(store.parent / "restic")
-        return Restic(program, progress=progress, meanwhile=meanwhile, **limits)
+        return Restic(program, stall=stall, answer=answer, progress=progress, meanwhile=meanwhile)
 
     server = ReaderServer(RecoverySet(name, "daily", repository), TOKEN, 0)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
