@@ -25,7 +25,10 @@ async def read_record(cluster: Cluster, namespace: str, cloud: str) -> RestoreRe
         RecordUnreadable: it is there and cannot be read.
         ClusterError: it could not be read from the API.
     """
-    data = await cluster.read_config_map(namespace, naming.state(cloud))
+    name = naming.state(cloud)
+    if cluster.get("ConfigMap", namespace, name) is None:
+        return None
+    data = await cluster.read_config_map(namespace, name)
     return parse_record((data or {}).get(KEY))
 
 

@@ -19,7 +19,7 @@ from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
 from tests.support.objects import config_map, custom, deployment, owned_by
 
 Object = dict[str, Any]
-_KINDS = 21
+_KINDS = 22
 _LIMIT = 15.0
 
 

@@ -118,12 +118,15 @@ def _has_claim(context: Context, work: Work, ordinal: int) -> bool:
 
 
 async def form(context: Context, work: Work) -> Progress:
-    """Start the database on what was put in place; done once all members have it."""
+    """Start the database on what was put in place; done once a member serves it.
+
+    The others get it from that one while the services are set up, as in a first bring-up.
+    """
     record = await set_stopped(context, work, Stopped.SERVICES)
-    size, cloud = work.cloud.replicas[mariadb.NAME], work.cloud
+    cloud = work.cloud
     pods = context.cluster.list("Pod", cloud.namespace, selector(cloud, mariadb.NAME))
-    ready = [pod["metadata"]["name"] for pod in pods if is_ready(pod)]
-    if len(ready) < size:
-        has = f"{list_some(sorted(ready), NAMED)} serve" if ready else "none serves yet"
-        return Progress(message=f"Of {size} members {has}.", record=record)
-    return Progress(done=True, message=f"All {size} members serve.", record=record)
+    ready = sorted(pod["metadata"]["name"] for pod in pods if is_ready(pod))
+    if not ready:
+        return Progress(message="No member serves yet.", record=record)
+    serves = f"{list_some(ready, NAMED)} serves; the others join."
+    return Progress(done=True, message=serves, record=record)

@@ -283,7 +283,7 @@ async def test_another_s_record_is_never_overwritten(world: World) -> None:
 
 
 async def test_other_keys_of_the_state_are_kept(world: World) -> None:
-    world.record(PersistedState(), restore="step 3")
+    world.record(PersistedState(), others="step 3")
     for n in range(3):
         world.sync(n)
 
@@ -291,7 +291,7 @@ async def test_other_keys_of_the_state_are_kept(world: World) -> None:
 
     state = world.api.get("configmaps", "ns", "demo-state")
     assert state is not None
-    assert state["data"]["restore"] == "step 3"
+    assert state["data"]["others"] == "step 3"
     assert world.persisted().complete
 
 
