@@ -1,5 +1,6 @@
 """What a reconcile function sees of the cluster: reads from the cache, gated writes."""
 
+import base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -156,6 +157,11 @@ class Cluster(Children):
     async def annotate_pod(self, pod: Object, annotations: Mapping[str, str | None]) -> None:
         """Set annotations of exactly this pod (None removes)."""
         await self.patch_metadata(pod, annotations=annotations)
+
+    async def add_to_secret(self, secret: Object, values: Mapping[str, str]) -> None:
+        """Set values of exactly this Secret; others that it holds stay."""
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        await self._writer.patch(secret, {"data": data})
 
     async def grow_claim(self, claim: Object, size: str) -> None:
         """Have exactly this volume claim ask for a size.

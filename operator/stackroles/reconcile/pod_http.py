@@ -54,21 +54,24 @@ async def get_all(urls: Mapping[str, str]) -> dict[str, str | None]:
     return dict(zip(urls, answers, strict=True))
 
 
-async def get_answer(url: str, *, token: str, seconds: float) -> tuple[int, str] | None:
+async def get_answer(
+    url: str, *, token: str, seconds: float, largest: int = _LARGEST
+) -> tuple[int, bytes] | None:
     """Return the status and the body of one answer, None where there is none in time.
 
     Args:
         url: what to ask.
         token: what the pod asks for.
         seconds: how long it may take.
+        largest: bytes of a body beyond which it is no answer.
     """
     timeout = aiohttp.ClientTimeout(total=seconds)
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
         try:
             async with session.get(url, headers=headers, allow_redirects=False) as response:
-                body = await _read_bounded(response.content)
-                return None if body is None else (response.status, body.decode(errors="replace"))
+                body = await _read_bounded(response.content, largest)
+                return None if body is None else (response.status, body)
         except (aiohttp.ClientError, TimeoutError):
             return None
 
@@ -89,11 +92,11 @@ async def _get(session: aiohttp.ClientSession, url: str) -> str | None:
         return None
 
 
-async def _read_bounded(content: aiohttp.StreamReader) -> bytes | None:
-    """Return a whole body, or None for one of more than `_LARGEST` bytes."""
+async def _read_bounded(content: aiohttp.StreamReader, largest: int = _LARGEST) -> bytes | None:
+    """Return a whole body, or None for one of more bytes than are taken."""
     body = bytearray()
     async for chunk in content.iter_any():
         body += chunk
-        if len(body) > _LARGEST:
+        if len(body) > largest:
             return None
     return bytes(body)

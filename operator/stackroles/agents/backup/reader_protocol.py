@@ -84,6 +84,7 @@ class Manifest:
         policy: the BackupPolicy.
         versions: what it was made by.
         position: where in the replicated history the database's copy stands, `uuid:seqno`.
+        time: when the set was begun, ISO 8601, UTC; empty in sets of former versions.
         parts: in the order in which they were taken.
     """
 
@@ -93,6 +94,7 @@ class Manifest:
     policy: str
     versions: Versions
     position: str | None
+    time: str = field(default="", metadata=OPTIONAL)
     parts: tuple[ManifestPart, ...]
 
     def by_name(self) -> Mapping[str, ManifestPart]:

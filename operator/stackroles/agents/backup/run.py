@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -58,7 +59,7 @@ def _line(outcome: RunOutcome) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has to do: its settings, and parts that read its mounted inputs."""
+    """What a run has to do: its settings, parts that read its mounted inputs, when it began."""
 
     name: str
     cloud: str
@@ -66,10 +67,11 @@ class Plan:
     versions: Versions
     parts: tuple[Part, ...]
     keep: int
+    began: str = ""
 
 
-def plan(settings: RunSettings) -> Plan:
-    """Return the plan of a run.
+def plan(settings: RunSettings, now: datetime) -> Plan:
+    """Return the plan of a run that begins now.
 
     Raises:
         OSError: an input is not there.
@@ -95,6 +97,7 @@ def plan(settings: RunSettings) -> Plan:
         versions=wire.loads(Versions, (inputs / VERSIONS_FILE).read_bytes()),
         parts=tuple(parts),
         keep=settings.keep,
+        began=now.isoformat(timespec="seconds"),
     )
 
 
@@ -119,6 +122,7 @@ def manifest(work: Plan, outcome: RunOutcome) -> Part:
         policy=work.policy,
         versions=work.versions,
         position=outcome.position,
+        time=work.began,
         parts=tuple(ManifestPart.of(step, filenames[step.name]) for step in outcome.steps),
     )
     text = wire.dumps(content, indent=1, sort_keys=True).encode()
@@ -214,7 +218,7 @@ def _peak(whose: int) -> int:
 def main() -> int:
     """Run one backup; return 0 only for a verified set."""
     signal.signal(signal.SIGTERM, _stop)
-    work = plan(from_environment(RunSettings, os.environ))
+    work = plan(from_environment(RunSettings, os.environ), datetime.now(UTC))
     progress = Progress()
     restic = Restic(
         tags=(f"set={work.name}", f"policy={work.policy}"), host=work.cloud, progress=progress

@@ -22,7 +22,7 @@ from stackroles.api.v1alpha1.compute import (
     ComputePoolSpec,
     ComputePoolStatus,
 )
-from stackroles.api.v1alpha1.restore import RestoreSpec, RestoreStatus
+from stackroles.api.v1alpha1.restore import SOURCE_RULES, RestoreSpec, RestoreStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +170,13 @@ RESOURCES: tuple[ResourceDefinition, ...] = (
         name_limit=40,
         columns=(
             *_READY,
-            Column("Backup", ".spec.backup"),
+            Column("Set", ".status.recoverySet"),
             Column("Phase", ".status.phase"),
             Column("Recovery point", ".status.recoveryPoint", "date"),
             Column("Seconds", ".status.recoverySeconds", "integer"),
             Column("Safety", ".status.safetyBackup", priority=1),
             _AGE,
         ),
+        spec_rules=SOURCE_RULES,
     ),
 )

@@ -23,17 +23,25 @@ class SafetyBackup(StrEnum):
     NEVER = "Never"
 
 
+class RecoverySet(Model):
+    """A recovery set whose Backup is not there, as after the loss of its cluster."""
+
+    policy: Name = Field(description="The BackupPolicy, which names repository, key and cloud.")
+    name: Name = Field(description="The set: the name that its Backup had.")
+
+
 class RestoreSpec(Model):
     """Which recovery set comes back, and what may be overwritten for it."""
 
-    backup: Name = Field(
+    backup: Name | None = Field(
+        None,
         description="The Backup whose recovery set is restored; its BackupPolicy names the "
         "repository and the CloudController.",
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {"rule": "self == oldSelf", "message": "backup cannot change: apply a new Restore"}
-            ]
-        },
+    )
+    recovery_set: RecoverySet | None = Field(
+        None,
+        description="A recovery set of a repository in place of `backup`, where there is no Backup "
+        "of it any more. The policy must have the name under which the set was taken.",
     )
     dry_run: bool = Field(
         False,
@@ -52,6 +60,26 @@ class RestoreSpec(Model):
     )
 
 
+def _unchanged(field: str) -> str:
+    """Return the rule that a field of the spec stays as it is."""
+    return (
+        f"has(self.{field}) == has(oldSelf.{field}) && "
+        f"(!has(self.{field}) || self.{field} == oldSelf.{field})"
+    )
+
+
+SOURCE_RULES = (
+    {
+        "rule": "has(self.backup) != has(self.recoverySet)",
+        "message": "name exactly one of backup and recoverySet",
+    },
+    {
+        "rule": f"{_unchanged('backup')} && {_unchanged('recoverySet')}",
+        "message": "what is restored cannot change: apply a new Restore",
+    },
+)
+
+
 class Preflight(StatusPart):
     """What a restore would do, and what it lacks."""
 
@@ -61,6 +89,7 @@ class Preflight(StatusPart):
     overwrites: tuple[str, ...] = Field(
         (), max_length=32, description="What is lost by the restore; sentences."
     )
+    taken_at: datetime | None = Field(None, description="When the recovery set was begun.")
     set_bytes: int = Field(0, ge=0, description="Bytes of the recovery set.")
     database_bytes: int = Field(0, ge=0, description="Bytes of its copy of the database.")
     position: str | None = Field(
@@ -90,6 +119,9 @@ class RestoreStatus(Status):
         (), max_length=16, description="Phases so far.", json_schema_extra=list_map("name")
     )
     controller: str | None = Field(None, max_length=253, description="The CloudController.")
+    recovery_set: str | None = Field(
+        None, max_length=253, description="The recovery set, by the name of its Backup."
+    )
     preflight: Preflight | None = Field(None, description="What was found before anything stopped.")
     safety_backup: str | None = Field(
         None,
@@ -98,6 +130,9 @@ class RestoreStatus(Status):
     )
     position: str | None = Field(
         None, max_length=256, description="wsrep uuid:seqno at which the restored history begins."
+    )
+    added_keys: int | None = Field(
+        None, ge=0, description="Keys of key repositories that came from the set."
     )
     tables: int | None = Field(None, ge=0, description="Tables of services in the restored copy.")
     recovery_point: datetime | None = Field(

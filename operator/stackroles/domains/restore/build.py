@@ -82,7 +82,7 @@ def build_token(parent: RunParent, value: str) -> Manifest:
 
 
 def build_reader(
-    cloud: Cloud, parent: RunParent, backup: str, policy_name: str, policy: BackupPolicySpec
+    cloud: Cloud, parent: RunParent, name: str, policy_name: str, policy: BackupPolicySpec
 ) -> list[Manifest]:
     """Return the program, the Service and the Job that serve a recovery set to pods on any node.
 
@@ -91,7 +91,7 @@ def build_reader(
     Args:
         cloud: the cloud.
         parent: the Restore.
-        backup: the Backup whose set is read.
+        name: the set, by the name of its Backup.
         policy_name: its policy.
         policy: what that says of the repository.
     """
@@ -100,7 +100,7 @@ def build_reader(
     volumes.add_agents(program["metadata"]["name"], closure([_READER_PROGRAM], cloud.agents))
     volumes.add_repository(policy, policy_name)
     _add_token(volumes, parent)
-    settings = ReaderSettings(name=backup, policy=policy_name, token_file=f"{_FOLDER}/{TOKEN_KEY}")
+    settings = ReaderSettings(name=name, policy=policy_name, token_file=f"{_FOLDER}/{TOKEN_KEY}")
     main = agent_container(READER, _READER_PROGRAM, settings)
     pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, policy.resources)
     pod["containers"][0]["env"] += repository_environment(cloud, policy)

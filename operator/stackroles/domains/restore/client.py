@@ -1,10 +1,37 @@
 """Asks the reader of a recovery set, over HTTP at its pod's address."""
 
+import hashlib
 from http import HTTPStatus
+from typing import Final
 
 from stackroles.agents import wire
-from stackroles.agents.backup.reader_protocol import MANIFEST_PATH, PORT, Manifest, ReaderProblem
+from stackroles.agents.backup.reader_protocol import (
+    MANIFEST_PATH,
+    PARTS_PATH,
+    PORT,
+    Manifest,
+    ManifestPart,
+    ReaderProblem,
+)
 from stackroles.reconcile.pod_http import get_answer, url_of
+
+# Secrets are small: a mebibyte is the most that Kubernetes keeps of one.
+_LARGEST_PART: Final = 16 * 2**20
+
+
+async def read_part(address: str, token: str, part: ManifestPart) -> bytes | None:
+    """Return a small part of a recovery set, None without a whole answer.
+
+    Args:
+        address: the reader's.
+        token: what it asks for.
+        part: what the manifest says of it.
+    """
+    url = url_of(address, PORT, f"{PARTS_PATH}{part.name}")
+    answer = await get_answer(url, token=token, seconds=60.0, largest=_LARGEST_PART)
+    if answer is None or answer[0] != HTTPStatus.OK:
+        return None
+    return answer[1] if hashlib.sha256(answer[1]).hexdigest() == part.sha256 else None
 
 
 async def read_manifest(address: str, token: str) -> Manifest | ReaderProblem | None:

@@ -21,6 +21,7 @@ class Phase(StrEnum):
     PAUSE = "Pause"
     STOP = "Stop"
     DATA = "Data"
+    KEYS = "Keys"
     BOOTSTRAP = "Bootstrap"
     SETUP = "Setup"
     RECONCILE = "Reconcile"

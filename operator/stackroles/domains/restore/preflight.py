@@ -28,14 +28,14 @@ class Observed:
     Attributes:
         cloud: the cloud that is restored.
         manifest: what the recovery set says of itself.
-        copied_at: when its copy was begun.
+        copied_at: when it was begun, None where that is not known.
         capacity: size of each database member's volume as Kubernetes writes quantities, by claim;
             "" for one that has no volume, None for one that does not exist.
     """
 
     cloud: Cloud
     manifest: Manifest
-    copied_at: datetime
+    copied_at: datetime | None
     capacity: Mapping[str, str | None]
 
 
@@ -50,6 +50,7 @@ def assess(observed: Observed) -> Preflight:
     return Preflight(
         missing=tuple(missing),
         overwrites=_overwrites(observed),
+        taken_at=observed.copied_at,
         set_bytes=sum(part.bytes for part in manifest.parts),
         database_bytes=size,
         position=manifest.position,
@@ -98,8 +99,9 @@ def _of_volumes(capacity: Mapping[str, str | None], size: int) -> list[str]:
 
 
 def _overwrites(observed: Observed) -> tuple[str, ...]:
-    name, when = observed.cloud.name, f"{observed.copied_at:%Y-%m-%d %H:%M:%S} UTC"
+    name, began = observed.cloud.name, observed.copied_at
+    since = f"since {began:%Y-%m-%d %H:%M:%S} UTC" if began else "since the set was taken"
     return (
-        f"The databases of {name}: what was written since {when} is lost.",
+        f"The databases of {name}: what was written {since} is lost.",
         _GUESTS,
     )

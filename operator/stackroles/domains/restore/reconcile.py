@@ -10,6 +10,7 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.api.v1alpha1.restore import RestoreSpec, RestoreStatus
 from stackroles.domains.restore.phases import Abandoned, Phase, Progress, begun, may_go_back, noted
 from stackroles.domains.restore.reconcile_database import form, put_data
+from stackroles.domains.restore.reconcile_keys import put_keys
 from stackroles.domains.restore.reconcile_preflight import Waiting, check, find_subject
 from stackroles.domains.restore.reconcile_reader import end_reader
 from stackroles.domains.restore.reconcile_safety import back_up
@@ -51,6 +52,7 @@ _HANDLERS: Final[Mapping[Phase, Handler]] = {
     Phase.PAUSE: pause,
     Phase.STOP: stop,
     Phase.DATA: put_data,
+    Phase.KEYS: put_keys,
     Phase.BOOTSTRAP: form,
     Phase.SETUP: set_up,
     Phase.RECONCILE: reconcile_others,
@@ -142,7 +144,9 @@ class RestorePass:
         )
         found = await check(self._context, self._resource, spec, subject, record)
         await cluster.set_finalizer(self._resource, present=True)
-        self._status = self._status.model_copy(update={"preflight": found})
+        self._status = self._status.model_copy(
+            update={"preflight": found, "recovery_set": subject.name}
+        )
         done = Progress(done=True, message="Nothing is missing.")
         self._note(Phase.PREFLIGHT, done)
         await self._write(_APPLIED, running(Phase.PREFLIGHT, done.message))

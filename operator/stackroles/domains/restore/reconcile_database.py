@@ -57,8 +57,8 @@ async def put_data(context: Context, work: Work) -> Progress:
         message=f"{outcome.bytes} bytes were put in place in {outcome.seconds:.0f} s.",
         found={
             "tables": outcome.tables,
+            "recovery_point": work.status.preflight.taken_at if work.status.preflight else None,
             "position": f"{outcome.uuid}:{outcome.seqno}",
-            "recovery_point": work.subject.copied_at,
         },
         record=replace(work.record, history=history),
     )

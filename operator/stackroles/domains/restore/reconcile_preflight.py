@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from stackroles.agents.backup.reader_protocol import Manifest
 from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupStatus
 from stackroles.api.v1alpha1.common import parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
@@ -65,21 +66,7 @@ async def find_subject(context: Context, resource: Object, spec: RestoreSpec) ->
         SpecInvalid: the spec of one of them is not valid.
     """
     cluster, namespace = context.cluster, resource["metadata"]["namespace"]
-    backup = cluster.get("Backup", namespace, spec.backup)
-    if backup is None:
-        raise _lacks(
-            Reason.RESTORE_BACKUP_MISSING,
-            f"Backup {spec.backup} does not exist in {namespace}: kubectl get backups lists those "
-            "that do.",
-        )
-    status = BackupStatus.model_validate(backup.get("status") or {})
-    if not status.verified or status.started_at is None:
-        raise _lacks(
-            Reason.RESTORE_BACKUP_MISSING,
-            f"Backup {spec.backup} has no verified recovery set (see its conditions): restore one "
-            "that has.",
-        )
-    policy_name = backup["spec"]["policy"]
+    name, policy_name, copied_at = _source(context, namespace, spec)
     policy_object = cluster.get("BackupPolicy", namespace, policy_name)
     if policy_object is None:
         raise _lacks(
@@ -99,13 +86,36 @@ async def find_subject(context: Context, resource: Object, spec: RestoreSpec) ->
     with attribute_to(controller):
         cloud = cloud_of(context, controller)
     return Subject(
-        backup=spec.backup,
-        copied_at=status.started_at,
+        name=name,
+        copied_at=copied_at,
         policy_name=policy_name,
         policy=policy,
         controller=controller,
         cloud=cloud,
     )
+
+
+def _source(
+    context: Context, namespace: str, spec: RestoreSpec
+) -> tuple[str, str, datetime | None]:
+    """Return the set, its policy, and when it was begun, None where its Backup is not there."""
+    if spec.recovery_set is not None:
+        return spec.recovery_set.name, spec.recovery_set.policy, None
+    backup = context.cluster.get("Backup", namespace, str(spec.backup))
+    if backup is None:
+        raise _lacks(
+            Reason.RESTORE_BACKUP_MISSING,
+            f"Backup {spec.backup} does not exist in {namespace}: kubectl get backups lists those "
+            "that do; a set without a Backup is named by spec.recoverySet.",
+        )
+    status = BackupStatus.model_validate(backup.get("status") or {})
+    if not status.verified or status.started_at is None:
+        raise _lacks(
+            Reason.RESTORE_BACKUP_MISSING,
+            f"Backup {spec.backup} has no verified recovery set (see its conditions): restore one "
+            "that has.",
+        )
+    return str(spec.backup), backup["spec"]["policy"], status.started_at
 
 
 async def check(
@@ -130,7 +140,7 @@ async def check(
         Observed(
             cloud=subject.cloud,
             manifest=manifest,
-            copied_at=_utc(subject.copied_at),
+            copied_at=began_at(manifest, subject),
             capacity=capacity,
         )
     )
@@ -156,8 +166,11 @@ def _capacity(context: Context, cloud: Cloud) -> dict[str, str | None]:
     return found
 
 
-def _utc(when: datetime) -> datetime:
-    return when.replace(microsecond=0)
+def began_at(manifest: Manifest, subject: Subject) -> datetime | None:
+    """Return when a set was begun, as it says itself, or as its Backup does."""
+    if manifest.time:
+        return datetime.fromisoformat(manifest.time)
+    return subject.copied_at
 
 
 def _waits_for(problem: Finding) -> Waiting:

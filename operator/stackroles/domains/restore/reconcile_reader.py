@@ -4,6 +4,7 @@ from typing import Any
 
 from stackroles.addresses import pod_address
 from stackroles.agents.backup.reader_protocol import Manifest, ReaderProblem
+from stackroles.domains.restore import client
 from stackroles.domains.restore.build import (
     COMPONENT,
     TOKEN_KEY,
@@ -36,14 +37,38 @@ async def read_set(
     address, why = await _ensure_reader(context, resource, subject)
     if not address:
         return None, why
-    namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
-    token = await context.cluster.read_secret(namespace, token_name(name)) or {}
-    found = await read_manifest(address, token.get(TOKEN_KEY, b"").decode())
+    found = await read_manifest(address, await _token(context, resource))
     if isinstance(found, Manifest):
         return found, ""
     if isinstance(found, ReaderProblem):
         return None, f"{found.reason}: {found.message}"
     return None, "The reader of the recovery set does not answer yet."
+
+
+async def read_part(
+    context: Context, resource: Object, subject: Subject, name: str
+) -> tuple[bytes | None, str]:
+    """Return a small part of the set, empty where the set has none of that name.
+
+    None while it is not there, and why it is not; arguments as of `read_set`.
+    """
+    manifest, why = await read_set(context, resource, subject)
+    if manifest is None:
+        return None, why
+    part = manifest.by_name().get(name)
+    if part is None:
+        return b"", ""
+    address, why = await _ensure_reader(context, resource, subject)
+    if not address:
+        return None, why
+    found = await client.read_part(address, await _token(context, resource), part)
+    return found, "" if found is not None else f"Part {name} of the set could not be read yet."
+
+
+async def _token(context: Context, resource: Object) -> str:
+    namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
+    held = await context.cluster.read_secret(namespace, token_name(name)) or {}
+    return held.get(TOKEN_KEY, b"").decode()
 
 
 async def end_reader(context: Context, resource: Object) -> None:
@@ -60,7 +85,7 @@ async def _ensure_reader(context: Context, resource: Object, subject: Subject) -
     token = build_token(parent, f"{context.random.getrandbits(_TOKEN_BITS):064x}")
     await context.cluster.create_once(token, resource)
     children = build_reader(
-        subject.cloud, parent, subject.backup, subject.policy_name, subject.policy
+        subject.cloud, parent, subject.name, subject.policy_name, subject.policy
     )
     state = await ensure_job(context, resource, children)
     if state.failed or state.complete:

@@ -19,16 +19,16 @@ class Subject:
     """What a Restore is about.
 
     Attributes:
-        backup: the Backup whose set is restored.
-        copied_at: when its copy was begun.
+        name: the recovery set, by the name of its Backup.
+        copied_at: when it was begun; None where only the set itself knows.
         policy_name: its policy.
         policy: what that says of the repository.
         controller: the CloudController.
         cloud: the same, resolved.
     """
 
-    backup: str
-    copied_at: datetime
+    name: str
+    copied_at: datetime | None
     policy_name: str
     policy: BackupPolicySpec
     controller: Object

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -423,7 +424,7 @@ def test_a_run_that_is_asked_to_end_says_so_and_ends_restic(store: Path, tmp_pat
         "work = backup.Plan('one', 'cloud', 'daily', None, (part,), 3)\n"
         f"restic = repository.Restic({str(store.parent / 'restic')!r})\n"
         "backup.from_environment = lambda *_: None\n"
-        "backup.plan = lambda _: work; backup.Restic = lambda **_: restic\n"
+        "backup.plan = lambda *_: work; backup.Restic = lambda **_: restic\n"
         "sys.exit(backup.main())\n"
     )
     result = tmp_path / "result"
@@ -495,7 +496,8 @@ def test_a_plan_is_read_from_what_its_job_gives(tmp_path: Path) -> None:
         token_file=str(tmp_path / "token"),
     )
 
-    found = plan(from_environment(RunSettings, to_environment(settings)))
+    now = datetime(2026, 11, 28, 3, tzinfo=UTC)
+    found = plan(from_environment(RunSettings, to_environment(settings)), now)
 
     assert (found.versions, found.keep) == (VERSIONS, 3)
     assert [part.filename for part in found.parts] == [

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ MANIFEST = Manifest(
 CAPACITY = {"data-m-0": "10Gi", "data-m-1": "10Gi"}
 
 
-def observed(manifest: Manifest = MANIFEST, **changed: object) -> Observed:
+def observed(manifest: Manifest = MANIFEST, **changed: Any) -> Observed:
     found = Observed(
         cloud=CLOUD,
         manifest=manifest,

@@ -1,0 +1,44 @@
+"""The phase of a restore that adds the set's keys to the present key repositories."""
+
+from typing import Any, Final
+
+from stackroles import naming
+from stackroles.domains.restore.keys import add_keys, secrets_in
+from stackroles.domains.restore.phases import Progress
+from stackroles.domains.restore.reconcile_reader import read_part
+from stackroles.domains.restore.work import Work
+from stackroles.reconcile.context import Context
+from stackroles.roles import registry
+
+Object = dict[str, Any]
+# The name of the part with the Secrets (agents/backup/run.py).
+_PART: Final = "secrets"
+
+
+async def put_keys(context: Context, work: Work) -> Progress:
+    """Add the set's keys to the key repositories of the cloud, whose services rest meanwhile."""
+    archive, why = await read_part(context, work.resource, work.subject, _PART)
+    if archive is None:
+        return Progress(message=why)
+    former = secrets_in(archive) if archive else {}
+    added = 0
+    for service in registry.SERVICES:
+        for ring in service.keyrings:
+            name = naming.child(work.cloud.name, service.name, ring)
+            added += await _add(context, work, name, former.get(name, {}))
+    message = f"{added} keys of the set were added." if added else "All keys of the set are there."
+    return Progress(done=True, message=message, found={"added_keys": added})
+
+
+async def _add(context: Context, work: Work, name: str, former: dict[str, str]) -> int:
+    """Add keys to one repository; return how many it lacked."""
+    cluster, namespace = context.cluster, work.cloud.namespace
+    secret = cluster.get("Secret", namespace, name)
+    held = await cluster.read_secret(namespace, name)
+    if secret is None or not held:
+        return 0
+    present = {number: value.decode().strip() for number, value in held.items()}
+    wanted = add_keys(present, former)
+    if wanted != present:
+        await cluster.add_to_secret(secret, wanted)
+    return len(wanted) - len(present)
