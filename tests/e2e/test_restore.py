@@ -12,6 +12,7 @@ from lab.guest import Guest
 from lab.install import Site
 from lab.kubectl import Kubectl, Object
 from lab.outside import ping
+from stackroles.constants import LABEL_OWNER_KIND, LABEL_OWNER_NAME
 from tests.support.client import Client
 from tests.support.cloud import Cloud, wait_gone, wait_reason
 from tests.support.measurements import Measurements
@@ -43,7 +44,9 @@ def backup(
     name = f"{NAME}-{int(time.time())}"
     yield install.backup(site, name, lambda _: None)
     # The sets go with their Backups.
-    site.cloud.run("delete", "backup", name, f"{NAME}-before", "--ignore-not-found", "--wait=false")
+    site.cloud.run("delete", "backup", name, "--ignore-not-found", "--wait=false")
+    labels = f"{LABEL_OWNER_KIND}=Restore,{LABEL_OWNER_NAME}={NAME}"
+    site.cloud.run("delete", "backup", "-l", labels, "--ignore-not-found", "--wait=false")
 
 
 def switches(cloud: Cloud) -> set[str]:

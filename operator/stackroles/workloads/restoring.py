@@ -70,9 +70,12 @@ class RestoreRecord:
     history: RestoredHistory | None = field(default=None, metadata=OPTIONAL)
 
 
-def safety_backup(restore: str) -> str:
-    """Return the name of the Backup of what a Restore overwrites."""
-    return naming.child(restore, "before")
+def safety_backup(record: RestoreRecord) -> str:
+    """Return the name of the Backup of what a Restore overwrites.
+
+    It outlives its Restore: that of another one of the name is of another time.
+    """
+    return naming.child(record.name, "before", naming.digest(record.uid, 8))
 
 
 def parse_record(text: str | None) -> RestoreRecord | None:

@@ -52,6 +52,7 @@ def test_who_writes_the_database_rests_and_who_says_so_does_not() -> None:
     assert resting(Stopped.DATABASE) == services | {"mariadb"}
 
 
-def test_the_safety_backup_is_named_by_its_restore() -> None:
-    assert safety_backup("back") == "back-before"
-    assert len(safety_backup("b" * 60)) <= 52
+def test_the_safety_backup_is_named_by_its_restore_and_by_no_other_of_the_name() -> None:
+    assert safety_backup(RECORD).startswith("back-before-")
+    assert safety_backup(RECORD) != safety_backup(replace(RECORD, uid="v"))
+    assert len(safety_backup(replace(RECORD, name="b" * 60))) <= 52

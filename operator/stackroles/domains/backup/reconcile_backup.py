@@ -162,7 +162,7 @@ async def _begin(
     context: Context, resource: Object, cloud: Cloud, policy: BackupPolicySpec
 ) -> None:
     """Start the run if it is its turn and there is a member to copy from."""
-    before = run_before(context, resource, policy)
+    before = await run_before(context, resource, cloud, policy)
     if before:
         waits = Finding(
             Reason.BACKUP_QUEUED,

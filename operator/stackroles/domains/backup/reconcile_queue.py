@@ -45,11 +45,19 @@ def writer_of(context: Context, resource: Object, policy: BackupPolicySpec) -> s
     return other.name if other else ""
 
 
-def run_before(context: Context, resource: Object, policy: BackupPolicySpec) -> str:
-    """Return the Backup that comes before this one, empty when it is this one's turn."""
+async def run_before(
+    context: Context, resource: Object, cloud: Cloud, policy: BackupPolicySpec
+) -> str:
+    """Return the Backup that comes before this one, empty when it is this one's turn.
+
+    All that are not at work yet wait for a Restore, and that for the Backup which is part of it.
+    """
     metadata, policy_name = resource["metadata"], resource["spec"]["policy"]
     if writer := writer_of(context, resource, policy):
         return writer
+    record = await read_record(context.cluster, cloud.namespace, cloud.name)
+    if record is not None and not record.ended and metadata["name"] == safety_backup(record):
+        return ""
     waiting = [
         policy_run(backup).age
         for backup in context.cluster.naming("Backup", metadata["namespace"], "policy", policy_name)
@@ -66,7 +74,7 @@ async def restore_before(context: Context, cloud: Cloud, name: str) -> str:
     The Backup of what a Restore overwrites is part of it.
     """
     record = await read_record(context.cluster, cloud.namespace, cloud.name)
-    if record is None or record.ended or name == safety_backup(record.name):
+    if record is None or record.ended or name == safety_backup(record):
         return ""
     return record.name
 

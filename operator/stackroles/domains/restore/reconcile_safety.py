@@ -23,7 +23,7 @@ async def back_up(context: Context, work: Work) -> Progress:
     Raises:
         Abandoned: it failed.
     """
-    name = safety_backup(work.record.name)
+    name = safety_backup(work.record)
     namespace = work.cloud.namespace
     found = context.cluster.get("Backup", namespace, name)
     if found is None:
