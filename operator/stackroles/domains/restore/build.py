@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from stackroles import naming
 from stackroles.agents.backup.reader_protocol import PARTS_PATH, PORT, ReaderSettings
@@ -244,15 +244,20 @@ def build_sync(
 ) -> list[Manifest]:
     """Return the configuration and the Job (last) of a step that follows a restore.
 
-    They are a set-up step's, but for whose they are: they go with the Restore.
+    They are a set-up step's, but for whose they are: they go with the Restore, and are shared with
+    no other.
     """
     *configuration, job = build_step(cloud, service, step)
     label = f"{service.name}-{step.name}"
+    names = {
+        child["metadata"]["name"]: naming.config(parent.name, label, child["data"])
+        for child in configuration
+    }
     owned = [
-        {**child, "metadata": parent.metadata(child["metadata"]["name"], label)}
+        {**child, "metadata": parent.metadata(names[child["metadata"]["name"]], label)}
         for child in configuration
     ]
-    labels, template = parent.labels(label), job["spec"]["template"]
+    labels, template = parent.labels(label), _renamed(job["spec"]["template"], names)
     pods = {**template, "metadata": {**template["metadata"], "labels": labels}}
     made = {
         **job,
@@ -260,3 +265,14 @@ def build_sync(
         "spec": {**job["spec"], "template": pods},
     }
     return [*owned, made]
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Return a value with other names, which stand alone or between commas."""
+    if isinstance(value, dict):
+        return {key: _renamed(item, names) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_renamed(item, names) for item in value]
+    if isinstance(value, str):
+        return ",".join(names.get(part, part) for part in value.split(","))
+    return value
