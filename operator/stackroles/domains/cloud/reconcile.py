@@ -52,6 +52,7 @@ from stackroles.roles.resolve import options_without_effect
 from stackroles.workloads.conditions import Finding, joined
 from stackroles.workloads.config_maps import kept_config_maps
 from stackroles.workloads.course import Course
+from stackroles.workloads.restoring import RecordUnreadable
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -171,7 +172,12 @@ class CloudPass:
 
     async def _restoring(self) -> Finding | None:
         """Return what a Restore is about, None while there is none."""
-        record = await read_record(self._context.cluster, self._cloud.namespace, self._cloud.name)
+        cluster, cloud = self._context.cluster, self._cloud
+        try:
+            record = await read_record(cluster, cloud.namespace, cloud.name)
+        except RecordUnreadable:
+            # Whoever would have to act on it says so.
+            return None
         if record is None or record.ended:
             return None
         what = f"Restore {record.name} is under way; its status shows how far it is."
