@@ -7,7 +7,7 @@ no schemas, defaults or field ownership: what depends on those is tested against
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
@@ -94,6 +94,7 @@ class FakeApi:
         log: what every container has logged.
         page: objects a list page holds.
         forbidden: namespaces of which nothing may be read or written.
+        now: when an object is made that is made now, as the API writes times.
     """
 
     requests: list[tuple[str, str]] = field(default_factory=list)
@@ -101,6 +102,7 @@ class FakeApi:
     log: str = "first line\nlast line\n"
     page: int = 500
     forbidden: set[str] = field(default_factory=set)
+    now: Callable[[], str] = lambda: "2026-01-01T00:00:00Z"
     url: str = ""
     _objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     _watches: list[_Watch] = field(default_factory=list)
@@ -168,7 +170,7 @@ class FakeApi:
         if old is None:
             self._uids += 1
             metadata["uid"] = f"uid-{self._uids}"
-            metadata["creationTimestamp"] = "2026-01-01T00:00:00Z"
+            metadata["creationTimestamp"] = self.now()
         if kind.own or kind.group in ("apps", "batch", "networking.k8s.io"):
             generation = old["metadata"]["generation"] if old else 0
             changed = old is None or old.get("spec") != obj.get("spec")

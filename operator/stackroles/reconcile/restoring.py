@@ -1,5 +1,7 @@
 """The record of a cloud's Restore, written so that every pass that begins later knows it."""
 
+from dataclasses import replace
+
 from stackroles import naming
 from stackroles.config.cloud import Cloud
 from stackroles.errors import NotReady
@@ -43,6 +45,29 @@ async def read_resting(cluster: Cluster, cloud: Cloud) -> tuple[str, frozenset[s
     if record is None or record.stopped is Stopped.NOTHING:
         return "", frozenset()
     return record.name, stopped_roles(record.stopped, registry.CONTROLLER_ROLES, registry.SERVICES)
+
+
+async def end_record(cluster: Cluster, namespace: str, cloud: str, record: RestoreRecord) -> None:
+    """End the record of a Restore whose cloud goes: another one may have its name and volumes.
+
+    Raises:
+        ClusterError: the write failed.
+    """
+    live = await cluster.read("ConfigMap", namespace, naming.state(cloud))
+    data = (live or {}).get("data") or {}
+    if live is None or parse_record(data.get(KEY)) != record:
+        return
+    kept = ("name", "namespace", "labels", "resourceVersion")
+    metadata = {key: live["metadata"][key] for key in kept if key in live["metadata"]}
+    ended = dump_record(replace(record, stopped=Stopped.NOTHING, ended=True))
+    await cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {**metadata, "ownerReferences": []},
+            "data": {**data, KEY: ended},
+        }
+    )
 
 
 async def write_record(

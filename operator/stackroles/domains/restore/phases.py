@@ -20,8 +20,8 @@ class Phase(StrEnum):
     SAFETY_BACKUP = "SafetyBackup"
     PAUSE = "Pause"
     STOP = "Stop"
-    DATA = "Data"
     KEYS = "Keys"
+    DATA = "Data"
     BOOTSTRAP = "Bootstrap"
     SETUP = "Setup"
     RECONCILE = "Reconcile"
@@ -71,6 +71,24 @@ def noted(
 def started_at(phases: Sequence[RestorePhase], phase: Phase) -> datetime | None:
     """Return when a phase began, None before it did."""
     return next((known.started_at for known in phases if known.name == phase), None)
+
+
+def completed_at(phases: Sequence[RestorePhase], phase: Phase) -> datetime | None:
+    """Return when a phase was done, None before it was."""
+    return next((known.completed_at for known in phases if known.name == phase), None)
+
+
+def has_gone(phases: Sequence[RestorePhase], mine: RestoreRecord | None) -> bool:
+    """Return whether a restore has ended, whose status may not say so yet.
+
+    Args:
+        phases: its phases so far.
+        mine: its record; None where the cloud's record is another's, which has begun only after
+            this one had ended.
+    """
+    if mine is not None:
+        return mine.ended
+    return any(known.name != Phase.PREFLIGHT for known in phases)
 
 
 def may_go_back(phases: Sequence[RestorePhase]) -> bool:

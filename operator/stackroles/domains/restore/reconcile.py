@@ -8,10 +8,20 @@ from typing import Any, Final
 from stackroles.api.v1alpha1.common import dump, parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.api.v1alpha1.restore import RestoreSpec, RestoreStatus
-from stackroles.domains.restore.phases import Abandoned, Phase, Progress, begun, may_go_back, noted
+from stackroles.domains.restore.phases import (
+    Abandoned,
+    Phase,
+    Progress,
+    begun,
+    completed_at,
+    has_gone,
+    may_go_back,
+    noted,
+    started_at,
+)
 from stackroles.domains.restore.reconcile_database import form, put_data
 from stackroles.domains.restore.reconcile_keys import put_keys
-from stackroles.domains.restore.reconcile_preflight import Waiting, check, find_subject
+from stackroles.domains.restore.reconcile_preflight import Waiting, check, find_cloud, find_subject
 from stackroles.domains.restore.reconcile_reader import end_reader
 from stackroles.domains.restore.reconcile_safety import back_up
 from stackroles.domains.restore.reconcile_services import (
@@ -24,7 +34,7 @@ from stackroles.domains.restore.reconcile_services import (
 from stackroles.domains.restore.status import (
     REASONS,
     failed,
-    is_checked,
+    is_answered,
     is_ended,
     restored,
     running,
@@ -35,24 +45,26 @@ from stackroles.kube.kinds import ref_of, uid_of
 from stackroles.reconcile.apply_failures import reporting_apply_failures
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.parts import service_of
-from stackroles.reconcile.restoring import read_record, write_record
+from stackroles.reconcile.restoring import end_record, read_record, write_record
+from stackroles.reconcile.teardown import namespace_ends
 from stackroles.roles import registry
 from stackroles.workloads.conditions import Finding
-from stackroles.workloads.restoring import RestoreRecord, Stopped
+from stackroles.workloads.restoring import RecordUnreadable, RestoreRecord, Stopped
 from stackroles.workloads.run_conditions import conditions_of_run
 
 Object = dict[str, Any]
 _APPLIED: Final = Finding(Reason.APPLIED)
 # Most of what is waited for is watched; the rest is looked at so often.
 _LOOK_AGAIN: Final = 2.0
+_LOOK_LATER: Final = 15.0
 
 Handler = Callable[[Context, Work], Awaitable[Progress]]
 _HANDLERS: Final[Mapping[Phase, Handler]] = {
     Phase.SAFETY_BACKUP: back_up,
     Phase.PAUSE: pause,
     Phase.STOP: stop,
-    Phase.DATA: put_data,
     Phase.KEYS: put_keys,
+    Phase.DATA: put_data,
     Phase.BOOTSTRAP: form,
     Phase.SETUP: set_up,
     Phase.RECONCILE: reconcile_others,
@@ -66,8 +78,6 @@ async def reconcile_restore(context: Context, resource: Object) -> None:
     if is_ended(resource.get("status", {})):
         await end_reader(context, resource)
         await context.cluster.set_finalizer(resource, present=False)
-        return
-    if is_checked(resource) and not deleted:
         return
     async with reporting_apply_failures(context, resource):
         pass_ = RestorePass(context, resource)
@@ -89,16 +99,12 @@ class RestorePass:
             NotReady: it is under way, or something is waited for.
         """
         spec = parse_spec(RestoreSpec, self._resource)
-        try:
-            subject = await find_subject(self._context, self._resource, spec)
-            record = await self._begin(spec, subject)
-        except Waiting as waiting:
-            self._status = self._status.model_copy(update=waiting.found)
-            await self._write(waiting.reconciled or _APPLIED, waiting.complete)
-            if waiting.again:
-                raise NotReady(waiting.complete.message, delay=waiting.again) from None
-            return
-        await self._go_on(spec, subject, record)
+        record = await self._record()
+        mine = record if record is not None and self._is_mine(record) else None
+        if record is not None and has_gone(self._status.phases, mine):
+            await self._conclude()
+        elif mine is not None or not is_answered(self._status, self._generation()):
+            await self._advance(spec, mine)
 
     async def leave(self) -> None:
         """Let a Restore go that is deleted before its end.
@@ -107,20 +113,73 @@ class RestorePass:
         on to its end first: half of one would be a cloud without a database.
         """
         spec = parse_spec(RestoreSpec, self._resource)
-        namespace = self._resource["metadata"]["namespace"]
-        controller = self._status.controller
-        record = (
-            await read_record(self._context.cluster, namespace, controller) if controller else None
-        )
-        mine = record is not None and record.uid == uid_of(self._resource) and not record.ended
-        if record is not None and mine:
-            subject = await find_subject(self._context, self._resource, spec)
-            if not may_go_back(self._status.phases):
-                await self._go_on(spec, subject, record)
+        record = await self._record()
+        if record is not None and self._is_mine(record) and not record.ended:
+            namespace, name = self._resource["metadata"]["namespace"], self._status.controller or ""
+            if await self._is_cloud_gone(namespace, name):
+                await end_record(self._context.cluster, namespace, name, record)
+            elif may_go_back(self._status.phases):
+                await self._release(find_cloud(self._context, namespace, name), record)
             else:
-                await self._release(subject, record)
+                await self._advance(spec, record)
         await end_reader(self._context, self._resource)
         await self._context.cluster.set_finalizer(self._resource, present=False)
+
+    async def _is_cloud_gone(self, namespace: str, name: str) -> bool:
+        """Return whether there is no cloud that anything could go on with."""
+        controller = self._context.cluster.get("CloudController", namespace, name)
+        if controller is None or controller["metadata"].get("deletionTimestamp"):
+            return True
+        return await namespace_ends(self._context, self._resource)
+
+    async def _record(self) -> RestoreRecord | None:
+        """Return the record of the cloud, whosever it is.
+
+        Raises:
+            NotReady: it cannot be read.
+        """
+        namespace, controller = self._resource["metadata"]["namespace"], self._status.controller
+        if controller is None:
+            # Its status names the cloud before anything is recorded.
+            return None
+        try:
+            return await read_record(self._context.cluster, namespace, controller)
+        except RecordUnreadable as error:
+            await self._write(_APPLIED, Finding(Reason.RESTORE_BLOCKED, str(error)))
+            raise NotReady(str(error), delay=_LOOK_LATER) from error
+
+    def _is_mine(self, record: RestoreRecord) -> bool:
+        return record.uid == uid_of(self._resource)
+
+    async def _advance(self, spec: RestoreSpec, mine: RestoreRecord | None) -> None:
+        """Go on from what is recorded of this Restore; None before it has begun."""
+        try:
+            subject = await self._find_subject(spec, mine)
+            record = mine or await self._begin(spec, subject)
+        except Waiting as waiting:
+            self._status = self._status.model_copy(update=waiting.found)
+            await self._write(waiting.reconciled or _APPLIED, waiting.complete)
+            if waiting.again:
+                raise NotReady(waiting.complete.message, delay=waiting.again) from None
+            return
+        await self._go_on(spec, subject, record)
+
+    async def _find_subject(self, spec: RestoreSpec, mine: RestoreRecord | None) -> Subject:
+        """Return what the restore is about, without its source where that is needed no more.
+
+        Raises:
+            Waiting: something of it is not there, and nothing can be done without.
+        """
+        namespace, controller = self._resource["metadata"]["namespace"], self._status.controller
+        if mine is None or controller is None or may_go_back(self._status.phases):
+            return await find_subject(self._context, self._resource, spec)
+        if Phase.DATA in mine.done:
+            return find_cloud(self._context, namespace, controller)
+        try:
+            return await find_subject(self._context, self._resource, spec)
+        except Waiting:
+            # What takes the copy may have all of it.
+            return find_cloud(self._context, namespace, controller)
 
     async def _begin(self, spec: RestoreSpec, subject: Subject) -> RestoreRecord:
         """Return the record of this Restore; it is made once nothing is missing any more.
@@ -130,7 +189,7 @@ class RestorePass:
         """
         cluster, cloud, now = self._context.cluster, subject.cloud, self._now()
         record = await read_record(cluster, cloud.namespace, cloud.name)
-        if record is not None and record.uid == uid_of(self._resource):
+        if record is not None and self._is_mine(record):
             return record
         began = self._status.started_at or now
         phases = begun(self._status.phases, Phase.PREFLIGHT, now)
@@ -145,7 +204,7 @@ class RestorePass:
         found = await check(self._context, self._resource, spec, subject, record)
         await cluster.set_finalizer(self._resource, present=True)
         self._status = self._status.model_copy(
-            update={"preflight": found, "recovery_set": subject.name}
+            update={"preflight": found, "recovery_set": subject.source.name}
         )
         done = Progress(done=True, message="Nothing is missing.")
         self._note(Phase.PREFLIGHT, done)
@@ -163,21 +222,21 @@ class RestorePass:
         for phase, handler in _HANDLERS.items():
             if phase in record.done:
                 continue
-            now = self._now()
-            phases = begun(self._status.phases, phase, now)
-            update = {"phase": phase.value, "phases": phases, "controller": subject.cloud.name}
-            self._status = self._status.model_copy(update=update)
+            await self._enter(phase)
             work = Work(
                 resource=self._resource,
                 spec=spec,
                 subject=subject,
                 record=record,
                 status=self._status,
-                now=now,
+                now=self._now(),
             )
             try:
                 progress = await handler(self._context, work)
             except Abandoned as error:
+                # Whoever goes on after this operator finds why there.
+                self._note(phase, Progress(message=str(error)))
+                await self._write(_APPLIED, running(phase, str(error)))
                 await self._release(subject, record)
                 await self._end(failed(str(error)))
                 return
@@ -187,9 +246,28 @@ class RestorePass:
             if not progress.done:
                 raise NotReady(progress.message, delay=_LOOK_AGAIN)
             record = await self._receipt(subject, record, phase, progress)
+        await self._succeed()
+
+    async def _enter(self, phase: Phase) -> None:
+        """Write that a phase begins before it does anything: what a deletion costs hangs on it."""
+        known = started_at(self._status.phases, phase)
+        phases = begun(self._status.phases, phase, self._now())
+        update = {"phase": phase.value, "phases": phases}
+        self._status = self._status.model_copy(update=update)
+        if known is None:
+            await self._write(_APPLIED, running(phase, ""))
+
+    async def _succeed(self) -> None:
         seconds = self._seconds()
         self._status = self._status.model_copy(update={"recovery_seconds": seconds})
         await self._end(restored(seconds, self._status.tables))
+
+    async def _conclude(self) -> None:
+        """Write how a restore ended whose record says that it has, or is another's by now."""
+        if completed_at(self._status.phases, Phase.OPEN):
+            await self._succeed()
+        else:
+            await self._end(failed(self._status.phases[-1].message or "It was given up."))
 
     async def _receipt(
         self, subject: Subject, before: RestoreRecord, phase: Phase, progress: Progress
@@ -217,19 +295,23 @@ class RestorePass:
         self._context.enqueue(ref_of(self._resource))
 
     def _seconds(self) -> int:
-        began = self._status.stopped_at or self._status.started_at or self._now()
-        return max(0, round((self._now() - began).total_seconds()))
+        ended = completed_at(self._status.phases, Phase.OPEN) or self._now()
+        began = self._status.stopped_at or self._status.started_at or ended
+        return max(0, round((ended - began).total_seconds()))
 
     def _note(self, phase: Phase, progress: Progress) -> None:
         phases = noted(self._status.phases, phase, progress, self._now())
         self._status = self._status.model_copy(update={"phases": phases})
+
+    def _generation(self) -> int:
+        return int(self._resource["metadata"].get("generation", 0))
 
     def _now(self) -> datetime:
         # Whole seconds, as the API writes times.
         return self._context.clock.now().replace(microsecond=0)
 
     async def _write(self, reconciled: Finding, complete: Finding) -> None:
-        generation = self._resource["metadata"].get("generation", 0)
+        generation = self._generation()
         at = (generation, self._now())
         conditions = conditions_of_run(REASONS, reconciled, complete, self._status.conditions, at)
         update = {"observed_generation": generation, "conditions": conditions}

@@ -10,14 +10,21 @@ from stackroles.domains.restore.build import (
     MemberWork,
     build_member,
     member_claim,
+    member_name,
     source_url,
 )
 from stackroles.domains.restore.phases import NAMED, Abandoned, Progress
 from stackroles.domains.restore.preflight import DATABASE_PART
-from stackroles.domains.restore.reconcile_jobs import JobState, ensure_job
-from stackroles.domains.restore.reconcile_reader import read_set
+from stackroles.domains.restore.reconcile_jobs import (
+    JobState,
+    end_job,
+    ensure_job,
+    find_job,
+    has_ended,
+)
+from stackroles.domains.restore.reconcile_reader import ensure_reader, read_set
 from stackroles.domains.restore.reconcile_services import set_stopped
-from stackroles.domains.restore.work import Work
+from stackroles.domains.restore.work import Source, Work
 from stackroles.reconcile.context import Context
 from stackroles.roles import mariadb
 from stackroles.workloads.listing import list_some
@@ -66,7 +73,24 @@ async def put_data(context: Context, work: Work) -> Progress:
 
 async def _copy(context: Context, work: Work) -> tuple[RestoreOutcome | None, str]:
     """Return what became of the copy, None while it is under way, and what is waited for."""
-    manifest, why = await read_set(context, work.resource, work.subject)
+    state = find_job(context, work.resource, member_name(work.parent.name, _FIRST))
+    why = ""
+    if state is None:
+        if work.subject.found is None:
+            return None, f"Backup {work.spec.backup}, or what it refers to, is not to be had."
+        return await _begin_copy(context, work, work.subject.found)
+    if not (state.complete or state.failed) and work.subject.found is not None:
+        # Whoever takes the copy reads it from there.
+        _, why = await ensure_reader(context, work.resource, work.cloud, work.subject.found)
+    if state.failed:
+        raise Abandoned(f"The copy could not be put in place. {state.failed}")
+    outcome = await _outcome(context, work, _FIRST, state)
+    return outcome, f"{state.message if outcome is None else ''} {why}".strip()
+
+
+async def _begin_copy(context: Context, work: Work, source: Source) -> tuple[None, str]:
+    """Have the copy put in place; return what is waited for."""
+    manifest, why = await read_set(context, work.resource, work.cloud, source)
     if manifest is None:
         return None, why
     part = manifest.by_name()[DATABASE_PART]
@@ -79,18 +103,15 @@ async def _copy(context: Context, work: Work) -> tuple[RestoreOutcome | None, st
         sha256=part.sha256,
         deadline=deadline,
     )
-    state = await _ensure_member(context, work, copy)
-    if state.failed:
-        raise Abandoned(f"The copy could not be put in place. {state.failed}")
-    outcome = _outcome(state)
-    return outcome, state.message if outcome is None else ""
+    await _ensure_member(context, work, copy)
+    return None, f"Putting the copy in the place of the data of member {_FIRST}."
 
 
 async def _clear(context: Context, work: Work, ordinal: int) -> str:
     """Have a member's volume emptied; return what is waited for, empty when it is."""
     clear = MemberWork(ordinal=ordinal, mode=RestoreMode.CLEAR, deadline=_LEAST_SECONDS)
     state = await _ensure_member(context, work, clear)
-    if _outcome(state) is not None:
+    if await _outcome(context, work, ordinal, state) is not None:
         return ""
     return state.failed or state.message or f"Emptying the volume of member {ordinal}."
 
@@ -101,15 +122,25 @@ async def _ensure_member(context: Context, work: Work, member: MemberWork) -> Jo
     return await ensure_job(context, work.resource, children, again=again)
 
 
-def _outcome(state: JobState) -> RestoreOutcome | None:
-    """Return what the program of a Job left, None while it has not ended well."""
+async def _outcome(
+    context: Context, work: Work, ordinal: int, state: JobState
+) -> RestoreOutcome | None:
+    """Return what the program of a Job left, None while it has not ended well, or left nothing.
+
+    A pod may be gone, with its node, before what it left was read. Its Job is made again then: what
+    is done already it only says.
+    """
     if not state.complete:
         return None
     try:
         outcome = wire.loads(RestoreOutcome, state.message)
     except wire.WireError:
-        return None
-    return outcome if outcome.ok else None
+        outcome = None
+    if outcome is not None and outcome.ok:
+        return outcome
+    if all(has_ended(pod) for pod in state.pods):
+        await end_job(context, work.resource, member_name(work.parent.name, ordinal))
+    return None
 
 
 def _has_claim(context: Context, work: Work, ordinal: int) -> bool:
@@ -127,6 +158,12 @@ async def form(context: Context, work: Work) -> Progress:
     pods = context.cluster.list("Pod", cloud.namespace, selector(cloud, mariadb.NAME))
     ready = sorted(pod["metadata"]["name"] for pod in pods if is_ready(pod))
     if not ready:
-        return Progress(message="No member serves yet.", record=record)
+        return Progress(message=f"No member serves yet. {_told(work)}".strip(), record=record)
     serves = f"{list_some(ready, NAMED)} serves; the others join."
     return Progress(done=True, message=serves, record=record)
+
+
+def _told(work: Work) -> str:
+    """Return what the cloud says of its database; its own conditions speak of the restore."""
+    roles = (work.subject.controller.get("status") or {}).get("roles") or ()
+    return next((r.get("message") or "" for r in roles if r["name"] == mariadb.NAME), "")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from stackroles.kube.apply import check_owner
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
 from stackroles.workloads.manifests.metadata import Manifest
@@ -44,13 +45,42 @@ async def ensure_job(
     name = children[-1]["metadata"]["name"]
     job = cluster.get("Job", namespace, name)
     if job is None or job not in cluster.owned(resource, "Job"):
-        for child in children:
-            await cluster.create_once(child, resource)
+        await make_once(context, resource, children)
         return JobState()
     state = observe_job(context, job)
-    if state.failed and again and not job["metadata"].get("deletionTimestamp"):
-        await cluster.delete(job)
+    if state.failed and again:
+        await end_job(context, resource, name)
     return state
+
+
+async def make_once(context: Context, resource: Object, children: list[Manifest]) -> None:
+    """Make children that are never changed.
+
+    Raises:
+        NotReady: one of a deleted Restore of this name is still there, and about to go.
+        NotOwned: one belongs to somebody else.
+    """
+    for child in children:
+        seen = context.cluster.get(*ref_of(child))
+        if seen is not None:
+            check_owner(resource, seen)
+    for child in children:
+        await context.cluster.create_once(child, resource)
+
+
+def find_job(context: Context, resource: Object, name: str) -> JobState | None:
+    """Return how a Job of a restore stands, None where it was not made, or is gone."""
+    job = context.cluster.get("Job", resource["metadata"]["namespace"], name)
+    if job is None or job not in context.cluster.owned(resource, "Job"):
+        return None
+    return observe_job(context, job)
+
+
+async def end_job(context: Context, resource: Object, name: str) -> None:
+    """Delete a Job; nothing if it goes already."""
+    job = context.cluster.get("Job", resource["metadata"]["namespace"], name)
+    if job is not None and not job["metadata"].get("deletionTimestamp"):
+        await context.cluster.delete(job)
 
 
 def observe_job(context: Context, job: Object) -> JobState:
@@ -63,9 +93,17 @@ def observe_job(context: Context, job: Object) -> JobState:
     if ending["type"] == "Complete":
         message = next((text for pod in pods if (text := _message(pod))), "")
         return JobState(complete=True, message=message, pods=pods)
+    if runs := [pod["metadata"]["name"] for pod in pods if not has_ended(pod)]:
+        # It may go on to write for a while: what follows a failure must not meet it.
+        return JobState(message=f"Waiting for {', '.join(sorted(runs))} to end.", pods=pods)
     left = next((text for pod in pods if (text := failure_message(pod))), "")
     why = f"{ref_of(job).name}: {ending.get('message') or ending.get('reason', 'failed')}"
     return JobState(failed=f"Job {why}. {left}".strip(), pods=pods)
+
+
+def has_ended(pod: Object) -> bool:
+    """Return whether a pod's programs have ended for good."""
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
 def _message(pod: Object) -> str:

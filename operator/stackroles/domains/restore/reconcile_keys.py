@@ -17,7 +17,7 @@ _PART: Final = "secrets"
 
 async def put_keys(context: Context, work: Work) -> Progress:
     """Add the set's keys to the key repositories of the cloud, whose services rest meanwhile."""
-    archive, why = await read_part(context, work.resource, work.subject, _PART)
+    archive, why = await read_part(context, work.resource, work.cloud, work.subject.source, _PART)
     if archive is None:
         return Progress(message=why)
     former = secrets_in(archive) if archive else {}

@@ -1,6 +1,7 @@
 """What a Restore is about, and whether it has all that it needs; nothing is stopped by it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from stackroles.domains.restore.status import (
     consent_required,
     running,
 )
-from stackroles.domains.restore.work import Subject
+from stackroles.domains.restore.work import Source, Subject
 from stackroles.reconcile.blocked import attribute_to, missing_controller
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
@@ -58,6 +59,21 @@ class Waiting(Exception):  # noqa: N818 - what happened
         self.found = dict(found or {})
 
 
+def find_cloud(context: Context, namespace: str, name: str) -> Subject:
+    """Return the cloud that a Restore is about.
+
+    Raises:
+        Waiting: it is not there.
+        SpecInvalid: its spec is not valid.
+    """
+    controller = context.cluster.get("CloudController", namespace, name)
+    if controller is None:
+        raise _waits_for(missing_controller(name, namespace))
+    with attribute_to(controller):
+        cloud = cloud_of(context, controller)
+    return Subject(controller=controller, cloud=cloud)
+
+
 async def find_subject(context: Context, resource: Object, spec: RestoreSpec) -> Subject:
     """Return what a Restore is about.
 
@@ -76,23 +92,18 @@ async def find_subject(context: Context, resource: Object, spec: RestoreSpec) ->
         )
     with attribute_to(policy_object):
         policy = parse_spec(BackupPolicySpec, policy_object)
-    controller = cluster.get("CloudController", namespace, policy.controller)
-    if controller is None:
-        raise _waits_for(missing_controller(policy.controller, namespace))
+    found = find_cloud(context, namespace, policy.controller)
     problem = await find_secret_problem(context, namespace, policy)
     problem = problem or await find_claim_problem(context, namespace, policy_name, policy)
     if problem:
         raise _waits_for(problem)
-    with attribute_to(controller):
-        cloud = cloud_of(context, controller)
-    return Subject(
+    source = Source(
         name=name,
         copied_at=copied_at,
         policy_name=policy_name,
         policy=policy,
-        controller=controller,
-        cloud=cloud,
     )
+    return replace(found, found=source)
 
 
 def _source(
@@ -132,7 +143,7 @@ async def check(
     """
     if record is not None and not record.ended:
         raise Waiting(another(record.name), again=_LATER)
-    manifest, why = await read_set(context, resource, subject)
+    manifest, why = await read_set(context, resource, subject.cloud, subject.source)
     if manifest is None:
         raise Waiting(running(Phase.PREFLIGHT, why), again=_SOON)
     capacity = _capacity(context, subject.cloud)
@@ -140,7 +151,7 @@ async def check(
         Observed(
             cloud=subject.cloud,
             manifest=manifest,
-            copied_at=began_at(manifest, subject),
+            copied_at=began_at(manifest, subject.source),
             capacity=capacity,
         )
     )
@@ -151,6 +162,8 @@ async def check(
         await end_reader(context, resource)
         raise Waiting(checked(found), found=status)
     if spec.overwrite != subject.cloud.name:
+        # It holds the repository's volume, on one node, for as long as the user thinks.
+        await end_reader(context, resource)
         raise Waiting(consent_required(found, subject.cloud.name), found=status)
     return found
 
@@ -166,11 +179,11 @@ def _capacity(context: Context, cloud: Cloud) -> dict[str, str | None]:
     return found
 
 
-def began_at(manifest: Manifest, subject: Subject) -> datetime | None:
+def began_at(manifest: Manifest, source: Source) -> datetime | None:
     """Return when a set was begun, as it says itself, or as its Backup does."""
     if manifest.time:
         return datetime.fromisoformat(manifest.time)
-    return subject.copied_at
+    return source.copied_at
 
 
 def _waits_for(problem: Finding) -> Waiting:

@@ -4,6 +4,7 @@ from typing import Any
 
 from stackroles.addresses import pod_address
 from stackroles.agents.backup.reader_protocol import Manifest, ReaderProblem
+from stackroles.config.cloud import Cloud
 from stackroles.domains.restore import client
 from stackroles.domains.restore.build import (
     COMPONENT,
@@ -14,8 +15,8 @@ from stackroles.domains.restore.build import (
     token_name,
 )
 from stackroles.domains.restore.client import read_manifest
-from stackroles.domains.restore.reconcile_jobs import ensure_job
-from stackroles.domains.restore.work import Subject
+from stackroles.domains.restore.reconcile_jobs import end_job, ensure_job, make_once
+from stackroles.domains.restore.work import Source
 from stackroles.reconcile.context import Context
 from stackroles.workloads.pod import is_ready
 from stackroles.workloads.recovery_set.pod import RunParent
@@ -25,16 +26,17 @@ _TOKEN_BITS = 256
 
 
 async def read_set(
-    context: Context, resource: Object, subject: Subject
+    context: Context, resource: Object, cloud: Cloud, source: Source
 ) -> tuple[Manifest | None, str]:
     """Return what the set says of itself, None while it is not known, and why it is not.
 
     Args:
         context: what a pass is given.
         resource: the Restore.
-        subject: what it is about.
+        cloud: the cloud whose images read it.
+        source: where it is.
     """
-    address, why = await _ensure_reader(context, resource, subject)
+    address, why = await ensure_reader(context, resource, cloud, source)
     if not address:
         return None, why
     found = await read_manifest(address, await _token(context, resource))
@@ -46,19 +48,19 @@ async def read_set(
 
 
 async def read_part(
-    context: Context, resource: Object, subject: Subject, name: str
+    context: Context, resource: Object, cloud: Cloud, source: Source, name: str
 ) -> tuple[bytes | None, str]:
     """Return a small part of the set, empty where the set has none of that name.
 
     None while it is not there, and why it is not; arguments as of `read_set`.
     """
-    manifest, why = await read_set(context, resource, subject)
+    manifest, why = await read_set(context, resource, cloud, source)
     if manifest is None:
         return None, why
     part = manifest.by_name().get(name)
     if part is None:
         return b"", ""
-    address, why = await _ensure_reader(context, resource, subject)
+    address, why = await ensure_reader(context, resource, cloud, source)
     if not address:
         return None, why
     found = await client.read_part(address, await _token(context, resource), part)
@@ -73,20 +75,17 @@ async def _token(context: Context, resource: Object) -> str:
 
 async def end_reader(context: Context, resource: Object) -> None:
     """Delete the reader's Job; what else was made for it goes with the Restore."""
-    namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
-    job = context.cluster.get("Job", namespace, reader_name(name))
-    if job is not None and not job["metadata"].get("deletionTimestamp"):
-        await context.cluster.delete(job)
+    await end_job(context, resource, reader_name(resource["metadata"]["name"]))
 
 
-async def _ensure_reader(context: Context, resource: Object, subject: Subject) -> tuple[str, str]:
+async def ensure_reader(
+    context: Context, resource: Object, cloud: Cloud, source: Source
+) -> tuple[str, str]:
     """Return the reader's address, "" while there is none, and why."""
-    parent = RunParent.of(resource, subject.cloud.name, COMPONENT)
+    parent = RunParent.of(resource, cloud.name, COMPONENT)
     token = build_token(parent, f"{context.random.getrandbits(_TOKEN_BITS):064x}")
-    await context.cluster.create_once(token, resource)
-    children = build_reader(
-        subject.cloud, parent, subject.name, subject.policy_name, subject.policy
-    )
+    await make_once(context, resource, [token])
+    children = build_reader(cloud, parent, source.name, source.policy_name, source.policy)
     state = await ensure_job(context, resource, children)
     if state.failed or state.complete:
         # It reads only: another one takes nothing away.

@@ -6,6 +6,7 @@ from stackroles.api.v1alpha1.conditions import ConditionType
 from stackroles.api.v1alpha1.restore import SafetyBackup
 from stackroles.constants import GROUP_VERSION
 from stackroles.domains.restore.phases import Abandoned, Progress
+from stackroles.domains.restore.reconcile_reader import end_reader
 from stackroles.domains.restore.work import Work
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import observe_roles
@@ -29,6 +30,8 @@ async def back_up(context: Context, work: Work) -> Progress:
     if found is None:
         if why := _why_not(context, work):
             return Progress(done=True, message=f"No backup of what is overwritten: {why}.")
+        # The repository may be a volume that one node mounts at a time. It is read again later.
+        await end_reader(context, work.resource)
         await context.cluster.create_once(_backup(work, name), work.resource)
         return Progress(message=f"Backup {name} begins.")
     complete = condition_of(found.get("status") or {}, ConditionType.COMPLETE.value) or {}
@@ -56,5 +59,5 @@ def _backup(work: Work, name: str) -> Object:
         "apiVersion": GROUP_VERSION,
         "kind": "Backup",
         "metadata": work.parent.metadata(name, _STEP, keep=True),
-        "spec": {"policy": work.subject.policy_name},
+        "spec": {"policy": work.subject.source.policy_name},
     }

@@ -10,7 +10,8 @@ from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
 from stackroles.domains.restore.build import build_sync
 from stackroles.domains.restore.phases import NAMED, Phase, Progress, started_at
-from stackroles.domains.restore.reconcile_jobs import ensure_job
+from stackroles.domains.restore.reconcile_jobs import ensure_job, observe_job
+from stackroles.domains.restore.reconcile_reader import read_set
 from stackroles.domains.restore.work import Work
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import observe_roles
@@ -41,12 +42,23 @@ async def set_stopped(context: Context, work: Work, stopped: Stopped) -> Restore
 
 async def pause(context: Context, work: Work) -> Progress:
     """Stop whatever writes the database; the endpoint says meanwhile what is under way."""
+    if work.record.stopped is Stopped.NOTHING:
+        # A backup may have taken hours since the set was read.
+        known, why = await _read_set(context, work)
+        if not known:
+            return Progress(message=f"Nothing is stopped yet. {why}")
     record = await set_stopped(context, work, Stopped.SERVICES)
     found = {"stopped_at": work.status.stopped_at or work.now}
     left = _left(context, work.cloud, Stopped.SERVICES)
     if left:
         return Progress(message=f"Stopping {list_some(left, NAMED)}.", found=found, record=record)
     return Progress(done=True, message="No service runs.", found=found, record=record)
+
+
+async def _read_set(context: Context, work: Work) -> tuple[bool, str]:
+    """Return whether the set can be read at present, and why it cannot."""
+    manifest, why = await read_set(context, work.resource, work.cloud, work.subject.source)
+    return manifest is not None, why
 
 
 def _left(context: Context, cloud: Cloud, stopped: Stopped) -> list[str]:
@@ -69,13 +81,17 @@ async def stop(context: Context, work: Work) -> Progress:
         return Progress(message="The database is being stopped.", record=record)
     if left:
         return Progress(message=f"Stopping {list_some(left, NAMED)}.", record=record)
-    return Progress(done=True, message="No database member runs.", record=record)
+    # From the next phase on there is no way back.
+    known, why = await _read_set(context, work)
+    message = f"No database member runs. {why}".strip()
+    return Progress(done=known, message=message, record=record)
 
 
 async def set_up(context: Context, work: Work) -> Progress:
     """Have the set-up steps run again on what was restored: passwords, schemas, cells."""
     since = started_at(work.status.phases, Phase.SETUP) or work.now
     left: list[str] = []
+    problems: list[str] = []
     for label in _step_labels():
         jobs = _jobs(context, work.cloud, label)
         for job in jobs:
@@ -83,8 +99,11 @@ async def set_up(context: Context, work: Work) -> Progress:
                 await context.cluster.delete(job)
         if not any(_made(job) >= since and is_complete(job) for job in jobs):
             left.append(label)
+            states = [observe_job(context, job) for job in jobs if _made(job) >= since]
+            problems += [why for state in states if (why := state.failed or state.message)]
     if left:
-        return Progress(message=f"Running {list_some(sorted(left), NAMED)}.")
+        message = " ".join((f"Running {list_some(sorted(left), NAMED)}.", *problems[:1]))
+        return Progress(message=message)
     return Progress(done=True, message="All set-up steps have run on what was restored.")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
-from stackroles.api.v1alpha1.restore import Preflight
+from stackroles.api.v1alpha1.restore import Preflight, RestoreStatus
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.run_conditions import RunReasons
 
@@ -13,6 +13,7 @@ REASONS: Final = RunReasons(
     failed=frozenset({Reason.RESTORE_FAILED, Reason.RESTORE_BLOCKED, Reason.RESTORE_CONSENT}),
     moving=frozenset({Reason.RESTORE_RUNNING, Reason.RESTORE_QUEUED}),
 )
+_ANSWERED: Final = frozenset({Reason.RESTORE_CHECKED, Reason.RESTORE_CONSENT})
 _ENDED: Final = frozenset({Reason.RESTORED, Reason.RESTORE_FAILED})
 
 
@@ -24,13 +25,13 @@ def is_ended(status: Mapping[str, Any]) -> bool:
     )
 
 
-def is_checked(resource: Mapping[str, Any]) -> bool:
-    """Return whether a dry run of just this spec has ended."""
-    generation = resource["metadata"].get("generation", 0)
+def is_answered(status: RestoreStatus, generation: int) -> bool:
+    """Return whether a restore has found what was asked, and only another spec lets it go on."""
     return any(
-        condition.get("reason") == Reason.RESTORE_CHECKED.value
-        and condition.get("observedGeneration") == generation
-        for condition in (resource.get("status") or {}).get("conditions") or ()
+        condition.type == ConditionType.COMPLETE.value
+        and condition.reason in _ANSWERED
+        and condition.observed_generation == generation
+        for condition in status.conditions
     )
 
 

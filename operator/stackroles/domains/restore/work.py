@@ -8,6 +8,7 @@ from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.restore import RestoreSpec, RestoreStatus
 from stackroles.config.cloud import Cloud
 from stackroles.domains.restore.build import COMPONENT
+from stackroles.errors import NotReady
 from stackroles.workloads.recovery_set.pod import RunParent
 from stackroles.workloads.restoring import RestoreRecord
 
@@ -15,24 +16,46 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What a Restore is about.
+class Source:
+    """Where the set that is restored comes from.
 
     Attributes:
         name: the recovery set, by the name of its Backup.
         copied_at: when it was begun; None where only the set itself knows.
         policy_name: its policy.
         policy: what that says of the repository.
-        controller: the CloudController.
-        cloud: the same, resolved.
     """
 
     name: str
     copied_at: datetime | None
     policy_name: str
     policy: BackupPolicySpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a Restore is about.
+
+    Attributes:
+        controller: the CloudController.
+        cloud: the same, resolved.
+        found: the set; None where it is not needed any more, or is not to be had.
+    """
+
     controller: Object
     cloud: Cloud
+    found: Source | None = None
+
+    @property
+    def source(self) -> Source:
+        """Where the set comes from.
+
+        Raises:
+            NotReady: it is not to be had.
+        """
+        if self.found is None:
+            raise NotReady("The recovery set is not to be had")
+        return self.found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
