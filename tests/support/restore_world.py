@@ -83,7 +83,8 @@ class RestoreWorld(PlayedCloud):
 
     def declare_restore(self, name: str = "back", **spec: Any) -> None:
         known = copy.deepcopy(self.api.get("restores", "ns", name))
-        declared = {"backup": SET, **spec}
+        source = {} if "recoverySet" in spec else {"backup": SET}
+        declared = {**source, **spec}
         self.store({**(known or custom(name, "Restore")), "spec": declared})
 
     def delete_restore(self, name: str = "back") -> None:

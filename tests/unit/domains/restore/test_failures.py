@@ -169,7 +169,7 @@ async def test_what_holds_the_database_or_a_step_up_is_said(world: RestoreWorld)
     controller["status"]["roles"] = [{"name": "mariadb", "message": "Waits for its volume."}]
     world.store(controller)
     await world.reconcile()
-    assert world.told()[1] == "Bootstrap: Of 3 members none serves yet. Waits for its volume."
+    assert world.told()[1] == "Bootstrap: No member serves yet. Waits for its volume."
 
     world.serving = True
     world.idle.add("demo-nova-setup")

@@ -205,7 +205,7 @@ class TestDeleted:
         assert world.data == [UUID] * 3
         record = world.record()
         assert record is not None
-        assert (record.ended, len(record.done)) == (True, 9)
+        assert (record.ended, len(record.done)) == (True, 10)
 
     async def test_a_deletion_in_the_moment_of_the_first_job_lets_nothing_start_beside_it(
         self, world: RestoreWorld, monkeypatch: pytest.MonkeyPatch
