@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from stackroles.api.v1alpha1.restore import RestorePhase
 from stackroles.workloads.restoring import RestoreRecord
 
+PATIENCE: Final = timedelta(minutes=30)
+"""After which a phase that is to be let go is."""
 NAMED: Final = 4
 """How many pods, roles or steps a message lists."""
 
@@ -89,6 +91,20 @@ def has_gone(phases: Sequence[RestorePhase], mine: RestoreRecord | None) -> bool
     if mine is not None:
         return mine.ended
     return any(known.name != Phase.PREFLIGHT for known in phases)
+
+
+def is_stuck(phases: Sequence[RestorePhase], now: datetime) -> bool:
+    """Return whether a restore whose data is in place does not get on.
+
+    Its end would make more of the cloud whole; who deletes it then wants the cloud to go on, or
+    another restore to begin.
+    """
+    last = phases[-1] if phases else None
+    return (
+        last is not None
+        and completed_at(phases, Phase.DATA) is not None
+        and now - last.started_at > PATIENCE
+    )
 
 
 def may_go_back(phases: Sequence[RestorePhase]) -> bool:

@@ -1,7 +1,7 @@
 """What a restore would do, and what it lacks; pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -31,12 +31,14 @@ class Observed:
         copied_at: when it was begun, None where that is not known.
         capacity: size of each database member's volume as Kubernetes writes quantities, by claim;
             "" for one that has no volume, None for one that does not exist.
+        away: the node of each database member whose node is not ready, by pod.
     """
 
     cloud: Cloud
     manifest: Manifest
     copied_at: datetime | None
     capacity: Mapping[str, str | None]
+    away: Mapping[str, str] = field(default_factory=dict)
 
 
 def assess(observed: Observed) -> Preflight:
@@ -45,6 +47,11 @@ def assess(observed: Observed) -> Preflight:
     copy = next((part for part in manifest.parts if part.name == DATABASE_PART), None)
     size = copy.bytes if copy else 0
     missing = [*_of_set(observed), *_of_volumes(observed.capacity, size)]
+    missing += [
+        f"Node {node} of {pod} is not ready, and the volume there has to be worked on: bring it "
+        f"back, or replace the member first (spec.roles.{DEFAULT.database.name}.replaceMember)."
+        for pod, node in sorted(observed.away.items())
+    ]
     if copy is None:
         missing.append("The recovery set holds no copy of the database: restore another one.")
     return Preflight(

@@ -15,6 +15,7 @@ from stackroles.domains.restore.phases import (
     begun,
     completed_at,
     has_gone,
+    is_stuck,
     may_go_back,
     noted,
     started_at,
@@ -110,7 +111,8 @@ class RestorePass:
         """Let a Restore go that is deleted before its end.
 
         While the former data is whole the cloud goes on with that; a restore that is past this goes
-        on to its end first: half of one would be a cloud without a database.
+        on to its end first: half of one would be a cloud without a database. One whose data is in
+        place and which does not get on is let go after a while, and its cloud starts with that.
         """
         spec = parse_spec(RestoreSpec, self._resource)
         record = await self._record()
@@ -118,7 +120,7 @@ class RestorePass:
             namespace, name = self._resource["metadata"]["namespace"], self._status.controller or ""
             if await self._is_cloud_gone(namespace, name):
                 await end_record(self._context.cluster, namespace, name, record)
-            elif may_go_back(self._status.phases):
+            elif may_go_back(self._status.phases) or is_stuck(self._status.phases, self._now()):
                 await self._release(find_cloud(self._context, namespace, name), record)
             else:
                 await self._advance(spec, record)

@@ -29,6 +29,8 @@ from stackroles.reconcile.context import Context
 from stackroles.reconcile.repository import find_claim_problem, find_secret_problem
 from stackroles.roles import mariadb
 from stackroles.workloads.conditions import Finding
+from stackroles.workloads.manifests.metadata import selector
+from stackroles.workloads.pod import is_ready
 from stackroles.workloads.restoring import RestoreRecord
 
 Object = dict[str, Any]
@@ -143,6 +145,9 @@ async def check(
     """
     if record is not None and not record.ended:
         raise Waiting(another(record.name), again=_LATER)
+    if writer := _run_at_work(context, resource, subject.source.policy_name):
+        waits = f"Backup {writer} writes the repository; it ends first."
+        raise Waiting(running(Phase.PREFLIGHT, waits), again=_LATER)
     manifest, why = await read_set(context, resource, subject.cloud, subject.source)
     if manifest is None:
         raise Waiting(running(Phase.PREFLIGHT, why), again=_SOON)
@@ -153,6 +158,7 @@ async def check(
             manifest=manifest,
             copied_at=began_at(manifest, subject.source),
             capacity=capacity,
+            away=_away(context, subject.cloud),
         )
     )
     status = {"preflight": found}
@@ -165,6 +171,26 @@ async def check(
         # It holds the repository's volume, on one node, for as long as the user thinks.
         await end_reader(context, resource)
         raise Waiting(consent_required(found, subject.cloud.name), found=status)
+    return found
+
+
+def _run_at_work(context: Context, resource: Object, policy: str) -> str:
+    """Return the Backup whose run is at work: its retention may remove the very set."""
+    namespace = resource["metadata"]["namespace"]
+    for backup in context.cluster.naming("Backup", namespace, "policy", policy):
+        status = backup.get("status") or {}
+        if status.get("startedAt") and not status.get("completedAt"):
+            return str(backup["metadata"]["name"])
+    return ""
+
+
+def _away(context: Context, cloud: Cloud) -> dict[str, str]:
+    """Return the nodes of database members that are not ready, by pod."""
+    found = {}
+    for pod in context.cluster.list("Pod", cloud.namespace, selector(cloud, mariadb.NAME)):
+        node = pod.get("spec", {}).get("nodeName")
+        if node and not is_ready(context.cluster.get("Node", "", node) or {}):
+            found[pod["metadata"]["name"]] = node
     return found
 
 

@@ -140,10 +140,15 @@ async def reconcile_others(context: Context, work: Work) -> Progress:
 
 
 async def open_services(context: Context, work: Work) -> Progress:
-    """Start the services; done once all members run and the APIs serve."""
+    """Start the services; done once each of them and the APIs serve.
+
+    A role that lacks a member, as on a node that is away, has served without it before.
+    """
     record = await set_stopped(context, work, Stopped.NOTHING)
-    states = observe_roles(context.cluster, work.cloud, registry.CONTROLLER_ROLES, work.now)
-    left = [state.name for state in states if not state.complete]
+    rested = stopped_roles(Stopped.DATABASE, registry.CONTROLLER_ROLES, registry.SERVICES)
+    roles = [role for role in registry.CONTROLLER_ROLES if role.name in rested]
+    states = observe_roles(context.cluster, work.cloud, roles, work.now)
+    left = [state.name for state in states if not state.available]
     if left:
         return Progress(message=f"Waiting for {list_some(left, NAMED)}.", record=record)
     status = work.subject.controller.get("status") or {}

@@ -56,6 +56,7 @@ def test_nothing_is_missing_for_a_set_of_this_cloud_that_fits() -> None:
         (observed(capacity={"data-m-0": "3Gi"}), "spec.roles.mariadb.storage.size"),
         (observed(capacity={"data-m-0": ""}), "data-m-0 has no volume"),
         (observed(capacity={"data-m-0": None}), "data-m-0 does not exist"),
+        (observed(away={"m-2": "worker"}), "Node worker of m-2 is not ready"),
         (
             observed(cloud=replace(CLOUD, spec=CLOUD.spec.model_copy(update={"suspend": True}))),
             "spec.suspend to false",
