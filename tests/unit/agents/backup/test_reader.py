@@ -350,7 +350,7 @@ def test_what_a_run_writes_is_what_a_reader_understands(tmp_path: Path) -> None:
 
     assert wire.loads(Manifest, text) == SET
     assert json.loads(text).keys() == {
-        "apiVersion", "name", "cloud", "policy", "versions", "position", "parts"
+        "apiVersion", "name", "cloud", "policy", "versions", "position", "time", "parts"
     }  # fmt: skip
     assert json.loads(text)["apiVersion"] == "stackroles.io/recovery-set/v1"
 
