@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.tree import Tree
 
+from stackroles.cli.recovery import RestoreUnderWay
 from stackroles.cli.view import (
     CloudView,
     DependentView,
@@ -40,6 +41,8 @@ def draw(cloud: CloudView) -> RenderableType:
     _add_recoveries(tree, cloud.recoveries)
     for dependent in cloud.dependents:
         _add_dependent(tree, dependent)
+    for restore in cloud.restores:
+        tree.add(_restore(restore))
     return tree
 
 
@@ -90,3 +93,10 @@ def _add_dependent(tree: Tree, dependent: DependentView) -> None:
     text = f"{_mark(dependent.ready)} [bold]{escape(dependent.kind)}[/] {escape(dependent.name)}"
     branch = tree.add(f"{text}: {escape(dependent.summary)}")
     _add_troubles(branch, dependent.troubles)
+
+
+def _restore(restore: RestoreUnderWay) -> str:
+    mark = _mark("False") if restore.stands else "[yellow]..[/]"
+    text = f"{mark} [bold]Restore[/] {escape(restore.name)} of Backup {escape(restore.backup)}"
+    since = f"{escape(restore.phase)} since {escape(restore.since)}"
+    return f"{text}: {since}: {escape(restore.waits)}"

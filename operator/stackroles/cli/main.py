@@ -1,31 +1,31 @@
 """The command `kubectl-stackroles`, which kubectl finds as its plugin `stackroles`."""
 
 import asyncio
-import sys
-from collections.abc import Coroutine
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final
 
 import typer
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 
-from stackroles.cli.cluster import Clouds, CommandError, connect, dump, stamp
+from stackroles.cli import recovery_commands
+from stackroles.cli.ask import CommandError, connect
+from stackroles.cli.cluster import Clouds, dump, stamp
 from stackroles.cli.draw import draw
+from stackroles.cli.options import Context, Kubeconfig, Namespace, console, run
 from stackroles.cli.view import view_of
 
-T = TypeVar("T")
-
 WATCH_SECONDS: Final = 2.0
-# Of a pipe or a file, which have no width.
-_PLAIN_WIDTH: Final = 160
 
 app = typer.Typer(
     name="kubectl-stackroles",
-    help="How clouds of this cluster stand.",
+    help="How clouds of this cluster stand, and their backups.",
     no_args_is_help=True,
     add_completion=False,
 )
+app.command()(recovery_commands.backup)
+app.command()(recovery_commands.restore)
+app.command()(recovery_commands.recovery_points)
 
 
 class Output(StrEnum):
@@ -36,30 +36,6 @@ class Output(StrEnum):
 
 
 Name = Annotated[str, typer.Argument(help="The CloudController.")]
-Namespace = Annotated[
-    str | None,
-    typer.Option(
-        "--namespace", "-n", help="Its namespace; by default the context's, or `openstack`."
-    ),
-]
-Kubeconfig = Annotated[str | None, typer.Option(help="The kubeconfig file.")]
-Context = Annotated[str | None, typer.Option(help="The kubeconfig's context.")]
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; what a user can mend is one line on standard error and exit status 1."""
-    try:
-        return asyncio.run(work)
-    except CommandError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
-
-
-def console() -> Console:
-    """Return where trees are drawn; without a terminal lines are long and plain."""
-    return Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
 
 
 @app.command()
@@ -75,7 +51,8 @@ def status(
     """Draw a cloud: what is wrong, roles and members, pools and backups."""
 
     async def show() -> None:
-        async with connect(kubeconfig, context, namespace) as clouds:
+        async with connect(kubeconfig, context, namespace) as api:
+            clouds = Clouds(api)
             if output is Output.JSON:
                 await _print_json(clouds, name, again=watch)
             elif watch:
@@ -99,8 +76,8 @@ def switchover(
     """Have another member of an ActivePassive role become active."""
 
     async def act() -> None:
-        async with connect(kubeconfig, context, namespace) as clouds:
-            last = await clouds.switch_over(name, role, reason)
+        async with connect(kubeconfig, context, namespace) as api:
+            last = await Clouds(api).switch_over(name, role, reason)
         took = "" if last.duration is None else f", {last.duration:.1f} s without an active member"
         typer.echo(f"{role}: {last.source or 'nobody'} -> {last.target}{took}")
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.api.v1alpha1.conditions import ConditionType, type_of
+from stackroles.cli.recovery import RestoreUnderWay, under_way
 from stackroles.constants import LABEL_NAME
 from stackroles.roles import mariadb, registry
 from stackroles.workloads.pod import is_ready
@@ -130,6 +131,7 @@ class CloudView:
         roles: its roles, in the order of a bring-up.
         recoveries: its last losses of members, those under way and the newest first.
         dependents: its pools and policies.
+        restores: its Restores that are under way.
         unreadable: what could not be read, a sentence each.
     """
 
@@ -143,6 +145,7 @@ class CloudView:
     roles: Sequence[RoleView]
     recoveries: Sequence[RecoveryView]
     dependents: Sequence[DependentView]
+    restores: Sequence[RestoreUnderWay]
     unreadable: Sequence[str]
 
 
@@ -155,6 +158,7 @@ class Found:
         pods: the cloud's pods.
         pools: all ComputePools of the namespace.
         policies: all BackupPolicies of the namespace.
+        restores: all Restores of the namespace.
         unreadable: what could not be read, a sentence each.
     """
 
@@ -162,6 +166,7 @@ class Found:
     pods: Sequence[Object] = ()
     pools: Sequence[Object] = ()
     policies: Sequence[Object] = ()
+    restores: Sequence[Object] = ()
     unreadable: Sequence[str] = ()
 
 
@@ -185,6 +190,7 @@ def view_of(found: Found) -> CloudView:
         roles=roles,
         recoveries=[_recovery(record) for record in status.get("recoveries") or ()],
         dependents=[_dependent(resource) for resource in own],
+        restores=under_way(found.restores, metadata["name"]),
         unreadable=found.unreadable,
     )
 

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from stackroles.agents import wire
 from stackroles.agents.gate.protocol import LAST_SWITCHOVER, SWITCHOVER, Switchover
 from stackroles.cli import cluster
-from stackroles.cli.cluster import Clouds, CommandError
+from stackroles.cli.ask import Api, CommandError, connect
+from stackroles.cli.cluster import Clouds
 from stackroles.cli.main import app
 from stackroles.kube.client import KubeClient
 from tests.support.fake_api import FakeApi, Fault, client_of, fake_api
@@ -35,6 +36,11 @@ async def client(api: FakeApi) -> AsyncIterator[KubeClient]:
         yield found
 
 
+def clouds_of(client: KubeClient, namespace: str = "ns") -> Clouds:
+    """Return the clouds of a namespace."""
+    return Clouds(Api(client, namespace))
+
+
 async def failure(clouds: Clouds, name: str = "demo") -> str:
     """Return why a cloud cannot be shown."""
     with pytest.raises(CommandError) as raised:
@@ -43,34 +49,34 @@ async def failure(clouds: Clouds, name: str = "demo") -> str:
 
 
 async def test_a_cloud_is_found_with_its_pools_alone(api: FakeApi, client: KubeClient) -> None:
-    found = await Clouds(client, "ns").find("demo")
+    found = await clouds_of(client).find("demo")
     assert found.cloud["metadata"]["name"] == "demo"
     assert (found.pods, found.unreadable) == ([], [])
 
 
 async def test_an_unknown_name_lists_what_there_is(client: KubeClient) -> None:
-    text = await failure(Clouds(client, "ns"), "prod")
+    text = await failure(clouds_of(client), "prod")
     assert text == (
         "CloudController prod does not exist in namespace ns. There are: demo. Name another "
         "namespace by -n."
     )
-    assert "There are: none." in await failure(Clouds(client, "elsewhere"))
+    assert "There are: none." in await failure(clouds_of(client, "elsewhere"))
 
 
 async def test_a_missing_right_is_named(api: FakeApi, client: KubeClient) -> None:
     api.faults.append(Fault("GET", "/pods", 403))
-    found = await Clouds(client, "ns").find("demo")
+    found = await clouds_of(client).find("demo")
     assert len(found.unreadable) == 1
     assert found.unreadable[0].startswith("You may not read Pods in namespace ns")
     api.faults.append(Fault("GET", "/cloudcontrollers", 403))
-    assert "You may not read CloudController demo" in await failure(Clouds(client, "ns"))
+    assert "You may not read CloudController demo" in await failure(clouds_of(client))
 
 
 async def test_a_role_whose_members_all_serve_is_not_switched(client: KubeClient) -> None:
     with pytest.raises(CommandError, match="its model is ActiveActive"):
-        await Clouds(client, "ns").switch_over("demo", "keystone", "a test")
+        await clouds_of(client).switch_over("demo", "keystone", "a test")
     with pytest.raises(CommandError, match=r"has no role nova\. It has: glance, keystone"):
-        await Clouds(client, "ns").switch_over("demo", "nova", "a test")
+        await clouds_of(client).switch_over("demo", "nova", "a test")
 
 
 async def test_a_switchover_is_asked_for_and_followed(
@@ -94,7 +100,7 @@ async def test_a_switchover_is_asked_for_and_followed(
             await asyncio.sleep(0.05)
 
     member = asyncio.create_task(gate())
-    assert await Clouds(client, "ns").switch_over("demo", "glance", "why") == done
+    assert await clouds_of(client).switch_over("demo", "glance", "why") == done
     await member
 
 
@@ -106,7 +112,7 @@ async def test_a_switchover_that_does_not_come_ends_at_its_deadline(
     metadata = {"name": "demo-glance", "namespace": "ns"}
     api.put({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata})
     with pytest.raises(CommandError, match="No other member of glance became active"):
-        await Clouds(client, "ns").switch_over("demo", "glance", "why")
+        await clouds_of(client).switch_over("demo", "glance", "why")
     lease = api.get("leases", "ns", "demo-glance") or {}
     assert SWITCHOVER not in lease["metadata"].get("annotations", {})
 
@@ -115,7 +121,7 @@ async def test_a_login_that_has_expired_is_no_missing_right(
     api: FakeApi, client: KubeClient
 ) -> None:
     api.faults.append(Fault("GET", "/cloudcontrollers", 401))
-    assert "does not know you" in await failure(Clouds(client, "ns"))
+    assert "does not know you" in await failure(clouds_of(client))
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "{", "a: [", "kind: Config\nclusters: 3\n"])
@@ -155,8 +161,8 @@ async def test_the_namespace_is_the_options_or_else_the_contexts(
 ) -> None:
     config = tmp_path / "config"
     config.write_text(CONFIG)
-    async with cluster.connect(str(config), context, namespace) as clouds:
-        assert clouds.namespace == used
+    async with connect(str(config), context, namespace) as api:
+        assert api.namespace == used
 
 
 def test_a_server_that_does_not_answer_is_one_line(tmp_path: Path) -> None:

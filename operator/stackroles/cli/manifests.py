@@ -1,0 +1,39 @@
+"""The Backups and Restores that the command makes; pure."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from stackroles import naming
+from stackroles.api.v1alpha1.registry import RESOURCES
+from stackroles.api.v1alpha1.restore import SafetyBackup
+from stackroles.cli.units import stamp_of
+from stackroles.constants import GROUP_VERSION
+
+Object = dict[str, Any]
+_LIMITS: Final = {found.kind: found.name_limit or 253 for found in RESOURCES}
+
+
+def name_of(kind: str, parent: str, now: datetime) -> str:
+    """Return the name of a Backup or a Restore that is made now."""
+    return naming.child(parent, stamp_of(now), limit=_LIMITS[kind])
+
+
+def new_backup(name: str, policy: str) -> Object:
+    """Return a Backup to make."""
+    return _new("Backup", name, {"policy": policy})
+
+
+def new_restore(
+    name: str, backup: str, *, overwrite: str | None, safety_backup: bool = True
+) -> Object:
+    """Return a Restore to make; a dry run without the consent to overwrite."""
+    spec: Object = {"backup": backup, "dryRun": overwrite is None}
+    if overwrite is not None:
+        spec["overwrite"] = overwrite
+    if not safety_backup:
+        spec["safetyBackup"] = SafetyBackup.NEVER.value
+    return _new("Restore", name, spec)
+
+
+def _new(kind: str, name: str, spec: Object) -> Object:
+    return {"apiVersion": GROUP_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}

@@ -1,0 +1,53 @@
+"""What all commands have in common: their options, how they end, and where they draw."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+from rich.console import Console
+
+from stackroles.cli.ask import CommandError
+
+T = TypeVar("T")
+
+# Of a pipe or a file, which have no width.
+PLAIN_WIDTH: Final = 160
+# As a shell reports a program that Ctrl-C ended.
+INTERRUPTED: Final = 130
+
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace", "-n", help="Its namespace; by default the context's, or `openstack`."
+    ),
+]
+Kubeconfig = Annotated[str | None, typer.Option(help="The kubeconfig file.")]
+Context = Annotated[str | None, typer.Option(help="The kubeconfig's context.")]
+
+
+def run(work: Coroutine[Any, Any, T], *, interrupted: int = 0) -> T:
+    """Run to the end; what a user can mend is one line on standard error and exit status 1.
+
+    Args:
+        work: what is run.
+        interrupted: the exit status after Ctrl-C.
+    """
+    try:
+        return asyncio.run(work)
+    except CommandError as error:
+        raise fail(str(error)) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(interrupted) from None
+
+
+def fail(message: str) -> typer.Exit:
+    """Say what is wrong in one line; return what ends the command."""
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    return typer.Exit(1)
+
+
+def console(width: int = PLAIN_WIDTH) -> Console:
+    """Return where is drawn; without a terminal lines are plain, and as long as `width`."""
+    return Console(width=None if sys.stdout.isatty() else width, highlight=False)

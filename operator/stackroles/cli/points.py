@@ -1,0 +1,138 @@
+"""The recovery points of a cloud: its verified Backups; pure, and the form of `-o json`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from stackroles.workloads.pod import time_of
+
+Object = dict[str, Any]
+# With this phase of a Restore begins what cannot be taken back.
+_DATA: Final = "Data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointView:
+    """A recovery point.
+
+    Attributes:
+        name: the Backup.
+        policy: its BackupPolicy.
+        taken: when its copy was begun, RFC 3339: what a Restore sets the cloud back to.
+        age_seconds: how long ago that was.
+        bytes: what was read.
+        stored_bytes: what was added to the repository.
+        position: wsrep uuid:seqno of the database copy.
+        restores: the Restores that put it back, or are at it.
+    """
+
+    name: str
+    policy: str
+    taken: str
+    age_seconds: int
+    bytes: int
+    stored_bytes: int
+    position: str
+    restores: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointsView:
+    """The recovery points of a cloud.
+
+    Attributes:
+        name: the CloudController.
+        namespace: its namespace.
+        policies: its BackupPolicies, by name.
+        points: its recovery points, the newest first.
+        unreadable: what could not be read, a sentence each.
+    """
+
+    name: str
+    namespace: str
+    policies: Sequence[str]
+    points: Sequence[PointView]
+    unreadable: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPoints:
+    """What was read, as the API serves it.
+
+    Attributes:
+        cloud: the CloudController.
+        policies: all BackupPolicies of the namespace.
+        backups: all Backups of the namespace.
+        restores: all Restores of the namespace.
+        unreadable: what could not be read, a sentence each.
+    """
+
+    cloud: Object
+    policies: Sequence[Object]
+    backups: Sequence[Object]
+    restores: Sequence[Object] = ()
+    unreadable: Sequence[str] = ()
+
+
+def points_of(found: FoundPoints, now: datetime) -> PointsView:
+    """Return the recovery points of a cloud."""
+    metadata = found.cloud["metadata"]
+    policies = sorted(
+        policy["metadata"]["name"]
+        for policy in found.policies
+        if policy["spec"]["controller"] == metadata["name"]
+    )
+    dated = [
+        (taken, backup)
+        for backup in found.backups
+        if backup["spec"]["policy"] in policies and (taken := _taken(backup))
+    ]
+    dated.sort(key=lambda pair: (pair[0], pair[1]["metadata"]["name"]), reverse=True)
+    return PointsView(
+        name=metadata["name"],
+        namespace=metadata.get("namespace", ""),
+        policies=policies,
+        points=[_point(backup, taken, found.restores, now) for taken, backup in dated],
+        unreadable=found.unreadable,
+    )
+
+
+def _taken(backup: Object) -> datetime | None:
+    """Return when the copy of a verified Backup was begun, None of another."""
+    status = backup.get("status") or {}
+    return time_of(status.get("startedAt")) if status.get("verified") else None
+
+
+def _point(backup: Object, taken: datetime, restores: Iterable[Object], now: datetime) -> PointView:
+    name, status = backup["metadata"]["name"], backup["status"]
+    return PointView(
+        name=name,
+        policy=backup["spec"]["policy"],
+        taken=status["startedAt"],
+        age_seconds=max(0, round((now - taken).total_seconds())),
+        bytes=status.get("sizeBytes") or 0,
+        stored_bytes=status.get("storedBytes") or 0,
+        position=status.get("position") or "",
+        restores=sorted(r["metadata"]["name"] for r in restores if _uses(r, name)),
+    )
+
+
+def _uses(restore: Object, backup: str) -> bool:
+    """Return whether a Restore put a recovery set back, or is at it."""
+    phases = (restore.get("status") or {}).get("phases") or ()
+    return restore["spec"]["backup"] == backup and any(p["name"] == _DATA for p in phases)
+
+
+def nothing_found(view: PointsView) -> str:
+    """Return the sentence about a cloud without a recovery point, with what to do."""
+    if not view.policies:
+        return (
+            f"{view.name} has no recovery point, and no BackupPolicy of namespace "
+            f"{view.namespace} names it: apply one, then `kubectl stackroles backup POLICY` makes "
+            "a recovery set at once."
+        )
+    return (
+        f"{view.name} has no recovery point yet: `kubectl stackroles backup {view.policies[0]}` "
+        "makes one."
+    )
