@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from stackroles.cli.points import PointsView
-from stackroles.cli.recovery import BackupView, Outcome, PartView, PhaseView, RestoreView
+from stackroles.cli.recovery import BackupView, Outcome, PartView, RestoreView
 from stackroles.cli.units import age, moment, size
 
 _BAR: Final = 20
@@ -94,21 +94,17 @@ def restore_lines(before: RestoreView | None, after: RestoreView, now: datetime)
     taken = ""
     for phase in after.phases:
         was = known.get(phase.name)
-        if phase.completed and (was is None or was.completed is None):
-            taken = _took(phase, now)
         if was is None:
             lines.append(f"{taken}{phase.name} begins.")
-            taken = _took(phase, now) if phase.completed else ""
+            taken = ""
+        if phase.completed and (was is None or was.completed is None):
+            taken = f"{phase.name} took {phase.seconds(now)} s. "
     if taken:
         lines.append(taken.rstrip())
     waits = len(after.phases) <= 1 and after.outcome is Outcome.UNDER_WAY
     if waits and (before is None or before.message != after.message):
         lines.append(after.message)
     return lines
-
-
-def _took(phase: PhaseView, now: datetime) -> str:
-    return f"{phase.name} took {phase.seconds(now)} s. "
 
 
 def backup_result(view: BackupView) -> str:

@@ -48,6 +48,11 @@ def fail(message: str) -> typer.Exit:
     return typer.Exit(1)
 
 
+def can_ask() -> bool:
+    """Return whether there is a person to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def console(width: int = PLAIN_WIDTH) -> Console:
     """Return where is drawn; without a terminal lines are plain, and as long as `width`."""
     return Console(width=None if sys.stdout.isatty() else width, highlight=False)

@@ -18,6 +18,7 @@ from stackroles.cli.options import (
     Context,
     Kubeconfig,
     Namespace,
+    can_ask,
     console,
     fail,
     run,
@@ -149,7 +150,7 @@ def _asks(overwrite: str | None, *, dry_run: bool) -> bool:
     if dry_run and overwrite is not None:
         raise fail("A dry run overwrites nothing: leave out --dry-run or --overwrite.")
     asks = not dry_run and overwrite is None
-    if asks and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if asks and not can_ask():
         raise fail(
             "--overwrite CLOUD is needed where no terminal can be asked, with the name of the "
             "CloudController whose databases are overwritten; --dry-run shows what would be lost. "

@@ -83,6 +83,18 @@ FOUND = Found(
     policies=[
         {"kind": "BackupPolicy", "metadata": {"name": "nightly"}, "spec": {"controller": "demo"}}
     ],
+    restores=[
+        {
+            "metadata": {"name": "back", "generation": 1},
+            "spec": {"backup": "nightly-1"},
+            "status": {
+                "controller": "demo",
+                "phase": "Stop",
+                "phases": [{"name": "Stop", "startedAt": "2026-01-01T00:00:00Z"}],
+                "conditions": [condition("Ready", "False", "RestoreRunning", "Stop: [pods].")],
+            },
+        }
+    ],
     unreadable=["You may not read Pods."],
 )
 TREE = """\
@@ -104,7 +116,8 @@ TREE = """\
 │   │   └── It starts at 7.
 │   └── rabbitmq took 9 s, served 2026-01-01T00:00:00Z
 ├── ok ComputePool compute: 2 of 3 nodes serve, 0 instances
-└── ?? BackupPolicy nightly: no verified backup yet
+├── ?? BackupPolicy nightly: no verified backup yet
+└── .. Restore back of Backup nightly-1: Stop since 2026-01-01T00:00:00Z: [pods].
 """
 
 
@@ -146,6 +159,16 @@ def test_json_has_the_same_in_a_stable_form() -> None:
         "restarts": 3,
     }
     assert [item["name"] for item in found["dependents"]] == ["compute", "nightly"]
+    assert found["restores"] == [
+        {
+            "name": "back",
+            "backup": "nightly-1",
+            "phase": "Stop",
+            "since": "2026-01-01T00:00:00Z",
+            "waits": "[pods].",
+            "stands": False,
+        }
+    ]
     assert len(found["recoveries"]) == 10
     assert found["recoveries"][1] == {
         "role": "mariadb",
