@@ -123,7 +123,8 @@ def restore_result(view: RestoreView) -> str:
         else ""
     )
     safety = (
-        f"\nWhat was overwritten is in Backup {view.safety}; restore it to take this back."
+        f"\nWhat was overwritten is in Backup {view.safety}: `kubectl stackroles restore "
+        f"{view.safety}` takes this back."
         if view.safety
         else ""
     )

@@ -212,7 +212,9 @@ def _ask(known: Known, *, safety_backup: bool) -> None:
     first = "is backed up first" if safety_backup else "is not backed up first"
     typer.echo(f"What is there {first}.")
     try:
-        typed = typer.prompt(f"To go on, type the name of the cloud, {known.cloud}", default="")
+        typed = typer.prompt(
+            f"To go on, type the name of the cloud, {known.cloud}", default="", show_default=False
+        )
     except typer.Abort:
         typer.echo()
         typed = ""

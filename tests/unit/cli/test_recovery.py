@@ -279,7 +279,8 @@ def test_the_result_has_the_seconds_and_the_recovery_point() -> None:
     )
     assert restore_result(restore_view(found)) == (
         "Restored in 123 s: demo is as it was at 2026-11-28 03:00:05 UTC.\n"
-        "What was overwritten is in Backup back-before; restore it to take this back."
+        "What was overwritten is in Backup back-before: `kubectl stackroles restore back-before` "
+        "takes this back."
     )
     assert restore_result(restore_view(restore(Reason.RESTORED))) == "Restored."
 
