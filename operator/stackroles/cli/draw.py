@@ -97,6 +97,6 @@ def _add_dependent(tree: Tree, dependent: DependentView) -> None:
 
 def _restore(restore: RestoreUnderWay) -> str:
     mark = _mark("False") if restore.stands else "[yellow]..[/]"
-    text = f"{mark} [bold]Restore[/] {escape(restore.name)} of Backup {escape(restore.backup)}"
+    text = f"{mark} [bold]Restore[/] {escape(restore.name)} of {escape(restore.recovery_set)}"
     since = f"{escape(restore.phase)} since {escape(restore.since)}"
     return f"{text}: {since}: {escape(restore.waits)}"

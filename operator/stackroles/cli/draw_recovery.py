@@ -63,7 +63,7 @@ def draw_restore(view: RestoreView, now: datetime) -> RenderableType:
         took = f"{phase.seconds(now)} s" if phase.completed or not settled else ""
         message = "" if settled and at_work else escape(phase.message)
         table.add_row(mark if at_work else _DONE, escape(phase.name), took, f"[dim]{message}[/]")
-    head = f"[bold]Restore[/] {escape(view.name)} of Backup {escape(view.backup)}"
+    head = f"[bold]Restore[/] {escape(view.name)} of {escape(view.recovery_set)}"
     return Group(head if settled else f"{head}: {escape(view.message)}", table)
 
 
@@ -135,7 +135,7 @@ def preflight_lines(view: RestoreView) -> list[str]:
     """Return what a preflight found."""
     return [
         *_listed("Missing:", view.missing),
-        *_listed(f"A restore of Backup {view.backup} would lose:", view.overwrites),
+        *_listed(f"A restore of {view.recovery_set} would lose:", view.overwrites),
     ]
 
 

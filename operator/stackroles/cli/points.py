@@ -114,14 +114,17 @@ def _point(backup: Object, taken: datetime, restores: Iterable[Object], now: dat
         bytes=status.get("sizeBytes") or 0,
         stored_bytes=status.get("storedBytes") or 0,
         position=status.get("position") or "",
-        restores=sorted(r["metadata"]["name"] for r in restores if _uses(r, name)),
+        restores=sorted(r["metadata"]["name"] for r in restores if _uses(r, backup)),
     )
 
 
-def _uses(restore: Object, backup: str) -> bool:
+def _uses(restore: Object, backup: Object) -> bool:
     """Return whether a Restore put a recovery set back, or is at it."""
+    spec, name = restore["spec"], backup["metadata"]["name"]
+    named = {"policy": backup["spec"]["policy"], "name": name}
     phases = (restore.get("status") or {}).get("phases") or ()
-    return restore["spec"]["backup"] == backup and any(p["name"] == _DATA for p in phases)
+    mine = spec.get("backup") == name or spec.get("recoverySet") == named
+    return mine and any(phase["name"] == _DATA for phase in phases)
 
 
 def nothing_found(view: PointsView) -> str:

@@ -107,7 +107,7 @@ class RestoreView:
 
     Attributes:
         name: the Restore.
-        backup: the Backup that it restores.
+        recovery_set: what it restores, by the name of its Backup.
         cloud: the CloudController, empty before it is known.
         outcome: what became of it so far.
         message: what it waits for or does, or how it ended.
@@ -120,7 +120,7 @@ class RestoreView:
     """
 
     name: str
-    backup: str
+    recovery_set: str
     cloud: str
     outcome: Outcome
     message: str
@@ -138,7 +138,7 @@ class RestoreUnderWay:
 
     Attributes:
         name: the Restore.
-        backup: the Backup that it restores.
+        recovery_set: what it restores, by the name of its Backup.
         phase: the phase under way.
         since: when that began, RFC 3339.
         waits: what it waits for, or does; a sentence.
@@ -146,7 +146,7 @@ class RestoreUnderWay:
     """
 
     name: str
-    backup: str
+    recovery_set: str
     phase: str
     since: str
     waits: str
@@ -214,6 +214,11 @@ def outcome_of(resource: Object) -> Outcome:
     return _ENDED.get(reason, stands)
 
 
+def recovery_set_of(spec: Mapping[str, Any]) -> str:
+    """Return what a Restore restores: a Backup's set, or one whose Backup is not there."""
+    return str(spec.get("backup") or (spec.get("recoverySet") or {}).get("name", ""))
+
+
 def restore_view(resource: Object) -> RestoreView:
     """Return how far a Restore is."""
     status = resource.get("status") or {}
@@ -224,7 +229,7 @@ def restore_view(resource: Object) -> RestoreView:
         message = complete.get("message", "")
     return RestoreView(
         name=resource["metadata"]["name"],
-        backup=resource["spec"]["backup"],
+        recovery_set=recovery_set_of(resource["spec"]),
         cloud=status.get("controller") or "",
         outcome=outcome,
         message=message,
@@ -266,7 +271,7 @@ def under_way(restores: Iterable[Object], cloud: str) -> list[RestoreUnderWay]:
         found.append(
             RestoreUnderWay(
                 name=view.name,
-                backup=view.backup,
+                recovery_set=view.recovery_set,
                 phase=phase,
                 since=since,
                 waits=view.message.removeprefix(f"{phase}: "),

@@ -209,7 +209,11 @@ async def _begin(place: Place, known: Known, *, wait: bool) -> None:
 
 def _ask(known: Known, *, safety_backup: bool) -> None:
     """Return once the user has consented; end the command without."""
-    first = "is backed up first" if safety_backup else "is not backed up first"
+    first = (
+        "is backed up first, unless the database does not serve"
+        if safety_backup
+        else "is not backed up first"
+    )
     typer.echo(f"What is there {first}.")
     try:
         typed = typer.prompt(

@@ -100,7 +100,7 @@ async def wait_for_preflight(recovery: Recovery, known: Known, *, asks: bool) ->
     typer.echo("Nothing is missing, and nothing was changed.")
     if not asks:
         typer.echo(
-            f"`kubectl stackroles restore {view.backup}` restores it; {known.removal} "
+            f"`kubectl stackroles restore {view.recovery_set}` restores it; {known.removal} "
             "removes the dry run."
         )
 

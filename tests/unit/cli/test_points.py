@@ -69,6 +69,15 @@ def test_only_a_restore_that_put_data_back_has_used_a_point() -> None:
     assert used == {"nightly-28": [], "nightly-27": ["back"], "hourly-26": []}
 
 
+def test_a_restore_that_names_the_set_has_used_it() -> None:
+    named = restore("after-a-loss", "", "Data")
+    named["spec"] = {"recoverySet": {"policy": "nightly", "name": "nightly-28"}}
+    other = restore("of-another-policy", "", "Data")
+    other["spec"] = {"recoverySet": {"policy": "hourly", "name": "nightly-28"}}
+    view = points_of(replace(FOUND, restores=[named, other]), NOW)
+    assert [point.restores for point in view.points] == [["after-a-loss"], [], []]
+
+
 def test_without_a_terminal_a_point_is_one_line() -> None:
     head, newest, second, _ = drawn(320, folded=False)
     assert head.split() == [

@@ -213,6 +213,13 @@ def test_a_restore_that_nobody_has_seen_is_under_way() -> None:
     assert under_way([new], "demo") == []
 
 
+def test_a_restore_of_a_set_without_a_backup_names_the_set() -> None:
+    found = running(phase("Stop", 8, message="Stopping a."))
+    found["spec"] = {"recoverySet": {"policy": "nightly", "name": "nightly-1"}}
+    assert drawn(draw_restore(restore_view(found), T0))[0].startswith("Restore back of nightly-1:")
+    assert [r.recovery_set for r in under_way([found], "demo")] == ["nightly-1"]
+
+
 def test_a_preflight_lists_what_is_missing_and_what_would_be_lost() -> None:
     preflight = {"missing": ["A volume.", "A Secret."], "overwrites": ["All since Monday."]}
     found = restore(
@@ -222,7 +229,7 @@ def test_a_preflight_lists_what_is_missing_and_what_would_be_lost() -> None:
         "Missing:",
         "  - A volume.",
         "  - A Secret.",
-        "A restore of Backup nightly-1 would lose:",
+        "A restore of nightly-1 would lose:",
         "  - All since Monday.",
     ]
 
@@ -255,7 +262,7 @@ def test_a_line_is_printed_per_change_of_phase() -> None:
 def test_a_restore_is_drawn_with_the_seconds_of_its_phases() -> None:
     view = restore_view(running(phase("Pause", 5, 8), phase("Stop", 8, message="Stopping a.")))
     assert drawn(draw_restore(view, T0 + timedelta(seconds=30))) == [
-        "Restore back of Backup nightly-1: Stop: Stopping a.",
+        "Restore back of nightly-1: Stop: Stopping a.",
         "ok  Pause  3 s",
         "..  Stop   22 s  Stopping a.",
     ]
@@ -267,7 +274,7 @@ def test_a_restore_that_failed_marks_the_phase() -> None:
     phases = [phase("Preflight", 0, 5), phase("SafetyBackup", 5)]
     view = restore_view(restore(Reason.RESTORE_FAILED, "No room.", phases=phases))
     assert drawn(draw_restore(view, T0)) == [
-        "Restore back of Backup nightly-1",
+        "Restore back of nightly-1",
         "ok  Preflight     5 s",
         "!!  SafetyBackup",
     ]

@@ -218,7 +218,7 @@ def test_a_dry_run_prints_what_would_be_lost(api: Acting) -> None:
         "Restore back is made, as a dry run.",
         "The operator has not reported yet.",
         "Preflight begins.",
-        "A restore of Backup nightly-1 would lose:",
+        "A restore of nightly-1 would lose:",
         f"  - {LOST}",
         "Nothing is missing, and nothing was changed.",
         (
@@ -237,7 +237,7 @@ def test_a_dry_run_that_misses_something_fails(api: Acting) -> None:
     assert found.stdout.splitlines()[1:] == [
         "Missing:",
         "  - A volume is missing.",
-        "A restore of Backup nightly-1 would lose:",
+        "A restore of nightly-1 would lose:",
         f"  - {LOST}",
     ]
     assert found.stderr.startswith("error: Nothing was changed: something is missing.")
@@ -318,7 +318,7 @@ def test_a_person_consents_after_the_dry_run(api: Acting) -> None:
     assert found.exit_code == 0, found.output
     lost, restored = found.output.index(LOST), found.output.index("Restored in 123 s")
     assert lost < found.output.index("type the name of the cloud, demo") < restored
-    assert "What is there is backed up first." in found.output
+    assert "What is there is backed up first, unless" in found.output
     spec = (api.get("restores", "ns", "back") or {})["spec"]
     assert spec == {"backup": "nightly-1", "dryRun": False, "overwrite": "demo"}
 

@@ -117,7 +117,7 @@ TREE = """\
 │   └── rabbitmq took 9 s, served 2026-01-01T00:00:00Z
 ├── ok ComputePool compute: 2 of 3 nodes serve, 0 instances
 ├── ?? BackupPolicy nightly: no verified backup yet
-└── .. Restore back of Backup nightly-1: Stop since 2026-01-01T00:00:00Z: [pods].
+└── .. Restore back of nightly-1: Stop since 2026-01-01T00:00:00Z: [pods].
 """
 
 
@@ -162,7 +162,7 @@ def test_json_has_the_same_in_a_stable_form() -> None:
     assert found["restores"] == [
         {
             "name": "back",
-            "backup": "nightly-1",
+            "recovery_set": "nightly-1",
             "phase": "Stop",
             "since": "2026-01-01T00:00:00Z",
             "waits": "[pods].",
