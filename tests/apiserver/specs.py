@@ -17,6 +17,7 @@ MINIMAL: Mapping[str, dict[str, Any]] = {
         "encryptionSecret": "key",
     },
     "Backup": {"policy": "daily"},
+    "Restore": {"backup": "first"},
 }
 CRDS = tuple(d for d in installed() if d["kind"] == "CustomResourceDefinition")
 PLURALS = {crd["spec"]["names"]["kind"]: crd["spec"]["names"]["plural"] for crd in CRDS}

@@ -53,7 +53,7 @@ def recovery(name: str, incident: str = "0123abcd") -> dict[str, Any]:
 CASES = (
     *(
         Case(kind=kind, message=f"the name of a {kind}", bad_name=bad)
-        for kind in ("CloudController", "ComputePool", "BackupPolicy", "Backup")
+        for kind in ("CloudController", "ComputePool", "BackupPolicy", "Backup", "Restore")
         for bad in ("1st", "dotted.name", "x" * 64)
     ),
     Case(
@@ -349,6 +349,18 @@ CASES = (
         )
     ),
     Case(kind="Backup", message="a Backup cannot change", bad={"policy": "other"}, update=True),
+    Case(
+        kind="Restore",
+        message="name exactly one of backup and recoverySet",
+        bad={"recoverySet": {"policy": "daily", "name": "first"}},
+    ),
+    Case(
+        kind="Restore",
+        message="what is restored cannot change",
+        good={"overwrite": "cloud"},
+        bad={"backup": "other"},
+        update=True,
+    ),
 )
 
 

@@ -10,7 +10,7 @@ import yaml
 from lab import install
 from lab.paths import REPOSITORY
 
-SAMPLES = ("cloud", "pool", "backup-policy", "backup")
+SAMPLES = ("cloud", "pool", "backup-policy", "backup", "restore")
 PAPERS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 YAML_BLOCK = re.compile(r"^```ya?ml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GROUP = "stackroles.io/"
