@@ -21,9 +21,9 @@ from stackroles.domains.restore.phases import (
     started_at,
 )
 from stackroles.domains.restore.reconcile_database import form, put_data
+from stackroles.domains.restore.reconcile_jobs import release_volumes
 from stackroles.domains.restore.reconcile_keys import put_keys
 from stackroles.domains.restore.reconcile_preflight import Waiting, check, find_cloud, find_subject
-from stackroles.domains.restore.reconcile_reader import end_reader
 from stackroles.domains.restore.reconcile_safety import back_up
 from stackroles.domains.restore.reconcile_services import (
     open_services,
@@ -77,7 +77,7 @@ async def reconcile_restore(context: Context, resource: Object) -> None:
     """Bring one Restore to its end; how it ended is never changed again."""
     deleted = resource["metadata"].get("deletionTimestamp")
     if is_ended(resource.get("status", {})):
-        await end_reader(context, resource)
+        await release_volumes(context, resource)
         await context.cluster.set_finalizer(resource, present=False)
         return
     async with reporting_apply_failures(context, resource):
@@ -124,7 +124,7 @@ class RestorePass:
                 await self._release(find_cloud(self._context, namespace, name), record)
             else:
                 await self._advance(spec, record)
-        await end_reader(self._context, self._resource)
+        await release_volumes(self._context, self._resource)
         await self._context.cluster.set_finalizer(self._resource, present=False)
 
     async def _is_cloud_gone(self, namespace: str, name: str) -> bool:

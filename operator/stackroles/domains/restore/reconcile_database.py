@@ -21,6 +21,7 @@ from stackroles.domains.restore.reconcile_jobs import (
     ensure_job,
     find_job,
     has_ended,
+    release_volumes,
 )
 from stackroles.domains.restore.reconcile_reader import ensure_reader, read_set
 from stackroles.domains.restore.reconcile_services import set_stopped
@@ -153,6 +154,7 @@ async def form(context: Context, work: Work) -> Progress:
 
     The others get it from that one while the services are set up, as in a first bring-up.
     """
+    await release_volumes(context, work.resource)
     record = await set_stopped(context, work, Stopped.SERVICES)
     cloud = work.cloud
     pods = context.cluster.list("Pod", cloud.namespace, selector(cloud, mariadb.NAME))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from stackroles.constants import LABEL_STEP
+from stackroles.domains.restore.build import COMPONENT, MEMBER, READER
 from stackroles.kube.apply import check_owner
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
@@ -81,6 +83,18 @@ async def end_job(context: Context, resource: Object, name: str) -> None:
     job = context.cluster.get("Job", resource["metadata"]["namespace"], name)
     if job is not None and not job["metadata"].get("deletionTimestamp"):
         await context.cluster.delete(job)
+
+
+async def release_volumes(context: Context, resource: Object) -> None:
+    """Delete the Jobs of a restore that mount a volume: the repository's, or a member's.
+
+    A pod that has ended holds its claim as one that runs does: a member whose claim is deleted
+    would never get another one.
+    """
+    steps = {f"{COMPONENT}.{READER}", f"{COMPONENT}.{MEMBER}"}
+    for job in context.cluster.owned(resource, "Job"):
+        if job["metadata"].get("labels", {}).get(LABEL_STEP) in steps:
+            await end_job(context, resource, job["metadata"]["name"])
 
 
 def observe_job(context: Context, job: Object) -> JobState:

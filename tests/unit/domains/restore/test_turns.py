@@ -75,7 +75,7 @@ async def test_nothing_of_one_restore_goes_with_another(world: RestoreWorld) -> 
         for volume in job["spec"]["template"]["spec"]["volumes"]
         if "configMap" in volume
     }
-    assert len(jobs) == 4
+    assert len(jobs) == 1
     assert mounted
     assert mounted <= kept
 
