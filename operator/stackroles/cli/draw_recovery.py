@@ -42,7 +42,7 @@ def draw_backup(view: BackupView, now: datetime) -> RenderableType:
         name = escape(part.name)
         table.add_row(_DONE if done else _AT_WORK, name, bar, size(part.bytes), _pace(part))
     head = f"[bold]Backup[/] {escape(view.name)}"
-    # How it ended is said after the last table.
+    # How it ended is printed after the last table.
     return Group(head if view.ended else f"{head}: {escape(view.message)}", table)
 
 

@@ -51,13 +51,13 @@ async def follow(
 ) -> V:
     """Return something once it has ended, and show it until then.
 
-    What cannot be read for a while is said, and asked for again.
+    What cannot be read for a while is reported, and asked for again.
 
     Args:
         read: returns it as it is, from what it was before.
         ended: whether it has.
         forms: how it is shown.
-        left: said when the user does not want to wait any longer.
+        left: printed when the user does not want to wait any longer.
 
     Raises:
         CommandError: it can be read no more.
@@ -103,9 +103,9 @@ def _printing(forms: Forms[V]) -> Show[V | None]:
     last: list[tuple[V | None, str]] = [(None, "")]
 
     def show(view: V | None, trouble: str) -> None:
-        before, said = last[0]
+        before, reported = last[0]
         lines = [] if view is None or trouble else forms.lines(before, view, utc_now())
-        if trouble and trouble != said:
+        if trouble and trouble != reported:
             lines.append(trouble)
         for line in lines:
             typer.echo(line)

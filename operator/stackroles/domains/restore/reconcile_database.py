@@ -160,12 +160,14 @@ async def form(context: Context, work: Work) -> Progress:
     pods = context.cluster.list("Pod", cloud.namespace, selector(cloud, mariadb.NAME))
     ready = sorted(pod["metadata"]["name"] for pod in pods if is_ready(pod))
     if not ready:
-        return Progress(message=f"No member serves yet. {_told(work)}".strip(), record=record)
+        return Progress(
+            message=f"No member serves yet. {_database_message(work)}".strip(), record=record
+        )
     serves = f"{list_some(ready, NAMED)} serves; the others join."
     return Progress(done=True, message=serves, record=record)
 
 
-def _told(work: Work) -> str:
-    """Return what the cloud says of its database; its own conditions speak of the restore."""
+def _database_message(work: Work) -> str:
+    """Return the database's message in the cloud's status, whose conditions are of the restore."""
     roles = (work.subject.controller.get("status") or {}).get("roles") or ()
     return next((r.get("message") or "" for r in roles if r["name"] == mariadb.NAME), "")

@@ -37,8 +37,10 @@ async def read_set(
         source: where it is.
     """
     address, why = await ensure_reader(context, resource, cloud, source)
-    if not address:
-        return None, why
+    return await _ask(context, resource, address) if address else (None, why)
+
+
+async def _ask(context: Context, resource: Object, address: str) -> tuple[Manifest | None, str]:
     found = await read_manifest(address, await _token(context, resource))
     if isinstance(found, Manifest):
         return found, ""
@@ -54,15 +56,15 @@ async def read_part(
 
     None while it is not there, and why it is not; arguments as of `read_set`.
     """
-    manifest, why = await read_set(context, resource, cloud, source)
+    address, why = await ensure_reader(context, resource, cloud, source)
+    if not address:
+        return None, why
+    manifest, why = await _ask(context, resource, address)
     if manifest is None:
         return None, why
     part = manifest.by_name().get(name)
     if part is None:
         return b"", ""
-    address, why = await ensure_reader(context, resource, cloud, source)
-    if not address:
-        return None, why
     found = await client.read_part(address, await _token(context, resource), part)
     return found, "" if found is not None else f"Part {name} of the set could not be read yet."
 
