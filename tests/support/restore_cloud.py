@@ -67,8 +67,18 @@ class PlayedCloud(World):
         await self.play_backups()
         for job in self.cluster.list("Job", "ns", {LABEL_OWNER_KIND: "Restore"}):
             self.play_job(job)
-        self.play_roles()
-        self.play_steps()
+        if self.cluster.get("CloudController", "ns", "demo") is not None:
+            self.play_roles()
+            self.play_steps()
+
+    def lose(self) -> None:
+        """Lose the cloud, and all that was made for it."""
+        kept = ("Restore", "Node", "Namespace")
+        for (plural, namespace, name), obj in list(self.api._objects.items()):
+            if obj["kind"] not in kept:
+                self.api.remove(plural, namespace, name)
+                self.cluster.cache.remove(obj)
+        self.data = [""] * 3
 
     def collect(self) -> None:
         """Let go what is deleted and held by nobody, and the children of what is gone."""
@@ -153,6 +163,8 @@ class PlayedCloud(World):
 
     def database(self) -> list[str]:
         """Return the pods of the database."""
+        if self.cluster.get("CloudController", "ns", "demo") is None:
+            return []
         pods = self.cluster.list("Pod", "ns", selector(self.resolved, mariadb.NAME))
         return [pod["metadata"]["name"] for pod in pods]
 

@@ -84,6 +84,13 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         scope=Scope.WORKLOADS,
         group=API_GROUP,
+        resources=("cloudcontrollers", "computepools", "backuppolicies"),
+        verbs=("create",),
+        why="a Restore that names a repository makes those of a cloud that is gone",
+    ),
+    Rule(
+        scope=Scope.WORKLOADS,
+        group=API_GROUP,
         resources=("backups",),
         verbs=("patch",),
         why="their finalizer, under which a recovery set is removed; those of a schedule that a "

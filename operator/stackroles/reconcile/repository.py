@@ -4,12 +4,11 @@ import asyncio
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.kube.cluster import Cluster
 from stackroles.reconcile.context import Context
 from stackroles.workloads.conditions import Finding
-from stackroles.workloads.recovery_set.repository import claim_name
+from stackroles.workloads.recovery_set.repository import RepositoryAccess, claim_name
 from stackroles.workloads.recovery_set.volume import find_volume_problem
 
 Object = dict[str, Any]
@@ -26,11 +25,11 @@ def start_lock(context: Context) -> asyncio.Lock:
 
 
 async def find_secret_problem(
-    context: Context, namespace: str, policy: BackupPolicySpec
+    context: Context, namespace: str, access: RepositoryAccess
 ) -> Finding | None:
-    """Return what is wrong with the Secrets that a policy names, None when all can be used."""
-    problem = await _find_key_problem(context, namespace, policy.encryption_secret)
-    s3 = policy.repository.s3
+    """Return what is wrong with the Secrets of a repository, None when all can be used."""
+    problem = await _find_key_problem(context, namespace, access.encryption_secret)
+    s3 = access.repository.s3
     if problem or s3 is None:
         return problem
     wanted = {s3.credentials_secret: ("accessKeyId", "secretAccessKey")}
@@ -80,10 +79,10 @@ async def _find_missing(
 
 
 async def find_claim_problem(
-    context: Context, namespace: str, policy_name: str, policy: BackupPolicySpec
+    context: Context, namespace: str, policy_name: str, access: RepositoryAccess
 ) -> Finding | None:
     """Return why the repository has no volume to be on, None when it has or needs none."""
-    name = claim_name(policy_name, policy)
+    name = claim_name(policy_name, access)
     if name is None:
         return None
     cluster = context.cluster

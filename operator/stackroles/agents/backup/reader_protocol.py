@@ -30,7 +30,7 @@ class ReaderSettings:
     """Which set is served.
 
     Attributes:
-        name: the Backup that it is of.
+        name: the Backup that it is of; empty for the policy's newest set that has a manifest.
         policy: its BackupPolicy.
         token_file: the file with the token that a client must show.
     """

@@ -20,7 +20,7 @@ from stackroles.agents.backup.reader_protocol import (
     ManifestPart,
 )
 from stackroles.agents.backup.repository import Restic, StepFailed
-from stackroles.agents.backup.sets import snapshots_of
+from stackroles.agents.backup.sets import newest_set, snapshots_of
 
 Meanwhile = Callable[[], None]
 
@@ -38,7 +38,7 @@ class RecoverySet:
     """One set: its manifest, read once, and its parts.
 
     Args:
-        name: the Backup that it is of.
+        name: the Backup that it is of; empty for the policy's newest set that has a manifest.
         policy: its BackupPolicy.
         repository: opens the repository for one request.
     """
@@ -68,14 +68,16 @@ class RecoverySet:
         return restic.dump(part.name, part.snapshot, part.filename, "--no-lock")
 
     def _load(self, restic: Restic) -> tuple[bytes, Manifest]:
-        what = f"set {self._name} of policy {self._policy}"
+        what = f"set {self._name or 'with a manifest'} of policy {self._policy}"
         if not restic.exists():
             raise StepFailed(
                 "manifest",
                 f"there is no repository where {what} is looked for: name the one that it is in",
                 SET_MISSING,
             )
-        manifests, parts = snapshots_of(restic.snapshots("manifest"), self._policy, self._name)
+        snapshots = restic.snapshots("manifest")
+        name = self._name or newest_set(snapshots, self._policy)
+        manifests, parts = snapshots_of(snapshots, self._policy, name)
         if not manifests and not parts:
             raise StepFailed(
                 "manifest",

@@ -7,6 +7,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 MANIFEST_TAG = "part=manifest"
+_SET = "set="
+
+
+def newest_set(snapshots: Iterable[Mapping[str, Any]], policy: str) -> str:
+    """Return the name of a policy's newest set that has a manifest, empty where none has one."""
+    wanted = {f"policy={policy}", MANIFEST_TAG}
+    whole = [s for s in snapshots if wanted <= set(s.get("tags") or ())]
+    newest = max(whole, key=lambda s: str(s.get("time")), default={})
+    tags = (tag for tag in newest.get("tags") or () if tag.startswith(_SET))
+    return next((str(tag).removeprefix(_SET) for tag in tags), "")
 
 
 def snapshots_of(

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
 from stackroles.api.v1alpha1.common import (
     Children,
@@ -79,6 +80,12 @@ class Repository(Model):
     s3: S3Repository | None = Field(None, description="In a bucket.")
 
 
+ONE_REPOSITORY: JsonDict = {
+    "rule": "has(self.volume) != has(self.s3)",
+    "message": "name exactly one of volume and s3",
+}
+
+
 class BackupPolicySpec(Model):
     """What is backed up when, and where to."""
 
@@ -104,14 +111,7 @@ class BackupPolicySpec(Model):
     )
     repository: Repository = Field(
         description="Where recovery sets are kept.",
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {
-                    "rule": "has(self.volume) != has(self.s3)",
-                    "message": "name exactly one of volume and s3",
-                }
-            ]
-        },
+        json_schema_extra={"x-kubernetes-validations": [ONE_REPOSITORY]},
     )
     encryption_secret: Name = Field(
         description="Secret of the user's whose key `password` encrypts the repository; without it "

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from stackroles.api.v1alpha1.backup import ONE_REPOSITORY, Repository
 from stackroles.api.v1alpha1.common import (
     Children,
     Conditions,
@@ -26,8 +27,25 @@ class SafetyBackup(StrEnum):
 class RecoverySet(Model):
     """A recovery set whose Backup is not there, as after the loss of its cluster."""
 
-    policy: Name = Field(description="The BackupPolicy, which names repository, key and cloud.")
-    name: Name = Field(description="The set: the name that its Backup had.")
+    policy: Name = Field(
+        description="The BackupPolicy under which it was taken. It names repository, key and cloud "
+        "where `repository` does not."
+    )
+    name: Name | None = Field(
+        None,
+        description="The set: the name that its Backup had; left out, the policy's newest whole "
+        "one.",
+    )
+    repository: Repository | None = Field(
+        None,
+        description="Where the set is kept, so that no BackupPolicy is needed. A CloudController "
+        "that does not exist is made as the set has it, with its ComputePools, BackupPolicies and "
+        "Secrets.",
+        json_schema_extra={"x-kubernetes-validations": [ONE_REPOSITORY]},
+    )
+    encryption_secret: Name | None = Field(
+        None, description="Secret of the user's whose key `password` opens that repository."
+    )
 
 
 class RestoreSpec(Model):
@@ -41,7 +59,7 @@ class RestoreSpec(Model):
     recovery_set: RecoverySet | None = Field(
         None,
         description="A recovery set of a repository in place of `backup`, where there is no Backup "
-        "of it any more. The policy must have the name under which the set was taken.",
+        "of it any more.",
     )
     dry_run: bool = Field(
         False,
@@ -51,7 +69,8 @@ class RestoreSpec(Model):
     overwrite: Name | None = Field(
         None,
         description="Consent to lose what the cloud has written since the recovery set: the name "
-        "of the CloudController. Nothing is stopped before it is given.",
+        "of the CloudController. Nothing is stopped before it is given; a cloud that has no data "
+        "needs none.",
     )
     safety_backup: SafetyBackup = Field(
         SafetyBackup.WHEN_SERVING,
@@ -74,6 +93,11 @@ SOURCE_RULES = (
         "message": "name exactly one of backup and recoverySet",
     },
     {
+        "rule": "!has(self.recoverySet) || "
+        "has(self.recoverySet.repository) == has(self.recoverySet.encryptionSecret)",
+        "message": "recoverySet.repository and recoverySet.encryptionSecret come together",
+    },
+    {
         "rule": f"{_unchanged('backup')} && {_unchanged('recoverySet')}",
         "message": "what is restored cannot change: apply a new Restore",
     },
@@ -88,6 +112,12 @@ class Preflight(StatusPart):
     )
     overwrites: tuple[str, ...] = Field(
         (), max_length=32, description="What is lost by the restore; sentences."
+    )
+    makes: tuple[str, ...] = Field(
+        (), max_length=32, description="What is made that does not exist; sentences."
+    )
+    recovery_set: str | None = Field(
+        None, max_length=253, description="The recovery set that was read."
     )
     taken_at: datetime | None = Field(None, description="When the recovery set was begun.")
     set_bytes: int = Field(0, ge=0, description="Bytes of the recovery set.")

@@ -12,7 +12,6 @@ from stackroles.agents.galera.restore_protocol import (
     RestoreSettings,
     to_environment,
 )
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.common import dump
 from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import HTTP, Endpoint
@@ -28,8 +27,10 @@ from stackroles.roles.definition import OpenStackService, Step
 from stackroles.workloads.manifests.agents import PACKAGE, closure, config_map_data
 from stackroles.workloads.manifests.children import build_step
 from stackroles.workloads.manifests.metadata import Manifest, metadata
+from stackroles.workloads.manifests.workload import build_claim_template
 from stackroles.workloads.recovery_set.pod import SECURITY, RunParent, build_pod
 from stackroles.workloads.recovery_set.repository import (
+    RepositoryAccess,
     Volumes,
     agent_container,
     items,
@@ -70,6 +71,18 @@ def member_claim(cloud: Cloud, ordinal: int) -> str:
     return f"{claim}-{naming.pod(cloud.workload(mariadb.NAME), ordinal)}"
 
 
+def build_member_claim(cloud: Cloud, ordinal: int) -> Manifest:
+    """Return the claim that a database member's StatefulSet would make: it takes that one up."""
+    template = build_claim_template(cloud, mariadb.MARIADB)
+    known = {"name": member_claim(cloud, ordinal), "namespace": cloud.namespace}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {**template["metadata"], **known},
+        "spec": template["spec"],
+    }
+
+
 def build_token(parent: RunParent, value: str) -> Manifest:
     """Return the Secret by which pods of a restore know each other; it goes with the Restore."""
     return {
@@ -82,7 +95,7 @@ def build_token(parent: RunParent, value: str) -> Manifest:
 
 
 def build_reader(
-    cloud: Cloud, parent: RunParent, name: str, policy_name: str, policy: BackupPolicySpec
+    cloud: Cloud, parent: RunParent, name: str, policy_name: str, access: RepositoryAccess
 ) -> list[Manifest]:
     """Return the program, the Service and the Job that serve a recovery set to pods on any node.
 
@@ -91,19 +104,19 @@ def build_reader(
     Args:
         cloud: the cloud.
         parent: the Restore.
-        name: the set, by the name of its Backup.
+        name: the set, by the name of its Backup; empty for the policy's newest one.
         policy_name: its policy.
-        policy: what that says of the repository.
+        access: how the repository is used.
     """
     program = _program(parent, READER, config_map_data(closure([_READER_PROGRAM], cloud.agents)))
     volumes = Volumes()
     volumes.add_agents(program["metadata"]["name"], closure([_READER_PROGRAM], cloud.agents))
-    volumes.add_repository(policy, policy_name)
+    volumes.add_repository(access, policy_name)
     _add_token(volumes, parent)
     settings = ReaderSettings(name=name, policy=policy_name, token_file=f"{_FOLDER}/{TOKEN_KEY}")
     main = agent_container(READER, _READER_PROGRAM, settings)
-    pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, policy.resources)
-    pod["containers"][0]["env"] += repository_environment(cloud, policy)
+    pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, access.resources)
+    pod["containers"][0]["env"] += repository_environment(cloud, access)
     job = _job(parent, reader_name(parent.name), READER, pod, _READER_SECONDS)
     return [program, _reader_service(parent), job]
 

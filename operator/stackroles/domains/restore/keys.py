@@ -12,7 +12,7 @@ from typing import Final
 STAGED: Final = "0"
 
 
-def secrets_in(archive: bytes) -> dict[str, dict[str, str]]:
+def secrets_in(archive: bytes) -> dict[str, dict[str, bytes]]:
     """Return the Secrets of a recovery set, each with its values by key.
 
     Args:
@@ -21,15 +21,15 @@ def secrets_in(archive: bytes) -> dict[str, dict[str, str]]:
     Raises:
         ValueError: it is none.
     """
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, bytes]] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
             for entry in opened:
                 secret, _, key = entry.name.partition("/")
                 content = opened.extractfile(entry)
                 if key and content is not None:
-                    found.setdefault(secret, {})[key] = content.read().decode().strip()
-    except (tarfile.TarError, UnicodeDecodeError) as error:
+                    found.setdefault(secret, {})[key] = content.read()
+    except tarfile.TarError as error:
         raise ValueError(f"the Secrets of the set cannot be read: {error}") from error
     return found
 

@@ -19,6 +19,7 @@ class Phase(StrEnum):
     """One phase; each may be begun again at any time until it is done."""
 
     PREFLIGHT = "Preflight"
+    RESOURCES = "Resources"
     SAFETY_BACKUP = "SafetyBackup"
     PAUSE = "Pause"
     STOP = "Stop"

@@ -8,8 +8,11 @@ from typing import Final
 from stackroles.agents.backup.reader_protocol import Manifest
 from stackroles.api.v1alpha1.restore import Preflight
 from stackroles.config.cloud import Cloud
+from stackroles.domains.restore.former import FormerCloud, describe, find_missing_secrets
 from stackroles.quantity import amount
+from stackroles.roles import mariadb
 from stackroles.roles.topology import DEFAULT
+from stackroles.workloads.manifests.workload import build_claim_template
 
 # The name of the part that is the copy of the database (agents/backup/run.py).
 DATABASE_PART: Final = "database"
@@ -32,6 +35,10 @@ class Observed:
         capacity: size of each database member's volume as Kubernetes writes quantities, by claim;
             "" for one that has no volume, None for one that does not exist.
         away: the node of each database member whose node is not ready, by pod.
+        former: what is to be made of the cloud; None where it exists.
+        secrets: Secrets of the user's, named by a cloud that is to be made, that exist.
+        unsaved: the BackupPolicy under which a safety backup is asked for and which does not exist;
+            empty where none is asked for, or it does.
     """
 
     cloud: Cloud
@@ -39,6 +46,9 @@ class Observed:
     copied_at: datetime | None
     capacity: Mapping[str, str | None]
     away: Mapping[str, str] = field(default_factory=dict)
+    former: FormerCloud | None = None
+    secrets: tuple[str, ...] = ()
+    unsaved: str = ""
 
 
 def assess(observed: Observed) -> Preflight:
@@ -46,17 +56,26 @@ def assess(observed: Observed) -> Preflight:
     manifest = observed.manifest
     copy = next((part for part in manifest.parts if part.name == DATABASE_PART), None)
     size = copy.bytes if copy else 0
-    missing = [*_of_set(observed), *_of_volumes(observed.capacity, size)]
+    missing = [*_of_set(observed), *_of_volumes(observed, size)]
+    if observed.former is not None:
+        missing += find_missing_secrets(observed.cloud, observed.secrets)
     missing += [
         f"Node {node} of {pod} is not ready, and the volume there has to be worked on: bring it "
         f"back, or replace the member first (spec.roles.{DEFAULT.database.name}.replaceMember)."
         for pod, node in sorted(observed.away.items())
     ]
+    if observed.unsaved:
+        missing.append(
+            f"BackupPolicy {observed.unsaved}, under which what is overwritten would be backed up, "
+            "does not exist: apply it, or set spec.safetyBackup to Never."
+        )
     if copy is None:
         missing.append("The recovery set holds no copy of the database: restore another one.")
     return Preflight(
         missing=tuple(missing),
         overwrites=_overwrites(observed),
+        makes=(describe(observed.former),) if observed.former is not None else (),
+        recovery_set=manifest.name,
         taken_at=observed.copied_at,
         set_bytes=sum(part.bytes for part in manifest.parts),
         database_bytes=size,
@@ -87,18 +106,20 @@ def _of_set(observed: Observed) -> list[str]:
     return missing
 
 
-def _of_volumes(capacity: Mapping[str, str | None], size: int) -> list[str]:
+def _of_volumes(observed: Observed, size: int) -> list[str]:
     """Return what volumes lack; the copy is made beside what is there, which goes only then."""
+    declared = build_claim_template(observed.cloud, mariadb.MARIADB)["spec"]["resources"]
     missing = []
-    for claim, found in capacity.items():
-        if not found:
+    for claim, found in observed.capacity.items():
+        capacity = declared["requests"]["storage"] if found is None else found
+        if not capacity:
             missing.append(
-                f"Volume claim {claim} {'has no volume' if found == '' else 'does not exist'}: "
-                "the database's StatefulSet makes it once its pods can run."
+                f"Volume claim {claim} has no volume: see its events, and whether its class can "
+                "make one."
             )
-        elif amount(found) < size + _OVERHEAD_BYTES:
+        elif amount(capacity) < size + _OVERHEAD_BYTES:
             missing.append(
-                f"Volume claim {claim} has {found}, and the copy needs "
+                f"Volume claim {claim} has {capacity}, and the copy needs "
                 f"{-(-(size + _OVERHEAD_BYTES) // 2**20)} MiB: raise "
                 f"spec.roles.{DEFAULT.database.name}.storage.size."
             )
@@ -107,6 +128,9 @@ def _of_volumes(capacity: Mapping[str, str | None], size: int) -> list[str]:
 
 def _overwrites(observed: Observed) -> tuple[str, ...]:
     name, began = observed.cloud.name, observed.copied_at
+    if observed.former is not None:
+        left = [claim for claim, found in observed.capacity.items() if found is not None]
+        return tuple(f"The data on volume claim {claim}, of a former {name}." for claim in left)
     since = f"since {began:%Y-%m-%d %H:%M:%S} UTC" if began else "since the set was taken"
     return (
         f"The databases of {name}: what was written {since} is lost.",

@@ -21,9 +21,10 @@ from stackroles.domains.restore.phases import (
     started_at,
 )
 from stackroles.domains.restore.reconcile_database import form, put_data
+from stackroles.domains.restore.reconcile_former import make_former
 from stackroles.domains.restore.reconcile_jobs import release_volumes
 from stackroles.domains.restore.reconcile_keys import put_keys
-from stackroles.domains.restore.reconcile_preflight import Waiting, check, find_cloud, find_subject
+from stackroles.domains.restore.reconcile_preflight import check
 from stackroles.domains.restore.reconcile_safety import back_up
 from stackroles.domains.restore.reconcile_services import (
     open_services,
@@ -32,6 +33,7 @@ from stackroles.domains.restore.reconcile_services import (
     set_up,
     stop,
 )
+from stackroles.domains.restore.reconcile_subject import find_cloud, find_subject
 from stackroles.domains.restore.status import (
     REASONS,
     failed,
@@ -40,6 +42,7 @@ from stackroles.domains.restore.status import (
     restored,
     running,
 )
+from stackroles.domains.restore.waiting import Waiting
 from stackroles.domains.restore.work import Subject, Work
 from stackroles.errors import NotReady
 from stackroles.kube.kinds import ref_of, uid_of
@@ -61,6 +64,7 @@ _LOOK_LATER: Final = 15.0
 
 Handler = Callable[[Context, Work], Awaitable[Progress]]
 _HANDLERS: Final[Mapping[Phase, Handler]] = {
+    Phase.RESOURCES: make_former,
     Phase.SAFETY_BACKUP: back_up,
     Phase.PAUSE: pause,
     Phase.STOP: stop,
@@ -206,7 +210,7 @@ class RestorePass:
         found = await check(self._context, self._resource, spec, subject, record)
         await cluster.set_finalizer(self._resource, present=True)
         self._status = self._status.model_copy(
-            update={"preflight": found, "recovery_set": subject.source.name}
+            update={"preflight": found, "recovery_set": found.recovery_set}
         )
         done = Progress(done=True, message="Nothing is missing.")
         self._note(Phase.PREFLIGHT, done)

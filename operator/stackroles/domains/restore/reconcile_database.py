@@ -9,6 +9,7 @@ from stackroles.agents.galera.restore_protocol import RestoreMode, RestoreOutcom
 from stackroles.domains.restore.build import (
     MemberWork,
     build_member,
+    build_member_claim,
     member_claim,
     member_name,
     source_url,
@@ -104,6 +105,8 @@ async def _begin_copy(context: Context, work: Work, source: Source) -> tuple[Non
         sha256=part.sha256,
         deadline=deadline,
     )
+    # A cloud that is only just made has none: its database has not run.
+    await context.cluster.create_once(build_member_claim(work.cloud, _FIRST))
     await _ensure_member(context, work, copy)
     return None, f"Putting the copy in the place of the data of member {_FIRST}."
 

@@ -1,5 +1,6 @@
 """The phase of a restore that adds the set's keys to the present key repositories."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from stackroles import naming
@@ -30,15 +31,20 @@ async def put_keys(context: Context, work: Work) -> Progress:
     return Progress(done=True, message=message, found={"added_keys": added})
 
 
-async def _add(context: Context, work: Work, name: str, former: dict[str, str]) -> int:
+async def _add(context: Context, work: Work, name: str, former: dict[str, bytes]) -> int:
     """Add keys to one repository; return how many it lacked."""
     cluster, namespace = context.cluster, work.cloud.namespace
     secret = cluster.get("Secret", namespace, name)
     held = await cluster.read_secret(namespace, name)
     if secret is None or not held:
         return 0
-    present = {number: value.decode().strip() for number, value in held.items()}
-    wanted = add_keys(present, former)
+    present = _text(held)
+    wanted = add_keys(present, _text(former))
     if wanted != present:
         await cluster.add_to_secret(secret, wanted)
     return len(wanted) - len(present)
+
+
+def _text(ring: Mapping[str, bytes]) -> dict[str, str]:
+    """Return a repository as text; keystone takes a line end."""
+    return {number: value.decode().strip() for number, value in ring.items()}

@@ -87,7 +87,7 @@ async def ensure_reader(
     parent = RunParent.of(resource, cloud.name, COMPONENT)
     token = build_token(parent, f"{context.random.getrandbits(_TOKEN_BITS):064x}")
     await make_once(context, resource, [token])
-    children = build_reader(cloud, parent, source.name, source.policy_name, source.policy)
+    children = build_reader(cloud, parent, source.name, source.policy_name, source.access)
     state = await ensure_job(context, resource, children)
     if state.failed or state.complete:
         # It reads only: another one takes nothing away.

@@ -47,6 +47,8 @@ async def pause(context: Context, work: Work) -> Progress:
         known, why = await _read_set(context, work)
         if not known:
             return Progress(message=f"Nothing is stopped yet. {why}")
+    if work.record.stopped is Stopped.DATABASE:
+        return Progress(done=True, message="No service has run.", record=work.record)
     record = await set_stopped(context, work, Stopped.SERVICES)
     found = {"stopped_at": work.status.stopped_at or work.now}
     left = _left(context, work.cloud, Stopped.SERVICES)

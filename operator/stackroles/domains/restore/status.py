@@ -47,10 +47,12 @@ def blocked(found: Preflight) -> Finding:
 
 def checked(found: Preflight) -> Finding:
     """Return the finding about a dry run that found nothing missing."""
+    makes = f" A restore would make: {' '.join(found.makes)}" if found.makes else ""
+    loses = f" A restore would lose: {' '.join(found.overwrites)}" if found.overwrites else ""
     return Finding(
         Reason.RESTORE_CHECKED,
-        f"Nothing is missing, and nothing was changed. A restore would lose: "
-        f"{' '.join(found.overwrites)} Set spec.dryRun to false to begin.",
+        f"Nothing is missing, and nothing was changed.{makes}{loses} Set spec.dryRun to false to "
+        "begin.",
     )
 
 

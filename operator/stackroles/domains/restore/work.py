@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.restore import RestoreSpec, RestoreStatus
 from stackroles.config.cloud import Cloud
 from stackroles.domains.restore.build import COMPONENT
+from stackroles.domains.restore.former import FormerCloud
 from stackroles.errors import NotReady
 from stackroles.workloads.recovery_set.pod import RunParent
+from stackroles.workloads.recovery_set.repository import RepositoryAccess
 from stackroles.workloads.restoring import RestoreRecord
 
 Object = dict[str, Any]
@@ -20,16 +21,16 @@ class Source:
     """Where the set that is restored comes from.
 
     Attributes:
-        name: the recovery set, by the name of its Backup.
+        name: the recovery set, by the name of its Backup; empty for the policy's newest one.
         copied_at: when it was begun; None where only the set itself knows.
         policy_name: its policy.
-        policy: what that says of the repository.
+        access: how its repository is used.
     """
 
     name: str
     copied_at: datetime | None
     policy_name: str
-    policy: BackupPolicySpec
+    access: RepositoryAccess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +38,16 @@ class Subject:
     """What a Restore is about.
 
     Attributes:
-        controller: the CloudController.
+        controller: the CloudController; as the set has it where it does not exist.
         cloud: the same, resolved.
         found: the set; None where it is not needed any more, or is not to be had.
+        former: what the set has of a cloud that does not exist; None where it does.
     """
 
     controller: Object
     cloud: Cloud
     found: Source | None = None
+    former: FormerCloud | None = None
 
     @property
     def source(self) -> Source:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from stackroles import naming
 from stackroles.agents.backup.protocol import RemovalSettings, RunSettings, to_environment
 from stackroles.agents.backup.reader_protocol import ReaderSettings
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.backup import Repository
+from stackroles.api.v1alpha1.common import Resources
 from stackroles.config.cloud import Cloud
 from stackroles.roles.container import (
     AGENT_COMMAND,
@@ -26,6 +28,22 @@ _RESOURCES = ResourceDefaults(cpu="50m", memory="128Mi", memory_limit="512Mi")
 _RESTIC_SIXTEENTHS = 11
 _AGENTS = "/usr/local/lib/stackroles/agents"
 _REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
+
+
+class RepositoryAccess(Protocol):
+    """What it takes to use a repository: a BackupPolicy's spec has it, and a Restore's may."""
+
+    @property
+    def repository(self) -> Repository:
+        """Where it is."""
+
+    @property
+    def encryption_secret(self) -> str:
+        """The user's Secret with its password."""
+
+    @property
+    def resources(self) -> Resources:
+        """What each container that uses it may use."""
 
 
 def agent_container(
@@ -73,15 +91,15 @@ class Volumes:
             {"configMap": {"name": config_map, "items": config_map_items(agents)}},
         )
 
-    def add_repository(self, policy: BackupPolicySpec, policy_name: str) -> None:
+    def add_repository(self, access: RepositoryAccess, policy_name: str) -> None:
         """Add a policy's repository, where it is a volume, its password and its authority."""
-        key = {"secretName": policy.encryption_secret, "items": items("password")}
+        key = {"secretName": access.encryption_secret, "items": items("password")}
         self.add("key", _KEY, {"secret": key | {"defaultMode": 0o440}})
-        claim = claim_name(policy_name, policy)
+        claim = claim_name(policy_name, access)
         if claim:
             source = {"persistentVolumeClaim": {"claimName": claim}}
             self.add("repository", _REPOSITORY, source, read_only=False)
-        s3 = policy.repository.s3
+        s3 = access.repository.s3
         if s3 and s3.ca_secret:
             ca = {"secretName": s3.ca_secret, "items": items("ca.crt"), "defaultMode": 0o440}
             self.add("authority", _AUTHORITY, {"secret": ca})
@@ -92,15 +110,15 @@ def items(*keys: str) -> list[Manifest]:
     return [{"key": key, "path": key} for key in keys]
 
 
-def repository_environment(cloud: Cloud, policy: BackupPolicySpec) -> list[Manifest]:
+def repository_environment(cloud: Cloud, access: RepositoryAccess) -> list[Manifest]:
     """Return what restic reads from its environment; keys by reference to their Secret."""
-    memory = _RESOURCES.memory_mebibytes(policy.resources.over(cloud.spec.default_resources))
+    memory = _RESOURCES.memory_mebibytes(access.resources.over(cloud.spec.default_resources))
     env: list[Manifest] = [
         {"name": "RESTIC_PASSWORD_FILE", "value": f"{_KEY}/password"},
-        {"name": "RESTIC_REPOSITORY", "value": _address(policy)},
+        {"name": "RESTIC_REPOSITORY", "value": _address(access)},
         {"name": "GOMEMLIMIT", "value": f"{memory * _RESTIC_SIXTEENTHS // 16}MiB"},
     ]
-    s3 = policy.repository.s3
+    s3 = access.repository.s3
     if s3 is None:
         return env
     pairs = (("AWS_ACCESS_KEY_ID", "accessKeyId"), ("AWS_SECRET_ACCESS_KEY", "secretAccessKey"))
@@ -115,25 +133,25 @@ def repository_environment(cloud: Cloud, policy: BackupPolicySpec) -> list[Manif
     return env
 
 
-def _address(policy: BackupPolicySpec) -> str:
-    s3 = policy.repository.s3
+def _address(access: RepositoryAccess) -> str:
+    s3 = access.repository.s3
     if s3 is None:
         return _REPOSITORY
     path = "/".join(part for part in (s3.bucket, s3.prefix.strip("/")) if part)
     return f"s3:{s3.endpoint.rstrip('/')}/{path}"
 
 
-def repository_id(namespace: str, policy_name: str, policy: BackupPolicySpec) -> str:
+def repository_id(namespace: str, policy_name: str, access: RepositoryAccess) -> str:
     """Return what distinguishes repositories, as a label's value."""
-    s3 = policy.repository.s3
+    s3 = access.repository.s3
     if s3 is not None:
         return naming.digest(["s3", s3.endpoint.rstrip("/"), s3.bucket, s3.prefix.strip("/")])
-    return naming.digest(["volume", namespace, claim_name(policy_name, policy)])
+    return naming.digest(["volume", namespace, claim_name(policy_name, access)])
 
 
-def claim_name(policy_name: str, policy: BackupPolicySpec) -> str | None:
+def claim_name(policy_name: str, access: RepositoryAccess) -> str | None:
     """Return the claim that holds the repository, None for one in a bucket."""
-    volume = policy.repository.volume
+    volume = access.repository.volume
     if volume is None:
         return None
     return volume.claim_name or naming.child(policy_name, "repository")

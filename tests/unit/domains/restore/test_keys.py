@@ -24,7 +24,7 @@ def archive(**files: str) -> bytes:
 def test_secrets_are_read_by_name_and_key() -> None:
     found = secrets_in(archive(ring__0="a\n", ring__1="b", other__password="c"))
 
-    assert found == {"ring": {"0": "a", "1": "b"}, "other": {"password": "c"}}
+    assert found == {"ring": {"0": b"a\n", "1": b"b"}, "other": {"password": b"c"}}
 
 
 def test_what_is_no_archive_is_refused() -> None:

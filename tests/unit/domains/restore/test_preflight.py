@@ -12,6 +12,7 @@ from stackroles.domains.restore.preflight import Observed, assess
 from tests.support.clouds import cloud
 
 CLOUD = cloud()
+SMALL = cloud(roles={"mariadb": {"storage": {"size": "2Gi"}}})
 GIB = 2**30
 PART = ManifestPart(name="database", filename="f", bytes=3 * GIB, sha256="a", snapshot="s")
 MANIFEST = Manifest(
@@ -55,7 +56,8 @@ def test_nothing_is_missing_for_a_set_of_this_cloud_that_fits() -> None:
         (observed(replace(MANIFEST, parts=(MANIFEST.parts[1],))), "holds no copy"),
         (observed(capacity={"data-m-0": "3Gi"}), "spec.roles.mariadb.storage.size"),
         (observed(capacity={"data-m-0": ""}), "data-m-0 has no volume"),
-        (observed(capacity={"data-m-0": None}), "data-m-0 does not exist"),
+        (observed(MANIFEST, capacity={"data-m-0": None}, cloud=SMALL), "data-m-0 has 2Gi"),
+        (observed(unsaved="nightly"), "set spec.safetyBackup to Never"),
         (observed(away={"m-2": "worker"}), "Node worker of m-2 is not ready"),
         (
             observed(cloud=replace(CLOUD, spec=CLOUD.spec.model_copy(update={"suspend": True}))),
@@ -70,6 +72,6 @@ def test_what_is_missing_is_named_with_what_to_do(found: Observed, says: str) ->
 
 
 def test_all_that_is_missing_is_named_at_once() -> None:
-    found = assess(observed(replace(MANIFEST, cloud="other"), capacity={"a": None, "b": "1Gi"}))
+    found = assess(observed(replace(MANIFEST, cloud="other"), capacity={"a": "", "b": "1Gi"}))
 
     assert len(found.missing) == 3

@@ -159,7 +159,7 @@ async def test_a_restore_goes_through_its_phases_and_records_each(world: Restore
 
     order = tuple(phase.value for phase in Phase)
     assert [(record.stopped, len(record.done)) for record in seen] == [
-        *((N, 1), (N, 2), (S, 2), (D, 3), (D, 5), (S, 6), (S, 7), (S, 8), (N, 9), (N, 10)),
+        *((N, 2), (N, 3), (S, 3), (D, 4), (D, 6), (S, 7), (S, 8), (S, 9), (N, 10), (N, 11)),
     ]
     assert all(record.done == order[: len(record.done)] for record in seen)
     history = RestoredHistory(member="demo-mariadb-0", volume_id="volume-0", uuid=UUID, seqno=7)

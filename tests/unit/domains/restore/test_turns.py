@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stackroles.constants import FINALIZER
+from stackroles.domains.restore.phases import Phase
 from stackroles.errors import Conflict, NotReady
 from stackroles.workloads.restoring import Stopped
 from tests.support.fake_api import Request
@@ -206,7 +207,7 @@ class TestDeleted:
         assert world.data == [UUID] * 3
         record = world.record()
         assert record is not None
-        assert (record.ended, len(record.done)) == (True, 10)
+        assert (record.ended, len(record.done)) == (True, len(Phase))
 
     async def test_a_deletion_in_the_moment_of_the_first_job_lets_nothing_start_beside_it(
         self, world: RestoreWorld, monkeypatch: pytest.MonkeyPatch

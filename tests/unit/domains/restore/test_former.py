@@ -1,0 +1,164 @@
+"""A cloud that is gone comes back by a Restore that names the repository of a set."""
+
+import base64
+import io
+import json
+import tarfile
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stackroles.agents.backup.reader_protocol import Manifest, ManifestPart
+from stackroles.domains.restore import client
+from stackroles.domains.restore.former import read_former
+from stackroles.workloads.restoring import Stopped
+from tests.support.restore_cloud import SET, UUID
+from tests.support.restore_world import PART, RestoreWorld
+
+Object = dict[str, Any]
+PASSWORD = b"not-to-be-seen"
+S3 = {"endpoint": "https://s3.test", "bucket": "backups", "credentialsSecret": "s3"}
+RECOVERY_SET = {"policy": "nightly", "repository": {"s3": S3}, "encryptionSecret": "key"}
+HELD = {"demo-keystone-credentials": {"database-password": PASSWORD}}
+
+
+def part(name: str) -> ManifestPart:
+    return ManifestPart(name=name, filename=name, bytes=1, sha256="a", snapshot="s")
+
+
+def resource(kind: str, name: str, **spec: Any) -> Object:
+    metadata = {"name": name, "namespace": "elsewhere", "labels": {"team": "a"}, "uid": "former"}
+    return {"apiVersion": "stackroles.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+RESOURCES = [
+    resource("CloudController", "demo", region="North", suspend=True),
+    resource("CloudController", "other"),
+    resource("ComputePool", "compute", controller="demo"),
+    resource("ComputePool", "foreign", controller="other"),
+]
+
+
+def archive() -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w|") as opened:
+        for secret, values in HELD.items():
+            for key, value in values.items():
+                info = tarfile.TarInfo(f"{secret}/{key}")
+                info.size = len(value)
+                opened.addfile(info, io.BytesIO(value))
+    return target.getvalue()
+
+
+@pytest.fixture
+def lost(world: RestoreWorld, monkeypatch: pytest.MonkeyPatch) -> RestoreWorld:
+    """A cluster without a cloud, and a set with all of one."""
+    parts = {"resources": json.dumps(RESOURCES).encode(), "secrets": archive()}
+
+    async def read_part(_: str, __: str, found: ManifestPart) -> bytes:
+        return parts[found.name]
+
+    monkeypatch.setattr(client, "read_part", read_part)
+    assert isinstance(world.answer, Manifest)
+    world.answer = replace(world.answer, parts=(PART, part("resources"), part("secrets")))
+    world.lose()
+    world.secret("key", password="12345678")
+    world.secret("s3", accessKeyId="a", secretAccessKey="b")
+    return world
+
+
+async def test_one_restore_brings_back_a_cloud_that_is_gone(lost: RestoreWorld) -> None:
+    stopped: list[Stopped] = []
+
+    def note() -> None:
+        if lost.api.get("cloudcontrollers", "ns", "demo"):
+            stopped.append(lost.stopped())
+
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+    await lost.play(after=note)
+
+    assert lost.told()[0] == "Restored", lost.told()
+    assert lost.data == [UUID] * 3
+    assert stopped[0] is Stopped.DATABASE, "the database of a new cloud began empty"
+    controller = lost.api.get("cloudcontrollers", "ns", "demo") or {}
+    assert controller["spec"] == {"region": "North"}
+    assert controller["metadata"]["labels"] == {"team": "a"}
+    assert controller["metadata"]["uid"] not in ("", "former")
+    assert lost.api.get("computepools", "ns", "compute")
+    assert not lost.api.get("computepools", "ns", "foreign")
+    secret = lost.api.get("secrets", "ns", "demo-keystone-credentials") or {}
+    assert base64.b64decode(secret["data"]["database-password"]) == PASSWORD
+    assert secret["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "stackroles"
+    assert lost.api.get("persistentvolumeclaims", "ns", "data-demo-mariadb-0")
+    found = lost.restored()
+    assert (found["recoverySet"], found["controller"]) == (SET, "demo")
+    assert found["recoverySeconds"] > 0
+    assert "safetyBackup" not in found
+    assert PASSWORD.decode() not in str(found)
+
+
+async def test_a_dry_run_says_what_would_be_made_and_makes_nothing(lost: RestoreWorld) -> None:
+    lost.declare_restore(recoverySet=RECOVERY_SET, dryRun=True)
+    await lost.play(until=lambda: lost.told()[0] == "DryRunCompleted")
+
+    assert "CloudController demo, ComputePool compute" in lost.told()[1]
+    assert "would lose" not in lost.told()[1]
+    assert not lost.api.get("cloudcontrollers", "ns", "demo")
+    assert not lost.api.get("configmaps", "ns", "demo-state")
+
+
+async def test_secrets_that_only_the_user_has_are_missing(
+    lost: RestoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = resource("CloudController", "demo", credentials={"nova": "mine"})
+
+    async def read_part(*_: object) -> bytes:
+        return json.dumps([named]).encode()
+
+    monkeypatch.setattr(client, "read_part", read_part)
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+    await lost.play(until=lambda: lost.told()[0] == "PreflightFailed")
+
+    assert "Secret mine, which spec.credentials.nova of CloudController demo names" in lost.told()[1]
+
+
+async def test_data_of_a_former_cloud_is_lost_by_consent_only(lost: RestoreWorld) -> None:
+    metadata = {"name": "data-demo-mariadb-0", "namespace": "ns"}
+    bound = {"phase": "Bound", "capacity": {"storage": "10Gi"}}
+    lost.store({"kind": "PersistentVolumeClaim", "metadata": metadata, "status": bound})
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+    await lost.play(until=lambda: lost.told()[0] == "ConsentRequired")
+
+    assert "The data on volume claim data-demo-mariadb-0, of a former demo." in lost.told()[1]
+    assert not lost.api.get("cloudcontrollers", "ns", "demo")
+
+
+async def test_a_cloud_that_exists_is_restored_as_it_is(world: RestoreWorld) -> None:
+    world.secret("s3", accessKeyId="a", secretAccessKey="b")
+    world.declare_restore(recoverySet={**RECOVERY_SET, "name": SET}, overwrite="demo")
+    await world.play()
+
+    assert world.told()[0] == "Restored", world.told()
+    assert world.phase("Resources")["message"] == "CloudController demo exists."
+    assert world.restored()["safetyBackup"]
+
+
+async def test_an_operator_that_is_lost_at_any_time_leaves_it_to_the_next(
+    lost: RestoreWorld,
+) -> None:
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+    await lost.play(after=lost.restart)
+
+    assert lost.told()[0] == "Restored", lost.told()
+    assert lost.data == [UUID] * 3
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'[{"kind": "CloudController"}]', b"7"])
+def test_a_part_that_holds_no_resources_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_former(text, "demo", "ns")
+
+
+def test_a_set_may_not_have_its_cloud() -> None:
+    assert read_former(json.dumps(RESOURCES[2:]).encode(), "demo", "ns") is None
