@@ -17,6 +17,7 @@ from tests.support.client import Client
 from tests.support.cloud import Cloud, wait_gone, wait_reason
 from tests.support.measurements import Measurements
 from tests.support.resources import resource
+from tests.support.restores import phase_seconds
 
 # openstacksdk warns of deprecated calls that its own code makes.
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
@@ -57,17 +58,6 @@ def switches(cloud: Cloud) -> set[str]:
         *("--columns=external_ids", "list", "Logical_Switch"),
     )
     return {name for name in (KEPT, LOST) if name in text}
-
-
-def phases(found: Object) -> dict[str, float]:
-    """Return the seconds that each phase of a Restore took."""
-    return {
-        phase["name"]: (
-            datetime.fromisoformat(phase["completedAt"])
-            - datetime.fromisoformat(phase["startedAt"])
-        ).total_seconds()
-        for phase in found["status"]["phases"]
-    }
 
 
 def test_a_restore_brings_back_what_the_set_holds(  # noqa: PLR0917 - fixtures
@@ -111,7 +101,7 @@ def test_a_restore_brings_back_what_the_set_holds(  # noqa: PLR0917 - fixtures
     measurements.record(
         "restore, in place",
         seconds=found["status"]["recoverySeconds"],
-        **{f"{name}_seconds": seconds for name, seconds in phases(found).items()},
+        **phase_seconds(found),
     )
     kubectl.run("delete", "restore", NAME)
     wait_gone(kubectl, "restore", NAME, GONE_SECONDS)

@@ -29,7 +29,12 @@ def part(name: str) -> ManifestPart:
 
 def resource(kind: str, name: str, **spec: Any) -> Object:
     metadata = {"name": name, "namespace": "elsewhere", "labels": {"team": "a"}, "uid": "former"}
-    return {"apiVersion": "stackroles.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+    return {
+        "apiVersion": "stackroles.io/v1alpha1",
+        "kind": kind,
+        "metadata": metadata,
+        "spec": spec,
+    }
 
 
 RESOURCES = [
@@ -120,7 +125,9 @@ async def test_secrets_that_only_the_user_has_are_missing(
     lost.declare_restore(recoverySet=RECOVERY_SET)
     await lost.play(until=lambda: lost.told()[0] == "PreflightFailed")
 
-    assert "Secret mine, which spec.credentials.nova of CloudController demo names" in lost.told()[1]
+    assert (
+        "Secret mine, which spec.credentials.nova of CloudController demo names" in lost.told()[1]
+    )
 
 
 async def test_data_of_a_former_cloud_is_lost_by_consent_only(lost: RestoreWorld) -> None:
