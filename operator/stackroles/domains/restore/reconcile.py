@@ -2,12 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
-from stackroles.api.v1alpha1.common import dump, parse_spec
+from stackroles.api.v1alpha1.common import parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.api.v1alpha1.restore import RestoreSpec, RestoreStatus
+from stackroles.api.v1alpha1.restore import RestoreSpec
 from stackroles.domains.restore.phases import (
     Abandoned,
     Phase,
@@ -17,8 +16,6 @@ from stackroles.domains.restore.phases import (
     has_gone,
     is_stuck,
     may_go_back,
-    noted,
-    started_at,
 )
 from stackroles.domains.restore.reconcile_database import form, put_data
 from stackroles.domains.restore.reconcile_former import make_former
@@ -33,9 +30,9 @@ from stackroles.domains.restore.reconcile_services import (
     set_up,
     stop,
 )
+from stackroles.domains.restore.reconcile_status import APPLIED, RestoreNotes
 from stackroles.domains.restore.reconcile_subject import find_cloud, find_subject
 from stackroles.domains.restore.status import (
-    REASONS,
     failed,
     is_answered,
     is_ended,
@@ -45,7 +42,7 @@ from stackroles.domains.restore.status import (
 from stackroles.domains.restore.waiting import Waiting
 from stackroles.domains.restore.work import Subject, Work
 from stackroles.errors import NotReady
-from stackroles.kube.kinds import ref_of, uid_of
+from stackroles.kube.kinds import uid_of
 from stackroles.reconcile.apply_failures import reporting_apply_failures
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.parts import service_of
@@ -54,10 +51,8 @@ from stackroles.reconcile.teardown import namespace_ends
 from stackroles.roles import registry
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.restoring import RecordUnreadable, RestoreRecord, Stopped
-from stackroles.workloads.run_conditions import conditions_of_run
 
 Object = dict[str, Any]
-_APPLIED: Final = Finding(Reason.APPLIED)
 # Most of what is waited for is watched; the rest is looked at so often.
 _LOOK_AGAIN: Final = 2.0
 _LOOK_LATER: Final = 15.0
@@ -95,7 +90,8 @@ class RestorePass:
     def __init__(self, context: Context, resource: Object) -> None:
         self._context = context
         self._resource = resource
-        self._status = RestoreStatus.model_validate(resource.get("status") or {})
+        self._namespace = resource["metadata"]["namespace"]
+        self._notes = RestoreNotes(context, resource)
 
     async def run(self) -> None:
         """Do what is to be done next, and write how far the restore is.
@@ -106,9 +102,9 @@ class RestorePass:
         spec = parse_spec(RestoreSpec, self._resource)
         record = await self._record()
         mine = record if record is not None and self._is_mine(record) else None
-        if record is not None and has_gone(self._status.phases, mine):
+        if record is not None and has_gone(self._notes.status.phases, mine):
             await self._conclude()
-        elif mine is not None or not is_answered(self._status, self._generation()):
+        elif mine is not None or not is_answered(self._notes.status, self._notes.generation):
             await self._advance(spec, mine)
 
     async def leave(self) -> None:
@@ -118,13 +114,13 @@ class RestorePass:
         on to its end first: half of one would be a cloud without a database. One whose data is in
         place and which does not get on is let go after a while, and its cloud starts with that.
         """
-        spec = parse_spec(RestoreSpec, self._resource)
+        spec, phases = parse_spec(RestoreSpec, self._resource), self._notes.status.phases
         record = await self._record()
         if record is not None and self._is_mine(record) and not record.ended:
-            namespace, name = self._resource["metadata"]["namespace"], self._status.controller or ""
+            namespace, name = self._namespace, self._notes.status.controller or ""
             if await self._is_cloud_gone(namespace, name):
                 await end_record(self._context.cluster, namespace, name, record)
-            elif may_go_back(self._status.phases) or is_stuck(self._status.phases, self._now()):
+            elif may_go_back(phases) or is_stuck(phases, self._notes.now):
                 await self._release(find_cloud(self._context, namespace, name), record)
             else:
                 await self._advance(spec, record)
@@ -144,14 +140,14 @@ class RestorePass:
         Raises:
             NotReady: it cannot be read.
         """
-        namespace, controller = self._resource["metadata"]["namespace"], self._status.controller
+        namespace, controller = self._namespace, self._notes.status.controller
         if controller is None:
             # Its status names the cloud before anything is recorded.
             return None
         try:
             return await read_record(self._context.cluster, namespace, controller)
         except RecordUnreadable as error:
-            await self._write(_APPLIED, Finding(Reason.RESTORE_BLOCKED, str(error)))
+            await self._notes.write(Finding(Reason.RESTORE_BLOCKED, str(error)))
             raise NotReady(str(error), delay=_LOOK_LATER) from error
 
     def _is_mine(self, record: RestoreRecord) -> bool:
@@ -163,8 +159,8 @@ class RestorePass:
             subject = await self._find_subject(spec, mine)
             record = mine or await self._begin(spec, subject)
         except Waiting as waiting:
-            self._status = self._status.model_copy(update=waiting.found)
-            await self._write(waiting.reconciled or _APPLIED, waiting.complete)
+            self._notes.set(**waiting.found)
+            await self._notes.write(waiting.complete, waiting.reconciled or APPLIED)
             if waiting.again:
                 raise NotReady(waiting.complete.message, delay=waiting.again) from None
             return
@@ -176,8 +172,8 @@ class RestorePass:
         Raises:
             Waiting: something of it is not there, and nothing can be done without.
         """
-        namespace, controller = self._resource["metadata"]["namespace"], self._status.controller
-        if mine is None or controller is None or may_go_back(self._status.phases):
+        namespace, controller = self._namespace, self._notes.status.controller
+        if mine is None or controller is None or may_go_back(self._notes.status.phases):
             return await find_subject(self._context, self._resource, spec)
         if Phase.DATA in mine.done:
             return find_cloud(self._context, namespace, controller)
@@ -193,28 +189,21 @@ class RestorePass:
         Raises:
             Waiting: something is missing, or only this was asked for.
         """
-        cluster, cloud, now = self._context.cluster, subject.cloud, self._now()
+        cluster, cloud, notes = self._context.cluster, subject.cloud, self._notes
         record = await read_record(cluster, cloud.namespace, cloud.name)
         if record is not None and self._is_mine(record):
             return record
-        began = self._status.started_at or now
-        phases = begun(self._status.phases, Phase.PREFLIGHT, now)
-        self._status = self._status.model_copy(
-            update={
-                "controller": cloud.name,
-                "started_at": began,
-                "phase": Phase.PREFLIGHT.value,
-                "phases": phases,
-            }
+        began = notes.status.started_at or notes.now
+        phases = begun(notes.status.phases, Phase.PREFLIGHT, notes.now)
+        notes.set(
+            controller=cloud.name, started_at=began, phase=Phase.PREFLIGHT.value, phases=phases
         )
         found = await check(self._context, self._resource, spec, subject, record)
         await cluster.set_finalizer(self._resource, present=True)
-        self._status = self._status.model_copy(
-            update={"preflight": found, "recovery_set": found.recovery_set}
-        )
+        notes.set(preflight=found, recovery_set=found.recovery_set)
         done = Progress(done=True, message="Nothing is missing.")
-        self._note(Phase.PREFLIGHT, done)
-        await self._write(_APPLIED, running(Phase.PREFLIGHT, done.message))
+        notes.note(Phase.PREFLIGHT, done)
+        await notes.write(running(Phase.PREFLIGHT, done.message))
         mine = RestoreRecord(
             name=self._resource["metadata"]["name"],
             uid=uid_of(self._resource),
@@ -228,52 +217,43 @@ class RestorePass:
         for phase, handler in _HANDLERS.items():
             if phase in record.done:
                 continue
-            await self._enter(phase)
+            await self._notes.enter(phase)
             work = Work(
                 resource=self._resource,
                 spec=spec,
                 subject=subject,
                 record=record,
-                status=self._status,
-                now=self._now(),
+                status=self._notes.status,
+                now=self._notes.now,
             )
             try:
                 progress = await handler(self._context, work)
             except Abandoned as error:
                 # Whoever goes on after this operator finds why there.
-                self._note(phase, Progress(message=str(error)))
-                await self._write(_APPLIED, running(phase, str(error)))
+                self._notes.note(phase, Progress(message=str(error)))
+                await self._notes.write(running(phase, str(error)))
                 await self._release(subject, record)
-                await self._end(failed(str(error)))
+                await self._notes.end(failed(str(error)))
                 return
-            self._status = self._status.model_copy(update=dict(progress.found))
-            self._note(phase, progress)
-            await self._write(_APPLIED, running(phase, progress.message))
+            self._notes.note(phase, progress)
+            await self._notes.write(running(phase, progress.message))
             if not progress.done:
                 raise NotReady(progress.message, delay=_LOOK_AGAIN)
             record = await self._receipt(subject, record, phase, progress)
         await self._succeed()
 
-    async def _enter(self, phase: Phase) -> None:
-        """Write that a phase begins before it does anything: what a deletion costs hangs on it."""
-        known = started_at(self._status.phases, phase)
-        phases = begun(self._status.phases, phase, self._now())
-        update = {"phase": phase.value, "phases": phases}
-        self._status = self._status.model_copy(update=update)
-        if known is None:
-            await self._write(_APPLIED, running(phase, ""))
-
     async def _succeed(self) -> None:
-        seconds = self._seconds()
-        self._status = self._status.model_copy(update={"recovery_seconds": seconds})
-        await self._end(restored(seconds, self._status.tables))
+        seconds = self._notes.seconds
+        self._notes.set(recovery_seconds=seconds)
+        await self._notes.end(restored(seconds, self._notes.status.tables))
 
     async def _conclude(self) -> None:
         """Write how a restore ended whose record says that it has, or is another's by now."""
-        if completed_at(self._status.phases, Phase.OPEN):
+        if completed_at(self._notes.status.phases, Phase.OPEN):
             await self._succeed()
         else:
-            await self._end(failed(self._status.phases[-1].message or "It was given up."))
+            why = self._notes.status.phases[-1].message or "It was given up."
+            await self._notes.end(failed(why))
 
     async def _receipt(
         self, subject: Subject, before: RestoreRecord, phase: Phase, progress: Progress
@@ -294,32 +274,3 @@ class RestorePass:
         await write_record(self._context.cluster, cloud, record, after)
         for service in registry.SERVICES:
             self._context.enqueue(service_of(subject.controller, service.name))
-
-    async def _end(self, finding: Finding) -> None:
-        self._status = self._status.model_copy(update={"completed_at": self._now(), "phase": None})
-        await self._write(_APPLIED, finding)
-        self._context.enqueue(ref_of(self._resource))
-
-    def _seconds(self) -> int:
-        ended = completed_at(self._status.phases, Phase.OPEN) or self._now()
-        began = self._status.stopped_at or self._status.started_at or ended
-        return max(0, round((ended - began).total_seconds()))
-
-    def _note(self, phase: Phase, progress: Progress) -> None:
-        phases = noted(self._status.phases, phase, progress, self._now())
-        self._status = self._status.model_copy(update={"phases": phases})
-
-    def _generation(self) -> int:
-        return int(self._resource["metadata"].get("generation", 0))
-
-    def _now(self) -> datetime:
-        # Whole seconds, as the API writes times.
-        return self._context.clock.now().replace(microsecond=0)
-
-    async def _write(self, reconciled: Finding, complete: Finding) -> None:
-        generation = self._generation()
-        at = (generation, self._now())
-        conditions = conditions_of_run(REASONS, reconciled, complete, self._status.conditions, at)
-        update = {"observed_generation": generation, "conditions": conditions}
-        self._status = self._status.model_copy(update=update)
-        await self._context.cluster.patch_status(self._resource, dump(self._status))
