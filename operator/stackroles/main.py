@@ -18,6 +18,8 @@ from stackroles.domains.clustering.reconcile import reconcile_clustering
 from stackroles.domains.compute.reconcile import reconcile_compute_pool
 from stackroles.domains.database.reconcile_members import PART as DATABASE
 from stackroles.domains.database.reconcile_part import reconcile_database
+from stackroles.domains.housekeeping.reconcile import PART as HOUSEKEEPING
+from stackroles.domains.housekeeping.reconcile import reconcile_housekeeping
 from stackroles.domains.messaging.reconcile import PART as MESSAGING
 from stackroles.domains.messaging.reconcile import reconcile_messaging
 from stackroles.domains.ovn.reconcile import PART as OVN
@@ -97,6 +99,7 @@ def parts() -> tuple[Reconcilers, Watchers]:
         f"CloudController/{MESSAGING}": reconcile_messaging,
         f"CloudController/{OVN}": reconcile_databases,
         f"CloudController/{CLUSTERING}": reconcile_clustering,
+        f"CloudController/{HOUSEKEEPING}": reconcile_housekeeping,
         **{
             f"CloudController/{SERVICE_PARTS[service.name]}": reconciler_of(service)
             for service in registry.SERVICES

@@ -71,6 +71,22 @@ def test_a_missing_required_field_is_refused_by_name(
         ("CloudController", {"suspend": "yes"}, "spec.suspend"),
         ("CloudController", {"release": "2024.1"}, "spec.release"),
         ("CloudController", {"deletionPolicy": "Maybe"}, "spec.deletionPolicy"),
+        ("CloudController", {"housekeeping": {}}, "spec.housekeeping.schedule"),
+        (
+            "CloudController",
+            {"housekeeping": {"schedule": "often"}},
+            "spec.housekeeping.schedule",
+        ),
+        (
+            "CloudController",
+            {"housekeeping": {"schedule": "@daily", "olderThanDays": 0}},
+            "spec.housekeeping.olderThanDays",
+        ),
+        (
+            "CloudController",
+            {"housekeeping": {"schedule": "@daily", "mode": "Delete"}},
+            "spec.housekeeping.mode",
+        ),
         ("CloudController", {"region": "with space"}, "spec.region"),
         ("CloudController", {"storageClassName": "Not_A_Name"}, "spec.storageClassName"),
         (

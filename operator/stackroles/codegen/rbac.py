@@ -115,7 +115,7 @@ RULES: Final[tuple[Rule, ...]] = (
         group="batch",
         resources=("jobs", "cronjobs"),
         verbs=_OWN,
-        why="bootstrap steps, backups and their schedule",
+        why="bootstrap steps, backups, housekeeping, and their schedules",
     ),
     Rule(
         scope=Scope.WORKLOADS,

@@ -76,6 +76,7 @@ _SAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "defaultResources.limits": {"cpu": "3"},
         "jobResources.requests": {"cpu": "11m"},
         "jobResources.limits": {"cpu": "3"},
+        "housekeeping": {"schedule": "@weekly"},
         "deletionPolicy": "Delete",
         "suspend": True,
     },

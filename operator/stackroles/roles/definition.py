@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.common import ClusteringModel, Standby
+from stackroles.api.v1alpha1.housekeeping import HousekeepingMode
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Key, Spelling, dashes
 from stackroles.config.owner import Owner
@@ -247,6 +248,8 @@ class OpenStackService:
         external_for: whether a spec asks for them.
         after_restore: steps by which what others hold agrees with its databases again, once these
             were restored. They are not among those of a bring-up.
+        housekeeping: steps that count and that remove its deleted rows, by what a run does; empty
+            where it keeps none, or removes them itself. They are no steps of a bring-up either.
     """
 
     name: str
@@ -261,6 +264,7 @@ class OpenStackService:
     external_for: Callable[[CloudControllerSpec], bool] | None = None
     steps: tuple[Step[Cloud], ...] = ()
     after_restore: tuple[Step[Cloud], ...] = ()
+    housekeeping: Mapping[HousekeepingMode, Step[Cloud]] = field(default_factory=dict)
 
     @property
     def has_credentials(self) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from stackroles.agents.housekeeping.protocol import DeletedRows, Removal
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.common import Standby
 from stackroles.api.v1alpha1.conditions import Reason
@@ -29,6 +30,7 @@ from stackroles.roles.definition import (
     Step,
     Workload,
 )
+from stackroles.roles.housekeeping import housekeeping_steps
 
 PORT = 9292
 HOME = "/var/lib/glance"
@@ -159,6 +161,37 @@ GLANCE = replace(
 )
 _SCRATCH = common.scratch(HOME)
 
+_DELETED = "deleted_at < {before}"
+# glance's own default: the id of an image whose row is gone may be given to another (OSSN-0075).
+_IMAGE_DAYS = 180
+_PURGE = ("--age_in_days", "{days}", "--max_rows", "{batch}")
+_HOUSEKEEPING = housekeeping_steps(
+    _SERVICE,
+    # Of glance/db/sqlalchemy/api.py: `purge_deleted_rows`, `purge_deleted_rows_from_images`.
+    rows=(
+        DeletedRows(
+            database="glance",
+            tables=("task_info",),
+            condition=f"task_id IN (SELECT id FROM tasks WHERE {_DELETED})",  # noqa: S608 - no input
+        ),
+        DeletedRows(
+            database="glance",
+            tables=("image_properties", "image_tags", "image_locations", "image_members", "tasks"),
+            condition=_DELETED,
+        ),
+        DeletedRows(
+            database="glance", tables=("images",), condition=_DELETED, least_days=_IMAGE_DAYS
+        ),
+    ),
+    removals=(
+        Removal(words=("glance-manage", "db", "purge", *_PURGE)),
+        Removal(
+            words=("glance-manage", "db", "purge_images_table", *_PURGE), least_days=_IMAGE_DAYS
+        ),
+    ),
+    mounts=_SCRATCH,
+)
+
 SERVICE = replace(
     _SERVICE.definition(
         Catalogue(
@@ -180,4 +213,5 @@ SERVICE = replace(
     ),
     external=(_ACCESS_KEY, _SECRET_KEY),
     external_for=uses_object_store,
+    housekeeping=_HOUSEKEEPING,
 )

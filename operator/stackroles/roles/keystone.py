@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from stackroles.agents.housekeeping.protocol import DeletedRows, Removal
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Sections, merge
 from stackroles.roles import common
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import ResourceDefaults, SecretEnv, SecretMount, Security
 from stackroles.roles.definition import Catalogue, DatabaseUrl, OpenStackService, Step
+from stackroles.roles.housekeeping import housekeeping_steps
 
 PORT = common.IDENTITY_PORT
 FERNET_KEYS = "fernet-keys"
@@ -94,6 +96,23 @@ KEYSTONE = _SERVICE.api(
     backup="its database; both key Secrets, without which credentials cannot be read",
 )
 
+# Tokens leave no rows, and keystone prunes revocations itself: trusts are what stays. As in
+# keystone/trust/backends/sql.py one that was deleted goes whatever its age, others by the day on
+# which they expired.
+_HOUSEKEEPING = housekeeping_steps(
+    _SERVICE,
+    rows=(
+        DeletedRows(
+            database="keystone",
+            tables=("trust",),
+            condition="deleted_at IS NOT NULL OR expires_at_int < {day_microseconds}",
+            at_once=True,
+        ),
+    ),
+    removals=(Removal(words=("keystone-manage", "trust_flush", "--date", "{day}")),),
+    mounts=_KEYS,
+)
+
 # The step, by its name in the bring-up graph, that fills keystone with users and addresses.
 CATALOGUE = "keystone/catalogue"
 
@@ -127,4 +146,5 @@ SERVICE = replace(
     identity=False,
     secrets=(),
     keyrings=(FERNET_KEYS, CREDENTIAL_KEYS),
+    housekeeping=_HOUSEKEEPING,
 )

@@ -8,7 +8,7 @@ from stackroles.agents.status_protocol import STATUS_PATH
 from stackroles.api.v1alpha1.common import ClusteringModel
 from stackroles.config.cloud import Cloud
 from stackroles.config.layers import Sections, merge
-from stackroles.roles import common, resolvers
+from stackroles.roles import common, nova_rows, resolvers
 from stackroles.roles.api_service import ApiService
 from stackroles.roles.container import (
     AGENT_COMMAND,
@@ -27,6 +27,7 @@ from stackroles.roles.definition import (
     RoleDefinition,
     Workload,
 )
+from stackroles.roles.housekeeping import housekeeping_steps
 from stackroles.roles.topology import DEFAULT
 
 USER = 42436
@@ -51,6 +52,7 @@ ANSWERS_CALLS: Sections = {"DEFAULT": {"rpc_ping_enabled": True}}
 _CONFIG = "/etc/nova/nova.conf"
 _CELLS = "/etc/nova/cells.sh"
 _APIS = ("nova-api", "nova-metadata")
+_CELL_DATABASES = ("nova", "nova_cell0")
 _BACKUP = "the databases nova_api, nova and nova_cell0"
 _BROKER = SecretEnv("OS_DEFAULT__TRANSPORT_URL", "nova", "transport-url")
 _CLIENTS = common.passwords("nova", "placement", "neutron", "service_user")
@@ -246,6 +248,12 @@ def _monitor_role() -> RoleDefinition[Cloud]:
 
 NOVA_RPC_MONITOR = _monitor_role()
 
+_HOUSEKEEPING = housekeeping_steps(
+    _SERVICE,
+    rows=nova_rows.deleted_rows(*_CELL_DATABASES),
+    removals=nova_rows.REMOVALS,
+    env=(_BROKER,),
+)
 
 SERVICE = replace(
     _SERVICE.definition(
@@ -269,12 +277,13 @@ SERVICE = replace(
             _SERVICE.migration(
                 "db-sync",
                 *("nova-manage", "db", "sync"),
-                databases=("nova", "nova_cell0"),
+                databases=_CELL_DATABASES,
                 env=(_BROKER,),
             ),
             files=setup_files,
         ),
     ),
-    databases=("nova_api", "nova", "nova_cell0"),
+    databases=("nova_api", *_CELL_DATABASES),
     secrets=("token-cache-key", "metadata-secret"),
+    housekeeping=_HOUSEKEEPING,
 )

@@ -1,4 +1,4 @@
-"""Metrics of what our resources' statuses say: conditions, their reasons, members of roles."""
+"""Metrics of what our resources' statuses say: conditions, members of roles, rows."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -17,6 +17,7 @@ def families(cache: Cache) -> Iterator[Metric]:
     resources = [obj for kind in OWN_KINDS for obj in cache.list(kind)]
     yield from _conditions(resources)
     yield from _roles(resources)
+    yield _housekeeping(resources)
 
 
 def _conditions(resources: Iterable[dict[str, Any]]) -> Iterator[Metric]:
@@ -62,3 +63,18 @@ def _roles(resources: Iterable[dict[str, Any]]) -> Iterator[Metric]:
                 active.add_metric(place, 1.0)
     yield members
     yield active
+
+
+def _housekeeping(resources: Iterable[dict[str, Any]]) -> Metric:
+    rows = GaugeMetricFamily(
+        "stackroles_housekeeping_rows",
+        "Deleted rows of a service that its last run counted or removed, by what it did.",
+        labels=["namespace", "name", "service", "mode"],
+    )
+    for obj in resources:
+        kind, namespace, name = ref_of(obj)
+        if kind != "CloudController":
+            continue
+        for run in obj.get("status", {}).get("housekeeping") or ():
+            rows.add_metric([namespace, name, run["service"], run["mode"]], run.get("rows", 0))
+    return rows

@@ -98,6 +98,7 @@ CASES = {
     "StackrolesMessagingBlocked": reason(Reason.MESSAGING_BLOCKED),
     "StackrolesOvnBlocked": reason(Reason.OVN_BLOCKED),
     "StackrolesDatabaseDegraded": condition(ConditionType.DATABASE_DEGRADED, 1, 10),
+    "StackrolesHousekeepingFailing": condition(ConditionType.HOUSEKEEPING_FAILING, 1, 10),
     "StackrolesMessagingDegraded": condition(ConditionType.MESSAGING_DEGRADED, 1, 10),
     "StackrolesNoActiveMember": Case(
         role("placement", ready=2, active=False),

@@ -59,6 +59,14 @@ def test_members_of_a_role_are_counted_and_an_active_one_has_a_sample() -> None:
     }
 
 
+def test_rows_of_the_last_housekeeping_are_by_service_and_mode() -> None:
+    run = {"service": "nova", "mode": "Purge", "rows": 12}
+
+    assert samples({"housekeeping": [run]}) == {
+        ("stackroles_housekeeping_rows", "ns", "demo", "nova", "Purge", "12")
+    }
+
+
 def test_roles_of_other_kinds_and_an_empty_status_have_none() -> None:
     assert samples({"roles": [ROLE]}, kind="ComputeNode") == set()
     assert samples({}) == set()

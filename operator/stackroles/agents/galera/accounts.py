@@ -47,8 +47,13 @@ def statements(account: Account, password: str, stored: str | None) -> Sequence[
     return made
 
 
-def connect(server: Server, password: str) -> Connection:
+def connect(server: Server, password: str, timeout: float = _TIMEOUT) -> Connection:
     """Return a session with the writer, waiting while it moves or starts.
+
+    Args:
+        server: where it is, and as whom to enter.
+        password: the user's.
+        timeout: seconds that the answer to one statement may take.
 
     Raises:
         SqlError: the account was refused.
@@ -57,7 +62,7 @@ def connect(server: Server, password: str) -> Connection:
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            return Connection.tcp(server.host, server.port, server.user, password, _TIMEOUT)
+            return Connection.tcp(server.host, server.port, server.user, password, timeout)
         except OSError:
             if time.monotonic() > deadline:
                 raise

@@ -1,7 +1,6 @@
 """BackupPolicy and Backup: recovery sets of a cloud."""
 
 from datetime import datetime
-from typing import Annotated
 
 from pydantic import Field
 from pydantic.config import JsonDict
@@ -18,27 +17,7 @@ from stackroles.api.v1alpha1.common import (
     StatusPart,
     list_map,
 )
-
-_STEP = r"(/[1-9][0-9]?)?"
-
-
-def _field(value: str) -> str:
-    """Return the pattern of one cron field: values, ranges, steps and lists of them."""
-    item = rf"(\*|{value}(-{value})?){_STEP}"
-    return rf"{item}(,{item})*"
-
-
-_MINUTE = _field(r"([0-5]?[0-9])")
-_HOUR = _field(r"(2[0-3]|[01]?[0-9])")
-_DAY = _field(r"(3[01]|[12][0-9]|0?[1-9])")
-_MONTH = _field(r"(1[0-2]|0?[1-9]|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))")
-_WEEKDAY = _field(r"([0-6]|(?i:sun|mon|tue|wed|thu|fri|sat))")
-# The standard cron line as the CronJob controller reads it: five fields, or a macro. Sunday is 0
-# only (the API server refuses a CronJob with 7).
-CRON = (
-    r"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|"
-    rf"{_MINUTE} +{_HOUR} +{_DAY} +{_MONTH} +{_WEEKDAY})$"
-)
+from stackroles.api.v1alpha1.schedule import Schedule, TimeZone
 
 
 class VolumeRepository(Model):
@@ -100,15 +79,8 @@ class BackupPolicySpec(Model):
             ]
         },
     )
-    schedule: Annotated[str, Field(max_length=128, pattern=CRON)] = Field(
-        description="When, as a cron line of five fields."
-    )
-    time_zone: str | None = Field(
-        None,
-        max_length=64,
-        pattern=r"^[A-Za-z0-9_+/-]+$",
-        description="IANA time zone; UTC when left out.",
-    )
+    schedule: Schedule = Field(description="When, as a cron line of five fields.")
+    time_zone: TimeZone | None = Field(None, description="IANA time zone; UTC when left out.")
     repository: Repository = Field(
         description="Where recovery sets are kept.",
         json_schema_extra={"x-kubernetes-validations": [ONE_REPOSITORY]},

@@ -21,6 +21,7 @@ from stackroles.api.v1alpha1.common import (
     Storage,
     list_map,
 )
+from stackroles.api.v1alpha1.housekeeping import Housekeeping, ServiceHousekeeping
 from stackroles.api.v1alpha1.options import ConfigSections
 
 
@@ -158,6 +159,10 @@ class CloudControllerSpec(Model):
         default_factory=Resources,
         description="What each container of a set-up Job may use. A change runs no step again.",
     )
+    housekeeping: Housekeeping | None = Field(
+        None,
+        description="What becomes of rows that services marked as deleted; left out, they stay.",
+    )
     deletion_policy: DeletionPolicy = Field(
         DeletionPolicy.RETAIN, description="Whether volumes and Secrets go with the resource."
     )
@@ -263,5 +268,11 @@ class CloudControllerStatus(Status):
         description="The last ten losses of members of each role, those under way and the newest "
         "first.",
         json_schema_extra=ATOMIC,
+    )
+    housekeeping: tuple[ServiceHousekeeping, ...] = Field(
+        (),
+        max_length=32,
+        description="The last run of each service that keeps deleted rows.",
+        json_schema_extra=list_map("service"),
     )
     children: Children = Field((), description="Children as last applied.")

@@ -38,6 +38,7 @@ class ConditionType(StrEnum):
     NETWORK_FOLLOWS = "NetworkFollows", "True"
     MESSAGING_DEGRADED = "MessagingDegraded", "False"
     DATABASE_DEGRADED = "DatabaseDegraded", "False"
+    HOUSEKEEPING_FAILING = "HousekeepingFailing", "False"
 
 
 class Reason(StrEnum):
@@ -111,6 +112,11 @@ class Reason(StrEnum):
     CONNECTIONS_USED_UP = "ConnectionsUsedUp", ConditionType.DATABASE_DEGRADED, "True"
     REPLICATION_PAUSED = "ReplicationPaused", ConditionType.DATABASE_DEGRADED, "True"
     DATABASE_UNKNOWN = "DatabaseUnknown", ConditionType.DATABASE_DEGRADED, "Unknown"
+
+    # Deleted rows are counted or removed, or why not.
+    HOUSEKEEPING_SOUND = "HousekeepingSound", ConditionType.HOUSEKEEPING_FAILING, "False"
+    HOUSEKEEPING_FAILED = "HousekeepingFailed", ConditionType.HOUSEKEEPING_FAILING, "True"
+    REPORT_REQUIRED = "ReportRequired", ConditionType.HOUSEKEEPING_FAILING, "True"
 
     # Brokers serve, and they or their queues lack something.
     BROKERS_SOUND = "BrokersSound", ConditionType.MESSAGING_DEGRADED, "False"

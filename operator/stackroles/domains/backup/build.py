@@ -2,15 +2,12 @@
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
-from stackroles.roles.container import Container
 from stackroles.workloads.manifests.metadata import Manifest
-from stackroles.workloads.recovery_set.pod import SECURITY, RunParent, build_pod
+from stackroles.workloads.marks import Timing, build_marks
+from stackroles.workloads.recovery_set.pod import RunParent
 from stackroles.workloads.recovery_set.repository import claim_name
 
 COMPONENT = "backup"
-MARK = "schedule"
-# A trigger is made by its Job's creation; a pod that cannot run, say for its image, shall not stay.
-MARK_SECONDS = 300
 
 
 def step_label(step: str) -> str:
@@ -42,37 +39,5 @@ def build_repository_claim(parent: RunParent, policy: BackupPolicySpec) -> Manif
 
 def build_cron_job(cloud: Cloud, parent: RunParent, policy: BackupPolicySpec) -> Manifest:
     """Return the CronJob whose Jobs mark that a run is due (docs/adr/0004)."""
-    trigger = Container(
-        name=MARK,
-        command=("true",),
-        security=SECURITY,
-        no_liveness_because="it ends at once: its Job is the trigger",
-    )
-    spec: Manifest = {
-        "schedule": policy.schedule,
-        "suspend": policy.suspend,
-        # The Job is the trigger: a pod of the last one that cannot run shall not block the next.
-        "concurrencyPolicy": "Replace",
-        "startingDeadlineSeconds": 600,
-        "successfulJobsHistoryLimit": 3,
-        "failedJobsHistoryLimit": 1,
-        "jobTemplate": {
-            "metadata": {"labels": parent.labels(MARK)},
-            "spec": {
-                "backoffLimit": 3,
-                "activeDeadlineSeconds": MARK_SECONDS,
-                "template": {
-                    "metadata": {"labels": parent.labels(MARK)},
-                    "spec": build_pod(cloud, (trigger,), [], [], policy.resources),
-                },
-            },
-        },
-    }
-    if policy.time_zone:
-        spec["timeZone"] = policy.time_zone
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
-        "metadata": parent.metadata(parent.name, MARK),
-        "spec": spec,
-    }
+    timing = Timing(policy.schedule, policy.time_zone, suspend=policy.suspend)
+    return build_marks(cloud, parent, parent.name, timing, policy.resources)

@@ -14,7 +14,7 @@ from stackroles.constants import (
     LABEL_OWNER_NAME,
     LABEL_STEP,
 )
-from stackroles.domains.backup.build import COMPONENT, MARK, build_cron_job, step_label
+from stackroles.domains.backup.build import COMPONENT, build_cron_job, step_label
 from stackroles.domains.backup.decide import ScheduleTrigger, due
 from stackroles.domains.backup.reconcile_repository import ensure_claim
 from stackroles.domains.backup.schedule import missed
@@ -26,6 +26,7 @@ from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.repository import find_claim_problem, find_secret_problem
 from stackroles.workloads.conditions import Finding, build_condition, conditions_of
+from stackroles.workloads.marks import MARK
 from stackroles.workloads.recovery_set.pod import RunParent
 
 Object = dict[str, Any]

@@ -6,13 +6,14 @@ from typing import Any
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_INSTANCE, LABEL_REPOSITORY, LABEL_STEP
-from stackroles.domains.backup.build import MARK, step_label
+from stackroles.domains.backup.build import step_label
 from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, RUN
 from stackroles.domains.backup.build_removal import REMOVAL
 from stackroles.domains.backup.decide import ActiveRun, PolicyRun, conflicting_run
 from stackroles.domains.backup.status import is_finished
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.restoring import read_record
+from stackroles.workloads.marks import MARK
 from stackroles.workloads.recovery_set.repository import repository_id
 from stackroles.workloads.restoring import safety_backup
 from stackroles.workloads.step import ending_of

@@ -1,7 +1,7 @@
 """When a schedule's runs are due, to find that one did not come.
 
 The cluster's CronJob controller makes the runs; this only looks whether it did. It reads a line as
-that controller does: github.com/robfig/cron v3, which CRON in api/v1alpha1/backup.py describes.
+that controller does: github.com/robfig/cron v3, which CRON in api/v1alpha1/schedule.py describes.
 """
 
 from dataclasses import dataclass

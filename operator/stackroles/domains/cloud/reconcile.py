@@ -35,6 +35,8 @@ from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
 from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.domains.database.reconcile_part import part_of
 from stackroles.domains.database.status import DATABASE, DatabaseState
+from stackroles.domains.housekeeping.reconcile import housekeeping_of
+from stackroles.domains.housekeeping.status import HousekeepingState, remembered_housekeeping
 from stackroles.domains.messaging.reconcile import messaging_of
 from stackroles.domains.messaging.status import MESSAGING, MessagingState, remembered_messaging
 from stackroles.domains.ovn.reconcile import databases_of
@@ -52,6 +54,7 @@ from stackroles.roles.resolve import options_without_effect
 from stackroles.workloads.conditions import Finding, joined
 from stackroles.workloads.config_maps import kept_config_maps
 from stackroles.workloads.course import Course
+from stackroles.workloads.housekeeping import is_housekeeping
 from stackroles.workloads.restoring import RecordUnreadable
 
 Object = dict[str, Any]
@@ -162,6 +165,7 @@ class CloudPass:
             courses={name: Course(decisions(turn)) for name, turn in turns.items()}
             | {DATABASE: database.course, MESSAGING: messaging.course, **ovn.courses},
             messaging=messaging.health if roles[MESSAGING].present else None,
+            housekeeping=self._housekeeping(),
         )
         waiting = dict(plan_bring_up(GRAPH, observed.done, observed.present).waiting)
         withheld = (
@@ -191,6 +195,7 @@ class CloudPass:
     def _children(self) -> list[Object]:
         """Return the records of all children, each once: services share their agents."""
         children = [c for state in self._services.values() for c in state.children]
+        children += self._housekeeping().children or ()
         left = to_children(self._resource, (), self._is_left)
         records = {
             (c["kind"], c["name"]): c for c in (*left, *self._credentials.children, *children)
@@ -199,7 +204,10 @@ class CloudPass:
 
     def _is_left(self, ref: ObjectRef) -> bool:
         child = self._context.cluster.get(*ref)
-        return child is not None and _belongs_to_no_service(child)
+        if child is None:
+            return False
+        unknown = is_housekeeping(child) and self._housekeeping().children is None
+        return unknown or _belongs_to_no_part(child)
 
     async def _prune(self) -> None:
         """Remove what belongs to no service: agents that none uses any more, former services'."""
@@ -210,14 +218,14 @@ class CloudPass:
         wanted = [ObjectRef(c["kind"], namespace, c["name"]) for c in children]
         roles = [role for state in self._services.values() for role in state.roles]
         kept = kept_config_maps(
-            existing_config_maps(cluster, self._resource, _belongs_to_no_service),
+            existing_config_maps(cluster, self._resource, _belongs_to_no_part),
             (),
             config_maps_in_use(cluster, self._cloud),
             {role.name for role in roles if role.present and not role.complete},
         )
         names = (*kept, naming.state(self._cloud.name))
         keep = [*wanted, *(ObjectRef("ConfigMap", namespace, name) for name in names)]
-        await cluster.prune(self._resource, keep, among=_belongs_to_no_service)
+        await cluster.prune(self._resource, keep, among=_belongs_to_no_part)
 
     def _clustering(self) -> ClusteringState:
         """Return who is active by the gates, nobody known before they were asked."""
@@ -228,6 +236,12 @@ class CloudPass:
         """Return what the messaging cluster's own pass found, or what the status says it was."""
         found = self._context.latest(self._resource, messaging_of(self._resource))
         return found if isinstance(found, MessagingState) else remembered_messaging(self._previous)
+
+    def _housekeeping(self) -> HousekeepingState:
+        """Return what the housekeeping's own pass found, or what the status says it was."""
+        found = self._context.latest(self._resource, housekeeping_of(self._resource))
+        known = isinstance(found, HousekeepingState)
+        return found if known else remembered_housekeeping(self._previous)
 
     def _ovn(self) -> OvnState:
         """Return what the pass over OVN's databases found, or what the status says it was."""
@@ -287,9 +301,10 @@ class CloudPass:
         await self._context.cluster.patch_status(self._resource, written)
 
 
-def _belongs_to_no_service(child: Object) -> bool:
+def _belongs_to_no_part(child: Object) -> bool:
     component = child["metadata"].get("labels", {}).get(LABEL_COMPONENT)
-    return bool(child["kind"] != "Secret" and component not in SERVICE_PARTS)
+    is_service = component in SERVICE_PARTS
+    return not (child["kind"] == "Secret" or is_service or is_housekeeping(child))
 
 
 def _reconciled(

@@ -15,6 +15,7 @@ from stackroles.domains.cloud.quorum import assess_quorum
 from stackroles.domains.cloud.recoveries import courses_of, update_recoveries
 from stackroles.domains.cloud.service import RolesAndSteps
 from stackroles.domains.database.status import DATABASE, DatabaseState
+from stackroles.domains.housekeeping.status import HousekeepingState
 from stackroles.roles.clustering import model_of
 from stackroles.roles.definition import OpenStackService, RoleDefinition
 from stackroles.workloads.conditions import (
@@ -44,6 +45,7 @@ class ObservedCloud(RolesAndSteps):
         active: the active member of each ActivePassive role, as far as there is one.
         failing_apis: why not all APIs are known to serve; None when all do.
         restoring: what a Restore is about; None while there is none.
+        housekeeping: how deleted rows are counted and removed.
     """
 
     waiting: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class ObservedCloud(RolesAndSteps):
     notes: Mapping[str, str] = field(default_factory=dict)
     courses: Mapping[str, Course] = field(default_factory=dict)
     restoring: Finding | None = None
+    housekeeping: HousekeepingState = field(default_factory=HousekeepingState)
 
 
 def assess_cloud(
@@ -85,7 +88,8 @@ def assess_cloud(
     courses = courses_of(counted, observed.courses)
     quorum = assess_quorum(roles, counted)
     health = observed.database.health if DATABASE in observed.present else None
-    further = tuple(found for found in (quorum, observed.messaging, health) if found is not None)
+    others = (quorum, observed.messaging, health, observed.housekeeping.health)
+    further = tuple(found for found in others if found is not None)
     conditions = (
         *all_conditions(reconciled, available, progressing, previous.conditions, observed_at),
         *conditions_of(further, previous.conditions, observed_at.generation, observed_at.now),
@@ -107,6 +111,7 @@ def assess_cloud(
         time_to_ready_seconds=seconds,
         writer=observed.database.writer,
         recoveries=update_recoveries(previous.recoveries, previous.roles, courses, observed_at.now),
+        housekeeping=observed.housekeeping.runs,
         children=previous.children,
     )
 

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from stackroles import naming
 from stackroles.agents.backup.reader_protocol import PARTS_PATH, PORT, ReaderSettings
@@ -25,7 +25,6 @@ from stackroles.roles.container import (
 )
 from stackroles.roles.definition import OpenStackService, Step
 from stackroles.workloads.manifests.agents import PACKAGE, closure, config_map_data
-from stackroles.workloads.manifests.children import build_step
 from stackroles.workloads.manifests.metadata import Manifest, metadata
 from stackroles.workloads.manifests.workload import build_claim_template
 from stackroles.workloads.recovery_set.pod import SECURITY, RunParent, build_pod
@@ -36,6 +35,7 @@ from stackroles.workloads.recovery_set.repository import (
     items,
     repository_environment,
 )
+from stackroles.workloads.run_step import build_run
 
 COMPONENT: Final = "restore"
 READER: Final = "reader"
@@ -255,37 +255,5 @@ def sync_name(restore: str, service: OpenStackService, step: Step[Cloud]) -> str
 def build_sync(
     cloud: Cloud, parent: RunParent, service: OpenStackService, step: Step[Cloud]
 ) -> list[Manifest]:
-    """Return the configuration and the Job (last) of a step that follows a restore.
-
-    They are a set-up step's, but for whose they are: they go with the Restore, and are shared with
-    no other.
-    """
-    *configuration, job = build_step(cloud, service, step)
-    label = f"{service.name}-{step.name}"
-    names = {
-        child["metadata"]["name"]: naming.config(parent.name, label, child["data"])
-        for child in configuration
-    }
-    owned = [
-        {**child, "metadata": parent.metadata(names[child["metadata"]["name"]], label)}
-        for child in configuration
-    ]
-    labels, template = parent.labels(label), _renamed(job["spec"]["template"], names)
-    pods = {**template, "metadata": {**template["metadata"], "labels": labels}}
-    made = {
-        **job,
-        "metadata": metadata(parent, sync_name(parent.name, service, step), labels),
-        "spec": {**job["spec"], "template": pods},
-    }
-    return [*owned, made]
-
-
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
-    """Return a value with other names, which stand alone or between commas."""
-    if isinstance(value, dict):
-        return {key: _renamed(item, names) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_renamed(item, names) for item in value]
-    if isinstance(value, str):
-        return ",".join(names.get(part, part) for part in value.split(","))
-    return value
+    """Return the configuration and the Job (last) of a step that follows a restore."""
+    return build_run(cloud, parent, service, step, sync_name(parent.name, service, step))

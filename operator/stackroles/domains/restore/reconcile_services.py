@@ -7,10 +7,10 @@ from typing import Any
 
 from stackroles.api.v1alpha1.conditions import ConditionType
 from stackroles.config.cloud import Cloud
-from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
+from stackroles.constants import LABEL_COMPONENT, LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
 from stackroles.domains.restore.build import build_sync
 from stackroles.domains.restore.phases import NAMED, Phase, Progress, started_at
-from stackroles.domains.restore.reconcile_jobs import ensure_job, observe_job
+from stackroles.domains.restore.reconcile_jobs import ensure_job, has_ended, observe_job
 from stackroles.domains.restore.reconcile_reader import read_set
 from stackroles.domains.restore.work import Work
 from stackroles.reconcile.context import Context
@@ -18,8 +18,9 @@ from stackroles.reconcile.observe import observe_roles
 from stackroles.reconcile.parts import service_of
 from stackroles.reconcile.restoring import write_record
 from stackroles.roles import mariadb, registry
+from stackroles.workloads.housekeeping import COMPONENT, is_run
 from stackroles.workloads.listing import list_some
-from stackroles.workloads.manifests.metadata import selector
+from stackroles.workloads.manifests.metadata import STEP_NAME, selector
 from stackroles.workloads.pod import condition_of, time_of
 from stackroles.workloads.restoring import RestoreRecord, Stopped, stopped_roles
 from stackroles.workloads.step import is_complete
@@ -64,13 +65,18 @@ async def _read_set(context: Context, work: Work) -> tuple[bool, str]:
 
 
 def _left(context: Context, cloud: Cloud, stopped: Stopped) -> list[str]:
-    """Return the pods of roles that are to have none."""
+    """Return the pods of roles that are to have none, and those that remove deleted rows."""
     roles = stopped_roles(stopped, registry.CONTROLLER_ROLES, registry.SERVICES)
-    return sorted(
-        pod["metadata"]["name"]
+    pods = [
+        pod
         for role in roles
         for pod in context.cluster.list("Pod", cloud.namespace, selector(cloud, role))
-    )
+    ]
+    # The cloud's own pass ends them; one that has ended writes nothing any more.
+    jobs = selector(cloud, STEP_NAME) | {LABEL_COMPONENT: COMPONENT}
+    runs = context.cluster.list("Pod", cloud.namespace, jobs)
+    pods += [pod for pod in runs if is_run(pod) and not has_ended(pod)]
+    return sorted(pod["metadata"]["name"] for pod in pods)
 
 
 async def stop(context: Context, work: Work) -> Progress:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackroles.api.v1alpha1.backup import CRON
+from stackroles.api.v1alpha1.schedule import CRON
 from stackroles.domains.backup.schedule import Schedule, missed
 
 NOW = datetime(2026, 11, 22, 19, 34, 18, tzinfo=UTC)  # a Sunday

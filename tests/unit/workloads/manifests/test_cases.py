@@ -15,12 +15,16 @@ import yaml
 
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.compute import ComputePoolSpec
+from stackroles.api.v1alpha1.housekeeping import Housekeeping
+from stackroles.config.cloud import Cloud
 from stackroles.config.pool import Pool
 from stackroles.constants import ANNOTATION_CONFIG_HASH
 from stackroles.domains.backup.build import COMPONENT, build_cron_job, build_repository_claim
 from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
 from stackroles.domains.backup.build_removal import build_removal
 from stackroles.domains.compute.build_probe import build_probe_job
+from stackroles.domains.housekeeping.build import build_cron_job as build_housekeeping_marks
+from stackroles.domains.housekeeping.build import build_job
 from stackroles.roles import nova_compute, registry
 from stackroles.workloads.manifests.agents import agent_sources, config_map_data
 from stackroles.workloads.manifests.children import build_roles, build_step, unique
@@ -38,6 +42,8 @@ FILES = "case/files"
 
 def cloud_children(resource: Object) -> Iterable[Object]:
     declared = cloud(resource)
+    if declared.spec.housekeeping is not None:
+        return housekeeping_children(declared, declared.spec.housekeeping)
     shown = resource["metadata"].get("annotations", {}).get(ROLES, "").split()
     if shown:
         return build_roles(declared, [registry.role(name) for name in shown])
@@ -47,6 +53,14 @@ def cloud_children(resource: Object) -> Iterable[Object]:
             if step.tasks:
                 made += build_step(declared, service, step)
     return unique(made)
+
+
+def housekeeping_children(declared: Cloud, spec: Housekeeping) -> Iterable[Object]:
+    """Yield what a cloud has for its housekeeping: the schedule, and a run of each service."""
+    yield build_housekeeping_marks(declared, spec)
+    for service in registry.SERVICES:
+        if service.housekeeping:
+            yield from build_job(declared, service, spec.mode, "uid-mark")
 
 
 def pool_children(resource: Object) -> Iterable[Object]:

@@ -1,0 +1,1 @@
+"""Housekeeping: rows that services marked as deleted are counted, and removed."""
