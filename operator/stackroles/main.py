@@ -18,7 +18,6 @@ from stackroles.domains.clustering.reconcile import reconcile_clustering
 from stackroles.domains.compute.reconcile import reconcile_compute_pool
 from stackroles.domains.database.reconcile_members import PART as DATABASE
 from stackroles.domains.database.reconcile_part import reconcile_database
-from stackroles.domains.housekeeping.reconcile import PART as HOUSEKEEPING
 from stackroles.domains.housekeeping.reconcile import reconcile_housekeeping
 from stackroles.domains.messaging.reconcile import PART as MESSAGING
 from stackroles.domains.messaging.reconcile import reconcile_messaging
@@ -28,6 +27,7 @@ from stackroles.domains.restore.reconcile import reconcile_restore
 from stackroles.errors import OperatorError
 from stackroles.kube.client import KubeClient, load_credentials, own_namespace
 from stackroles.reconcile.context import Reconcilers
+from stackroles.reconcile.parts import HOUSEKEEPING
 from stackroles.roles import registry
 from stackroles.runtime import logs
 from stackroles.runtime.metrics import Metrics

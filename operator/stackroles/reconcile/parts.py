@@ -1,10 +1,13 @@
 """Names of the parts of a CloudController that several domains refer to."""
 
-from typing import Any
+from typing import Any, Final
 
 from stackroles.kube.kinds import PartRef, ref_of
 
 Object = dict[str, Any]
+
+HOUSEKEEPING: Final = "housekeeping"
+"""The part that has deleted rows counted and removed."""
 
 
 def service_part(service: str) -> str:
@@ -15,3 +18,8 @@ def service_part(service: str) -> str:
 def service_of(resource: Object, service: str) -> PartRef:
     """Return the key of one service of a CloudController."""
     return PartRef(*ref_of(resource), service_part(service))
+
+
+def housekeeping_of(resource: Object) -> PartRef:
+    """Return the key of a CloudController's housekeeping."""
+    return PartRef(*ref_of(resource), HOUSEKEEPING)

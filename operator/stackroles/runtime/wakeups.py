@@ -10,12 +10,12 @@ from stackroles.domains.backup.status import is_finished
 from stackroles.domains.cloud.reconcile_parts import CREDENTIALS, SERVICE_PARTS
 from stackroles.domains.clustering.reconcile import PART as CLUSTERING_PART
 from stackroles.domains.database.reconcile_members import PART as DATABASE_PART
-from stackroles.domains.housekeeping.reconcile import PART as HOUSEKEEPING_PART
 from stackroles.domains.messaging.reconcile import PART as MESSAGING_PART
 from stackroles.domains.ovn.reconcile import PART as OVN_PART
 from stackroles.domains.ovn.status import DATABASES
 from stackroles.kube.cache import Cache
 from stackroles.kube.kinds import Key, ObjectRef, PartRef, ref_of
+from stackroles.reconcile.parts import HOUSEKEEPING
 from stackroles.roles import haproxy, mariadb, rabbitmq
 from stackroles.runtime.router import Watcher, Watchers
 from stackroles.workloads.config_maps import AGENTS
@@ -135,7 +135,7 @@ def owners_of_child(child: Object, parent: ObjectRef) -> Iterable[Key]:
         parts = [SERVICE_PARTS[service], *_CLUSTERS.get(labels.get(LABEL_NAME, ""), ())]
         return tuple(PartRef(*parent, part) for part in parts)
     if is_housekeeping(child):
-        return (PartRef(*parent, HOUSEKEEPING_PART),)
+        return (PartRef(*parent, HOUSEKEEPING),)
     # Services share their agents; what is left belongs to no part.
     shared = tuple(PartRef(*parent, part) for part in SERVICE_PARTS.values())
     return (parent, *(shared if service == AGENTS else ()))
@@ -144,7 +144,7 @@ def owners_of_child(child: Object, parent: ObjectRef) -> Iterable[Key]:
 def parts_of_controller(obj: Object, _: Cache) -> Iterable[Key]:
     """Return all parts of a cloud."""
     clusters = (DATABASE_PART, MESSAGING_PART, OVN_PART, CLUSTERING_PART)
-    parts = (CREDENTIALS, *clusters, HOUSEKEEPING_PART, *SERVICE_PARTS.values())
+    parts = (CREDENTIALS, *clusters, HOUSEKEEPING, *SERVICE_PARTS.values())
     return [PartRef(*ref_of(obj), part) for part in parts]
 
 

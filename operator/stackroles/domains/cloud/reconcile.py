@@ -35,7 +35,6 @@ from stackroles.domains.credentials.generate import ADMIN, ADMIN_PASSWORD
 from stackroles.domains.credentials.reconcile import CloudSecrets
 from stackroles.domains.database.reconcile_part import part_of
 from stackroles.domains.database.status import DATABASE, DatabaseState
-from stackroles.domains.housekeeping.reconcile import housekeeping_of
 from stackroles.domains.housekeeping.status import HousekeepingState, remembered_housekeeping
 from stackroles.domains.messaging.reconcile import messaging_of
 from stackroles.domains.messaging.status import MESSAGING, MessagingState, remembered_messaging
@@ -46,6 +45,7 @@ from stackroles.reconcile.blocked import write_blocked_status
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import config_maps_in_use, existing_config_maps
+from stackroles.reconcile.parts import housekeeping_of
 from stackroles.reconcile.restoring import read_record
 from stackroles.reconcile.teardown import await_parts, reconcile_teardown
 from stackroles.roles import registry

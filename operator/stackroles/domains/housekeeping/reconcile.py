@@ -28,9 +28,9 @@ from stackroles.domains.housekeeping.status import (
     result_of,
 )
 from stackroles.errors import Rejected
-from stackroles.kube.kinds import PartRef, ref_of
 from stackroles.reconcile.clouds import active_cloud
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.parts import housekeeping_of
 from stackroles.reconcile.restoring import read_record
 from stackroles.roles import registry
 from stackroles.workloads.housekeeping import COMPONENT, is_run
@@ -39,14 +39,8 @@ from stackroles.workloads.step import ending_of
 
 Object = dict[str, Any]
 
-PART: Final = "housekeeping"
 _LOOK_AGAIN: Final = 30.0
 _SERVICES: Final = tuple(service for service in registry.SERVICES if service.housekeeping)
-
-
-def housekeeping_of(resource: Object) -> PartRef:
-    """Return the key of a CloudController's housekeeping."""
-    return PartRef(*ref_of(resource), PART)
 
 
 async def reconcile_housekeeping(context: Context, resource: Object) -> None:

@@ -15,7 +15,7 @@ from stackroles.domains.restore.reconcile_reader import read_set
 from stackroles.domains.restore.work import Work
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.observe import observe_roles
-from stackroles.reconcile.parts import service_of
+from stackroles.reconcile.parts import housekeeping_of, service_of
 from stackroles.reconcile.restoring import write_record
 from stackroles.roles import mariadb, registry
 from stackroles.workloads.housekeeping import COMPONENT, is_run
@@ -38,6 +38,7 @@ async def set_stopped(context: Context, work: Work, stopped: Stopped) -> Restore
     await write_record(context.cluster, work.cloud, work.record, record)
     for service in registry.SERVICES:
         context.enqueue(service_of(work.subject.controller, service.name))
+    context.enqueue(housekeeping_of(work.subject.controller))
     return record
 
 
@@ -72,7 +73,7 @@ def _left(context: Context, cloud: Cloud, stopped: Stopped) -> list[str]:
         for role in roles
         for pod in context.cluster.list("Pod", cloud.namespace, selector(cloud, role))
     ]
-    # The cloud's own pass ends them; one that has ended writes nothing any more.
+    # The housekeeping's own pass ends them; one that has ended writes nothing any more.
     jobs = selector(cloud, STEP_NAME) | {LABEL_COMPONENT: COMPONENT}
     runs = context.cluster.list("Pod", cloud.namespace, jobs)
     pods += [pod for pod in runs if is_run(pod) and not has_ended(pod)]

@@ -14,10 +14,10 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.constants import LABEL_STEP
 from stackroles.domains.database.status import DatabaseState
 from stackroles.domains.housekeeping.build import parent_of
-from stackroles.domains.housekeeping.reconcile import housekeeping_of
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Parts
+from stackroles.reconcile.parts import housekeeping_of
 from stackroles.runtime.wakeups import owners_of_child
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.housekeeping import is_run

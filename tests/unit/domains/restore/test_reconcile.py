@@ -6,10 +6,11 @@ import pytest
 
 from stackroles.agents.backup.reader_protocol import ReaderProblem
 from stackroles.api.v1alpha1.restore import RestoreStatus
-from stackroles.constants import FINALIZER
+from stackroles.constants import FINALIZER, LABEL_COMPONENT, LABEL_NAME, LABEL_STEP
 from stackroles.domains.restore.phases import Phase
 from stackroles.kube.kinds import PartRef
 from stackroles.workloads.restoring import RestoredHistory, RestoreRecord, Stopped
+from tests.support.objects import child_labels
 from tests.support.restore_cloud import SET, UUID
 from tests.support.restore_world import RestoreWorld, manifest
 
@@ -232,3 +233,29 @@ async def test_every_pass_that_waits_says_for_what(world: RestoreWorld) -> None:
         "Open: Waiting for memcached",
     ):
         assert any(message.startswith(expected) for message in told), expected
+
+
+async def test_a_run_that_removes_deleted_rows_is_ended_before_the_database_stops(
+    world: RestoreWorld,
+) -> None:
+    labels = child_labels() | {
+        LABEL_NAME: "step",
+        LABEL_COMPONENT: "housekeeping",
+        LABEL_STEP: "housekeeping.nova-purge",
+    }
+    metadata = {"name": "demo-housekeeping-nova-1-x", "namespace": "ns", "labels": labels}
+    pod = {"kind": "Pod", "metadata": metadata, "status": {"phase": "Running"}}
+    world.store(pod)
+    world.declare_restore(overwrite="demo")
+    told: list[str] = []
+
+    await world.play(
+        until=lambda: sum("demo-housekeeping" in message for message in told) > 2,
+        after=lambda: told.append(world.told()[1]),
+    )
+
+    assert told[-1].startswith("Pause: Stopping demo-housekeeping-nova-1-x")
+    assert PartRef("CloudController", "ns", "demo", "housekeeping") in world.enqueued
+    world.store({**pod, "status": {"phase": "Succeeded"}})
+    await world.play()
+    assert world.told()[0] == "Restored"
