@@ -1,4 +1,4 @@
-"""Kubernetes, kind, helm, CoreDNS, the volume provisioner and etcd as files on this machine."""
+"""Kubernetes, kind, helm, CoreDNS, the volume provisioner, etcd, restic: files on this machine."""
 
 from __future__ import annotations
 
@@ -74,26 +74,32 @@ def tool(paths: Paths, name: str) -> Path:
 
 def etcd(paths: Paths) -> Path:
     """Return the folder with etcd and etcdctl, extracted from Debian's signed packages."""
+    return _of_suite(paths, "etcd", versions.ETCD, ETCD_PACKAGES, ("etcd", "etcdctl"))
+
+
+def restic(paths: Paths) -> Path:
+    """Return the folder with the restic that the image for backups has, from the same suite."""
+    return _of_suite(paths, "restic", versions.RESTIC, ("restic",), ("restic",))
+
+
+def _of_suite(
+    paths: Paths, name: str, version: str, packages: tuple[str, ...], programs: tuple[str, ...]
+) -> Path:
+    """Return the folder with programs of the roles' suite, extracted from its signed packages."""
 
     def make(work: Path) -> None:
         root = work / "root"
         uri = tools.archive_uri(tools.apt_sources())
-        wanted = f"--include={','.join(ETCD_PACKAGES)}"
+        wanted = f"--include={','.join(packages)}"
         shell.logged(
             ["mmdebstrap", "--variant=extract", wanted, versions.ROLE_SUITE, root, uri], log(paths)
         )
-        for program in ("etcd", "etcdctl"):
+        for program in programs:
             shutil.copy2(root / "usr" / "bin" / program, work / program)
         shutil.rmtree(root)
 
-    key = digest(
-        {
-            "suite": versions.ROLE_SUITE,
-            "version": versions.ETCD,
-            "packages": " ".join(ETCD_PACKAGES),
-        }
-    )
-    return _store(paths).obtain("etcd", key, make)
+    key = digest({"suite": versions.ROLE_SUITE, "version": version, "packages": " ".join(packages)})
+    return _store(paths).obtain(name, key, make)
 
 
 def prometheus(paths: Paths) -> Path:
@@ -159,7 +165,7 @@ def check_format() -> None:
 def every(paths: Paths) -> list[Path]:
     """Return the folders with all programs, building what is missing."""
     built = [tool(paths, name) for name in TOOL_PACKAGES]
-    return [kubernetes(paths), *built, etcd(paths), prometheus(paths)]
+    return [kubernetes(paths), *built, etcd(paths), restic(paths), prometheus(paths)]
 
 
 def go_cache() -> Path:

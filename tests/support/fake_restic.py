@@ -7,8 +7,12 @@ where `stalls` is, or an error where `breaks` is. Beside the folder `asked` gets
 command, and `pid` is of the last one that read.
 """
 
+import json
 import sys
 from pathlib import Path
+
+CONFIG = json.dumps({"version": 2, "id": "repository-1"})
+MASTER_KEY = json.dumps({"mac": {"k": "k", "r": "r"}, "encrypt": "c2VjcmV0" * 5 + "c2U="})
 
 RESTIC = """#!{python}
 import hashlib, json, os, pathlib, signal, sys, time
@@ -47,7 +51,11 @@ if args[0] == "unlock":
 elif args[0] in ("check", "prune", "forget"):
     locked()
 if args[0] == "cat":
-    sys.exit(0 if (store / "config").exists() else 10)
+    if not (store / "config").exists():
+        sys.exit(10)
+    print({{"config": {config!r}, "masterkey": {master_key!r}}}[args[1]])
+elif args[0] == "key":
+    print('[{{"current": true, "id": "key-1"}}, {{"current": false, "id": "key-2"}}]')
 if args[0] == "init":
     (store / "config").touch()
     (store / "log").touch()
@@ -71,8 +79,9 @@ elif args[0] == "backup":
     name = hashlib.sha256(data).hexdigest()[:8]
     tags = [args[i + 1] for i, a in enumerate(args) if a == "--tag"]
     (store / name).write_bytes(data)
+    when = f"2026-01-01T00:00:0{{len(tags)}}Z"
     with (store / "log").open("a") as log:
-        log.write(json.dumps({{"id": name, "tags": tags, "time": str(len(tags))}}) + "\\n")
+        log.write(json.dumps({{"id": name, "tags": tags, "time": when}}) + "\\n")
     print(json.dumps({{"message_type": "summary", "snapshot_id": name, "data_added_packed": 7}}))
     (locks / str(os.getpid())).unlink()
 elif args[0] == "forget":
@@ -107,6 +116,8 @@ def install_restic(folder: Path) -> Path:
     store = folder / "store"
     store.mkdir()
     program = folder / "restic"
-    program.write_text(RESTIC.format(python=sys.executable, store=str(store)))
+    program.write_text(
+        RESTIC.format(python=sys.executable, store=str(store), config=CONFIG, master_key=MASTER_KEY)
+    )
     program.chmod(0o755)
     return store

@@ -38,6 +38,8 @@ class RunSettings:
         copies: folder of what was copied before, a part for each file.
         secrets: folder of the Secrets, each a folder.
         token_file: the file with the token that the database member asks for.
+        cloud_uid: uid of the CloudController; empty where it is not known.
+        policy_uid: uid of the BackupPolicy; empty where it is not known.
     """
 
     name: str
@@ -49,6 +51,8 @@ class RunSettings:
     copies: str
     secrets: str
     token_file: str
+    cloud_uid: str = field(default="", metadata=OPTIONAL)
+    policy_uid: str = field(default="", metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

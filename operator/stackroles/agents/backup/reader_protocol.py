@@ -17,12 +17,19 @@ MANIFEST_PATH = "/manifest"
 PARTS_PATH = "/parts/"
 
 MANIFEST_FILE = "manifest.json"
-MANIFEST_VERSION = "stackroles.io/recovery-set/v1"
+MANIFEST_VERSION = "stackroles.io/recovery-set/v2"
+# The former version, whose manifests are not signed.
+UNSIGNED_VERSION = "stackroles.io/recovery-set/v1"
 
 # Reasons of a ReaderProblem besides those of the steps of a run.
 SET_MISSING = "SetMissing"
 SET_UNFINISHED = "SetUnfinished"
 MANIFEST_UNREADABLE = "ManifestUnreadable"
+MANIFEST_FORGED = "ManifestForged"
+MANIFEST_OF_ANOTHER_SET = "ManifestOfAnotherSet"
+MANIFEST_SUPERSEDED = "ManifestSuperseded"
+PART_MISSING = "PartMissing"
+PART_DAMAGED = "PartDamaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +85,17 @@ class Manifest:
     """What a set holds, where, and how each part is checked.
 
     Attributes:
-        api_version: the form of the manifest; MANIFEST_VERSION.
+        api_version: the form of the manifest; MANIFEST_VERSION or UNSIGNED_VERSION.
         name: the Backup.
         cloud: the cloud that it is of.
         policy: the BackupPolicy.
         versions: what it was made by.
         position: where in the replicated history the database's copy stands, `uuid:seqno`.
         time: when the set was begun, ISO 8601, UTC; empty in sets of former versions.
+        repository: restic's id of the repository; empty where it is not signed.
+        key_id: restic's id of the key that opened the repository; empty where it is not signed.
+        cloud_uid: uid of the CloudController; empty where it was not known.
+        policy_uid: uid of the BackupPolicy; empty where it was not known.
         parts: in the order in which they were taken.
     """
 
@@ -95,7 +106,16 @@ class Manifest:
     versions: Versions
     position: str | None
     time: str = field(default="", metadata=OPTIONAL)
+    repository: str = field(default="", metadata=OPTIONAL)
+    key_id: str = field(default="", metadata=key("keyId", optional=True))
+    cloud_uid: str = field(default="", metadata=key("cloudUid", optional=True))
+    policy_uid: str = field(default="", metadata=key("policyUid", optional=True))
     parts: tuple[ManifestPart, ...]
+
+    @property
+    def signed(self) -> bool:
+        """Whether it is of a version whose manifests are signed."""
+        return self.api_version != UNSIGNED_VERSION
 
     def by_name(self) -> Mapping[str, ManifestPart]:
         """Return the parts by their names."""

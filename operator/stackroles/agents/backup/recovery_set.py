@@ -8,12 +8,11 @@ import contextlib
 import threading
 from collections.abc import Callable, Generator
 
-from stackroles.agents import wire
+from stackroles.agents.backup.keys import identity_of
+from stackroles.agents.backup.manifest import ManifestError, check, check_part, decode
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.reader_protocol import (
     MANIFEST_FILE,
-    MANIFEST_UNREADABLE,
-    MANIFEST_VERSION,
     SET_MISSING,
     SET_UNFINISHED,
     Manifest,
@@ -21,6 +20,7 @@ from stackroles.agents.backup.reader_protocol import (
 )
 from stackroles.agents.backup.repository import Restic, StepFailed
 from stackroles.agents.backup.sets import newest_set, snapshots_of
+from stackroles.agents.backup.streams import HashingSink
 
 Meanwhile = Callable[[], None]
 
@@ -51,10 +51,10 @@ class RecoverySet:
         self._found: tuple[bytes, Manifest] | None = None
 
     def manifest(self, meanwhile: Meanwhile) -> tuple[bytes, Manifest]:
-        """Return the manifest as it is stored, and what it says.
+        """Return the manifest as it is stored, and what it says, once that is proven.
 
         Raises:
-            StepFailed: it cannot be read at present.
+            StepFailed: it cannot be read at present, or is not what it should be.
         """
         with self._lock:
             if self._found is None:
@@ -63,13 +63,26 @@ class RecoverySet:
             return self._found
 
     def part(self, part: ManifestPart, meanwhile: Meanwhile) -> Generator[bytes, None, None]:
-        """Yield what the repository holds of a part; raises StepFailed."""
-        restic = self._repository(meanwhile)
-        return restic.dump(part.name, part.snapshot, part.filename, "--no-lock")
+        """Yield what the repository holds of a part.
+
+        Raises:
+            StepFailed: it cannot be read; after its last byte, it is not as the manifest says.
+        """
+        restic, sink = self._repository(meanwhile), HashingSink()
+        chunks = restic.dump(part.name, part.snapshot, part.filename, "--no-lock")
+        with contextlib.closing(chunks):
+            for chunk in chunks:
+                sink.write(chunk)
+                yield chunk
+        try:
+            check_part(part, sink.bytes, sink.sha256)
+        except ManifestError as error:
+            raise StepFailed(part.name, str(error), error.reason) from error
 
     def _load(self, restic: Restic) -> tuple[bytes, Manifest]:
         what = f"set {self._name or 'with a manifest'} of policy {self._policy}"
-        if not restic.exists():
+        config = restic.config()
+        if config is None:
             raise StepFailed(
                 "manifest",
                 f"there is no repository where {what} is looked for: name the one that it is in",
@@ -88,27 +101,20 @@ class RecoverySet:
         if not manifests:
             raise StepFailed(
                 "manifest",
-                f"{what} has no manifest: its run broke off, or it is being removed. It was never "
-                "verified or is no longer whole: restore another Backup",
+                f"{what} has no manifest: its run broke off, it is being removed, or the snapshot "
+                "of its manifest is damaged (see restic check). It was never verified or is no "
+                "longer whole: restore another Backup",
                 SET_UNFINISHED,
             )
+        key = identity_of(restic, config)
         with contextlib.closing(
             restic.dump("manifest", manifests[-1], MANIFEST_FILE, "--no-lock")
         ) as chunks:
             text = b"".join(chunks)
-        return text, _decode(text)
-
-
-def _decode(text: bytes) -> Manifest:
-    try:
-        found = wire.loads(Manifest, text)
-        if found.api_version != MANIFEST_VERSION:
-            raise wire.WireError(f"it is a {found.api_version}, not a {MANIFEST_VERSION}")
-    except wire.WireError as error:
-        raise StepFailed(
-            "manifest",
-            f"this version does not understand the manifest: {error}. Restore the set by the "
-            "operator's version that took it",
-            MANIFEST_UNREADABLE,
-        ) from error
-    return found
+        tags = next(found["tags"] for found in snapshots if found["id"] == manifests[-1])
+        try:
+            found = decode(text, tags, key)
+            check(found, name, self._policy, key, snapshots)
+        except ManifestError as error:
+            raise StepFailed("manifest", f"{what}: {error}", error.reason) from error
+        return text, found

@@ -49,11 +49,13 @@ class Part:
 
     Attributes:
         write: writes the whole stream into a sink and returns facts for the manifest.
+        tags: of its snapshot, besides those of all snapshots of the set.
     """
 
     name: str
     filename: str
     write: Callable[[Sink], Mapping[str, str]]
+    tags: tuple[str, ...] = ()
 
 
 class Restic:
@@ -82,7 +84,7 @@ class Restic:
         self._base = [
             program, "--no-cache", "--quiet", f"--stuck-request-timeout={STUCK_REQUEST_SECONDS}s"
         ]  # fmt: skip
-        self._tags = [word for tag in tags for word in ("--tag", tag)]
+        self._tags = tuple(tags)
         self._host = ["--host", host] if host else []
         self._stall, self._answer = stall, answer
         self._progress, self._meanwhile = progress or Progress(), meanwhile
@@ -96,10 +98,18 @@ class Restic:
 
     def exists(self) -> bool:
         """Return whether the repository exists; raises StepFailed where it does not open."""
-        code, _, errors = self._run("repository", ("cat", "--no-lock", "config"), self._answer)
+        return self.config() is not None
+
+    def config(self) -> str | None:
+        """Return the repository's configuration, JSON; None where there is no repository.
+
+        Raises:
+            StepFailed: it does not open.
+        """
+        code, output, errors = self._run("repository", ("cat", "--no-lock", "config"), self._answer)
         if code and code != NO_REPOSITORY:
             raise self._failure("repository", code, errors)
-        return code != NO_REPOSITORY
+        return None if code else output
 
     def open(self) -> bool:
         """Make sure that the repository exists and the key opens it; return whether it is new."""
@@ -162,9 +172,10 @@ class Restic:
         """Store one part; return its step, its facts and the bytes it added to the repository."""
         started = time.monotonic()
         self._progress.begin(part.name)
+        tags = (*self._tags, f"part={part.name}", *part.tags)
         process = self._start(
             ("backup", "--json", "--stdin", "--stdin-filename", part.filename,
-             *self._tags, "--tag", f"part={part.name}", *self._host),
+             *(word for tag in tags for word in ("--tag", tag)), *self._host),
             feed=True,
         )  # fmt: skip
         sink = HashingSink(process, self._progress.count)

@@ -22,6 +22,8 @@ from typing import Any, NoReturn
 
 from stackroles.agents import wire
 from stackroles.agents.backup.database_copy import database
+from stackroles.agents.backup.keys import identity_of, key_id
+from stackroles.agents.backup.manifest import Identity, encode, signature_tag
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.protocol import (
     RESOURCES_FILE,
@@ -68,6 +70,8 @@ class Plan:
     parts: tuple[Part, ...]
     keep: int
     began: str = ""
+    cloud_uid: str = ""
+    policy_uid: str = ""
 
 
 def plan(settings: RunSettings, now: datetime) -> Plan:
@@ -98,6 +102,8 @@ def plan(settings: RunSettings, now: datetime) -> Plan:
         parts=tuple(parts),
         keep=settings.keep,
         began=now.isoformat(timespec="seconds"),
+        cloud_uid=settings.cloud_uid,
+        policy_uid=settings.policy_uid,
     )
 
 
@@ -113,8 +119,15 @@ def verify(restic: Restic, steps: Iterable[StepResult], parts: tuple[Part, ...])
             )
 
 
-def manifest(work: Plan, outcome: RunOutcome) -> Part:
-    """Return the manifest of the set: what it holds, where, and how each part is checked."""
+def manifest(work: Plan, outcome: RunOutcome, key: Identity, opened_by: str) -> Part:
+    """Return the manifest of the set: what it holds, where, and how each part is checked.
+
+    Args:
+        work: what was to be taken.
+        outcome: what was taken.
+        key: signs it.
+        opened_by: restic's id of the key that opened the repository.
+    """
     filenames = {part.name: part.filename for part in work.parts}
     content = Manifest(
         name=work.name,
@@ -123,15 +136,19 @@ def manifest(work: Plan, outcome: RunOutcome) -> Part:
         versions=work.versions,
         position=outcome.position,
         time=work.began,
+        repository=key.repository,
+        key_id=opened_by,
+        cloud_uid=work.cloud_uid,
+        policy_uid=work.policy_uid,
         parts=tuple(ManifestPart.of(step, filenames[step.name]) for step in outcome.steps),
     )
-    text = wire.dumps(content, indent=1, sort_keys=True).encode()
+    text = encode(content)
 
     def write(sink: Sink) -> Mapping[str, str]:
         sink.write(text)
         return {}
 
-    return Part("manifest", MANIFEST_FILE, write)
+    return Part("manifest", MANIFEST_FILE, write, (signature_tag(text, key),))
 
 
 @dataclass(frozen=True)
@@ -181,7 +198,8 @@ def run(work: Plan, restic: Restic) -> RunOutcome:
             position = facts.get("position") or outcome.position
             outcome = _with(outcome, step, stored, position=position)
         verify(restic, outcome.steps, work.parts)
-        last, _, stored = restic.save(manifest(work, outcome))
+        sealed = manifest(work, outcome, identity_of(restic), key_id(restic))
+        last, _, stored = restic.save(sealed)
         if restic.read(last, MANIFEST_FILE) != last.sha256:
             raise StepFailed("manifest", "the manifest does not read back as it was written")
         outcome = _with(outcome, last, stored, snapshot=last.snapshot, verified=True, ok=True)

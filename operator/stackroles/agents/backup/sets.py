@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 MANIFEST_TAG = "part=manifest"
-_SET = "set="
+# What the tag of a manifest's snapshot begins with that signs the manifest.
+SIGNATURE_TAG = "signature=hmac-sha256:"
+_SET, _PART = "set=", "part="
 
 
 def newest_set(snapshots: Iterable[Mapping[str, Any]], policy: str) -> str:
@@ -23,10 +25,32 @@ def snapshots_of(
     snapshots: Iterable[Mapping[str, Any]], policy: str, name: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the ids of a set's manifest, the newest last, and those of its other parts."""
-    tags = {f"policy={policy}", f"set={name}"}
-    found = [s for s in snapshots if tags <= set(s.get("tags") or ())]
+    found = list(_of_set(snapshots, policy, name))
     manifests = sorted(
         (s for s in found if MANIFEST_TAG in s["tags"]), key=lambda s: str(s.get("time"))
     )
     ids = tuple(str(s["id"]) for s in manifests)
     return ids, tuple(str(s["id"]) for s in found if str(s["id"]) not in ids)
+
+
+def parts_of(
+    snapshots: Iterable[Mapping[str, Any]], policy: str, name: str
+) -> dict[str, dict[str, str]]:
+    """Return `part` and `time` of a set's snapshots other than its manifest, by their ids."""
+    return {
+        str(s["id"]): {"part": _part(s), "time": str(s["time"])}
+        for s in _of_set(snapshots, policy, name)
+        if MANIFEST_TAG not in s["tags"]
+    }
+
+
+def _of_set(
+    snapshots: Iterable[Mapping[str, Any]], policy: str, name: str
+) -> Iterable[Mapping[str, Any]]:
+    tags = {f"policy={policy}", f"set={name}"}
+    return (s for s in snapshots if tags <= set(s.get("tags") or ()))
+
+
+def _part(snapshot: Mapping[str, Any]) -> str:
+    parts = [tag for tag in snapshot["tags"] if tag.startswith(_PART)]
+    return parts[0].removeprefix(_PART) if len(parts) == 1 else ""

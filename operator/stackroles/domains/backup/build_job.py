@@ -53,6 +53,7 @@ class Run:
         secrets: names of the Secrets that belong into the set.
         policy_name: the policy, whose sets are counted together.
         keep: how many verified sets stay.
+        policy_uid: the policy's uid, for the manifest.
     """
 
     policy: BackupPolicySpec
@@ -60,6 +61,7 @@ class Run:
     source: str
     secrets: tuple[str, ...]
     keep: int
+    policy_uid: str = ""
 
 
 def build_inputs(
@@ -154,6 +156,8 @@ def _main(cloud: Cloud, parent: RunParent, run: Run) -> Container:
         copies=_COPIES,
         secrets=_SECRETS,
         token_file=f"{_SECRETS}/{secret_name(cloud.name, DEFAULT.database.role)}/backup-token",
+        cloud_uid=cloud.uid,
+        policy_uid=run.policy_uid,
     )
     return agent_container(MAIN, PROGRAM, settings, ScratchMount("copies", _COPIES))
 

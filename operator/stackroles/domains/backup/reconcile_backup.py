@@ -194,9 +194,12 @@ async def _create_job(
     source: SourceCandidate,
 ) -> None:
     parent = RunParent.of(resource, cloud.name, COMPONENT)
+    policy_name = resource["spec"]["policy"]
+    policy_object = context.cluster.get("BackupPolicy", cloud.namespace, policy_name) or {}
     run = Run(
         policy=policy,
-        policy_name=resource["spec"]["policy"],
+        policy_name=policy_name,
+        policy_uid=policy_object.get("metadata", {}).get("uid", ""),
         source=Endpoint(HTTP, source.address, AGENT_PORT).url(BACKUP_PATH),
         secrets=list_secrets(context, cloud),
         keep=await sets_to_keep(context, cloud, policy),

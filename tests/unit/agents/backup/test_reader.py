@@ -11,12 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stackroles.agents import wire
+from stackroles.agents.backup.manifest import decode, identity, signature_tag
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.protocol import (
     RunOutcome,
@@ -27,6 +29,7 @@ from stackroles.agents.backup.protocol import (
 )
 from stackroles.agents.backup.reader import ReaderServer
 from stackroles.agents.backup.reader_protocol import (
+    UNSIGNED_VERSION,
     Manifest,
     ManifestPart,
     ReaderProblem,
@@ -37,7 +40,7 @@ from stackroles.agents.backup.repository import Part, Restic
 from stackroles.agents.backup.run import Plan, manifest
 from tests.support.alarm import alarm
 from tests.support.binaries import ROOT
-from tests.support.fake_restic import install_restic
+from tests.support.fake_restic import CONFIG, MASTER_KEY, install_restic
 
 TOKEN = "geheim"
 COPY = b"page" * 100_000
@@ -49,8 +52,12 @@ SET = Manifest(
     policy="daily",
     versions=VERSIONS,
     position="u:7",
+    time="2026-01-01T00:00:00+00:00",
+    repository="repository-1",
+    key_id="key-1",
     parts=(ManifestPart.of(STEP, "mariadb.mbstream"),),
 )
+KEY = identity(CONFIG, MASTER_KEY)
 
 
 @pytest.fixture(autouse=True)
@@ -73,14 +80,17 @@ def store(tmp_path: Path) -> Path:
 def keep(store: Path, content: Manifest, **more: Any) -> None:
     text = json.dumps(wire.encode(content) | more, indent=1, sort_keys=True)
     (store / "manifest").write_text(text)
+    stored = snapshot("manifest", "one", "manifest", "2")
+    if (more.get("apiVersion") or content.api_version) != UNSIGNED_VERSION:
+        stored["tags"].append(signature_tag(text.encode(), KEY))
     snapshots = [
-        snapshot("copy", "one", "database", "1"), snapshot("manifest", "one", "manifest", "2"),
-        snapshot("copy", "half", "database", "3"),
+        snapshot("copy", "one", "database", "1"), stored, snapshot("copy", "half", "database", "3")
     ]  # fmt: skip
     (store / "log").write_text("".join(json.dumps(found) + "\n" for found in snapshots))
 
 
 def snapshot(id: str, name: str, part: str, when: str) -> dict[str, Any]:
+    when = f"2026-01-01T00:00:0{when}.000000001Z"
     return {"id": id, "time": when, "tags": ["policy=daily", f"set={name}", f"part={part}"]}
 
 
@@ -144,7 +154,7 @@ def test_the_manifest_is_answered_as_it_is_stored_and_read_once(store: Path) -> 
             assert answer.read() == (store / "manifest").read_bytes()
         read(server, "/manifest")
 
-    assert (store.parent / "asked").read_text().split() == ["cat", "snapshots", "dump"]
+    assert (store.parent / "asked").read_text().split() == ["cat", "snapshots", "cat", "dump"]
 
 
 def test_several_clients_get_a_whole_part_at_once(store: Path) -> None:
@@ -199,7 +209,7 @@ def test_a_part_that_differs_from_the_manifest_has_no_end(
     with serving(store) as server, pytest.raises(http.client.IncompleteRead):
         read(server, "/parts/database")
 
-    assert "database was cut off after 0 s: it reads as" in capsys.readouterr().out
+    assert "database was cut off after 0 s: database reads as" in capsys.readouterr().out
 
 
 def test_a_part_that_restic_reads_in_part_has_no_end(
@@ -278,7 +288,7 @@ def test_a_repository_that_goes_away_is_told_before_a_part_begins(store: Path) -
         assert "unable to open repository" in problem(server, "/parts/database").message
 
 
-@pytest.mark.parametrize("more", [{"apiVersion": "stackroles.io/recovery-set/v2"}, {"parts": {}}])
+@pytest.mark.parametrize("more", [{"apiVersion": "stackroles.io/recovery-set/v3"}, {"parts": {}}])
 def test_a_manifest_of_another_form_is_a_problem(store: Path, more: dict[str, Any]) -> None:
     keep(store, SET, **more)
     with serving(store) as server:
@@ -344,15 +354,18 @@ def test_settings_are_given_as_environment() -> None:
 def test_what_a_run_writes_is_what_a_reader_understands(tmp_path: Path) -> None:
     part = Part("database", "mariadb.mbstream", lambda _: {})
     outcome = RunOutcome(position="u:7", steps=(STEP,))
+    work = Plan("one", "cloud", "daily", VERSIONS, (part,), 3, SET.time, "c", "p")
+    stored = manifest(work, outcome, KEY, "key-1")
     with (tmp_path / "manifest").open("wb") as sink:
-        manifest(Plan("one", "cloud", "daily", VERSIONS, (part,), 3), outcome).write(sink)
-    text = (tmp_path / "manifest").read_text()
+        stored.write(sink)
+    text = (tmp_path / "manifest").read_bytes()
 
-    assert wire.loads(Manifest, text) == SET
+    assert decode(text, stored.tags, KEY) == replace(SET, cloud_uid="c", policy_uid="p")
     assert json.loads(text).keys() == {
-        "apiVersion", "name", "cloud", "policy", "versions", "position", "time", "parts"
+        "apiVersion", "name", "cloud", "policy", "versions", "position", "time", "repository",
+        "keyId", "cloudUid", "policyUid", "parts",
     }  # fmt: skip
-    assert json.loads(text)["apiVersion"] == "stackroles.io/recovery-set/v1"
+    assert json.loads(text)["apiVersion"] == "stackroles.io/recovery-set/v2"
 
 
 def test_a_manifest_of_another_release_is_understood() -> None:
@@ -361,3 +374,30 @@ def test_a_manifest_of_another_release_is_understood() -> None:
     older["parts"][0]["message"] = None
 
     assert wire.decode(Manifest, older) == SET
+
+
+def test_a_set_of_the_former_version_is_served_and_named_as_unsigned(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    former = {"name", "cloud", "policy", "versions", "position", "parts"}
+    text = {name: value for name, value in wire.encode(SET).items() if name in former}
+    keep(store, SET, apiVersion=UNSIGNED_VERSION)
+    (store / "manifest").write_text(json.dumps({**text, "apiVersion": UNSIGNED_VERSION}))
+
+    with serving(store) as server:
+        assert read(server, "/manifest")[0] == 200
+        assert read(server, "/parts/database") == (200, COPY)
+
+    assert "The manifest is not signed: a former version took set one" in capsys.readouterr().out
+
+
+def test_a_set_whose_manifest_was_changed_is_a_problem_with_its_reason(store: Path) -> None:
+    text = (store / "manifest").read_text()
+    (store / "manifest").write_text(text.replace("u:7", "u:8"))
+
+    with serving(store) as server:
+        found = problem(server)
+        assert problem(server, "/parts/database") == found
+
+    assert found.reason == "ManifestForged"
+    assert found.message.startswith("set one of policy daily: the manifest was not signed")

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing_extensions import override
 
 from stackroles.agents import wire
 from stackroles.agents.backup.database_copy import PositionFinder, database
+from stackroles.agents.backup.manifest import decode, identity
 from stackroles.agents.backup.protocol import (
     RemovalSettings,
     RunOutcome,
@@ -39,8 +41,9 @@ from stackroles.agents.backup.run import (
 from stackroles.agents.backup.streams import HashingSink, Sink
 from stackroles.domains.backup.outcome import read_outcome
 from tests.support.alarm import alarm
-from tests.support.fake_restic import install_restic
+from tests.support.fake_restic import CONFIG, MASTER_KEY, install_restic
 
+KEY = identity(CONFIG, MASTER_KEY)
 VERSIONS = Versions(operator="0.1.0", release="2025.1", images={"ovn": "r/ovn:1"})
 
 
@@ -87,11 +90,47 @@ def test_a_set_is_verified_and_ends_with_its_manifest(store: Path, tmp_path: Pat
     assert [step.name for step in result.steps] == ["secrets", "state", "manifest"]
     written = json.loads((store / str(result.snapshot)).read_text())
     assert [part["filename"] for part in written["parts"]] == ["secrets.tar", "state.json"]
+    assert (written["repository"], written["keyId"]) == ("repository-1", "key-1")
     assert written["versions"] == {
         "operator": "0.1.0",
         "release": "2025.1",
         "images": {"ovn": "r/ovn:1"},
     }
+
+
+def test_a_set_is_signed_in_the_write_that_finishes_it(store: Path, tmp_path: Path) -> None:
+    result = run(work(tmp_path), restic(store))
+
+    last = json.loads((store / "log").read_text().splitlines()[-1])
+    text = (store / str(result.snapshot)).read_bytes()
+    assert last["id"] == result.snapshot
+    assert decode(text, last["tags"], KEY).name == "one"
+
+
+def test_the_master_key_is_in_no_log_and_no_outcome(
+    store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = run(work(tmp_path), restic(store))
+
+    seen = "".join(capfd.readouterr()) + termination_message(result) + (store / "log").read_text()
+    for secret in (json.loads(MASTER_KEY)["encrypt"], KEY.signing.hex()):
+        assert secret not in seen
+
+
+@pytest.mark.parametrize("command", ["cat", "key"])
+def test_a_set_that_cannot_be_signed_is_unfinished(
+    store: Path, tmp_path: Path, command: str
+) -> None:
+    def write(sink: Sink) -> dict[str, str]:
+        (store / f"fail-{command}").write_text("1 Fatal: it went away")
+        return {}
+
+    plan = work(tmp_path)
+    plan = replace(plan, parts=(*plan.parts, Part("last", "last", write)))
+    result = run(plan, restic(store))
+
+    assert (result.ok, result.verified, result.message) == (False, False, "Fatal: it went away")
+    assert "part=manifest" not in (store / "log").read_text()
 
 
 def test_a_key_that_does_not_open_the_repository_is_named(store: Path, tmp_path: Path) -> None:
@@ -509,6 +548,6 @@ def test_the_manifest_names_every_part_by_its_file(tmp_path: Path) -> None:
     outcome = RunOutcome(steps=(StepResult("state", 2, 0.1, "aa", "s1"),))
     target = tmp_path / "manifest"
     with target.open("wb") as sink:
-        manifest(work(tmp_path), outcome).write(sink)
+        manifest(work(tmp_path), outcome, KEY, "key-1").write(sink)
 
     assert json.loads(target.read_text())["parts"][0]["filename"] == "state.json"
