@@ -148,6 +148,8 @@ def _truncate(data: bytes, _: bytes, chance: random.Random) -> bytes:
 def _blank(data: bytes, _: bytes, chance: random.Random) -> bytes:
     """Blank a block, as a disk does that lost a write."""
     start = chance.randrange(len(data))
+    while not data[start]:  # it would change nothing at the end of a pack
+        start = chance.randrange(len(data))
     end = min(len(data), start + 512)
     return data[:start] + bytes(end - start) + data[end:]
 

@@ -106,6 +106,7 @@ class RecoverySet:
                 "longer whole: restore another Backup",
                 SET_UNFINISHED,
             )
+        what = f"set {name} of policy {self._policy}"
         key = identity_of(restic, config)
         with contextlib.closing(
             restic.dump("manifest", manifests[-1], MANIFEST_FILE, "--no-lock")
