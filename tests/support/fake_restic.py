@@ -4,7 +4,7 @@ Files in it make the program misbehave: `fail-<command>` holds an exit code and 
 `hang-<command>` what it complains of, `rot` changes what is read, `read-only` refuses locks; of
 what is read, except a manifest, the beginning is repeated where `slow` is, and nothing follows it
 where `stalls` is, or an error where `breaks` is. Beside the folder `asked` gets a line for each
-command, and `pid` is of the last one that read.
+command, `checked` what the last check was asked for, and `pid` is of the last one that read.
 """
 
 import json
@@ -48,8 +48,10 @@ def kept():
     return [json.loads(l) for l in (store / "log").read_text().splitlines()]
 if args[0] == "unlock":
     [lock.unlink() for lock in locks.glob("*")]
-elif args[0] in ("check", "prune", "forget"):
+elif args[0] in ("check", "prune", "forget") and not unlocked:
     locked()
+if args[0] == "check":
+    (store.parent / "checked").write_text(" ".join(args[1:]))
 if args[0] == "cat":
     if not (store / "config").exists():
         sys.exit(10)

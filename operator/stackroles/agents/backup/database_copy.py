@@ -1,15 +1,20 @@
-"""The physical copy of the database, as galera/backup_stream.py of a Galera member streams it."""
+"""The physical copy of the database, as galera/backup_stream.py of a Galera member streams it.
+
+And what that member records of the tables in it, which a verification compares the copy with.
+"""
 
 import contextlib
 import http.client
 import re
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 
+from stackroles.agents import wire
 from stackroles.agents.backup.repository import StepFailed
 from stackroles.agents.backup.restic_process import CHUNK
 from stackroles.agents.backup.streams import Sink
+from stackroles.agents.galera.tables_protocol import BEGAN_HEADER, TABLES_PATH, Tables
 
 READ_TIMEOUT = 300.0
 BUSY_SECONDS = 90.0
@@ -46,35 +51,69 @@ class PositionFinder:
         return self._target.write(data)
 
 
-def database(url: str, token: str) -> Callable[[Sink], Mapping[str, str]]:
-    """Return a writer of the physical database copy that a Galera member streams.
+class DatabaseMember:
+    """A Galera member that is copied: its copy, and what is known of the tables in that.
 
-    The member ends its chunked answer properly only when mariadb-backup completed, so a copy that
-    is not whole is an IncompleteRead here; one without a position is refused too.
+    Args:
+        url: where it streams its copy.
+        token: what it asks for.
     """
-    address = urllib.parse.urlsplit(url)
 
-    def connect() -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(str(address.hostname), address.port, timeout=READ_TIMEOUT)
+    def __init__(self, url: str, token: str) -> None:
+        self._address, self._token = urllib.parse.urlsplit(url), token
+        self._began: str | None = None
 
-    def write(sink: Sink) -> Mapping[str, str]:
+    def copy(self, sink: Sink) -> Mapping[str, str]:
+        """Write the physical copy of the database.
+
+        The member ends its chunked answer properly only when mariadb-backup completed, so a copy
+        that is not whole is an IncompleteRead here; one without a position is refused too.
+        """
+        with self._asked(self._address.path) as response:
+            self._began = response.getheader(BEGAN_HEADER)
+            return {"position": _copy(response, sink)}
+
+    def tables(self, sink: Sink) -> Mapping[str, str]:
+        """Write what the member knows of the tables in the copy that was written last."""
+        if self._began is None:
+            # During an upgrade the member's agent may be older than this program.
+            why = "the agent of the member that was copied does not record tables"
+            sink.write(wire.dumps(Tables(server="", missing=why, tables=())).encode())
+            return {}
+        with self._asked(TABLES_PATH, self._began) as response:
+            if response.status != http.client.OK:
+                raise _refused("tables", response)
+            while chunk := response.read(CHUNK):
+                sink.write(chunk)
+        return {}
+
+    @contextlib.contextmanager
+    def _asked(self, path: str, body: str = "") -> Iterator[http.client.HTTPResponse]:
+        """Ask the member, again while it is busy, and yield its answer."""
         end = time.monotonic() + BUSY_SECONDS
+        headers = {"Authorization": f"Bearer {self._token}"}
         while True:
-            with contextlib.closing(connect()) as connection:
-                headers = {"Authorization": f"Bearer {token}"}
-                connection.request("POST", address.path, headers=headers)
+            with contextlib.closing(self._connect()) as connection:
+                connection.request("POST", path, body.encode(), headers)
                 with connection.getresponse() as response:
                     if response.status != http.client.CONFLICT or time.monotonic() > end:
-                        return {"position": _copy(response, sink)}
+                        yield response
+                        return
             time.sleep(BUSY_PERIOD)
 
-    return write
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = str(self._address.hostname), self._address.port
+        return http.client.HTTPConnection(host, port, timeout=READ_TIMEOUT)
+
+
+def _refused(step: str, response: http.client.HTTPResponse) -> StepFailed:
+    body = response.read(500).decode(errors="replace")
+    return StepFailed(step, f"the database member answered {response.status}: {body}")
 
 
 def _copy(response: http.client.HTTPResponse, sink: Sink) -> str:
     if response.status != http.client.OK:
-        body = response.read(500).decode(errors="replace")
-        raise StepFailed("database", f"the database member answered {response.status}: {body}")
+        raise _refused("database", response)
     finder = PositionFinder(sink)
     while chunk := response.read(CHUNK):
         finder.write(chunk)

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from stackroles.agents import wire
-from stackroles.agents.backup.database_copy import database
+from stackroles.agents.backup.database_copy import DatabaseMember
 from stackroles.agents.backup.keys import identity_of, key_id
 from stackroles.agents.backup.manifest import Identity, encode, signature_tag
 from stackroles.agents.backup.progress import Progress
@@ -39,6 +39,7 @@ from stackroles.agents.backup.reader_protocol import MANIFEST_FILE, Manifest, Ma
 from stackroles.agents.backup.repository import Part, Restic, StepFailed, directory, file
 from stackroles.agents.backup.sets import MANIFEST_TAG
 from stackroles.agents.backup.streams import Sink
+from stackroles.agents.galera.tables_protocol import TABLES_FILE
 from stackroles.agents.text import shorten
 
 TERMINATION_LIMIT = 4000
@@ -83,7 +84,12 @@ def plan(settings: RunSettings, now: datetime) -> Plan:
     """
     inputs = Path(settings.inputs)
     token = Path(settings.token_file).read_text(encoding="utf-8").strip()
-    parts = [Part("database", "mariadb.mbstream", database(settings.source, token))]
+    member = DatabaseMember(settings.source, token)
+    parts = [
+        Part("database", "mariadb.mbstream", member.copy),
+        # What a verification compares the copy with: it is about the copy before it.
+        Part("tables", TABLES_FILE, member.tables),
+    ]
     parts += [
         Part(path.stem, path.name, file(path))
         for path in sorted(Path(settings.copies).iterdir())

@@ -5,6 +5,7 @@ GET  /wsrep     200 while clients may be sent here, 404 while only their session
                 503; the proxies' check and the probe
 GET  /metrics   the same in Prometheus' text format
 POST /backup    a physical backup as a stream (backup_stream)
+POST /tables    what a verification of that backup compares it with
 """
 
 import contextlib
@@ -24,6 +25,7 @@ from stackroles.agents.galera.protocol import (
     MemberPhase,
     Report,
 )
+from stackroles.agents.galera.tables_protocol import TABLES_PATH
 
 if TYPE_CHECKING:
     from stackroles.agents.galera.agent import Agent
@@ -51,8 +53,13 @@ class MemberServer(ThreadingHTTPServer):
 
     def __init__(self, agent: "Agent") -> None:
         self.agent = agent
-        self.backups = backup_stream.Backups(agent.settings)
+        self.backups = backup_stream.Backups(agent.settings, self._is_settled)
         super().__init__(("", agent.settings.port), MemberHandler)
+
+    def _is_settled(self) -> bool:
+        """Return whether the member's server runs and nobody asks it to stop."""
+        agent = self.agent
+        return not agent.stopping.is_set() and agent.report().phase is MemberPhase.RUNNING
 
     def handle_error(  # type: ignore[explicit-override]
         self, request: Any, client_address: Any
@@ -90,12 +97,16 @@ class MemberHandler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def do_POST(self) -> None:
-        """Answer /backup."""
-        if self.path == BACKUP_PATH:
+        """Answer /backup and /tables."""
+        answers = {
+            BACKUP_PATH: self.server.backups.answer,
+            TABLES_PATH: self.server.backups.answer_tables,
+        }
+        if answer := answers.get(self.path):
             self.close_connection = True
-            self.server.backups.answer(self)
+            answer(self)
         else:
-            self._answer(404, "text/plain", "Only /backup takes a POST\n")
+            self._answer(404, "text/plain", "Only /backup and /tables take a POST\n")
 
     def _answer(self, code: int, kind: str, text: str) -> None:
         body = text.encode()

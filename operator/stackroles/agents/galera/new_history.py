@@ -7,33 +7,26 @@ is part of the proof that the restore is good.
 """
 
 import contextlib
-import time
 from pathlib import Path
 
 from stackroles.agents.galera import mariadb
-from stackroles.agents.galera.process import ServerProcess
+from stackroles.agents.galera.physical_copy import CopyFailed, await_open, last_words
+from stackroles.agents.galera.process import ServerProcess, Wsrep
 from stackroles.agents.galera.restore_protocol import RestoreSettings
-from stackroles.agents.galera.volume import NO_UUID, occupied, read_grastate
+from stackroles.agents.galera.tables import USER_TABLES
+from stackroles.agents.galera.volume import NO_UUID, read_grastate
 from stackroles.agents.galera.watch import STOP_SECONDS, log
 
-# Without a sign of progress; one that recovers a large log moves all the time.
-QUIET_SECONDS = 600.0
-_TICK = 0.2
-_MEASURE_SECONDS = 2.0
 _GIVE_UP_SECONDS = 15.0
 # To open every table of a large database takes its time on a slow disk.
 _TABLES_SECONDS = 600.0
 _GROUP_PORT = 4567
 # What a server that formed a cluster alone leaves besides its data.
 _LEFT_BEHIND = ("galera.cache", "gvwstate.dat")
-_TABLES = (
-    "SELECT {} FROM information_schema.tables"
-    " WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
-    " AND table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
-)
+_TABLES = f"SELECT {{}} FROM information_schema.tables WHERE {USER_TABLES}"  # noqa: S608
 
 
-class RestoreFailed(Exception):  # noqa: N818 - what happened, as in a condition
+class RestoreFailed(CopyFailed):
     """A restore cannot go on; says why, and what a person can do."""
 
 
@@ -61,7 +54,7 @@ def begin_history(settings: RestoreSettings, data: Path) -> tuple[str, int, int]
     """Let a copy begin a history; return its uuid, where the copy stands in it, and its tables.
 
     Raises:
-        RestoreFailed: the server does not come up with the copy, or does not end in good order.
+        CopyFailed: the server does not come up with the copy, or does not end in good order.
         OSError: the volume or the program fails.
     """
     state = data / "grastate.dat"
@@ -71,7 +64,7 @@ def begin_history(settings: RestoreSettings, data: Path) -> tuple[str, int, int]
     server = ServerProcess(command(settings, data), settings.socket, settings.user)
     code: int | None = None
     try:
-        _await_synced(server, data)
+        await_open(server, data, _is_synced)
         tables = _count_tables(settings)
         code = server.stop(STOP_SECONDS)
     finally:
@@ -79,7 +72,7 @@ def begin_history(settings: RestoreSettings, data: Path) -> tuple[str, int, int]
             server.stop(_GIVE_UP_SECONDS)
         server.cleanup()
     if code:
-        raise RestoreFailed(f"the server did not stop in good order: {_last_words(server, code)}")
+        raise RestoreFailed(f"the server did not stop in good order: {last_words(server, code)}")
     text = state.read_text(encoding="utf-8") if state.exists() else ""
     uuid, seqno, _ = read_grastate(text)
     if uuid == NO_UUID or seqno < 0:
@@ -93,32 +86,10 @@ def _pid_file(settings: RestoreSettings) -> Path:
     return Path(settings.socket).with_name("restore.pid")
 
 
-def _await_synced(server: ServerProcess, data: Path) -> None:
-    """Wait until the server takes queries; it may need as long as something moves."""
-    measure: tuple[int, ...] = ()
-    moved = measured = time.monotonic()
-    while (code := server.exit_code()) is None:
-        wsrep = server.sample()
-        if wsrep is not None and wsrep.synced:
-            log(f"The copy is open, and its history is {wsrep.uuid}")
-            return
-        now = time.monotonic()
-        if now - measured > _MEASURE_SECONDS:
-            measured, found = now, (server.progress.count, occupied(data))
-            if found != measure:
-                measure, moved = found, now
-        if now - moved > QUIET_SECONDS:
-            state = wsrep.comment if wsrep else "it answers nothing"
-            raise RestoreFailed(
-                f"nothing in the server's log or data moved for {QUIET_SECONDS:.0f} s ({state}): "
-                "see the log of this pod"
-            )
-        time.sleep(_TICK)
-    raise RestoreFailed(f"the server does not start with the copy: {_last_words(server, code)}")
-
-
-def _last_words(server: ServerProcess, code: int) -> str:
-    return f"it ended with {code}: {'; '.join(server.last_errors) or 'it logged no error'}"
+def _is_synced(wsrep: Wsrep) -> bool:
+    if wsrep.synced:
+        log(f"The copy is open, and its history is {wsrep.uuid}")
+    return wsrep.synced
 
 
 def _count_tables(settings: RestoreSettings) -> int:

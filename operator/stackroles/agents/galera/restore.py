@@ -13,23 +13,26 @@ import contextlib
 import http.client
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import IO, NoReturn
+from typing import NoReturn
 
 from stackroles.agents import wire
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.reader_protocol import ReaderProblem
-from stackroles.agents.backup.streams import HashingSink
 from stackroles.agents.galera.incoming import Incoming, Restored, clear
 from stackroles.agents.galera.new_history import RestoreFailed, begin_history
+from stackroles.agents.galera.physical_copy import (
+    CopyFailed,
+    CopyPart,
+    make_consistent,
+    unpack,
+)
 from stackroles.agents.galera.restore_protocol import (
     RestoreMode,
     RestoreOutcome,
@@ -43,13 +46,12 @@ from stackroles.agents.text import shorten, shorten_encoded
 READ_TIMEOUT = 300.0
 _CHUNK = 1 << 18
 _MESSAGE_BYTES = 3000
-_DONE = "completed OK!"
 _LONGEST_LINE = 65536
 _FULL = "the volume is full or too small, raise the size of the database's volumes"
 
 
 def run(settings: RestoreSettings, progress: Progress) -> RestoreOutcome:
-    """Do what is asked of the volume; never raises RestoreFailed or OSError."""
+    """Do what is asked of the volume; never raises CopyFailed or OSError."""
     began = time.monotonic()
     volume = Volume(Path(settings.volume))
     outcome = RestoreOutcome()
@@ -67,7 +69,7 @@ def run(settings: RestoreSettings, progress: Progress) -> RestoreOutcome:
                 bytes=settings.bytes,
             )
         outcome = replace(outcome, ok=True)
-    except (RestoreFailed, OSError) as error:
+    except (CopyFailed, OSError) as error:
         outcome = replace(outcome, message=str(error))
     return replace(outcome, seconds=round(time.monotonic() - began, 2))
 
@@ -76,7 +78,7 @@ def restore(settings: RestoreSettings, volume: Volume, progress: Progress) -> Re
     """Make the copy the member's data, or end what an earlier try began.
 
     Raises:
-        RestoreFailed: it cannot be done; the data is what it was.
+        CopyFailed: it cannot be done; the data is what it was.
         OSError: the volume or a program fails.
     """
     incoming = Incoming(volume)
@@ -89,14 +91,14 @@ def restore(settings: RestoreSettings, volume: Volume, progress: Progress) -> Re
             progress.begin("copy")
             fetch(settings, incoming.path, progress)
             progress.begin("prepare")
-            make_consistent(settings, incoming.path)
+            make_consistent(settings.backup, incoming.path)
             progress.begin("start")
             found = Restored(settings.id, *begin_history(settings, incoming.path))
         except BaseException as error:
             full = volume.is_full()
             # It would take the room of the member's own data.
             incoming.discard()
-            if full and isinstance(error, OSError | RestoreFailed):
+            if full and isinstance(error, OSError | CopyFailed):
                 raise RestoreFailed(f"{_FULL}: {error}") from error
             raise
         incoming.complete(found)
@@ -114,33 +116,25 @@ def _check_room(settings: RestoreSettings, volume: Volume) -> None:
 
 
 def fetch(settings: RestoreSettings, target: Path, progress: Progress) -> None:
-    """Unpack the copy as the reader sends it; raises RestoreFailed unless it is whole."""
-    with (
-        _asked(settings) as response,
-        tempfile.TemporaryFile() as output,
-        _unpacking(settings, target, output) as process,
-    ):
-        assert process.stdin is not None  # noqa: S101 - it was opened as a pipe
-        sink = HashingSink(process.stdin, progress.count)
-        try:
-            while chunk := response.read(_CHUNK):
-                sink.write(chunk)
-            process.stdin.close()
-            code = process.wait()
-        except BrokenPipeError:
-            code = process.wait() or -signal.SIGPIPE  # it took not all
-        except (http.client.HTTPException, OSError) as error:
-            raise RestoreFailed(
-                f"the copy broke off after {sink.bytes} of {settings.bytes} bytes: {error!r}. The "
-                "log of the reader's pod says why"
-            ) from error
-        if code:
-            raise RestoreFailed(f"mbstream ended with {code}: {_last_line(output)}")
-    if (sink.bytes, sink.sha256) != (settings.bytes, settings.sha256):
+    """Unpack the copy as the reader sends it; raises CopyFailed unless it is whole."""
+    part = CopyPart(bytes=settings.bytes, sha256=settings.sha256)
+    with _asked(settings) as response:
+        chunks = _chunks(response, settings.bytes)
+        unpack(settings.mbstream, target, chunks, part, progress.count)
+
+
+def _chunks(response: http.client.HTTPResponse, size: int) -> Iterator[bytes]:
+    """Yield the reader's answer; raises RestoreFailed where it breaks off."""
+    done = 0
+    try:
+        while chunk := response.read(_CHUNK):
+            yield chunk
+            done += len(chunk)
+    except (http.client.HTTPException, OSError) as error:
         raise RestoreFailed(
-            f"the copy has {sink.bytes} bytes with checksum {sink.sha256}, and was taken as "
-            f"{settings.bytes} with {settings.sha256}"
-        )
+            f"the copy broke off after {done} of {size} bytes: {error!r}. The log of the reader's "
+            "pod says why"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -174,57 +168,6 @@ def _refuse_problem(response: http.client.HTTPResponse) -> None:
     except wire.WireError:
         why = shorten(body.decode(errors="replace").strip(), 500)
     raise RestoreFailed(f"the reader answered {response.status}: {why}")
-
-
-@contextlib.contextmanager
-def _unpacking(
-    settings: RestoreSettings, target: Path, output: IO[bytes]
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run mbstream, which ends with the context: before its input's end where that breaks off."""
-    command = [settings.mbstream, "-x", "-C", str(target)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdin is not None  # noqa: S101 - it was opened as a pipe
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-
-
-def make_consistent(settings: RestoreSettings, target: Path) -> None:
-    """Apply the log that came with the copy; raises RestoreFailed unless all of it was."""
-    last = ""
-    with subprocess.Popen(
-        [settings.backup, "--prepare", f"--target-dir={target}"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
-        try:
-            while raw := process.stdout.readline(_LONGEST_LINE):
-                line = raw.decode(errors="replace").strip()
-                print(line, flush=True)
-                last = line or last
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode or not last.endswith(_DONE):
-        raise RestoreFailed(
-            f"mariadb-backup --prepare ended with {process.returncode}, last output: "
-            f"{shorten(last, 500)}"
-        )
-
-
-def _last_line(output: IO[bytes]) -> str:
-    size = output.seek(0, os.SEEK_END)
-    output.seek(max(0, size - 4096))
-    lines = [line for line in output.read().decode(errors="replace").splitlines() if line.strip()]
-    return shorten(lines[-1].strip(), 500) if lines else "it said nothing"
 
 
 def _stop(number: int, _: FrameType | None) -> NoReturn:

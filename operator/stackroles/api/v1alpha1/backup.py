@@ -144,7 +144,8 @@ class BackupStep(StatusPart):
     """One part of a recovery set."""
 
     name: str = Field(
-        max_length=63, description="database, ovn-nb, ovn-sb, secrets, state, resources, verify ..."
+        max_length=63,
+        description="database, tables, ovn-nb, ovn-sb, secrets, state, resources, verify ...",
     )
     bytes: int = Field(0, ge=0, description="Bytes read.")
     seconds: float = Field(0, ge=0, description="Time taken.")

@@ -35,8 +35,8 @@ from stackroles.workloads.recovery_set.repository import (
 
 RUN = "run"
 MAIN = "backup"
-# What the program calls its first two parts: the member streams in the second.
-REPOSITORY_PART, DATABASE_PART = "repository", "database"
+# What the program calls its first parts: the member streams in the second and the third.
+REPOSITORY_PART, DATABASE_PART, TABLES_PART = "repository", "database", "tables"
 PROGRAM = "backup.run"
 """The agent that a run is, below the package of agents."""
 _INPUTS, _COPIES, _SECRETS = "/backup/inputs", "/backup/copies", "/backup/secrets"

@@ -7,7 +7,7 @@ from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_INSTANCE, LABEL_REPOSITORY, LABEL_STEP
 from stackroles.domains.backup.build import step_label
-from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, RUN
+from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, RUN, TABLES_PART
 from stackroles.domains.backup.build_removal import REMOVAL
 from stackroles.domains.backup.decide import ActiveRun, PolicyRun, conflicting_run
 from stackroles.domains.backup.status import is_finished
@@ -109,7 +109,7 @@ def copied_members(context: Context, namespace: str) -> dict[str, str]:
     for backup in context.cluster.list("Backup", namespace):
         status = backup.get("status", {})
         part = (status.get("progress") or {}).get("part") or DATABASE_PART
-        copies = part in (DATABASE_PART, REPOSITORY_PART)
+        copies = part in (DATABASE_PART, TABLES_PART, REPOSITORY_PART)
         if status.get("source") and copies and not is_finished(status):
             found[status["source"]] = backup["metadata"]["name"]
     return found

@@ -16,7 +16,7 @@ import pytest
 from typing_extensions import override
 
 from stackroles.agents import wire
-from stackroles.agents.backup.database_copy import PositionFinder, database
+from stackroles.agents.backup.database_copy import DatabaseMember, PositionFinder
 from stackroles.agents.backup.manifest import decode, identity
 from stackroles.agents.backup.protocol import (
     RemovalSettings,
@@ -39,6 +39,7 @@ from stackroles.agents.backup.run import (
     termination_message,
 )
 from stackroles.agents.backup.streams import HashingSink, Sink
+from stackroles.agents.galera.tables_protocol import Tables
 from stackroles.domains.backup.outcome import read_outcome
 from tests.support.alarm import alarm
 from tests.support.fake_restic import CONFIG, MASTER_KEY, install_restic
@@ -234,6 +235,8 @@ class Member(BaseHTTPRequestHandler):
     chunks: tuple[bytes, ...] = ()
     whole = True
     busy = 0
+    began = ""
+    asked: tuple[str, bytes] = ("", b"")
 
     @override
     def log_message(self, format: str, *args: object) -> None:
@@ -248,8 +251,11 @@ class Member(BaseHTTPRequestHandler):
             Member.busy -= 1
             self.send_error(409)
             return
+        Member.asked = self.path, self.rfile.read(int(self.headers["Content-Length"] or 0))
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
+        if self.began:
+            self.send_header("X-Backup-Began", self.began)
         self.end_headers()
         for chunk in self.chunks:
             self.wfile.write(b"%x\r\n" % len(chunk) + chunk + b"\r\n")
@@ -273,7 +279,7 @@ def test_the_position_is_read_out_of_the_copy(
     store: Path, member: str, monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
     monkeypatch.setattr(Member, "chunks", (b"page" * 100 + INFO[:cut], INFO[cut:] + b"more"))
-    part = Part("database", "mariadb.mbstream", database(member, "token"))
+    part = Part("database", "mariadb.mbstream", DatabaseMember(member, "token").copy)
 
     step, facts, stored = restic(store).save(part)
 
@@ -301,7 +307,7 @@ def test_a_copy_that_is_not_whole_never_becomes_a_snapshot(
 ) -> None:
     monkeypatch.setattr(Member, "chunks", chunks)
     monkeypatch.setattr(Member, "whole", whole)
-    part = Part("database", "mariadb.mbstream", database(member, "token"))
+    part = Part("database", "mariadb.mbstream", DatabaseMember(member, "token").copy)
 
     with pytest.raises(StepFailed):
         restic(store).save(part)
@@ -316,7 +322,7 @@ def test_a_member_that_still_ends_another_backup_is_asked_again(
     monkeypatch.setattr(Member, "chunks", (INFO,))
     monkeypatch.setattr(Member, "busy", 3)
 
-    _, facts, _ = restic(store).save(Part("database", "m", database(member, "token")))
+    _, facts, _ = restic(store).save(Part("database", "m", DatabaseMember(member, "token").copy))
 
     assert (facts, Member.busy) == ({"position": POSITION}, 0)
 
@@ -328,12 +334,56 @@ def test_a_member_that_stays_busy_is_reported(
     monkeypatch.setattr(Member, "busy", 1)
 
     with pytest.raises(StepFailed, match="409"):
-        restic(store).save(Part("database", "m", database(member, "token")))
+        restic(store).save(Part("database", "m", DatabaseMember(member, "token").copy))
 
 
 def test_a_wrong_token_is_reported(store: Path, member: str) -> None:
     with pytest.raises(StepFailed, match="401"):
-        restic(store).save(Part("database", "m", database(member, "other")))
+        restic(store).save(Part("database", "m", DatabaseMember(member, "other").copy))
+
+
+def test_the_tables_are_asked_for_with_what_the_copy_began_with(
+    store: Path, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Member, "chunks", (INFO,))
+    monkeypatch.setattr(Member, "began", '{"epoch": 1.0}')
+    copied = DatabaseMember(member, "token")
+    restic(store).save(Part("database", "m", copied.copy))
+    monkeypatch.setattr(Member, "chunks", (b"\n", b"{}"))
+
+    step, facts, _ = restic(store).save(Part("tables", "t", copied.tables))
+
+    assert Member.asked == ("/tables", b'{"epoch": 1.0}')
+    assert (step.bytes, facts) == (3, {})
+
+
+def test_tables_that_are_not_recorded_to_the_end_fail_the_run(
+    store: Path, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Member, "chunks", (INFO,))
+    monkeypatch.setattr(Member, "began", "{}")
+    copied = DatabaseMember(member, "token")
+    restic(store).save(Part("database", "m", copied.copy))
+    monkeypatch.setattr(Member, "whole", False)
+
+    with pytest.raises(StepFailed, match="reading tables failed"):
+        restic(store).save(Part("tables", "t", copied.tables))
+
+
+def test_a_member_of_a_former_version_leaves_a_record_without_tables(
+    store: Path, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Member, "chunks", (INFO,))
+    copied = DatabaseMember(member, "token")
+    restic(store).save(Part("database", "m", copied.copy))
+
+    restic(store).save(Part("tables", "t", copied.tables))
+
+    name = json.loads((store / "log").read_text().splitlines()[-1])["id"]
+    found = wire.loads(Tables, (store / name).read_bytes())
+    assert (found.tables, found.missing) == (
+        (), "the agent of the member that was copied does not record tables"
+    )  # fmt: skip
 
 
 def snapshot(name: str, part: str, when: str) -> dict[str, object]:
@@ -540,7 +590,8 @@ def test_a_plan_is_read_from_what_its_job_gives(tmp_path: Path) -> None:
 
     assert (found.versions, found.keep) == (VERSIONS, 3)
     assert [part.filename for part in found.parts] == [
-        "mariadb.mbstream", "ovn-nb.ovsdb", "secrets.tar", "resources.json", "state.json"
+        "mariadb.mbstream", "tables.json", "ovn-nb.ovsdb", "secrets.tar", "resources.json",
+        "state.json",
     ]  # fmt: skip
 
 

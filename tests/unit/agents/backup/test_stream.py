@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 
-from stackroles.agents.galera import backup_stream
+from stackroles.agents.galera import backup_stream, mariadb, tables
 from stackroles.agents.galera.http_server import MemberHandler, MemberServer
+from stackroles.agents.galera.tables_protocol import CopyBegan
 from tests.support.alarm import alarm
 
 SIZE = 64 << 20
@@ -29,9 +31,19 @@ def _ends() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a server that says what a copy begins with."""
+    began = CopyBegan(epoch=1.0, monotonic=1.0, newest=1)
+    monkeypatch.setattr(mariadb.Connection, "unix", lambda *_: MagicMock())
+    monkeypatch.setattr(tables, "begin", lambda _: began)
+
+
 def settings(program: str) -> SimpleNamespace:
     command = [sys.executable, "-c", program]
-    return SimpleNamespace(port=0, backup_token="token", backup_command=lambda: command)
+    return SimpleNamespace(
+        port=0, backup_token="token", backup_command=lambda: command, socket="", user=""
+    )
 
 
 @contextlib.contextmanager

@@ -495,6 +495,16 @@ def test_a_recovery_that_fails_is_reported_with_its_output(member: Member) -> No
     assert "Found 2 prepared transactions!" in position["error"]
 
 
+def serve(member: Member) -> None:
+    """Have a member run its server."""
+    with_data(member)
+    member.start()
+    attempt = member.waiting()["attempt"]
+    member.status()
+    member.publish(attempt=attempt, mode="bootstrap", uuid=HISTORY, seqno=12)
+    until(lambda: member.get("/wsrep")[0] == 200)
+
+
 def backup(member: Member, token: str) -> tuple[int, bytes]:
     with contextlib.closing(
         http.client.HTTPConnection("127.0.0.1", member.port, timeout=SECONDS)
@@ -508,8 +518,7 @@ def test_a_backup_ends_well_only_when_its_program_says_so(member: Member) -> Non
     control = {"backup": "bytes" * 9999, "backup-log": "... completed OK!", "backup-code": "0"}
     for name, content in control.items():
         (member.control / name).write_text(content)
-    member.start()
-    member.waiting()
+    serve(member)
 
     assert backup(member, "wrong")[0] == 401
     assert backup(member, "token") == (200, b"bytes" * 9999)
@@ -531,8 +540,7 @@ def test_a_client_that_leaves_while_nothing_comes_ends_the_backup(member: Member
     control = {"backup": "bytes", "backup-log": "completed OK!", "backup-code": "0"}
     for name, content in {**control, "backup-silent": ""}.items():
         (member.control / name).write_text(content)
-    member.start()
-    member.waiting()
+    serve(member)
     with contextlib.closing(
         http.client.HTTPConnection("127.0.0.1", member.port, timeout=SECONDS)
     ) as leaving:
@@ -543,6 +551,95 @@ def test_a_client_that_leaves_while_nothing_comes_ends_the_backup(member: Member
     until(lambda: "it closed the connection" in member.log())
     (member.control / "backup-silent").unlink()
     assert backup(member, "token") == (200, b"bytes")
+
+
+def test_a_member_whose_server_does_not_run_gives_no_backup(member: Member) -> None:
+    member.start()
+    member.waiting()
+
+    code, why = backup(member, "token")
+
+    assert (code, why[:42]) == (503, b"the server of this member does not answer:")
+
+
+SYSTEM_TIME = "UNIX_TIMESTAMP(update_time)"
+
+
+def ask(member: Member, path: str, token: str, body: str) -> tuple[int, bytes, str]:
+    with contextlib.closing(
+        http.client.HTTPConnection("127.0.0.1", member.port, timeout=SECONDS)
+    ) as connection:
+        headers = {"Authorization": f"Bearer {token}"}
+        connection.request("POST", path, body.encode(), headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read(), answer.headers["X-Backup-Began"] or ""
+
+
+def tables(member: Member) -> tuple[int, bytes]:
+    """Ask for the tables of a copy that begins now."""
+    *_, began = ask(member, "/backup", "token", "")
+    return ask(member, "/tables", "token", began)[:2]
+
+
+def with_tables(member: Member, **answers: Any) -> None:
+    """Give a member a table that is written after its copy began, one that is not, and a copy."""
+    # However long the member takes to begin it.
+    later, before = str(int(time.time()) + 3600), str(int(time.time()) - 1000)
+    rows = [
+        ["nova", "busy", "InnoDB", "16384", before, later],
+        ["nova", "idle", "InnoDB", "16384", before, before],
+    ]
+    given = {
+        SYSTEM_TIME: rows,
+        "table_definition_cache": [["40", "400"]],
+        "LIKE 'Uptime'": [["Uptime", "500"]],
+        "information_schema.columns": [["nova", "idle", "id", "int(11)", None]],
+        "COUNT(*) FROM `nova`.`idle`": [["3"]],
+        "CHECKSUM TABLE": [["nova.idle", "4711"]],
+        "VERSION()": [["11.8.3-MariaDB"]],
+        **answers,
+    }
+    (member.control / "answers.json").write_text(json.dumps(given))
+    control = {"backup": "bytes", "backup-log": "completed OK!", "backup-code": "0"}
+    for name, content in control.items():
+        (member.control / name).write_text(content)
+
+
+def test_the_tables_of_a_copy_are_recorded_with_the_rows_of_those_that_rest(
+    member: Member,
+) -> None:
+    with_tables(member)
+    serve(member)
+
+    code, answer = tables(member)
+
+    found = json.loads(answer)
+    assert (code, found["server"], answer[:2]) == (200, "11.8.3-MariaDB", b"\n\n")
+    busy, idle = found["tables"]
+    assert (busy["name"], busy["comparable"], busy["reason"]) == (
+        "busy", False, "it was written meanwhile"
+    )  # fmt: skip
+    assert (idle["name"], idle["comparable"]) == ("idle", True)
+    assert (idle["rows"], idle["checksum"], len(idle["definition"])) == (3, "4711", 64)
+    assert "`nova`.`busy`" not in (member.control / "queries").read_text()
+
+
+def test_tables_are_recorded_for_whoever_shows_the_token_and_the_copy(member: Member) -> None:
+    with_tables(member)
+    serve(member)
+
+    assert ask(member, "/tables", "wrong", "{}")[0] == 401
+    assert ask(member, "/tables", "token", "{}")[0] == 400
+
+
+def test_a_server_that_refuses_to_count_leaves_no_record(member: Member) -> None:
+    with_tables(member, **{"CHECKSUM TABLE": "1030 Got error 28 from storage engine"})
+    serve(member)
+
+    with pytest.raises(http.client.IncompleteRead):
+        tables(member)
+
+    assert "Tables were not recorded: `nova`.`idle`: Got error 28" in member.log()
 
 
 def test_a_surplus_member_leaves_once_all_who_stay_are_synced(

@@ -24,7 +24,7 @@ from typing_extensions import override
 from stackroles.agents import wire
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.reader_protocol import ReaderProblem
-from stackroles.agents.galera import new_history, restore
+from stackroles.agents.galera import new_history, physical_copy, restore
 from stackroles.agents.galera.incoming import Incoming
 from stackroles.agents.galera.restore_protocol import (
     RestoreMode,
@@ -344,7 +344,7 @@ def test_a_server_that_does_not_start_is_a_failure(job: Job) -> None:
 def test_a_server_that_does_not_get_on_is_a_failure(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(new_history, "QUIET_SECONDS", 1.0)
+    monkeypatch.setattr(physical_copy, "QUIET_SECONDS", 1.0)
     (job.control / "status.json").unlink()
 
     assert_failed(job, job.run(), "moved for 1 s (it answers nothing)")

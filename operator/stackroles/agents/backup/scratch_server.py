@@ -1,0 +1,127 @@
+"""A database server on a copy, which is thrown away: for a look at what the copy holds.
+
+Runs inside role pods: standard library only. It is reached over its socket alone and belongs to no
+cluster: nothing that it does leaves the pod.
+"""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from stackroles.agents.backup.comparison import FoundTable
+from stackroles.agents.backup.verification_protocol import VerificationSettings
+from stackroles.agents.galera import mariadb, tables
+from stackroles.agents.galera.physical_copy import CopyFailed, await_open, last_words
+from stackroles.agents.galera.process import ServerProcess
+from stackroles.agents.galera.table_changes import Table
+from stackroles.agents.galera.watch import STOP_SECONDS
+
+# A large table on a slow disk.
+_SQL_SECONDS = 3600.0
+_GIVE_UP_SECONDS = 15.0
+# Fits into the memory of a verification, whatever the cloud's database has.
+_BUFFER_POOL = "128M"
+_SESSIONS = 20
+_NAMES = (
+    "SELECT table_schema, table_name FROM information_schema.tables"  # noqa: S608
+    f" WHERE {tables.USER_TABLES}"
+)
+
+
+def command(settings: VerificationSettings, data: Path) -> list[str]:
+    """Return the command of a server that nobody reaches over the network.
+
+    Its options are the cloud's, so that it opens what the cloud's would, but for what would make
+    it a member or take more memory than a verification has.
+    """
+    return [
+        settings.server,
+        f"--defaults-file={settings.defaults}",
+        f"--datadir={data}",
+        f"--socket={settings.socket}",
+        f"--pid-file={Path(settings.socket).with_name('verification.pid')}",
+        "--skip-networking",
+        "--wsrep-on=OFF",
+        "--wsrep-provider=none",
+        "--skip-log-bin",
+        "--skip-slave-start",
+        "--event-scheduler=OFF",
+        "--performance-schema=OFF",
+        f"--max-connections={_SESSIONS}",
+        f"--innodb-buffer-pool-size={_BUFFER_POOL}",
+        # It is thrown away.
+        "--innodb-flush-log-at-trx-commit=0",
+    ]
+
+
+class ScratchServer:
+    """A server that has opened a copy.
+
+    Args:
+        session: a session with it.
+    """
+
+    def __init__(self, session: mariadb.Connection) -> None:
+        self._session = session
+
+    def version(self) -> str:
+        """Return its version; raises SqlError, OSError."""
+        return tables.version(self._session.query)
+
+    def definitions(self) -> dict[Table, str]:
+        """Return a digest of the columns of each table; raises SqlError, OSError."""
+        names = self._session.query(_NAMES)
+        digests = tables.definitions(self._session.query)
+        listed = ((str(schema), str(name)) for schema, name in names)
+        return {table: digests.get(table, "") for table in listed}
+
+    def complaint(self, table: Table) -> str:
+        """Return what CHECK TABLE says against a table, "" where nothing; raises as `version`."""
+        return tables.complaint(self._session.query, table)
+
+    def found(self, table: Table, definition: str) -> FoundTable:
+        """Return a table with its rows counted; raises as `version`."""
+        rows, checksum = tables.count(self._session.query, table)
+        return FoundTable(definition=definition, rows=rows, checksum=checksum)
+
+
+@contextlib.contextmanager
+def serving(settings: VerificationSettings, data: Path) -> Iterator[ScratchServer]:
+    """Start a server on a prepared copy, for as long as the context lasts.
+
+    Raises:
+        CopyFailed: it does not come up with the copy, breaks off, or does not end in good order.
+        OSError: the program does not start.
+    """
+    server = ServerProcess(command(settings, data), settings.socket, settings.user)
+    code: int | None = None
+    try:
+        # Without Galera it has no state to wait for but that it answers.
+        await_open(server, data, lambda _: True)
+        session = mariadb.Connection.unix(settings.socket, settings.user, _SQL_SECONDS)
+        try:
+            with session:
+                yield ScratchServer(session)
+        except mariadb.SqlError as error:
+            raise CopyFailed(f"the server refuses to read the copy: {error}") from error
+        except OSError as error:
+            code = server.stop(_GIVE_UP_SECONDS)
+            raise _broken_off(server, code, error) from error
+        code = server.stop(STOP_SECONDS)
+    finally:
+        if code is None:
+            server.stop(_GIVE_UP_SECONDS)
+        server.cleanup()
+    if code:
+        raise CopyFailed(
+            f"the server did not stop in good order: {last_words(server, code)}",
+            proven=code != -signal.SIGKILL,
+        )
+
+
+def _broken_off(server: ServerProcess, code: int, error: OSError) -> CopyFailed:
+    """Return why a session broke off; `code` is with what the server ended, asked to or not."""
+    if code in (0, -signal.SIGKILL):
+        return CopyFailed(f"the server with the copy did not answer: {error}", proven=False)
+    return CopyFailed(f"the server broke off with the copy: {last_words(server, code)}")
