@@ -144,6 +144,16 @@ def test_a_missing_required_field_is_refused_by_name(
         ("ComputePool", {"network": {"interface": "a/b"}}, "spec.network.interface"),
         ("BackupPolicy", {"keepLast": 0}, "spec.keepLast"),
         ("BackupPolicy", {"deadlineSeconds": 5}, "spec.deadlineSeconds"),
+        (
+            "BackupPolicy",
+            {"verification": [{"level": "Cloud", "schedule": "@daily"}]},
+            "spec.verification[0].level",
+        ),
+        (
+            "BackupPolicy",
+            {"verification": [{"level": "Database", "schedule": "daily"}]},
+            "spec.verification[0].schedule",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -207,3 +207,36 @@ def test_a_schedule_makes_a_backup_that_is_verified(kubectl: Kubectl, minutely: 
     )
     assert policy["status"]["lastScheduledTime"]
     assert condition_of(policy, "Ready")["status"] == "True"
+
+
+def test_a_stored_set_passes_a_verification_of_its_database(
+    kubectl: Kubectl, minutely: str
+) -> None:
+    def made() -> tuple[bool, str]:
+        return bool(made_by(kubectl, minutely)), "no Backup yet"
+
+    kubectl.wait("the schedule's first Backup", made, seconds=MARK_SECONDS)
+    # From now on only verifications are due.
+    spec = {
+        "schedule": "0 0 1 1 *",
+        "verification": [{"level": "Database", "schedule": "* * * * *"}],
+    }
+    patch = json.dumps({"spec": spec})
+    kubectl.run("patch", "backuppolicy", minutely, "--type=merge", "--patch", patch)
+    name = made_by(kubectl, minutely)[0]["metadata"]["name"]
+    kubectl.wait_condition("backup", name, "Complete", seconds=BACKUP_SECONDS)
+
+    def verified() -> tuple[bool, str]:
+        policy = kubectl.get("backuppolicy", minutely) or {}
+        found = policy.get("status", {}).get("verifications") or [{}]
+        return bool(found[0].get("result")), json.dumps(found)
+
+    kubectl.wait("the first verification", verified, seconds=MARK_SECONDS + BACKUP_SECONDS)
+
+    policy = kubectl.get("backuppolicy", minutely) or {}
+    [found] = policy["status"]["verifications"]
+    assert found["result"] == "Passed", found["message"]
+    assert found["tables"]["different"] == 0
+    # Most tables of a cloud at rest are not written while they are copied.
+    assert found["tables"]["compared"] > found["tables"]["skipped"]
+    assert condition_of(policy, "Verified")["reason"] == "SetVerified"

@@ -141,9 +141,9 @@ class World:
     def wait(self, **time: float) -> None:
         self.clock.at += timedelta(**time)
 
-    def mark(self, name: str, policy: str = "nightly") -> None:
-        """Leave a mark as the schedule does."""
-        labels = child_labels(policy, "BackupPolicy") | {"stackroles.io/step": "backup.schedule"}
+    def mark(self, name: str, policy: str = "nightly", step: str = "schedule") -> None:
+        """Leave a mark as the schedule does, or another of the policy's."""
+        labels = child_labels(policy, "BackupPolicy") | {"stackroles.io/step": f"backup.{step}"}
         metadata = {"name": name, "namespace": "ns", "labels": labels}
         self.store({"kind": "Job", "metadata": metadata, "spec": {}, "status": {}})
 

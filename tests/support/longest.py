@@ -4,14 +4,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from stackroles import naming
+from stackroles.agents.backup.verification_protocol import Level
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.api.v1alpha1.registry import RESOURCES
 from stackroles.config.cloud import Cloud
 from stackroles.config.pool import Pool
-from stackroles.domains.backup.build import COMPONENT, build_cron_job, build_repository_claim
+from stackroles.domains.backup.build import (
+    COMPONENT,
+    build_cron_job,
+    build_repository_claim,
+    schedule_trigger,
+)
 from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
 from stackroles.domains.backup.build_removal import build_removal
+from stackroles.domains.backup.build_verification import (
+    VerificationRun,
+    build_verification,
+    trigger,
+)
 from stackroles.domains.compute.reconcile_node import build_compute_node
 from stackroles.roles import nova_compute, registry
 from stackroles.roles.definition import OpenStackService
@@ -89,6 +100,7 @@ def _of_backups() -> Iterator[Object]:
             "schedule": "@daily",
             "encryptionSecret": "k" * 253,
             "repository": {"volume": {}},
+            "verification": [{"level": level.value, "schedule": "@daily"} for level in Level],
         }
     )
     named = {
@@ -102,7 +114,14 @@ def _of_backups() -> Iterator[Object]:
     claim = build_repository_claim(policy, spec)
     assert claim is not None
     yield claim
-    yield build_cron_job(declared, policy, spec)
+    triggers = [trigger(policy.name, item) for item in spec.verification]
+    for each in (schedule_trigger(policy, spec), *triggers):
+        yield build_cron_job(declared, policy, spec, each)
+    for item in spec.verification:
+        # The Job is named after its mark, which Kubernetes names after the CronJob.
+        mark = naming.child(f"{trigger(policy.name, item).name}-{'1' * 10}", "run")
+        verified = VerificationRun(name=mark, backup=backup.name, database_bytes=1)
+        yield from build_verification(declared, policy, spec, item, verified)
     run = Run(
         policy=spec,
         policy_name=policy.name,

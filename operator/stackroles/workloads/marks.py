@@ -38,6 +38,7 @@ def build_marks(
     resources: Resources,
     *,
     image: str = IMAGE,
+    step: str = MARK,
 ) -> Manifest:
     """Return the CronJob whose Jobs mark that a run is due.
 
@@ -48,6 +49,7 @@ def build_marks(
         timing: when marks are made.
         resources: what a mark's container may use.
         image: a short name of an image that a mark's pod runs `true` in.
+        step: the step label of a mark, after its component.
     """
     trigger = Container(
         name=MARK,
@@ -65,12 +67,12 @@ def build_marks(
         "successfulJobsHistoryLimit": 3,
         "failedJobsHistoryLimit": 1,
         "jobTemplate": {
-            "metadata": {"labels": parent.labels(MARK)},
+            "metadata": {"labels": parent.labels(step)},
             "spec": {
                 "backoffLimit": 3,
                 "activeDeadlineSeconds": _SECONDS,
                 "template": {
-                    "metadata": {"labels": parent.labels(MARK)},
+                    "metadata": {"labels": parent.labels(step)},
                     "spec": build_pod(cloud, (trigger,), [], [], resources),
                 },
             },
@@ -81,6 +83,6 @@ def build_marks(
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "metadata": parent.metadata(name, MARK),
+        "metadata": parent.metadata(name, step),
         "spec": spec,
     }

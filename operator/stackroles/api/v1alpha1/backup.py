@@ -1,10 +1,12 @@
 """BackupPolicy and Backup: recovery sets of a cloud."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from pydantic import Field
 from pydantic.config import JsonDict
 
+from stackroles.agents.backup.verification_protocol import Level
 from stackroles.api.v1alpha1.common import (
     Children,
     Conditions,
@@ -65,6 +67,28 @@ ONE_REPOSITORY: JsonDict = {
 }
 
 
+class Verification(Model):
+    """A level of verification, and when."""
+
+    level: Level = Field(
+        description="Repository: restic checks the repository, and every part of the set is read "
+        "and compared with its checksum. Database: a server is started on the copy of the "
+        "database, away from the cloud; its tables are checked, and compared with what was "
+        "recorded when the copy was taken."
+    )
+    schedule: Schedule = Field(
+        description="When, as a cron line of five fields in the policy's time zone. The newest "
+        "verified set is taken; while it is at work no run of the repository begins."
+    )
+    read_percent: int = Field(
+        10,
+        ge=0,
+        le=100,
+        description="At level Repository: how much of all the repository's data is read besides "
+        "the set, chosen anew each time.",
+    )
+
+
 class BackupPolicySpec(Model):
     """What is backed up when, and where to."""
 
@@ -107,10 +131,63 @@ class BackupPolicySpec(Model):
         "when this policy, its CloudController, Secrets or volume are gone, or the repository does "
         "not answer three times: an Event of the policy, RecoverySetLeft, then says so.",
     )
+    verification: tuple[Verification, ...] = Field(
+        (),
+        max_length=4,
+        description="Verifications of stored sets, by level; none unless it is asked for, since "
+        "each takes as much memory and scratch space of a node as a restore would. A set that is "
+        "found damaged is not restored.",
+        json_schema_extra=list_map("level"),
+    )
     resources: Resources = Field(
-        default_factory=Resources, description="What each container of a run may use."
+        default_factory=Resources,
+        description="What each container of a run, and of a verification, may use.",
     )
     suspend: bool = Field(False, description="No scheduled runs while true.")
+
+
+class VerificationResult(StrEnum):
+    """How a verification ended."""
+
+    PASSED = "Passed"
+    DAMAGED = "Damaged"
+    FAILED = "Failed"
+
+
+class VerificationTables(StatusPart):
+    """Tables of a verification of level Database."""
+
+    compared: int = Field(0, ge=0, description="Tables whose rows were compared.")
+    skipped: int = Field(
+        0, ge=0, description="Tables whose rows were not: they changed while they were copied."
+    )
+    different: int = Field(0, ge=0, description="Tables that are not as they were recorded.")
+
+
+class VerificationStatus(StatusPart):
+    """The verifications of a level."""
+
+    level: Level = Field(description="The level.")
+    last_scheduled_time: datetime | None = Field(
+        None, description="The schedule's newest mark that was acted on."
+    )
+    job: str | None = Field(
+        None, max_length=253, description="The Job of the newest one, whose log says more."
+    )
+    running: str | None = Field(
+        None, max_length=253, description="The Backup that is being verified."
+    )
+    waits: str | None = Field(None, max_length=1024, description="What one that is due waits for.")
+    last_time: datetime | None = Field(None, description="When the last one ended.")
+    backup: str | None = Field(None, max_length=253, description="The Backup that it verified.")
+    result: VerificationResult | None = Field(
+        None,
+        description="Passed; Damaged, where the set is not as it was taken; Failed, where it could "
+        "not be made, which says nothing of the set.",
+    )
+    seconds: float | None = Field(None, ge=0, description="The time it took.")
+    tables: VerificationTables | None = Field(None, description="At level Database: its tables.")
+    message: str | None = Field(None, max_length=4096, description="What it found.")
 
 
 class BackupPolicyStatus(Status):
@@ -131,6 +208,12 @@ class BackupPolicyStatus(Status):
         None, max_length=253, description="The newest verified Backup."
     )
     last_successful_time: datetime | None = Field(None, description="When that was completed.")
+    verifications: tuple[VerificationStatus, ...] = Field(
+        (),
+        max_length=4,
+        description="Verifications of stored sets.",
+        json_schema_extra=list_map("level"),
+    )
     children: Children = Field((), description="Children as last applied.")
 
 
@@ -170,6 +253,14 @@ class BackupProgress(StatusPart):
     )
 
 
+class Quarantine(StatusPart):
+    """Why a set is not restored."""
+
+    level: Level = Field(description="The level of the verification that found it damaged.")
+    since: datetime = Field(description="When that ended.")
+    message: str = Field("", max_length=4096, description="What it found.")
+
+
 class BackupStatus(Status):
     """What became of the run."""
 
@@ -193,6 +284,11 @@ class BackupStatus(Status):
     )
     verified: bool = Field(
         False, description="The repository's own check passed and checksums agreed."
+    )
+    quarantine: Quarantine | None = Field(
+        None,
+        description="Set while the last verification of a level found the set damaged: a Restore "
+        "of it does not begin. One of the same level that passes takes it back.",
     )
     oldest_kept: str | None = Field(
         None, max_length=253, description="The policy's oldest verified Backup that the run left."

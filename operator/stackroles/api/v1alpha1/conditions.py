@@ -33,6 +33,7 @@ class ConditionType(StrEnum):
     QUORUM_AT_RISK = "QuorumAtRisk", "False"
     COMPLETE = "Complete", "True"
     LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded", "True"
+    VERIFIED = "Verified", "True"
     GUESTS_FAILING = "GuestsFailing", "False"
     LIBVIRT_CURRENT = "LibvirtCurrent", "True"
     NETWORK_FOLLOWS = "NetworkFollows", "True"
@@ -191,6 +192,12 @@ class Reason(StrEnum):
     LAST_BACKUP_FAILED = "LastBackupFailed", ConditionType.LAST_BACKUP_SUCCEEDED, "False"
     BACKUP_OVERDUE = "BackupOverdue", ConditionType.LAST_BACKUP_SUCCEEDED, "False"
     NO_BACKUP_YET = "NoBackupYet", ConditionType.LAST_BACKUP_SUCCEEDED, "Unknown"
+
+    # Verifications of stored sets: one that could not be made says nothing of its set.
+    SET_VERIFIED = "SetVerified", ConditionType.VERIFIED, "True"
+    SET_DAMAGED = "SetDamaged", ConditionType.VERIFIED, "False"
+    VERIFICATION_FAILED = "VerificationFailed", ConditionType.VERIFIED, "False"
+    NO_VERIFICATION_YET = "NoVerificationYet", ConditionType.VERIFIED, "Unknown"
 
     AS_DESIRED = "AsDesired", ConditionType.READY, "True"
 

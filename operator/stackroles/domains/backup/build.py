@@ -1,13 +1,30 @@
 """What a BackupPolicy makes of its own: its repository's claim, and the schedule's CronJob."""
 
+from dataclasses import dataclass
+
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.workloads.manifests.metadata import Manifest
-from stackroles.workloads.marks import Timing, build_marks
+from stackroles.workloads.marks import MARK, Timing, build_marks
 from stackroles.workloads.recovery_set.pod import RunParent
 from stackroles.workloads.recovery_set.repository import claim_name
 
 COMPONENT = "backup"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """What marks that something of a policy is due.
+
+    Attributes:
+        name: of the CronJob.
+        step: of the Jobs that it leaves.
+        schedule: when.
+    """
+
+    name: str
+    step: str
+    schedule: str
 
 
 def step_label(step: str) -> str:
@@ -37,7 +54,14 @@ def build_repository_claim(parent: RunParent, policy: BackupPolicySpec) -> Manif
     }
 
 
-def build_cron_job(cloud: Cloud, parent: RunParent, policy: BackupPolicySpec) -> Manifest:
-    """Return the CronJob whose Jobs mark that a run is due (docs/adr/0004)."""
-    timing = Timing(policy.schedule, policy.time_zone, suspend=policy.suspend)
-    return build_marks(cloud, parent, parent.name, timing, policy.resources)
+def schedule_trigger(parent: RunParent, policy: BackupPolicySpec) -> Trigger:
+    """Return what marks that a run is due."""
+    return Trigger(name=parent.name, step=MARK, schedule=policy.schedule)
+
+
+def build_cron_job(
+    cloud: Cloud, parent: RunParent, policy: BackupPolicySpec, trigger: Trigger
+) -> Manifest:
+    """Return the CronJob whose Jobs mark that something is due (docs/adr/0004)."""
+    timing = Timing(trigger.schedule, policy.time_zone, suspend=policy.suspend)
+    return build_marks(cloud, parent, trigger.name, timing, policy.resources, step=trigger.step)

@@ -1,9 +1,10 @@
-"""What the program of a backup's Job writes: its progress, and at last its outcome."""
+"""What the programs of Jobs write: their progress, and at last their outcome."""
 
 from dataclasses import replace
 
 from stackroles.agents import wire
 from stackroles.agents.backup.protocol import PROGRESS_PREFIX, ProgressLine, RunOutcome
+from stackroles.agents.backup.verification_protocol import VerificationOutcome
 from stackroles.api.v1alpha1.backup import BackupProgress
 
 
@@ -18,6 +19,14 @@ def read_outcome(text: str) -> RunOutcome | None:
     except wire.WireError:
         return None
     return replace(outcome, ok=outcome.ok and outcome.verified)
+
+
+def read_verification(text: str) -> VerificationOutcome | None:
+    """Return the outcome in a verification's termination message, None when there is none."""
+    try:
+        return wire.loads(VerificationOutcome, text)
+    except wire.WireError:
+        return None
 
 
 def read_progress(log: str) -> BackupProgress | None:

@@ -166,7 +166,7 @@ async def _begin(
     if before:
         waits = Finding(
             Reason.BACKUP_QUEUED,
-            f"Backup {before} comes first: one run at a time writes a repository "
+            f"{before[:1].upper()}{before[1:]} comes first: one run at a time writes a repository "
             f"(kubectl get jobs,pods -l {LABEL_STEP}={step_label(RUN)} shows what is at work).",
         )
         await _wait(context, resource, _APPLIED, waits, _NEXT_TURN)

@@ -1,4 +1,4 @@
-"""BackupPolicy: the repository's claim, the schedule, and a Backup for each trigger it leaves."""
+"""BackupPolicy: the repository's claim, its schedules, and what their triggers make due."""
 
 from datetime import datetime
 from typing import Any
@@ -7,18 +7,24 @@ from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupPolicyStatus
 from stackroles.api.v1alpha1.common import dump, parse_spec
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.config.cloud import Cloud
-from stackroles.constants import (
-    GROUP_VERSION,
-    LABEL_INSTANCE,
-    LABEL_OWNER_KIND,
-    LABEL_OWNER_NAME,
-    LABEL_STEP,
+from stackroles.constants import GROUP_VERSION, LABEL_OWNER_NAME, LABEL_STEP
+from stackroles.domains.backup.build import (
+    COMPONENT,
+    build_cron_job,
+    schedule_trigger,
+    step_label,
 )
-from stackroles.domains.backup.build import COMPONENT, build_cron_job, step_label
-from stackroles.domains.backup.decide import ScheduleTrigger, due
+from stackroles.domains.backup.build_verification import trigger
+from stackroles.domains.backup.decide import due
 from stackroles.domains.backup.reconcile_repository import ensure_claim
+from stackroles.domains.backup.reconcile_verification import (
+    is_open,
+    run_verifications,
+    triggers_of,
+)
 from stackroles.domains.backup.schedule import missed
 from stackroles.domains.backup.status import is_finished, is_verified, overdue
+from stackroles.domains.backup.verify import finding_of
 from stackroles.errors import NotReady, Rejected, SpecInvalid
 from stackroles.reconcile.apply_failures import Attempts
 from stackroles.reconcile.blocked import attribute_to, missing_controller
@@ -75,6 +81,8 @@ async def _bring(
     with attempts.attempt():
         status = await _run_due(context, resource, parent, status)
     with attempts.attempt():
+        status = await run_verifications(context, resource, cloud, policy, status)
+    with attempts.attempt():
         secret = await find_secret_problem(context, parent.namespace, policy)
         volume = await find_claim_problem(context, parent.namespace, parent.name, policy)
     refused = Finding(invalid.reason, invalid.message) if invalid else attempts.apply_failure
@@ -83,25 +91,36 @@ async def _bring(
         attempts.raise_failure()
     reconciled = refused or secret or small or Finding(Reason.APPLIED)
     due = _missed(context, parent, status)
-    await _write(context, resource, status, reconciled, volume=volume, due=due)
+    wanted = policy.verification
+    verified = finding_of(wanted, status.verifications) if wanted else None
+    await _write(context, resource, status, reconciled, volume=volume, due=due, verified=verified)
     attempts.raise_failure()
     if invalid:
         raise invalid
     if waits := secret or volume:
         raise NotReady(waits.message, delay=_LOOK_AGAIN)
+    if is_open(status):
+        raise NotReady("A verification is under way or waits", delay=_LOOK_AGAIN)
 
 
 async def _apply(
     context: Context, resource: Object, cloud: Cloud, parent: RunParent, policy: BackupPolicySpec
 ) -> BackupPolicyStatus:
-    before, wanted = _cron_job(context, parent), build_cron_job(cloud, parent, policy)
+    triggers = [trigger(parent.name, item) for item in policy.verification]
+    wanted, *others = [
+        build_cron_job(cloud, parent, policy, each)
+        for each in (schedule_trigger(parent, policy), *triggers)
+    ]
+    before = _cron_job(context, parent)
+    await _remove_unwanted(context, resource, {parent.name, *(each.name for each in triggers)})
     try:
-        records = await context.cluster.apply_children(resource, [wanted])
+        records = await context.cluster.apply_children(resource, [wanted, *others])
     except Rejected as error:
         raise SpecInvalid(
             Reason.SPEC_INVALID,
-            "The API server refuses the CronJob of this policy: correct spec.schedule or "
-            f"spec.timeZone; a CronJob that exists stays as it is. It says: {error}",
+            "The API server refuses a CronJob of this policy: correct spec.schedule or "
+            "spec.timeZone, or a schedule of spec.verification; a CronJob that exists stays as it "
+            f"is. It says: {error}",
         ) from error
     status = _previous(resource)
     update: Object = {"children": tuple(record.to_dict() for record in records)}
@@ -110,6 +129,13 @@ async def _apply(
     if not known or _timing(before) != _timing(wanted):
         update["schedule_since"] = context.clock.now()
     return BackupPolicyStatus.model_validate(status.model_dump() | update)
+
+
+async def _remove_unwanted(context: Context, resource: Object, wanted: set[str]) -> None:
+    """Remove the CronJobs of levels that are not verified any more."""
+    for found in context.cluster.owned(resource, "CronJob"):
+        if found["metadata"]["name"] not in wanted:
+            await context.cluster.delete(found)
 
 
 def _cron_job(context: Context, parent: RunParent) -> Object | None:
@@ -138,21 +164,7 @@ async def _run_due(
 
     A run that is due several times, because none could begin, is due once.
     """
-    triggers = [
-        ScheduleTrigger(
-            job["metadata"]["name"], datetime.fromisoformat(job["metadata"]["creationTimestamp"])
-        )
-        for job in context.cluster.list(
-            "Job",
-            parent.namespace,
-            {
-                LABEL_STEP: step_label(MARK),
-                LABEL_INSTANCE: parent.name,
-                LABEL_OWNER_KIND: parent.owner_kind,
-            },
-        )
-    ]
-    fresh = due(triggers, status.last_scheduled_time)
+    fresh = due(triggers_of(context, parent, MARK), status.last_scheduled_time)
     if not fresh:
         return status
     if not _has_waiting(context, parent):
@@ -197,6 +209,7 @@ async def _write(
     *,
     volume: Finding | None = None,
     due: datetime | None = None,
+    verified: Finding | None = None,
 ) -> None:
     name, namespace = resource["metadata"]["name"], resource["metadata"]["namespace"]
     generation, now = _generation(resource), context.clock.now()
@@ -214,6 +227,7 @@ async def _write(
         reconciled,
         progressing,
         last,
+        *([verified] if verified else []),
         Finding(Reason.SETTLED),
         Finding(stalled, ready.message if stalled is Reason.NEEDS_ATTENTION else ""),
     )

@@ -9,6 +9,7 @@ from stackroles.constants import LABEL_INSTANCE, LABEL_REPOSITORY, LABEL_STEP
 from stackroles.domains.backup.build import step_label
 from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, RUN, TABLES_PART
 from stackroles.domains.backup.build_removal import REMOVAL
+from stackroles.domains.backup.build_verification import VERIFICATION
 from stackroles.domains.backup.decide import ActiveRun, PolicyRun, conflicting_run
 from stackroles.domains.backup.status import is_finished
 from stackroles.reconcile.context import Context
@@ -23,14 +24,14 @@ Object = dict[str, Any]
 _ALL = 1_000_000
 
 
-def writer_of(context: Context, resource: Object, policy: BackupPolicySpec) -> str:
-    """Return the Backup whose run or removal writes a Backup's repository, empty when it is free.
+def user_of(context: Context, namespace: str, policy_name: str, policy: BackupPolicySpec) -> str:
+    """Return who works with a policy's repository, as a phrase; empty when it is free.
 
-    Pods count too: one may still write when its Job, or even its Backup, is gone.
+    Pods count too: one may still write when its Job, or even its Backup, is gone. A verification
+    only reads, but what a run removes meanwhile it would miss.
     """
-    metadata, policy_name = resource["metadata"], resource["spec"]["policy"]
     found = []
-    for part in (RUN, REMOVAL):
+    for part in (RUN, REMOVAL, VERIFICATION):
         step = {LABEL_STEP: step_label(part)}
         found += [job for job in context.cluster.list("Job", "", step) if not ending_of(job)]
         found += [
@@ -38,18 +39,21 @@ def writer_of(context: Context, resource: Object, policy: BackupPolicySpec) -> s
             for pod in context.cluster.list("Pod", "", step)
             if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
         ]
-    run = ActiveRun(
-        name=metadata["name"],
-        repository=repository_id(metadata["namespace"], policy_name, policy),
-    )
+    run = ActiveRun(name="", repository=repository_id(namespace, policy_name, policy))
     other = conflicting_run(run, (_active_run(one) for one in found))
     return other.name if other else ""
+
+
+def writer_of(context: Context, resource: Object, policy: BackupPolicySpec) -> str:
+    """Return who works with a Backup's repository, as a phrase; empty when it is free."""
+    namespace = resource["metadata"]["namespace"]
+    return user_of(context, namespace, resource["spec"]["policy"], policy)
 
 
 async def run_before(
     context: Context, resource: Object, cloud: Cloud, policy: BackupPolicySpec
 ) -> str:
-    """Return the Backup that comes before this one, empty when it is this one's turn.
+    """Return who comes before a Backup, as a phrase; empty when it is its turn.
 
     All that are not at work yet wait for a Restore, and that for the Backup which is part of it.
     """
@@ -66,7 +70,7 @@ async def run_before(
         and not backup["metadata"].get("deletionTimestamp")
     ]
     first = min(waiting, default=policy_run(resource).age)[1]
-    return first if first != metadata["name"] else ""
+    return f"Backup {first}" if first != metadata["name"] else ""
 
 
 async def restore_before(context: Context, cloud: Cloud, name: str) -> str:
@@ -96,7 +100,11 @@ def runs_of_policy(context: Context, namespace: str, policy: str) -> tuple[Polic
 
 def _active_run(found: Object) -> ActiveRun:
     labels = found["metadata"]["labels"]
-    return ActiveRun(name=labels[LABEL_INSTANCE], repository=labels.get(LABEL_REPOSITORY, ""))
+    verifies = labels.get(LABEL_STEP) == step_label(VERIFICATION)
+    what = "a verification of BackupPolicy" if verifies else "Backup"
+    return ActiveRun(
+        name=f"{what} {labels[LABEL_INSTANCE]}", repository=labels.get(LABEL_REPOSITORY, "")
+    )
 
 
 def copied_members(context: Context, namespace: str) -> dict[str, str]:

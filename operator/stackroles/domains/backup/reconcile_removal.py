@@ -106,7 +106,8 @@ async def _start(context: Context, resource: Object) -> NoReturn:
     async with start_lock(context):
         if other := writer_of(context, resource, policy):
             _check_patience(context, resource, other)
-            await _wait(context, resource, f"Backup {other} writes the repository; it ends first.")
+            why = f"{other[:1].upper()}{other[1:]} works with the repository; it ends first."
+            await _wait(context, resource, why)
         parent = RunParent.of(resource, cloud.name, COMPONENT)
         for child in build_removal(cloud, parent, policy_name, policy):
             await context.cluster.create_once(child, resource)
@@ -142,7 +143,7 @@ async def _repository_of(context: Context, resource: Object) -> tuple[BackupPoli
 def _check_patience(context: Context, resource: Object, other: str) -> None:
     since = datetime.fromisoformat(resource["metadata"]["deletionTimestamp"])
     if context.clock.now() - since > _PATIENCE:
-        raise _Left(f"Backup {other} has written the repository for more than an hour.")
+        raise _Left(f"{other} has worked with the repository for more than an hour.")
 
 
 async def _wait(context: Context, resource: Object, why: str) -> NoReturn:

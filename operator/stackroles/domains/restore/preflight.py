@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from stackroles.agents.backup.reader_protocol import Manifest
+from stackroles.api.v1alpha1.backup import Quarantine
 from stackroles.api.v1alpha1.restore import Preflight
 from stackroles.config.cloud import Cloud
 from stackroles.domains.restore.former import FormerCloud, describe, find_missing_secrets
@@ -39,6 +40,7 @@ class Observed:
         secrets: Secrets of the user's, named by a cloud that is to be made, that exist.
         unsaved: the BackupPolicy under which a safety backup is asked for and which does not exist;
             empty where none is asked for, or it does.
+        quarantine: what a verification found wrong with the set, None where nothing.
     """
 
     cloud: Cloud
@@ -49,6 +51,7 @@ class Observed:
     former: FormerCloud | None = None
     secrets: tuple[str, ...] = ()
     unsaved: str = ""
+    quarantine: Quarantine | None = None
 
 
 def assess(observed: Observed) -> Preflight:
@@ -87,6 +90,12 @@ def assess(observed: Observed) -> Preflight:
 def _of_set(observed: Observed) -> list[str]:
     cloud, manifest = observed.cloud, observed.manifest
     missing = []
+    if found := observed.quarantine:
+        missing.append(
+            f"The verification of level {found.level} that ended at "
+            f"{found.since:%Y-%m-%d %H:%M:%S} UTC found the recovery set damaged: restore another "
+            f"Backup, or let the next verification pass it. It found: {found.message}"
+        )
     if manifest.cloud != cloud.name:
         missing.append(
             f"The recovery set is of the cloud {manifest.cloud}, and its policy names "

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from stackroles.agents.backup.reader_protocol import Manifest
+from stackroles.api.v1alpha1.backup import BackupStatus, Quarantine
 from stackroles.api.v1alpha1.restore import Preflight, RestoreSpec, SafetyBackup
 from stackroles.config.cloud import Cloud
 from stackroles.domains.restore.build import member_claim
@@ -79,6 +80,7 @@ async def _observe(
         former=subject.former,
         secrets=tuple(name for name in held if held[name] is not None),
         unsaved=_unsaved(context, spec, subject),
+        quarantine=_quarantine(context, subject),
     )
 
 
@@ -99,6 +101,14 @@ def _run_at_work(context: Context, resource: Object, policy: str) -> str:
         if status.get("startedAt") and not status.get("completedAt"):
             return str(backup["metadata"]["name"])
     return ""
+
+
+def _quarantine(context: Context, subject: Subject) -> Quarantine | None:
+    """Return what a verification found wrong with the set, None where its Backup says nothing."""
+    backup = context.cluster.get("Backup", subject.cloud.namespace, subject.source.name)
+    if backup is None or backup["spec"]["policy"] != subject.source.policy_name:
+        return None
+    return BackupStatus.model_validate(backup.get("status") or {}).quarantine
 
 
 def _away(context: Context, cloud: Cloud) -> dict[str, str]:

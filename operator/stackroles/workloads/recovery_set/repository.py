@@ -7,6 +7,7 @@ from typing import Protocol
 from stackroles import naming
 from stackroles.agents.backup.protocol import RemovalSettings, RunSettings, to_environment
 from stackroles.agents.backup.reader_protocol import ReaderSettings
+from stackroles.agents.backup.verification_protocol import VerificationSettings
 from stackroles.api.v1alpha1.backup import Repository
 from stackroles.api.v1alpha1.common import Resources
 from stackroles.config.cloud import Cloud
@@ -49,7 +50,7 @@ class RepositoryAccess(Protocol):
 def agent_container(
     name: str,
     program: str,
-    settings: RunSettings | RemovalSettings | ReaderSettings,
+    settings: RunSettings | RemovalSettings | ReaderSettings | VerificationSettings,
     *scratch: ScratchMount,
 ) -> Container:
     """Return the container of an agent that works with a repository.

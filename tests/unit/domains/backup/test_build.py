@@ -2,16 +2,29 @@
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.agents.backup.verification_protocol import Level
+from stackroles.api.v1alpha1.backup import BackupPolicySpec, Verification
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.config.cloud import Cloud
-from stackroles.domains.backup.build import COMPONENT, build_cron_job, build_repository_claim
+from stackroles.domains.backup.build import (
+    COMPONENT,
+    build_cron_job,
+    build_repository_claim,
+    schedule_trigger,
+)
 from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
+from stackroles.domains.backup.build_verification import (
+    VerificationRun,
+    build_verification,
+    trigger,
+)
 from stackroles.workloads.manifests.agents import agent_sources, closure, config_map_data
+from stackroles.workloads.manifests.metadata import Manifest
 from stackroles.workloads.recovery_set.pod import RunParent
 from stackroles.workloads.recovery_set.repository import repository_id
 
@@ -167,8 +180,60 @@ def test_a_users_own_claim_or_a_bucket_needs_none() -> None:
     assert build_repository_claim(owner, BUCKET) is None
 
 
+def cron_job() -> Manifest:
+    owner = parent("BackupPolicy", "nightly")
+    return build_cron_job(CLOUD, owner, POLICY, schedule_trigger(owner, POLICY))
+
+
+VERIFIED = POLICY.model_copy(
+    update={
+        "verification": (
+            Verification(level=Level.REPOSITORY, schedule="0 1 * * 0"),
+            Verification(level=Level.DATABASE, schedule="0 2 * * *"),
+        )
+    }
+)
+
+
+def test_each_level_has_marks_of_its_own() -> None:
+    owner = parent("BackupPolicy", "nightly")
+    made = [
+        build_cron_job(CLOUD, owner, VERIFIED, trigger("nightly", item))
+        for item in VERIFIED.verification
+    ]
+
+    assert [cron["metadata"]["name"] for cron in made] == [
+        "nightly-verify-repository", "nightly-verify-database"
+    ]  # fmt: skip
+    assert [cron["spec"]["schedule"] for cron in made] == ["0 1 * * 0", "0 2 * * *"]
+    steps = {
+        cron["spec"]["jobTemplate"]["metadata"]["labels"]["stackroles.io/step"] for cron in made
+    }
+    assert steps == {"backup.verification-mark-repository", "backup.verification-mark-database"}
+
+
+def test_a_verification_has_scratch_space_for_its_copy_and_the_servers_options() -> None:
+    owner = parent("BackupPolicy", "nightly")
+    run = VerificationRun(name="v", backup="nightly-1", database_bytes=4 << 30)
+    cloud = replace(CLOUD, replicas={"mariadb": 3})
+    config, made = build_verification(cloud, owner, VERIFIED, VERIFIED.verification[1], run)
+    spec = made["spec"]["template"]["spec"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    [main] = spec["containers"]
+    env = {item["name"]: item.get("value") for item in main["env"]}
+
+    assert volumes["scratch"]["emptyDir"] == {"sizeLimit": "6144Mi"}
+    assert {"agents", "files", "key", "repository", "run"} <= volumes.keys()
+    assert "[mysqld]" in config["data"]["my.cnf"]
+    assert (env["BACKUP_NAME"], env["BACKUP_LEVEL"]) == ("nightly-1", "Database")
+    assert made["metadata"]["labels"]["stackroles.io/repository"] == repository_id(
+        "cloud", "nightly", POLICY
+    )
+    assert made["spec"]["backoffLimit"] == 0
+
+
 def test_the_schedule_only_leaves_marks() -> None:
-    cron = build_cron_job(CLOUD, parent("BackupPolicy", "nightly"), POLICY)
+    cron = cron_job()
     template = cron["spec"]["jobTemplate"]
 
     assert (cron["spec"]["schedule"], cron["spec"]["timeZone"]) == ("0 3 * * *", "Europe/Berlin")
@@ -178,7 +243,7 @@ def test_the_schedule_only_leaves_marks() -> None:
 
 
 def test_a_mark_that_cannot_run_keeps_no_later_one_away() -> None:
-    spec = build_cron_job(CLOUD, parent("BackupPolicy", "nightly"), POLICY)["spec"]
+    spec = cron_job()["spec"]
 
     assert spec["concurrencyPolicy"] == "Replace"
     assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 300

@@ -155,7 +155,7 @@ async def test_a_removal_waits_for_a_run_and_a_run_for_a_removal(world: World) -
     await world.run("one")
     assert world.condition("one", "Reconciled") == (
         "Deleting",
-        "Backup two writes the repository; it ends first.",
+        "Backup two works with the repository; it ends first.",
     )
 
     await world.verify("two")
@@ -181,7 +181,7 @@ async def test_a_removal_that_never_gets_its_turn_is_given_up(world: World) -> N
     await world.run("one")
 
     assert is_let_go(world)
-    assert "Backup two has written the repository for more than an hour" in events(world)[0][2]
+    assert "Backup two has worked with the repository for more than an hour" in events(world)[0][2]
 
 
 async def test_a_run_that_is_deleted_is_ended_before_its_parts_are_removed(world: World) -> None:

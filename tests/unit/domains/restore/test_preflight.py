@@ -8,6 +8,8 @@ import pytest
 
 from stackroles.agents.backup.protocol import Versions
 from stackroles.agents.backup.reader_protocol import Manifest, ManifestPart
+from stackroles.agents.backup.verification_protocol import Level
+from stackroles.api.v1alpha1.backup import Quarantine
 from stackroles.domains.restore.preflight import Observed, assess
 from tests.support.clouds import cloud
 
@@ -75,3 +77,16 @@ def test_all_that_is_missing_is_named_at_once() -> None:
     found = assess(observed(replace(MANIFEST, cloud="other"), capacity={"a": "", "b": "1Gi"}))
 
     assert len(found.missing) == 3
+
+
+def test_a_set_that_a_verification_found_damaged_is_refused_with_what_it_found() -> None:
+    since = datetime(2026, 11, 29, 5, 0, 7, tzinfo=UTC)
+    mark = Quarantine(level=Level.DATABASE, since=since, message="nova.instances differs")
+
+    [missing] = assess(observed(quarantine=mark)).missing
+
+    assert missing == (
+        "The verification of level Database that ended at 2026-11-29 05:00:07 UTC found the "
+        "recovery set damaged: restore another Backup, or let the next verification pass it. It "
+        "found: nova.instances differs"
+    )

@@ -19,9 +19,19 @@ from stackroles.api.v1alpha1.housekeeping import Housekeeping
 from stackroles.config.cloud import Cloud
 from stackroles.config.pool import Pool
 from stackroles.constants import ANNOTATION_CONFIG_HASH
-from stackroles.domains.backup.build import COMPONENT, build_cron_job, build_repository_claim
+from stackroles.domains.backup.build import (
+    COMPONENT,
+    build_cron_job,
+    build_repository_claim,
+    schedule_trigger,
+)
 from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
 from stackroles.domains.backup.build_removal import build_removal
+from stackroles.domains.backup.build_verification import (
+    VerificationRun,
+    build_verification,
+    trigger,
+)
 from stackroles.domains.compute.build_probe import build_probe_job
 from stackroles.domains.housekeeping.build import build_cron_job as build_housekeeping_marks
 from stackroles.domains.housekeeping.build import build_job
@@ -102,7 +112,12 @@ def policy_children(resource: Object) -> Iterable[Object]:
     claim = build_repository_claim(policy, spec)
     if claim is not None:
         yield claim
-    yield build_cron_job(declared, policy, spec)
+    triggers = [trigger(name, item) for item in spec.verification]
+    for each in (schedule_trigger(policy, spec), *triggers):
+        yield build_cron_job(declared, policy, spec, each)
+    for item in spec.verification:
+        verified = VerificationRun(name=f"{name}-v", backup=f"{name}-1", database_bytes=1 << 30)
+        yield from build_verification(declared, policy, spec, item, verified)
     inputs = build_inputs(backup, {"state.json": {}, "versions.json": {}}, declared.agents)
     yield inputs
     yield build_backup_job(declared, backup, run, inputs)

@@ -10,7 +10,7 @@ from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.config.cloud import Cloud
 from stackroles.config.pool import Pool
 from stackroles.constants import ANNOTATION_CONFIG_HASH
-from stackroles.domains.backup.build import COMPONENT, build_cron_job
+from stackroles.domains.backup.build import COMPONENT, build_cron_job, schedule_trigger
 from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
 from stackroles.domains.backup.build_removal import build_removal
 from stackroles.domains.compute.build_probe import build_probe_job
@@ -185,10 +185,11 @@ def backup_jobs(declared: Cloud) -> list[Object]:
     )
     run = Run(policy=policy, policy_name="p", source="http://m:1/backup", secrets=(), keep=14)
     sources = replace(declared, agents=defaultdict(str))
+    mark = build_cron_job(declared, parent, policy, schedule_trigger(parent, policy))
     return [
         build_backup_job(sources, parent, run, build_inputs(parent, {}, sources.agents)),
         build_removal(sources, parent, "p", policy)[-1],
-        build_cron_job(declared, parent, policy)["spec"]["jobTemplate"],
+        mark["spec"]["jobTemplate"],
     ]
 
 

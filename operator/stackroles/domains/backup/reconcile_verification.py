@@ -1,0 +1,178 @@
+"""Verifications of a policy's sets: started when they are due and the repository is free."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from stackroles import naming
+from stackroles.api.v1alpha1.backup import (
+    BackupPolicySpec,
+    BackupPolicyStatus,
+    BackupStatus,
+    Verification,
+    VerificationStatus,
+)
+from stackroles.api.v1alpha1.common import dump
+from stackroles.config.cloud import Cloud
+from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
+from stackroles.domains.backup.build import COMPONENT, step_label
+from stackroles.domains.backup.build_job import DATABASE_PART
+from stackroles.domains.backup.build_verification import (
+    VERIFICATION,
+    VerificationRun,
+    build_verification,
+    mark_step,
+)
+from stackroles.domains.backup.decide import ScheduleTrigger, due
+from stackroles.domains.backup.outcome import read_verification
+from stackroles.domains.backup.reconcile_queue import restore_before, user_of
+from stackroles.domains.backup.verify import ended, newest_verified, quarantined
+from stackroles.reconcile.context import Context
+from stackroles.reconcile.repository import find_claim_problem, find_secret_problem, start_lock
+from stackroles.workloads.pod import failure_message, first_finding
+from stackroles.workloads.recovery_set.pod import RunParent
+from stackroles.workloads.step import ending_of
+
+Object = dict[str, Any]
+
+
+def triggers_of(context: Context, parent: RunParent, step: str) -> list[ScheduleTrigger]:
+    """Return the marks that a policy's CronJob for a step has left."""
+    marks = {
+        LABEL_STEP: step_label(step),
+        LABEL_INSTANCE: parent.name,
+        LABEL_OWNER_KIND: parent.owner_kind,
+    }
+    return [
+        ScheduleTrigger(
+            job["metadata"]["name"], datetime.fromisoformat(job["metadata"]["creationTimestamp"])
+        )
+        for job in context.cluster.list("Job", parent.namespace, marks)
+    ]
+
+
+def is_open(status: BackupPolicyStatus) -> bool:
+    """Return whether a verification is under way or waits, so that it is looked at again."""
+    return any(found.running or found.waits for found in status.verifications)
+
+
+async def run_verifications(
+    context: Context,
+    resource: Object,
+    cloud: Cloud,
+    policy: BackupPolicySpec,
+    status: BackupPolicyStatus,
+) -> BackupPolicyStatus:
+    """Take over what ended, and start what is due; return the policy's status.
+
+    Raises:
+        ClusterError: something was refused; the next pass tries again.
+    """
+    known = {found.level: found for found in status.verifications}
+    results = []
+    for item in policy.verification:
+        found = known.get(item.level) or VerificationStatus(level=item.level)
+        if found.running:
+            found = await _track(context, resource, found)
+        if not found.running:
+            found = await _start_due(context, resource, cloud, (policy, item), found)
+        results.append(found)
+    return status.model_copy(update={"verifications": tuple(results)})
+
+
+async def _track(
+    context: Context, resource: Object, known: VerificationStatus
+) -> VerificationStatus:
+    """Return what became of a verification that was started."""
+    namespace, now = resource["metadata"]["namespace"], context.clock.now()
+    job = context.cluster.get("Job", namespace, known.job or "")
+    if job is None:
+        return ended(known, None, "it was deleted before it ended", now)
+    pods, ending = context.cluster.owned(job, "Pod"), ending_of(job)
+    if not ending:
+        problem = first_finding(pods, now)
+        return known.model_copy(update={"waits": problem.message if problem else None})
+    outcome = read_verification(next((text for pod in pods if (text := _message(pod))), ""))
+    failure = next((text for pod in pods if (text := failure_message(pod))), "")
+    why = f"{ending.get('reason', '')} {ending.get('message', '')} {failure}".strip()
+    found = ended(known.model_copy(update={"waits": None}), outcome, why, now)
+    await _mark(context, namespace, found, now)
+    return found
+
+
+def _message(pod: Object) -> str:
+    """Return what the program left in its termination message."""
+    for container in pod.get("status", {}).get("containerStatuses", []):
+        if container["name"] == VERIFICATION:
+            return str(container.get("state", {}).get("terminated", {}).get("message", ""))
+    return ""
+
+
+async def _mark(context: Context, namespace: str, found: VerificationStatus, now: datetime) -> None:
+    """Put a damaged set into quarantine, or take it out."""
+    backup = context.cluster.get("Backup", namespace, found.backup or "")
+    if backup is None:
+        return
+    status = BackupStatus.model_validate(backup.get("status", {}))
+    changed = quarantined(status, found, now)
+    if changed != status:
+        await context.cluster.patch_status(backup, dump(changed))
+
+
+async def _start_due(
+    context: Context,
+    resource: Object,
+    cloud: Cloud,
+    wanted: tuple[BackupPolicySpec, Verification],
+    known: VerificationStatus,
+) -> VerificationStatus:
+    """Start a level's verification if one is due and can begin."""
+    policy, item = wanted
+    parent = RunParent.of(resource, cloud.name, COMPONENT)
+    namespace, name = parent.namespace, parent.name
+    fresh = due(triggers_of(context, parent, mark_step(item.level)), known.last_scheduled_time)
+    if not fresh:
+        return known.model_copy(update={"waits": None})
+    backup = newest_verified(context.cluster.naming("Backup", namespace, "policy", name))
+    if backup is None:
+        return _waiting(known, "No verified recovery set is there yet.")
+    problem = await find_secret_problem(context, namespace, policy)
+    problem = problem or await find_claim_problem(context, namespace, name, policy)
+    if problem:
+        return _waiting(known, problem.message)
+    if restore := await restore_before(context, cloud, ""):
+        return _waiting(known, f"Restore {restore} of this cloud is under way; it ends first.")
+    run = VerificationRun(
+        name=naming.child(fresh[-1].name, "run"),
+        backup=backup["metadata"]["name"],
+        database_bytes=_database_bytes(backup),
+    )
+    async with start_lock(context):
+        if user := user_of(context, namespace, name, policy):
+            return _waiting(known, f"{user} works with the repository; it ends first.")
+        await _remove_former(context, resource, known)
+        for child in build_verification(cloud, parent, policy, item, run):
+            await context.cluster.create_once(child, resource)
+    update = {
+        "last_scheduled_time": fresh[-1].created,
+        "job": run.name,
+        "running": run.backup,
+        "waits": None,
+    }
+    return known.model_copy(update=update)
+
+
+def _waiting(known: VerificationStatus, why: str) -> VerificationStatus:
+    return known.model_copy(update={"waits": why[:1].upper() + why[1:]})
+
+
+def _database_bytes(backup: Mapping[str, Any]) -> int:
+    steps: Iterable[Mapping[str, Any]] = backup.get("status", {}).get("steps") or ()
+    return next((int(step["bytes"]) for step in steps if step["name"] == DATABASE_PART), 0)
+
+
+async def _remove_former(context: Context, resource: Object, known: VerificationStatus) -> None:
+    """Remove the Job of a level's last verification, which stayed for its log."""
+    job = context.cluster.get("Job", resource["metadata"]["namespace"], known.job or "")
+    if job is not None and job in context.cluster.owned(resource, "Job"):
+        await context.cluster.delete(job)

@@ -1,0 +1,218 @@
+"""Verifications on a small API server: their turn, their results, and what follows from them."""
+
+import copy
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from stackroles.agents import wire
+from stackroles.agents.backup.verification_protocol import Level, VerificationOutcome
+from tests.support.backup_world import World, backup_world
+from tests.support.objects import owned_by
+
+Object = dict[str, Any]
+DAILY = [{"level": "Database", "schedule": "0 5 * * *"}]
+MARK = "verification-mark-database"
+GOOD = VerificationOutcome(
+    ok=True, level=Level.DATABASE, set="one", seconds=12.5, compared=40, skipped=2
+)
+BAD = VerificationOutcome(
+    damaged=True,
+    level=Level.DATABASE,
+    set="one",
+    compared=40,
+    different=1,
+    names=("nova.instances: 2 rows in the copy, 3 when it was taken",),
+    reason="SetDamaged",
+    message="1 tables of the copy are not as they were taken",
+)
+BROKEN = VerificationOutcome(level=Level.DATABASE, set="one", message="connection refused")
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with backup_world() as made:
+        made.declare(verification=DAILY)
+        await made.settle()
+        yield made
+
+
+async def with_set(world: World, name: str = "one") -> None:
+    """Give the policy a verified set."""
+    world.wait(hours=1)
+    world.apply(name)
+    await world.run(name)
+    await world.verify(name)
+
+
+async def begin(world: World, mark: str = "v-1") -> None:
+    """Let a verification become due, and start it."""
+    world.wait(hours=1)
+    world.mark(mark, step=MARK)
+    await world.settle()
+
+
+async def end(world: World, outcome: VerificationOutcome | None, mark: str = "v-1") -> None:
+    """Let the kubelet and the Job controller report that a verification has ended."""
+    job = copy.deepcopy(world.api.get("jobs", "ns", f"{mark}-run"))
+    assert job is not None
+    metadata = {
+        "name": f"{mark}-run-x",
+        "namespace": "ns",
+        "labels": job["spec"]["template"]["metadata"]["labels"],
+        "ownerReferences": owned_by(job),
+    }
+    message = wire.dumps(outcome) if outcome else ""
+    state = {"terminated": {"exitCode": 1, "message": message}}
+    statuses = [{"name": "verification", "state": state}]
+    status = {"phase": "Failed", "containerStatuses": statuses}
+    world.store({"kind": "Pod", "metadata": metadata, "status": status})
+    kind = "Complete" if outcome and outcome.ok else "Failed"
+    at = world.clock.now().isoformat()
+    ended = {"type": kind, "status": "True", "lastTransitionTime": at, "reason": "DeadlineExceeded"}
+    world.store({**job, "status": {"conditions": [ended]}})
+    await world.settle()
+
+
+def status(world: World) -> Object:
+    found = world.cluster.get("BackupPolicy", "ns", "nightly")
+    [one] = (found or {})["status"]["verifications"]
+    return dict(one)
+
+
+async def test_a_level_has_a_schedule_and_waits_for_its_first_time(world: World) -> None:
+    cron = world.api.get("cronjobs", "ns", "nightly-verify-database")
+
+    assert (cron or {})["spec"]["schedule"] == "0 5 * * *"
+    assert world.policy("Verified")[0] == "NoVerificationYet"
+    assert world.policy("Ready")[0] == "AsDesired"
+    before = world.api.writes()
+    await world.settle()
+    assert world.api.writes() == before
+
+
+async def test_a_level_that_is_not_wanted_any_more_loses_its_schedule(world: World) -> None:
+    world.declare(verification=[])
+
+    await world.settle()
+
+    assert world.api.get("cronjobs", "ns", "nightly-verify-database") is None
+    assert world.api.get("cronjobs", "ns", "nightly") is not None
+
+
+async def test_the_newest_verified_set_is_verified_once_for_all_marks(world: World) -> None:
+    await with_set(world, "zero")
+    await with_set(world)
+    world.apply("two")  # not verified
+    world.mark("v-0", step=MARK)
+
+    await begin(world)
+
+    assert (status(world)["running"], status(world)["job"]) == ("one", "v-1-run")
+    await end(world, GOOD)
+    assert status(world)["result"] == "Passed"
+    assert status(world)["backup"] == "one"
+    assert status(world)["tables"] == {"compared": 40, "skipped": 2, "different": 0}
+    assert world.policy("Verified") == ("SetVerified", "Passed: Database of Backup one.")
+    await world.settle()
+    assert [name for name in world.names("Job") if name.startswith("v-")] == [
+        "v-0", "v-1", "v-1-run"
+    ]  # fmt: skip
+
+
+async def test_one_that_is_due_waits_for_a_set(world: World) -> None:
+    await begin(world)
+    assert status(world)["waits"] == "No verified recovery set is there yet."
+
+    await with_set(world)
+    await world.settle()
+
+    assert status(world)["running"] == "one"
+
+
+async def test_a_verification_and_a_run_wait_for_one_another(world: World) -> None:
+    await with_set(world)
+    world.apply("two")
+    await world.run("two")
+    await begin(world)
+    assert status(world)["waits"] == "Backup two works with the repository; it ends first."
+
+    await world.verify("two")
+    await world.settle()
+    assert status(world)["running"] == "two"
+    world.apply("three")
+    await world.run("three")
+
+    reason, message = world.condition("three")
+    assert reason == "WaitingForTurn"
+    assert message.startswith("A verification of BackupPolicy nightly comes first")
+    await end(world, GOOD)
+    await world.run("three")
+    assert world.condition("three")[0] == "BackupRunning"
+
+
+async def test_a_damaged_set_is_in_quarantine_until_its_level_passes(world: World) -> None:
+    await with_set(world)
+    await begin(world)
+    await end(world, BAD)
+
+    assert world.policy("Verified") == (
+        "SetDamaged", "Level Database, Backup one: 1 tables of the copy are not as they were taken"
+    )  # fmt: skip
+    mark = world.status("one")["quarantine"]
+    assert (mark["level"], mark["message"]) == ("Database", BAD.message)
+    assert world.condition("one")[0] == "BackupVerified"
+
+    await begin(world, "v-2")
+    await end(world, BROKEN, "v-2")
+    assert "quarantine" in world.status("one")
+
+    await begin(world, "v-3")
+    await end(world, GOOD, "v-3")
+    assert "quarantine" not in world.status("one")
+    assert world.policy("Verified")[0] == "SetVerified"
+
+
+async def test_one_that_could_not_be_made_says_nothing_of_the_set(world: World) -> None:
+    await with_set(world)
+    await begin(world)
+    await end(world, BROKEN)
+
+    assert world.policy("Verified") == (
+        "VerificationFailed", "Level Database, Backup one: connection refused"
+    )  # fmt: skip
+    assert "quarantine" not in world.status("one")
+
+
+async def test_one_that_left_nothing_is_reported_with_its_jobs_end(world: World) -> None:
+    await with_set(world)
+    await begin(world)
+    await end(world, None)
+
+    assert status(world)["result"] == "Failed"
+    assert "DeadlineExceeded" in status(world)["message"]
+
+
+async def test_one_whose_job_is_deleted_has_failed(world: World) -> None:
+    await with_set(world)
+    await begin(world)
+    world.remove("Job", "v-1-run")
+
+    await world.settle()
+
+    assert status(world)["result"] == "Failed"
+    assert "deleted before it ended" in status(world)["message"]
+
+
+async def test_the_job_of_the_last_one_stays_for_its_log(world: World) -> None:
+    await with_set(world)
+    await begin(world)
+    await end(world, GOOD)
+    await begin(world, "v-2")
+    world.forget_gone()
+
+    jobs = {name for name in world.names("Job") if name.endswith("-run")}
+
+    assert "v-2-run" in jobs
+    assert "v-1-run" not in jobs
