@@ -315,6 +315,25 @@ CASES = (
         good={"resources": {"limits": {"cpu": "1"}}},
         bad={"resources": {"limits": {"gpu": "1"}}},
     ),
+    *(
+        Case(
+            kind="BackupPolicy", message="never due", good={"schedule": good}, bad={"schedule": bad}
+        )
+        for good, bad in (
+            ("0 3 29 2 *", "0 3 30 2 *"),
+            ("0 0 31 2 mon", "0 0 31 2 *"),
+            ("0 0 30 4,6,9,11 *", "0 0 31 4,6,9,11 *"),
+            ("0 0 31 Apr-Jun *", "0 0 31 Apr-Jun/2 *"),
+            ("0 0 28-31 feb *", "0 0 30-31,31/2 feb,02 mon,*"),
+        )
+    ),
+    Case(
+        kind="BackupPolicy",
+        message="never due",
+        good={"schedule": "0 0 31 1 *"},
+        bad={"schedule": "0 0 31 2 *"},
+        update=True,
+    ),
     Case(
         kind="BackupPolicy",
         message="controller cannot change",

@@ -136,6 +136,7 @@ class Reason(StrEnum):
     ENCRYPTION_SECRET_INVALID = "EncryptionSecretInvalid", ConditionType.RECONCILED, "False"
     REPOSITORY_SECRET_MISSING = "RepositorySecretMissing", ConditionType.RECONCILED, "False"
     REPOSITORY_SECRET_INVALID = "RepositorySecretInvalid", ConditionType.RECONCILED, "False"
+    SCHEDULE_NEVER_DUE = "ScheduleNeverDue", ConditionType.RECONCILED, "False"
     REPOSITORY_NOT_RESIZED = "RepositoryNotResized", ConditionType.RECONCILED, "False"
 
     # Nodes that a pool selects, and whether they serve guests.

@@ -22,8 +22,8 @@ from stackroles.domains.backup.reconcile_verification import (
     run_verifications,
     triggers_of,
 )
-from stackroles.domains.backup.schedule import missed
-from stackroles.domains.backup.status import is_finished, is_verified, overdue
+from stackroles.domains.backup.schedule import Schedule, missed
+from stackroles.domains.backup.status import is_finished, is_verified, never_due, overdue
 from stackroles.domains.backup.verify import finding_of
 from stackroles.errors import NotReady, Rejected, SpecInvalid
 from stackroles.reconcile.apply_failures import Attempts
@@ -106,6 +106,8 @@ async def _bring(
 async def _apply(
     context: Context, resource: Object, cloud: Cloud, parent: RunParent, policy: BackupPolicySpec
 ) -> BackupPolicyStatus:
+    if Schedule.of(policy.schedule).is_never_due:
+        raise never_due(policy.schedule)
     triggers = [trigger(parent.name, item) for item in policy.verification]
     wanted, *others = [
         build_cron_job(cloud, parent, policy, each)

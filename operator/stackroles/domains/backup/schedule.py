@@ -18,6 +18,8 @@ _MACROS = {
 }
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+# The most days that each month has.
+_LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 # 29 February may be eight years away.
 _HORIZON = 8 * 366
 # A run may begin late: the CronJob's startingDeadlineSeconds, and some for a busy control plane.
@@ -76,6 +78,15 @@ class Schedule:
             _field(month, 1, 12, _MONTHS),
             _field(weekday, 0, 6, _DAYS),
         )
+
+    @property
+    def is_never_due(self) -> bool:
+        """Whether none of the months has one of the days, and no given weekday is due instead.
+
+        A range that ends before it begins is another matter: the API server refuses its CronJob.
+        """
+        longest = max((_LENGTHS[month - 1] for month in self.months.values), default=31)
+        return self.weekdays.free and min(self.days.values, default=0) > longest
 
     def latest(self, at: datetime) -> datetime | None:
         """Return the last due time at or before `at`, None when there is none in eight years."""

@@ -8,6 +8,7 @@ from stackroles.agents import wire
 from stackroles.agents.backup.protocol import RunOutcome
 from stackroles.api.v1alpha1.backup import BackupProgress, BackupStatus, BackupStep
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
+from stackroles.errors import SpecInvalid
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.run_conditions import RunReasons
 
@@ -110,6 +111,15 @@ def expired(policy: str) -> Finding:
         Reason.BACKUP_EXPIRED,
         f"Newer recovery sets of BackupPolicy {policy} were verified since, and keepLast left no "
         "room for this one: it is not in the repository any more. Delete this Backup.",
+    )
+
+
+def never_due(schedule: str) -> SpecInvalid:
+    """Return what is wrong with a policy whose schedule has no run at all."""
+    return SpecInvalid(
+        Reason.SCHEDULE_NEVER_DUE,
+        f"spec.schedule {schedule} is never due: none of its months has one of its days. Correct "
+        "the day or the month; a CronJob of an earlier schedule stays as it is.",
     )
 
 

@@ -81,6 +81,40 @@ class TestMarks:
         assert world.names("Backup") == ["nightly-0", "nightly-5"]
 
 
+class TestNeverDue:
+    async def test_a_schedule_without_any_run_gets_no_cron_job(self, world: World) -> None:
+        world.declare("never", schedule="0 3 30,31 feb *")
+
+        with pytest.raises(SpecInvalid, match="0 3 30,31 feb"):
+            await world.settle("never")
+
+        reason, message = world.policy("Reconciled", "never")
+        assert reason == "ScheduleNeverDue"
+        assert "none of its months has one of its days" in message
+        assert world.policy("Ready", "never")[0] == "ScheduleNeverDue"
+        assert world.policy("Stalled", "never")[0] == "NeedsAttention"
+        assert world.api.get("cronjobs", "ns", "never") is None
+
+        world.declare("never", schedule="0 3 30,31 mar *")
+        await world.settle("never")
+        assert world.policy("Ready", "never")[0] == "AsDesired"
+        assert world.api.get("cronjobs", "ns", "never") is not None
+
+    async def test_the_former_schedule_goes_on(self, world: World) -> None:
+        world.declare(schedule="0 3 31 2 *")
+
+        with pytest.raises(SpecInvalid):
+            await world.settle()
+
+        assert world.policy("Reconciled")[0] == "ScheduleNeverDue"
+        assert (world.api.get("cronjobs", "ns", "nightly") or {})["spec"]["schedule"] == "0 3 * * *"
+        world.wait(days=2)
+        world.mark("nightly-1")
+        with pytest.raises(SpecInvalid):
+            await world.settle()
+        assert world.names("Backup") == ["nightly-1"]
+
+
 class TestOverdue:
     async def test_a_schedule_that_stopped_is_reported(self, world: World) -> None:
         world.wait(hours=3)

@@ -4,10 +4,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from stackroles.api.v1alpha1.schedule import CRON
+from stackroles.api.v1alpha1.schedule import CRON, NEVER_DUE
 from stackroles.domains.backup.schedule import Schedule, missed
 
 NOW = datetime(2026, 11, 22, 19, 34, 18, tzinfo=UTC)  # a Sunday
@@ -41,8 +41,77 @@ def test_the_last_due_time(line: str, latest: str) -> None:
     assert Schedule.of(line).latest(NOW) == datetime.fromisoformat(latest).replace(tzinfo=UTC)
 
 
-def test_a_day_that_never_comes_is_never_due() -> None:
-    assert Schedule.of("0 0 31 2 *").latest(NOW) is None
+# Lines that CRON allows, among them each form that is never due.
+_FEW_MONTHS = ("2", "02", "FEB", "4-6/2", "2-6/2", "9/2", "11", "jun-sep/3", "2/11", "4", "nov/99")
+_MORE_MONTHS = ("*", "*/2", "1-12/5", "jan", "2-4", "2/2", "12", "3,4", "9-11")
+_LAST_DAYS = ("31", "30", "30,31", "31-31/2", "30-31", "30/5", "31/1")
+_MORE_DAYS = ("*", "*/31", "29", "1", "28-31", "29/2", "31,1")
+_FREE_WEEKDAYS = ("*", "*/1", "mon,*", "*/1,5", "*/2,*")
+_MORE_WEEKDAYS = ("0", "*/2", "mon-fri", "*/15", "sun,1")
+
+
+def lists(*items: str) -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from(items), min_size=1, max_size=3).map(",".join)
+
+
+def assert_agreed(line: str) -> bool:
+    """Assert that rule, answer and search agree on a line; return whether it is never due."""
+    assert re.match(CRON, line), line
+    schedule = Schedule.of(line)
+    never = schedule.latest(NOW) is None
+    assert schedule.is_never_due is never, line
+    assert bool(re.search(NEVER_DUE, line)) is never, line
+    return never
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 0 31 2 *", "0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 3 30,31 feb *",
+        "0  3  31  Apr-Jun/2  *", "0 0 31-31 2,4 */1", "5 4 31/7 2/9 mon,*",
+    ],
+)  # fmt: skip
+def test_a_day_that_never_comes_is_never_due(line: str) -> None:
+    assert assert_agreed(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 0 31 2 mon", "0 0 30 2 */2", "0 0 29 2 *", "0 0 30 4,6,9,11 *", "0 0 31 2-4 *",
+        "0 0 31 2,3 *", "0 0 31 2/2 *", "0 0 31 * *", "0 0 */31 2 *", "0 0 30,31,1 2 *",
+    ],
+)  # fmt: skip
+def test_a_day_that_comes_or_a_weekday_that_is_given_is_due(line: str) -> None:
+    assert not assert_agreed(line)
+
+
+def test_each_range_of_months_and_each_step_is_read_alike() -> None:
+    ranges = [f"{first}-{last}" for first in range(1, 13) for last in range(first, 13)]
+    months = [f"{span}{step}" for span in [*map(str, range(1, 13)), *ranges]
+              for step in ("", *(f"/{n}" for n in (*range(1, 14), 19, 20, 99)))]  # fmt: skip
+
+    never = [assert_agreed(f"0 0 {day} {month} *") for month in months for day in (29, 30, 31)]
+
+    assert 0 < sum(never) < len(never)
+
+
+@settings(max_examples=1000)
+@given(
+    lists(*_LAST_DAYS) | lists(*_LAST_DAYS, *_MORE_DAYS),
+    lists(*_FEW_MONTHS) | lists(*_FEW_MONTHS, *_MORE_MONTHS),
+    lists(*_FREE_WEEKDAYS) | lists(*_FREE_WEEKDAYS, *_MORE_WEEKDAYS),
+)
+def test_the_rule_refuses_what_is_never_due_and_nothing_else(
+    day: str, month: str, weekday: str
+) -> None:
+    event("never" if assert_agreed(f"0 3 {day} {month} {weekday}") else "due")
+
+
+@pytest.mark.parametrize("line", ["0 0 31-30 2 *", "0 5-3 1 1 *", "0 0 31 6-4 *"])
+def test_a_range_that_ends_before_it_begins_is_left_to_the_api_server(line: str) -> None:
+    assert not Schedule.of(line).is_never_due
+    assert not re.search(NEVER_DUE, line)
 
 
 @given(
