@@ -143,6 +143,12 @@ def test_a_missing_required_field_is_refused_by_name(
         ("ComputePool", {"virtType": "xen"}, "spec.virtType"),
         ("ComputePool", {"network": {"interface": "a/b"}}, "spec.network.interface"),
         ("BackupPolicy", {"keepLast": 0}, "spec.keepLast"),
+        ("BackupPolicy", {"keepHourly": 337}, "spec.keepHourly"),
+        ("BackupPolicy", {"keepDaily": -1}, "spec.keepDaily"),
+        ("BackupPolicy", {"keepWeekly": 105}, "spec.keepWeekly"),
+        ("BackupPolicy", {"keepMonthly": 121}, "spec.keepMonthly"),
+        ("BackupPolicy", {"keepYearly": 51}, "spec.keepYearly"),
+        ("BackupPolicy", {"keepWithinDays": 3661}, "spec.keepWithinDays"),
         ("BackupPolicy", {"deadlineSeconds": 5}, "spec.deadlineSeconds"),
         (
             "BackupPolicy",

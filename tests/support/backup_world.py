@@ -16,6 +16,7 @@ from stackroles.agents import wire
 from stackroles.agents.backup.protocol import (
     PROGRESS_PREFIX,
     ProgressLine,
+    RetentionInput,
     RunOutcome,
     StepResult,
 )
@@ -138,6 +139,12 @@ class World:
             if item["key"] not in (self.api.get("configmaps", "ns", source["name"]) or {})["data"]
         }
 
+    def retention_of(self, backup: str) -> RetentionInput:
+        """Return what the retention of a run goes by."""
+        names = (name for name in self.names("ConfigMap") if name.startswith(f"{backup}-inputs"))
+        inputs = self.api.get("configmaps", "ns", next(names)) or {}
+        return wire.loads(RetentionInput, inputs["data"]["retention.json"])
+
     def wait(self, **time: float) -> None:
         self.clock.at += timedelta(**time)
 
@@ -184,9 +191,9 @@ class World:
         ended = {"type": kind, "status": "True", "lastTransitionTime": at, **fields}
         self.store({**(job or {}), "status": {"conditions": [ended]}})
 
-    async def verify(self, backup: str, oldest: str = "") -> None:
+    async def verify(self, backup: str, *expired: str) -> None:
         """Let a run that was started end well."""
-        self.pod(backup, "Succeeded", verified(oldest))
+        self.pod(backup, "Succeeded", verified(*expired))
         self.end(backup)
         await self.run(backup)
 
@@ -235,10 +242,10 @@ class World:
         return dict((found or {})["status"])
 
 
-def verified(oldest: str = "") -> RunOutcome:
-    """Return what the program of a run that went well leaves."""
+def verified(*expired: str) -> RunOutcome:
+    """Return what the program of a run that went well leaves, and which sets it found gone."""
     step = StepResult("database", bytes=7, seconds=1.0, sha256="a", snapshot="s")
-    return RunOutcome(ok=True, verified=True, snapshot="s", oldest=oldest, steps=(step,))
+    return RunOutcome(ok=True, verified=True, snapshot="s", expired=expired, steps=(step,))
 
 
 @asynccontextmanager

@@ -20,7 +20,12 @@ from typing_extensions import override
 from stackroles.agents.backup.keys import identity_of
 from stackroles.agents.backup.manifest import Identity
 from stackroles.agents.backup.progress import Progress
-from stackroles.agents.backup.protocol import StepResult, Versions
+from stackroles.agents.backup.protocol import (
+    RetentionInput,
+    RetentionRules,
+    StepResult,
+    Versions,
+)
 from stackroles.agents.backup.recovery_set import RecoverySet
 from stackroles.agents.backup.repository import Part, Restic
 from stackroles.agents.backup.run import Plan, run
@@ -169,9 +174,10 @@ def _take(name: str, repository: Path, chance: random.Random) -> TakenSet:
     parts = tuple(_part(part, chance.randbytes(size)) for part, size in _SIZES.items())
     versions = Versions(operator="0.1.0", release="2025.1", images={"ovn": "r/ovn:1"})
     began = datetime.now(UTC).isoformat(timespec="seconds")
-    work = Plan(name, "cloud", POLICIES[name], versions, parts, 9, began, "uid-c", "uid-p")
+    keep = RetentionInput(rules=RetentionRules(last=9), backups=())
+    work = Plan(name, "cloud", POLICIES[name], versions, parts, keep, began, "uid-c", "uid-p")
     recording = _Recording(name, repository)
-    outcome = run(work, recording)
+    outcome = run(work, recording, lambda: datetime.now(UTC))
     assert outcome.ok, outcome.message
     snapshots = recording.snapshots("test")
     last = next(found for found in snapshots if found["id"] == outcome.snapshot)

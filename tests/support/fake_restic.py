@@ -15,7 +15,7 @@ CONFIG = json.dumps({"version": 2, "id": "repository-1"})
 MASTER_KEY = json.dumps({"mac": {"k": "k", "r": "r"}, "encrypt": "c2VjcmV0" * 5 + "c2U="})
 
 RESTIC = """#!{python}
-import hashlib, json, os, pathlib, signal, sys, time
+import datetime, hashlib, json, os, pathlib, signal, sys, time
 options = ("--no-cache", "--quiet", "--stuck-request-timeout")
 args = [a for a in sys.argv[1:] if not a.startswith(options)]
 store = pathlib.Path({store!r})
@@ -44,6 +44,9 @@ def locked():
 def free(*_):
     (locks / str(os.getpid())).unlink()
     sys.exit(130)
+def now():
+    stamp = datetime.datetime.now(datetime.UTC)
+    return stamp.isoformat(timespec="microseconds").replace("+00:00", "123Z")
 def kept():
     return [json.loads(l) for l in (store / "log").read_text().splitlines()]
 if args[0] == "unlock":
@@ -81,9 +84,8 @@ elif args[0] == "backup":
     name = hashlib.sha256(data).hexdigest()[:8]
     tags = [args[i + 1] for i, a in enumerate(args) if a == "--tag"]
     (store / name).write_bytes(data)
-    when = f"2026-01-01T00:00:0{{len(tags)}}Z"
     with (store / "log").open("a") as log:
-        log.write(json.dumps({{"id": name, "tags": tags, "time": when}}) + "\\n")
+        log.write(json.dumps({{"id": name, "tags": tags, "time": now()}}) + "\\n")
     print(json.dumps({{"message_type": "summary", "snapshot_id": name, "data_added_packed": 7}}))
     (locks / str(os.getpid())).unlink()
 elif args[0] == "forget":

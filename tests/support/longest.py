@@ -127,7 +127,6 @@ def _of_backups() -> Iterator[Object]:
         policy_name=policy.name,
         source="http://10.0.0.7:3380/backup",
         secrets=(naming.credentials(declared.name, "mariadb"),),
-        keep=spec.keep_last,
     )
     inputs = build_inputs(backup, {}, agent_sources())
     yield inputs

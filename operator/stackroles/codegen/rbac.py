@@ -79,7 +79,7 @@ RULES: Final[tuple[Rule, ...]] = (
         group=API_GROUP,
         resources=("computenodes", "backups"),
         verbs=("create", "delete"),
-        why="it makes a ComputeNode for each node and removes Backups beyond keepLast",
+        why="it makes a ComputeNode for each node and removes Backups whose sets are not kept",
     ),
     Rule(
         scope=Scope.WORKLOADS,

@@ -120,7 +120,7 @@ def read_of_run(obj: Object) -> Any:
 
 def _outcome(obj: Object) -> Any:
     status = obj.get("status", {})
-    return is_finished(status), status.get("verified"), status.get("oldestKept")
+    return is_finished(status), status.get("verified"), status.get("expiredBackups")
 
 
 def owners_of_child(child: Object, parent: ObjectRef) -> Iterable[Key]:

@@ -252,7 +252,7 @@ def test_the_end_of_a_run_wakes_who_waits_and_whom_retention_ends() -> None:
     write(made, key, later(running, 200, **begun))
     assert drain(queue) == [], "how far it is concerns nobody"
 
-    write(made, key, later(running, 201, **begun, **VERIFIED, oldestKept="run-2"))
+    write(made, key, later(running, 201, **begun, **VERIFIED, expiredBackups=["run-1"]))
     names = {name.name for name in drain(queue)}
     assert names == {"daily", "run-1", "run-7", "run-11"}, "a set, a log, and whose turn it is"
 

@@ -1,8 +1,8 @@
 """What a backup's Jobs and the operator exchange.
 
 The operator gives RunSettings or RemovalSettings as environment variables, and files of JSON, of
-which a run reads the Versions. A run writes a ProgressLine now and then into its log, and at last
-its RunOutcome as its termination message.
+which a run reads the Versions and the RetentionInput. A run writes a ProgressLine now and then into
+its log, and at last its RunOutcome as its termination message.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,9 @@ _PREFIX = "BACKUP_"
 RESOURCES_FILE = "resources.json"
 STATE_FILE = "state.json"
 VERSIONS_FILE = "versions.json"
+RETENTION_FILE = "retention.json"
+# How many Backups a run names at most whose sets are gone.
+EXPIRED_LIMIT = 20
 # What a line of the log begins with that holds a ProgressLine.
 PROGRESS_PREFIX = "progress "
 
@@ -32,7 +35,6 @@ class RunSettings:
         name: the Backup.
         cloud: the cloud that it is of.
         policy: the BackupPolicy, whose sets are counted together.
-        keep: how many verified sets stay.
         source: URL of the database member's stream.
         inputs: folder of the files of JSON.
         copies: folder of what was copied before, a part for each file.
@@ -45,7 +47,6 @@ class RunSettings:
     name: str
     cloud: str
     policy: str
-    keep: int
     source: str
     inputs: str
     copies: str
@@ -98,6 +99,42 @@ class Versions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRules:
+    """How many verified sets each rule keeps; one stays that any of them keeps.
+
+    Attributes:
+        last: the newest ones.
+        hourly: of so many hours that have one, the newest of each.
+        daily: the same of days.
+        weekly: the same of weeks.
+        monthly: the same of months.
+        yearly: the same of years.
+        within_days: all that are younger than so many days; 0 where age keeps none.
+    """
+
+    last: int
+    hourly: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+    within_days: int = field(default=0, metadata=key("withinDays"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionInput:
+    """What a run's retention goes by.
+
+    Attributes:
+        rules: what stays.
+        backups: the policy's Backups whose sets should be in the repository, the oldest first.
+    """
+
+    rules: RetentionRules
+    backups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressLine:
     """How far a part is.
 
@@ -147,7 +184,8 @@ class RunOutcome:
         snapshot: restic's snapshot of the manifest.
         position: where in the replicated history the database's copy stands, `uuid:seqno`.
         stored: bytes that the run added to the repository.
-        oldest: the policy's oldest verified set that retention left; empty while it did not run.
+        expired: the oldest of the Backups named to the run that have no verified set in the
+            repository after retention; empty where that did not run to its end.
         steps: the parts, the one that failed last.
     """
 
@@ -158,7 +196,7 @@ class RunOutcome:
     snapshot: str | None = None
     position: str | None = None
     stored: int = 0
-    oldest: str = ""
+    expired: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
     steps: tuple[StepResult, ...] = ()
 
     @property

@@ -242,7 +242,8 @@ class Restic:
             return StepFailed(
                 step,
                 "the repository's volume is full: raise repository.volume.size (or enlarge a "
-                f"claim of your own), or lower keepLast: the next run begins with that ({excerpt})",
+                "claim of your own), or lower spec.keepLast or another keep field of its policy: "
+                f"the next run begins with that ({excerpt})",
                 "RepositoryFull",
             )
         if code == -signal.SIGKILL:

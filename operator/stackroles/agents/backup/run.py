@@ -13,7 +13,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,9 +26,12 @@ from stackroles.agents.backup.keys import identity_of, key_id
 from stackroles.agents.backup.manifest import Identity, encode, signature_tag
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.protocol import (
+    EXPIRED_LIMIT,
     RESOURCES_FILE,
+    RETENTION_FILE,
     STATE_FILE,
     VERSIONS_FILE,
+    RetentionInput,
     RunOutcome,
     RunSettings,
     StepResult,
@@ -37,7 +40,8 @@ from stackroles.agents.backup.protocol import (
 )
 from stackroles.agents.backup.reader_protocol import MANIFEST_FILE, Manifest, ManifestPart
 from stackroles.agents.backup.repository import Part, Restic, StepFailed, directory, file
-from stackroles.agents.backup.sets import MANIFEST_TAG
+from stackroles.agents.backup.retention import retain
+from stackroles.agents.backup.sets import ids_of, sets_of
 from stackroles.agents.backup.streams import Sink
 from stackroles.agents.galera.tables_protocol import TABLES_FILE
 from stackroles.agents.text import shorten
@@ -46,11 +50,20 @@ TERMINATION_LIMIT = 4000
 
 
 def termination_message(outcome: RunOutcome) -> str:
-    """Return an outcome as one line that fits a termination message."""
+    """Return an outcome as one line that fits a termination message.
+
+    Of the expired Backups the oldest are in it, as many as there is room for: the next run names
+    those that are left.
+    """
     line = _line(outcome)
     if len(line.encode()) <= TERMINATION_LIMIT:
         return line
-    return _line(replace(outcome, message=shorten(outcome.message, 500)))
+    outcome = replace(outcome, message=shorten(outcome.message, 500))
+    for count in range(len(outcome.expired), -1, -1):
+        line = _line(replace(outcome, expired=outcome.expired[:count]))
+        if len(line.encode()) <= TERMINATION_LIMIT:
+            break
+    return line
 
 
 def _line(outcome: RunOutcome) -> str:
@@ -69,7 +82,7 @@ class Plan:
     policy: str
     versions: Versions
     parts: tuple[Part, ...]
-    keep: int
+    retention: RetentionInput
     began: str = ""
     cloud_uid: str = ""
     policy_uid: str = ""
@@ -80,7 +93,7 @@ def plan(settings: RunSettings, now: datetime) -> Plan:
 
     Raises:
         OSError: an input is not there.
-        WireError: the versions are none.
+        WireError: the versions, or what retention goes by, are none.
     """
     inputs = Path(settings.inputs)
     token = Path(settings.token_file).read_text(encoding="utf-8").strip()
@@ -106,7 +119,7 @@ def plan(settings: RunSettings, now: datetime) -> Plan:
         policy=settings.policy,
         versions=wire.loads(Versions, (inputs / VERSIONS_FILE).read_bytes()),
         parts=tuple(parts),
-        keep=settings.keep,
+        retention=wire.loads(RetentionInput, (inputs / RETENTION_FILE).read_bytes()),
         began=now.isoformat(timespec="seconds"),
         cloud_uid=settings.cloud_uid,
         policy_uid=settings.policy_uid,
@@ -157,48 +170,36 @@ def manifest(work: Plan, outcome: RunOutcome, key: Identity, opened_by: str) -> 
     return Part("manifest", MANIFEST_FILE, write, (signature_tag(text, key),))
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What retention keeps of a policy's sets, and what may go.
+def retention(
+    snapshots: list[dict[str, Any]], work: Plan, now: datetime, live: Collection[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what retention removes, as ids of snapshots, and the Backups that have no set then.
 
-    Attributes:
-        oldest: name of the oldest verified set that is kept, empty where there is none.
-        surplus: snapshots of older sets, and of all that have no manifest.
+    Args:
+        snapshots: all of the repository.
+        work: the plan, with the rules and the Backups.
+        now: the time of the decision.
+        live: the sets of runs at work.
+
+    Raises:
+        StepFailed: a snapshot has no time.
     """
-
-    oldest: str
-    surplus: tuple[str, ...]
-
-
-def retention(snapshots: list[dict[str, Any]], policy: str, keep: int) -> Kept:
-    """Return what stays: the newest `keep` verified sets, so never less than the last one.
-
-    A set counts as verified when it has a manifest. One run is at work at a time, so a set without
-    a manifest is of a run that broke off.
-    """
-    sets: dict[str, list[dict[str, Any]]] = {}
-    for snapshot in snapshots:
-        tags = snapshot.get("tags") or []
-        if f"policy={policy}" in tags:
-            name = next((tag[4:] for tag in tags if tag.startswith("set=")), "")
-            sets.setdefault(name, []).append(snapshot)
-    verified = {
-        name: max(str(s["time"]) for s in members)
-        for name, members in sets.items()
-        if any(MANIFEST_TAG in (s.get("tags") or []) for s in members)
-    }
-    kept = sorted(verified, key=lambda name: verified[name], reverse=True)[:keep]
-    surplus = (str(s["id"]) for name, members in sets.items() if name not in kept for s in members)
-    return Kept(kept[-1] if kept else "", tuple(surplus))
+    try:
+        retained = retain(sets_of(snapshots, work.policy), work.retention.rules, now, live)
+    except ValueError as error:
+        message = f"{error}: restic forget it, or wait for a version that reads it"
+        raise StepFailed("retention", message) from error
+    expired = (name for name in work.retention.backups if name not in retained.kept)
+    return ids_of(snapshots, work.policy, retained.removed), tuple(expired)
 
 
-def run(work: Plan, restic: Restic) -> RunOutcome:
+def run(work: Plan, restic: Restic, now: Callable[[], datetime]) -> RunOutcome:
     """Take the set, prove it, and only then write its manifest; never raises StepFailed."""
     outcome = RunOutcome()
     try:
         if not restic.open():
-            found = restic.snapshots("repository")
-            restic.clean(retention(found, work.policy, work.keep).surplus)
+            surplus, _ = retention(restic.snapshots("repository"), work, now())
+            restic.clean(surplus)
         for part in work.parts:
             step, facts, stored = restic.save(part)
             position = facts.get("position") or outcome.position
@@ -209,10 +210,10 @@ def run(work: Plan, restic: Restic) -> RunOutcome:
         if restic.read(last, MANIFEST_FILE) != last.sha256:
             raise StepFailed("manifest", "the manifest does not read back as it was written")
         outcome = _with(outcome, last, stored, snapshot=last.snapshot, verified=True, ok=True)
-        kept = retention(restic.snapshots("retention"), work.policy, work.keep)
-        if kept.surplus:
-            restic.forget("retention", kept.surplus)
-        return replace(outcome, oldest=kept.oldest)
+        surplus, expired = retention(restic.snapshots("retention"), work, now(), {work.name})
+        if surplus:
+            restic.forget("retention", surplus)
+        return replace(outcome, expired=expired[:EXPIRED_LIMIT])
     except StepFailed as error:
         # What was verified stays verified: a failed retention is reported, and the set is there.
         failed = replace(outcome, reason=error.reason, message=str(error))
@@ -248,7 +249,7 @@ def main() -> int:
         tags=(f"set={work.name}", f"policy={work.policy}"), host=work.cloud, progress=progress
     )
     progress.start()
-    outcome = run(work, restic)
+    outcome = run(work, restic, lambda: datetime.now(UTC))
     progress.stop()
     print(
         f"peak memory: {_peak(resource.RUSAGE_SELF)} MiB, "

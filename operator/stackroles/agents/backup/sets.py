@@ -3,9 +3,13 @@
 Runs inside role pods: standard library only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from stackroles.agents.backup.retention import RecoverySet
+
+Snapshots = Iterable[Mapping[str, Any]]
 MANIFEST_TAG = "part=manifest"
 # What the tag of a manifest's snapshot begins with that signs the manifest.
 SIGNATURE_TAG = "signature=hmac-sha256:"
@@ -22,7 +26,7 @@ def newest_set(snapshots: Iterable[Mapping[str, Any]], policy: str) -> str:
 
 
 def snapshots_of(
-    snapshots: Iterable[Mapping[str, Any]], policy: str, name: str
+    snapshots: Snapshots, policy: str, name: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the ids of a set's manifest, the newest last, and those of its other parts."""
     found = list(_of_set(snapshots, policy, name))
@@ -54,3 +58,42 @@ def _of_set(
 def _part(snapshot: Mapping[str, Any]) -> str:
     parts = [tag for tag in snapshot["tags"] if tag.startswith(_PART)]
     return parts[0].removeprefix(_PART) if len(parts) == 1 else ""
+
+
+def sets_of(snapshots: Snapshots, policy: str) -> tuple[RecoverySet, ...]:
+    """Return the sets of a policy, whose snapshots may be in any order.
+
+    Raises:
+        ValueError: a snapshot has no time that can be read.
+    """
+    found: dict[str, RecoverySet] = {}
+    for snapshot in snapshots:
+        tags = snapshot.get("tags") or ()
+        if f"policy={policy}" in tags:
+            name, when = _name(tags), _time(snapshot)
+            known = found.get(name, RecoverySet(name, when, False))
+            verified = known.verified or MANIFEST_TAG in tags
+            found[name] = RecoverySet(name, max(known.time, when), verified)
+    return tuple(found.values())
+
+
+def ids_of(snapshots: Snapshots, policy: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return the ids of all snapshots of some sets of a policy."""
+    return tuple(
+        str(snapshot["id"])
+        for snapshot in snapshots
+        if f"policy={policy}" in (tags := snapshot.get("tags") or ()) and _name(tags) in names
+    )
+
+
+def _name(tags: Iterable[str]) -> str:
+    return next((tag[4:] for tag in tags if tag.startswith("set=")), "")
+
+
+def _time(snapshot: Mapping[str, Any]) -> datetime:
+    """Return when restic began a snapshot: RFC 3339, in the time zone of where it ran."""
+    text = str(snapshot.get("time"))
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"snapshot {snapshot['id']} has the time {text}, which is none") from error

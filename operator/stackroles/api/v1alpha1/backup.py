@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic.config import JsonDict
 
+from stackroles.agents.backup.protocol import EXPIRED_LIMIT
 from stackroles.agents.backup.verification_protocol import Level
 from stackroles.api.v1alpha1.common import (
     Children,
@@ -89,6 +91,20 @@ class Verification(Model):
     )
 
 
+def _of_periods(periods: str, most: int) -> Any:
+    """Return the field of a rule that keeps one set of each of the newest periods.
+
+    All rules of this kind keep fewer sets than a run is asked about (domains/backup/decide.py).
+    """
+    return Field(
+        0,
+        ge=0,
+        le=most,
+        description=f"Of so many {periods} that have a verified set, the newest ones in UTC, keep "
+        "the newest set of each.",
+    )
+
+
 class BackupPolicySpec(Model):
     """What is backed up when, and where to."""
 
@@ -120,16 +136,31 @@ class BackupPolicySpec(Model):
         14,
         ge=1,
         le=1000,
-        description="Verified recovery sets of this policy to keep, counted in the repository: "
-        "also those whose Backup is gone. With an older one goes the Backup that the schedule made "
-        "of it; one that a person applied stays, and says BackupExpired.",
+        description="Newest verified recovery sets of this policy to keep, counted in the "
+        "repository: also those whose Backup is gone. A set stays that any of the keep fields "
+        "keeps, and the newest verified one always does. With a set that none keeps goes the "
+        "Backup that the schedule made of it; one that a person applied stays, and says "
+        "BackupExpired.",
+    )
+    keep_hourly: int = _of_periods("hours", 336)
+    keep_daily: int = _of_periods("days", 366)
+    keep_weekly: int = _of_periods("ISO weeks, which begin on Monday,", 104)
+    keep_monthly: int = _of_periods("months", 120)
+    keep_yearly: int = _of_periods("years", 50)
+    keep_within_days: int = Field(
+        0,
+        ge=0,
+        le=3660,
+        description="Keep all verified sets that are younger than so many days; with 0 none is "
+        "kept for its age.",
     )
     deletion_policy: DeletionPolicy = Field(
         DeletionPolicy.DELETE,
         description="What becomes of the recovery set when its Backup is deleted: Delete removes "
-        "it first; Retain leaves it in the repository, where it counts for keepLast. It also stays "
-        "when this policy, its CloudController, Secrets or volume are gone, or the repository does "
-        "not answer three times: an Event of the policy, RecoverySetLeft, then says so.",
+        "it first; Retain leaves it in the repository, where it counts for the keep fields. It "
+        "also stays when this policy, its CloudController, Secrets or volume are gone, or the "
+        "repository does not answer three times: an Event of the policy, RecoverySetLeft, then "
+        "says so.",
     )
     verification: tuple[Verification, ...] = Field(
         (),
@@ -290,8 +321,12 @@ class BackupStatus(Status):
         description="Set while the last verification of a level found the set damaged: a Restore "
         "of it does not begin. One of the same level that passes takes it back.",
     )
-    oldest_kept: str | None = Field(
-        None, max_length=253, description="The policy's oldest verified Backup that the run left."
+    expired_backups: tuple[Annotated[str, Field(max_length=253)], ...] = Field(
+        (),
+        max_length=EXPIRED_LIMIT,
+        description="Older Backups of the policy that were verified, and whose sets are not in the "
+        "repository any more, as this run found after retention; the oldest ones, where there are "
+        "more: the next run names the others.",
     )
     progress: BackupProgress | None = Field(
         None, description="How far the run is, at most ten seconds old; none once it has ended."

@@ -8,6 +8,7 @@ from stackroles import naming
 from stackroles.agents import wire
 from stackroles.agents.backup.protocol import (
     RESOURCES_FILE,
+    RETENTION_FILE,
     STATE_FILE,
     VERSIONS_FILE,
     RunSettings,
@@ -52,7 +53,6 @@ class Run:
         source: URL of the member's backup stream.
         secrets: names of the Secrets that belong into the set.
         policy_name: the policy, whose sets are counted together.
-        keep: how many verified sets stay.
         policy_uid: the policy's uid, for the manifest.
     """
 
@@ -60,7 +60,6 @@ class Run:
     policy_name: str
     source: str
     secrets: tuple[str, ...]
-    keep: int
     policy_uid: str = ""
 
 
@@ -150,7 +149,6 @@ def _main(cloud: Cloud, parent: RunParent, run: Run) -> Container:
         name=parent.name,
         cloud=cloud.name,
         policy=run.policy_name,
-        keep=run.keep,
         source=run.source,
         inputs=_INPUTS,
         copies=_COPIES,
@@ -165,7 +163,7 @@ def _main(cloud: Cloud, parent: RunParent, run: Run) -> Container:
 def _volumes(inputs: str, run: Run, agents: Mapping[str, str]) -> Volumes:
     """Return volumes and the main container's mounts."""
     found = Volumes()
-    files = items(RESOURCES_FILE, STATE_FILE, VERSIONS_FILE)
+    files = items(RESOURCES_FILE, STATE_FILE, VERSIONS_FILE, RETENTION_FILE)
     found.add("inputs", _INPUTS, {"configMap": {"name": inputs, "items": files}})
     found.add_agents(inputs, closure([PROGRAM], agents))
     found.add_repository(run.policy, run.policy_name)

@@ -93,6 +93,7 @@ def conflicting_run(run: ActiveRun, at_work: Iterable[ActiveRun]) -> ActiveRun |
 
 FAILED_KEPT = 5
 LOGS_KEPT = 3
+SETS_ASKED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class PolicyRun:
 
     Attributes:
         scheduled: whether the schedule made it; a person's own Backups are never deleted.
-        oldest_kept: the oldest verified run whose set was left when this one ended.
+        expired: older runs whose sets were not in the repository when this one ended.
     """
 
     name: str
@@ -109,7 +110,7 @@ class PolicyRun:
     scheduled: bool
     ended: bool
     verified: bool
-    oldest_kept: str = ""
+    expired: frozenset[str] = frozenset()
 
     @property
     def age(self) -> tuple[datetime, str]:
@@ -118,19 +119,33 @@ class PolicyRun:
 
 
 def has_expired(run: PolicyRun, runs: Iterable[PolicyRun]) -> bool:
-    """Return whether a run's recovery set has left the repository."""
-    bound = _oldest_kept(tuple(runs))
-    return run.verified and bound is not None and run.age < bound.age
+    """Return whether a run's recovery set has left the repository, as a younger run found.
 
-
-def _oldest_kept(runs: Collection[PolicyRun]) -> PolicyRun | None:
-    """Return the run whose recovery set is the oldest in the repository, None where none is known.
-
-    What the newest run left behind decides: sets are removed oldest first. Nothing is concluded
-    from a run that is not known any more.
+    An older one may have spoken of a former Backup of this name.
     """
-    newest = max((run for run in runs if run.oldest_kept), key=lambda run: run.age, default=None)
-    return next((run for run in runs if newest and run.name == newest.oldest_kept), None)
+    return bool(_expired((run,), runs))
+
+
+def _expired(of: Iterable[PolicyRun], runs: Iterable[PolicyRun]) -> set[str]:
+    """Return which of some runs have expired, as any of all runs found."""
+    found: dict[str, tuple[datetime, str]] = {}
+    for other in runs:
+        for name in other.expired:
+            found[name] = max(other.age, found.get(name, other.age))
+    return {run.name for run in of if run.verified and run.age < found.get(run.name, run.age)}
+
+
+def sets_believed_in(runs: Iterable[PolicyRun]) -> tuple[str, ...]:
+    """Return the runs whose recovery sets should be in the repository, the oldest first.
+
+    The next run says which of them are not. No more than SETS_ASKED are named, of which the oldest
+    may have expired: a set that retention removes has fewer older ones beside it that stay, which
+    the periods of a BackupPolicy keep.
+    """
+    known = tuple(runs)
+    expired = _expired(known, known)
+    there = (run for run in known if run.verified and run.name not in expired)
+    return tuple(run.name for run in sorted(there, key=lambda run: run.age)[:SETS_ASKED])
 
 
 def leaves_set(run: PolicyRun, runs: Iterable[PolicyRun]) -> bool:
@@ -164,9 +179,8 @@ def retired(runs: Iterable[PolicyRun]) -> set[str]:
     Of logs, only the newest of those that go: each earlier one went by the end of an earlier run.
     """
     known = tuple(runs)
-    bound = _oldest_kept(known)
     ended = sorted((run for run in known if run.ended), key=lambda run: run.age, reverse=True)
     gone = {run.name for run in ended[LOGS_KEPT : LOGS_KEPT + 1]}
     failed = [run for run in ended if run.scheduled and not run.verified]
     gone |= {run.name for run in failed[FAILED_KEPT:]}
-    return gone | {run.name for run in known if run.verified and bound and run.age < bound.age}
+    return gone | _expired(known, known)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from stackroles import naming
-from stackroles.agents.backup.protocol import RunOutcome
+from stackroles.agents.backup.protocol import RETENTION_FILE, RunOutcome
 from stackroles.agents.galera.protocol import BACKUP_PATH
 from stackroles.agents.galera.protocol import PORT as AGENT_PORT
 from stackroles.api.v1alpha1.backup import (
@@ -33,9 +33,9 @@ from stackroles.domains.backup.reconcile_queue import (
     copied_members,
     policy_run,
     restore_before,
+    retention_input,
     run_before,
     runs_of_policy,
-    sets_to_keep,
 )
 from stackroles.domains.backup.reconcile_removal import reconcile_removal
 from stackroles.domains.backup.status import (
@@ -202,9 +202,10 @@ async def _create_job(
         policy_uid=policy_object.get("metadata", {}).get("uid", ""),
         source=Endpoint(HTTP, source.address, AGENT_PORT).url(BACKUP_PATH),
         secrets=list_secrets(context, cloud),
-        keep=await sets_to_keep(context, cloud, policy),
     )
-    inputs = build_inputs(parent, await read_inputs(context, cloud), cloud.agents)
+    retention = await retention_input(context, cloud, run.policy_name, policy)
+    files = {**await read_inputs(context, cloud), RETENTION_FILE: retention}
+    inputs = build_inputs(parent, files, cloud.agents)
     # Its set, or parts of it, are removed before the Backup is gone (reconcile_removal).
     await context.cluster.set_finalizer(resource, present=True)
     await context.cluster.create_once(inputs, resource)

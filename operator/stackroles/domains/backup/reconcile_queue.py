@@ -1,8 +1,10 @@
 """Which run of a backup is at work, which waits, and which ended: one at a time has its turn."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from stackroles.agents.backup.protocol import RetentionInput, RetentionRules
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_INSTANCE, LABEL_REPOSITORY, LABEL_STEP
@@ -10,7 +12,12 @@ from stackroles.domains.backup.build import step_label
 from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, RUN, TABLES_PART
 from stackroles.domains.backup.build_removal import REMOVAL
 from stackroles.domains.backup.build_verification import VERIFICATION
-from stackroles.domains.backup.decide import ActiveRun, PolicyRun, conflicting_run
+from stackroles.domains.backup.decide import (
+    ActiveRun,
+    PolicyRun,
+    conflicting_run,
+    sets_believed_in,
+)
 from stackroles.domains.backup.status import is_finished
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.restoring import read_record
@@ -84,10 +91,29 @@ async def restore_before(context: Context, cloud: Cloud, name: str) -> str:
     return record.name
 
 
-async def sets_to_keep(context: Context, cloud: Cloud, policy: BackupPolicySpec) -> int:
-    """Return how many verified sets a run leaves: all, while a Restore reads one of them."""
+async def retention_input(
+    context: Context, cloud: Cloud, policy_name: str, policy: BackupPolicySpec
+) -> RetentionInput:
+    """Return what a run's retention goes by; all sets stay while a Restore reads one of them."""
     record = await read_record(context.cluster, cloud.namespace, cloud.name)
-    return policy.keep_last if record is None or record.ended else _ALL
+    rules = retention_rules(policy)
+    if record is not None and not record.ended:
+        rules = replace(rules, last=_ALL)
+    runs = runs_of_policy(context, cloud.namespace, policy_name)
+    return RetentionInput(rules=rules, backups=sets_believed_in(runs))
+
+
+def retention_rules(policy: BackupPolicySpec) -> RetentionRules:
+    """Return which sets a policy keeps."""
+    return RetentionRules(
+        last=policy.keep_last,
+        hourly=policy.keep_hourly,
+        daily=policy.keep_daily,
+        weekly=policy.keep_weekly,
+        monthly=policy.keep_monthly,
+        yearly=policy.keep_yearly,
+        within_days=policy.keep_within_days,
+    )
 
 
 def runs_of_policy(context: Context, namespace: str, policy: str) -> tuple[PolicyRun, ...]:
@@ -132,5 +158,5 @@ def policy_run(backup: Object) -> PolicyRun:
         scheduled=metadata.get("labels", {}).get(LABEL_STEP) == step_label(MARK),
         ended=is_finished(status),
         verified=bool(status.get("verified")),
-        oldest_kept=status.get("oldestKept") or "",
+        expired=frozenset(status.get("expiredBackups") or ()),
     )

@@ -170,6 +170,7 @@ async def _report_left(context: Context, resource: Object, why: str) -> None:
         "Warning",
         "RecoverySetLeft",
         f"The recovery set of the deleted Backup {metadata['name']} stays in the repository: {why} "
-        "It counts for keepLast until newer sets have taken its place; to remove it at once: "
+        "It counts for the policy's keep fields until newer sets have taken its place; to remove "
+        "it at once: "
         f"restic forget --prune the snapshots with the tag set={metadata['name']}.",
     )

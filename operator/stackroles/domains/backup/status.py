@@ -99,18 +99,19 @@ def with_outcome(status: BackupStatus, outcome: RunOutcome | None, ended: dateti
             "snapshot": outcome.snapshot,
             "position": outcome.position,
             "verified": outcome.ok,
-            "oldest_kept": outcome.oldest or None,
+            "expired_backups": outcome.expired,
             "steps": tuple(BackupStep.model_validate(wire.encode(step)) for step in outcome.steps),
         }
     return status.model_copy(update=update)
 
 
 def expired(policy: str) -> Finding:
-    """Return the finding about a Backup whose recovery set gave way to newer ones."""
+    """Return the finding about a Backup whose recovery set is gone."""
     return Finding(
         Reason.BACKUP_EXPIRED,
-        f"Newer recovery sets of BackupPolicy {policy} were verified since, and keepLast left no "
-        "room for this one: it is not in the repository any more. Delete this Backup.",
+        f"Its recovery set is not in the repository of BackupPolicy {policy} any more: newer ones "
+        "were verified since, and none of the policy's keep fields keeps this one. Delete this "
+        "Backup.",
     )
 
 

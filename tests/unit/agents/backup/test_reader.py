@@ -21,6 +21,8 @@ from stackroles.agents import wire
 from stackroles.agents.backup.manifest import decode, identity, signature_tag
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.protocol import (
+    RetentionInput,
+    RetentionRules,
     RunOutcome,
     StepResult,
     Versions,
@@ -354,7 +356,8 @@ def test_settings_are_given_as_environment() -> None:
 def test_what_a_run_writes_is_what_a_reader_understands(tmp_path: Path) -> None:
     part = Part("database", "mariadb.mbstream", lambda _: {})
     outcome = RunOutcome(position="u:7", steps=(STEP,))
-    work = Plan("one", "cloud", "daily", VERSIONS, (part,), 3, SET.time, "c", "p")
+    retention = RetentionInput(rules=RetentionRules(last=3), backups=())
+    work = Plan("one", "cloud", "daily", VERSIONS, (part,), retention, SET.time, "c", "p")
     stored = manifest(work, outcome, KEY, "key-1")
     with (tmp_path / "manifest").open("wb") as sink:
         stored.write(sink)

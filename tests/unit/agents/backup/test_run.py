@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typing_extensions import override
 
 from stackroles.agents import wire
@@ -20,6 +22,8 @@ from stackroles.agents.backup.database_copy import DatabaseMember, PositionFinde
 from stackroles.agents.backup.manifest import decode, identity
 from stackroles.agents.backup.protocol import (
     RemovalSettings,
+    RetentionInput,
+    RetentionRules,
     RunOutcome,
     RunSettings,
     StepResult,
@@ -30,11 +34,9 @@ from stackroles.agents.backup.protocol import (
 from stackroles.agents.backup.removal import remove
 from stackroles.agents.backup.repository import Part, Restic, StepFailed, directory, file
 from stackroles.agents.backup.run import (
-    Kept,
     Plan,
     manifest,
     plan,
-    retention,
     run,
     termination_message,
 )
@@ -45,6 +47,12 @@ from tests.support.alarm import alarm
 from tests.support.fake_restic import CONFIG, MASTER_KEY, install_restic
 
 KEY = identity(CONFIG, MASTER_KEY)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
 VERSIONS = Versions(operator="0.1.0", release="2025.1", images={"ovn": "r/ovn:1"})
 
 
@@ -81,11 +89,12 @@ def work(tmp_path: Path) -> Plan:
         Part("secrets", "secrets.tar", directory(secrets)),
         Part("state", "state.json", file(tmp_path / "state.json")),
     )
-    return Plan("one", "cloud", "daily", VERSIONS, parts, 3)
+    retention = RetentionInput(rules=RetentionRules(last=3), backups=())
+    return Plan("one", "cloud", "daily", VERSIONS, parts, retention)
 
 
 def test_a_set_is_verified_and_ends_with_its_manifest(store: Path, tmp_path: Path) -> None:
-    result = run(work(tmp_path), restic(store))
+    result = run(work(tmp_path), restic(store), now)
 
     assert (result.ok, result.verified, result.message) == (True, True, "")
     assert [step.name for step in result.steps] == ["secrets", "state", "manifest"]
@@ -100,7 +109,7 @@ def test_a_set_is_verified_and_ends_with_its_manifest(store: Path, tmp_path: Pat
 
 
 def test_a_set_is_signed_in_the_write_that_finishes_it(store: Path, tmp_path: Path) -> None:
-    result = run(work(tmp_path), restic(store))
+    result = run(work(tmp_path), restic(store), now)
 
     last = json.loads((store / "log").read_text().splitlines()[-1])
     text = (store / str(result.snapshot)).read_bytes()
@@ -111,7 +120,7 @@ def test_a_set_is_signed_in_the_write_that_finishes_it(store: Path, tmp_path: Pa
 def test_the_master_key_is_in_no_log_and_no_outcome(
     store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    result = run(work(tmp_path), restic(store))
+    result = run(work(tmp_path), restic(store), now)
 
     seen = "".join(capfd.readouterr()) + termination_message(result) + (store / "log").read_text()
     for secret in (json.loads(MASTER_KEY)["encrypt"], KEY.signing.hex()):
@@ -128,7 +137,7 @@ def test_a_set_that_cannot_be_signed_is_unfinished(
 
     plan = work(tmp_path)
     plan = replace(plan, parts=(*plan.parts, Part("last", "last", write)))
-    result = run(plan, restic(store))
+    result = run(plan, restic(store), now)
 
     assert (result.ok, result.verified, result.message) == (False, False, "Fatal: it went away")
     assert "part=manifest" not in (store / "log").read_text()
@@ -137,7 +146,7 @@ def test_a_set_that_cannot_be_signed_is_unfinished(
 def test_a_key_that_does_not_open_the_repository_is_named(store: Path, tmp_path: Path) -> None:
     (store / "fail-cat").write_text("12 Fatal: wrong password or no key found")
 
-    result = run(work(tmp_path), restic(store))
+    result = run(work(tmp_path), restic(store), now)
 
     assert (result.ok, result.reason) == (False, "WrongEncryptionKey")
     assert result.steps[-1].name == "repository"
@@ -146,7 +155,7 @@ def test_a_key_that_does_not_open_the_repository_is_named(store: Path, tmp_path:
 def test_a_full_volume_fails_the_part_that_met_it(store: Path, tmp_path: Path) -> None:
     (store / "fail-backup").write_text("1 write /repository/data/tmp: no space left on device")
 
-    result = run(work(tmp_path), restic(store))
+    result = run(work(tmp_path), restic(store), now)
 
     assert (result.ok, result.reason, result.steps[-1].name) == (False, "RepositoryFull", "secrets")
 
@@ -154,7 +163,7 @@ def test_a_full_volume_fails_the_part_that_met_it(store: Path, tmp_path: Path) -
 def test_a_part_that_reads_back_differently_is_no_backup(store: Path, tmp_path: Path) -> None:
     (store / "rot").touch()
 
-    result = run(work(tmp_path), restic(store))
+    result = run(work(tmp_path), restic(store), now)
 
     assert (result.ok, result.verified, result.steps[-1].name) == (False, False, "verify")
     assert "part=manifest" not in (store / "log").read_text()
@@ -163,7 +172,7 @@ def test_a_part_that_reads_back_differently_is_no_backup(store: Path, tmp_path: 
 def test_a_failed_repository_check_is_no_backup(store: Path, tmp_path: Path) -> None:
     (store / "fail-check").write_text("1 Fatal: repository contains errors")
 
-    result = run(work(tmp_path), restic(store))
+    result = run(work(tmp_path), restic(store), now)
 
     assert (result.ok, result.message) == (False, "Fatal: repository contains errors")
 
@@ -210,7 +219,7 @@ def test_a_command_that_does_not_get_on_is_given_up(
         "Load(<index/1>) returned error, retrying after 1s: no\n"
     )
 
-    result = run(work(tmp_path), restic(store, stall=4.0))
+    result = run(work(tmp_path), restic(store, stall=4.0), now)
 
     assert (result.ok, result.reason) == (False, "RepositoryStalled")
     assert "restic: Load(<index/1>)" in result.message
@@ -219,7 +228,7 @@ def test_a_command_that_does_not_get_on_is_given_up(
 def test_a_repository_that_never_answers_is_given_up_at_once(store: Path, tmp_path: Path) -> None:
     (store / "hang-cat").write_text("Stat(<config/>) returned error, retrying after 1s: 403\n")
 
-    result = run(work(tmp_path), restic(store, answer=4.0))
+    result = run(work(tmp_path), restic(store, answer=4.0), now)
 
     assert (result.ok, result.reason) == (False, "RepositoryStalled")
     assert "no answer within 4 s" in result.message
@@ -386,33 +395,19 @@ def test_a_member_of_a_former_version_leaves_a_record_without_tables(
     )  # fmt: skip
 
 
-def snapshot(name: str, part: str, when: str) -> dict[str, object]:
-    return {
-        "id": f"{name}-{part}",
-        "time": when,
-        "tags": ["policy=p", f"set={name}", f"part={part}"],
-    }
+def test_a_snapshot_without_a_time_fails_the_run_before_the_copy(
+    store: Path, tmp_path: Path
+) -> None:
+    put(store, {**of_daily("a", "manifest", "0"), "time": "yesterday"})
 
+    result = run(work(tmp_path), restic(store), now)
 
-def test_retention_counts_verified_sets_and_takes_unfinished_ones_along() -> None:
-    snapshots = [
-        snapshot("old", "database", "1"), snapshot("old", "manifest", "2"),
-        snapshot("broken", "database", "3"),
-        snapshot("kept", "database", "4"), snapshot("kept", "manifest", "5"),
-        snapshot("later", "database", "6"),
-    ]  # fmt: skip
-
-    assert retention(snapshots, "p", 1) == Kept(
-        "kept", ("old-database", "old-manifest", "broken-database", "later-database")
+    assert (result.ok, result.steps[-1].name) == (False, "retention")
+    assert result.message == (
+        "snapshot a-manifest has the time yesterday, which is none: restic forget it, or wait for "
+        "a version that reads it"
     )
-
-
-@pytest.mark.parametrize("keep", [2, 5])
-def test_the_last_verified_sets_are_never_dropped(keep: int) -> None:
-    snapshots = [snapshot("a", "manifest", "1"), snapshot("b", "manifest", "2")]
-
-    assert retention(snapshots, "p", keep) == Kept("a", ())
-    assert retention(snapshots, "other", 1) == Kept("", ())
+    assert ids(store) == ["a-manifest"]
 
 
 def put(store: Path, *snapshots: dict[str, object]) -> None:
@@ -422,7 +417,9 @@ def put(store: Path, *snapshots: dict[str, object]) -> None:
     (store / "log").write_text("".join(json.dumps(found) + "\n" for found in snapshots))
 
 
-def of_daily(name: str, part: str, when: str) -> dict[str, object]:
+def of_daily(name: str, part: str, digit: str) -> dict[str, object]:
+    """Return a snapshot of a year that ends with a digit."""
+    when = f"201{digit}-01-01T00:00:00.123456789+01:00"
     tags = ["policy=daily", f"set={name}", f"part={part}"]
     return {"id": f"{name}-{part}", "time": when, "tags": tags}
 
@@ -438,7 +435,7 @@ def test_a_lock_that_a_dead_run_left_does_not_stop_the_next(
     put(store)
     (store / "locks" / locker).touch()
 
-    assert run(work(tmp_path), restic(store)).ok
+    assert run(work(tmp_path), restic(store), now).ok
 
 
 def test_a_part_that_breaks_off_leaves_no_lock(store: Path, tmp_path: Path) -> None:
@@ -461,13 +458,13 @@ def test_what_broke_off_and_what_is_beyond_retention_goes_before_the_copy(
 ) -> None:
     put(
         store,
-        of_daily("a", "manifest", "a"), of_daily("b", "manifest", "b"),
-        of_daily("c", "manifest", "c"), of_daily("d", "manifest", "d"),
-        of_daily("broken", "database", "e"),
+        of_daily("a", "manifest", "1"), of_daily("b", "manifest", "2"),
+        of_daily("c", "manifest", "3"), of_daily("d", "manifest", "4"),
+        of_daily("broken", "database", "5"),
     )  # fmt: skip
     (store / "fail-backup").write_text("1 write /repository/data/tmp: no space left on device")
 
-    result = run(work(tmp_path), restic(store))
+    result = run(work(tmp_path), restic(store), now)
 
     assert (result.ok, result.reason) == (False, "RepositoryFull")
     assert ids(store) == ["b-manifest", "c-manifest", "d-manifest"]
@@ -495,22 +492,75 @@ def test_a_set_in_a_repository_that_is_not_there_is_gone(store: Path) -> None:
     assert not (store / "config").exists()
 
 
-def test_a_run_says_which_set_is_the_oldest_that_is_left(store: Path, tmp_path: Path) -> None:
-    put(store, *(of_daily(name, "manifest", name) for name in "012"))
+def retaining(plan: Plan, *backups: str, **rules: int) -> Plan:
+    retention = RetentionInput(rules=RetentionRules(**{"last": 3, **rules}), backups=backups)
+    return replace(plan, retention=retention)
 
-    result = run(work(tmp_path), restic(store))
 
-    assert (result.ok, result.oldest) == (True, "1")
-    assert "0-manifest" not in ids(store)
+def test_a_run_names_the_backups_whose_sets_are_gone(store: Path, tmp_path: Path) -> None:
+    put(
+        store, *(of_daily(name, "manifest", name) for name in "0123"),
+        of_daily("broken", "database", "4"),
+    )  # fmt: skip
+
+    result = run(retaining(work(tmp_path), "lost", "0", "1", "2", "broken"), restic(store), now)
+
+    assert (result.ok, result.expired) == (True, ("lost", "0", "1", "broken"))
+    assert ids(store)[:2] == ["2-manifest", "3-manifest"]
+
+
+def test_sets_with_gaps_between_them_stay(store: Path, tmp_path: Path) -> None:
+    put(store, *(of_daily(name, "manifest", name) for name in "012345"))
+    (store / "log").write_text(
+        (store / "log").read_text().replace("2015-01-01T00:00", "2013-06-01T00:00")
+    )
+    names = tuple("012345")
+
+    result = run(retaining(work(tmp_path), *names, last=1, yearly=4), restic(store), now)
+
+    assert (result.ok, result.expired) == (True, ("0", "1", "5"))
+    assert ids(store)[:3] == ["2-manifest", "3-manifest", "4-manifest"]
+
+
+def test_a_run_names_no_backup_before_its_set_is_verified(store: Path, tmp_path: Path) -> None:
+    put(store)
+    (store / "fail-check").write_text("1 Fatal: repository contains errors")
+
+    assert run(retaining(work(tmp_path), "lost"), restic(store), now).expired == ()
+
+
+def test_a_run_names_so_many_backups_that_another_names_the_rest(
+    store: Path, tmp_path: Path
+) -> None:
+    names = [f"old-{number:02}" for number in range(30)]
+
+    result = run(retaining(work(tmp_path), *names), restic(store), now)
+
+    assert result.expired == tuple(names[:20])
+
+
+def test_the_set_of_a_run_stays_beside_one_of_a_clock_that_was_ahead(
+    store: Path, tmp_path: Path
+) -> None:
+    put(store, of_daily("ahead", "manifest", "0"), of_daily("a", "manifest", "1"))
+    (store / "log").write_text((store / "log").read_text().replace("2010-01", "2999-01"))
+
+    result = run(retaining(work(tmp_path), "ahead", "a", last=1), restic(store), now)
+
+    assert (result.ok, result.expired) == (True, ("a",))
+    assert "ahead-manifest" in ids(store)
+    assert result.snapshot in ids(store)
 
 
 def test_a_run_that_is_asked_to_end_says_so_and_ends_restic(store: Path, tmp_path: Path) -> None:
     put(store)
     program = (
-        "import sys; from stackroles.agents.backup import repository, run as backup\n"
+        "import sys; from stackroles.agents.backup import protocol, repository, run as backup\n"
         "def wait(sink): print('copying', flush=True); import signal; signal.pause()\n"
         "part = repository.Part('database', 'm', wait)\n"
-        "work = backup.Plan('one', 'cloud', 'daily', None, (part,), 3)\n"
+        "rules = protocol.RetentionRules(last=3)\n"
+        "given = protocol.RetentionInput(rules=rules, backups=())\n"
+        "work = backup.Plan('one', 'cloud', 'daily', None, (part,), given)\n"
         f"restic = repository.Restic({str(store.parent / 'restic')!r})\n"
         "backup.from_environment = lambda *_: None\n"
         "backup.plan = lambda *_: work; backup.Restic = lambda **_: restic\n"
@@ -543,14 +593,40 @@ def test_a_result_fits_a_termination_message(tmp_path: Path) -> None:
     assert set(found.message.split()) == {"word", "..."}
 
 
+@given(st.integers(0, 20), st.integers(0, 8000), st.integers(1, 253))
+def test_a_termination_message_names_what_fits_the_oldest_first(
+    count: int, message: int, length: int
+) -> None:
+    names = tuple(f"{number:x}".rjust(length, "n")[:length] for number in range(count))
+    steps = tuple(
+        StepResult(f"part-{number}", 10**12, 3600.25, "a" * 64, "b" * 64) for number in range(9)
+    )
+    outcome = RunOutcome(
+        ok=True, verified=True, snapshot="b" * 64, position="p" * 60, stored=10**12,
+        message=("word " * 1600)[:message], expired=names, steps=steps,
+    )  # fmt: skip
+
+    text = termination_message(outcome)
+
+    found = read_outcome(text)
+    assert found is not None
+    assert found.steps == steps
+    assert found.expired == names[: len(found.expired)]
+    assert found.expired or not names, "each run gets on by one at least"
+    assert len(text.encode()) <= 4000
+    if len(found.expired) < count:
+        assert len(text.encode()) + len(names[len(found.expired)]) + 3 > 4000
+
+
 def test_a_termination_message_leaves_out_what_a_step_does_not_have() -> None:
     step = StepResult("database", 7, 1.5, "aa", "s1")
-    outcome = RunOutcome(ok=True, verified=True, steps=(step, StepResult("x", message="full")))
+    steps = (step, StepResult("x", message="full"))
+    outcome = RunOutcome(ok=True, verified=True, expired=("x",), steps=steps)
     text = termination_message(outcome)
 
     assert text == (
         '{"ok":true,"reason":"","message":"","verified":true,"snapshot":null,"position":null,'
-        '"stored":0,"oldest":"","steps":[{"name":"database","bytes":7,"seconds":1.5,"sha256":"aa",'
+        '"stored":0,"expired":["x"],"steps":[{"name":"database","bytes":7,"seconds":1.5,"sha256":"aa",'
         '"snapshot":"s1"},{"name":"x","message":"full"}]}'
     )
     assert read_outcome(text) == outcome
@@ -564,8 +640,6 @@ def test_settings_are_read_from_the_environment_whole_or_not_at_all() -> None:
     assert from_environment(RemovalSettings, {**variables, "PATH": "/bin"}) == settings
     with pytest.raises(ValueError, match="it has no policy"):
         from_environment(RemovalSettings, {"BACKUP_NAME": "one"})
-    with pytest.raises(ValueError, match="'many'"):
-        from_environment(RunSettings, {**variables, "BACKUP_KEEP": "many"})
 
 
 def test_a_plan_is_read_from_what_its_job_gives(tmp_path: Path) -> None:
@@ -573,11 +647,12 @@ def test_a_plan_is_read_from_what_its_job_gives(tmp_path: Path) -> None:
     (tmp_path / "copies").mkdir()
     (tmp_path / "copies" / "ovn-nb.ovsdb").touch()
     (tmp_path / "versions.json").write_text(wire.dumps(VERSIONS, sort_keys=True))
+    retention = RetentionInput(rules=RetentionRules(last=3, weekly=4), backups=("zero",))
+    (tmp_path / "retention.json").write_text(wire.dumps(retention, sort_keys=True))
     settings = RunSettings(
         name="one",
         cloud="cloud",
         policy="daily",
-        keep=3,
         source="http://10.0.0.7:9300/backup",
         inputs=str(tmp_path),
         copies=str(tmp_path / "copies"),
@@ -585,10 +660,10 @@ def test_a_plan_is_read_from_what_its_job_gives(tmp_path: Path) -> None:
         token_file=str(tmp_path / "token"),
     )
 
-    now = datetime(2026, 11, 28, 3, tzinfo=UTC)
-    found = plan(from_environment(RunSettings, to_environment(settings)), now)
+    began = datetime(2026, 11, 28, 3, tzinfo=UTC)
+    found = plan(from_environment(RunSettings, to_environment(settings)), began)
 
-    assert (found.versions, found.keep) == (VERSIONS, 3)
+    assert (found.versions, found.retention) == (VERSIONS, retention)
     assert [part.filename for part in found.parts] == [
         "mariadb.mbstream", "tables.json", "ovn-nb.ovsdb", "secrets.tar", "resources.json",
         "state.json",

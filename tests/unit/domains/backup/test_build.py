@@ -81,7 +81,6 @@ def job(policy: BackupPolicySpec) -> dict[str, Any]:
         policy_name="nightly",
         source="http://10.0.0.7:3380/backup",
         secrets=SECRETS,
-        keep=policy.keep_last,
     )
     return build_backup_job(CLOUD, parent(), run, build_inputs(parent(), {}, CLOUD.agents))
 

@@ -1,11 +1,14 @@
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.domains.backup.decide import (
     FAILED_KEPT,
+    SETS_ASKED,
     ActiveRun,
     PolicyRun,
     ScheduleTrigger,
@@ -16,6 +19,8 @@ from stackroles.domains.backup.decide import (
     has_expired,
     is_old_failure,
     leaves_set,
+    retired,
+    sets_believed_in,
 )
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -104,51 +109,54 @@ def test_a_member_that_streams_to_another_run_is_left_out() -> None:
 
 
 def policy_run(
-    number: int, *, scheduled: bool = True, verified: bool = True, oldest: int = -1
+    number: int, *, scheduled: bool = True, verified: bool = True, expired: Iterable[int] = ()
 ) -> PolicyRun:
-    bound = f"run-{oldest}" if oldest >= 0 else ""
+    names = frozenset(f"run-{other}" for other in expired)
     created = NOW + timedelta(hours=number)
-    return PolicyRun(f"run-{number}", created, scheduled, True, verified, bound)
+    return PolicyRun(f"run-{number}", created, scheduled, True, verified, names)
 
 
-def test_what_is_older_than_what_the_newest_run_left_has_expired() -> None:
+def test_what_any_younger_run_found_gone_has_expired_and_nothing_between() -> None:
     runs = [
         policy_run(0),
-        policy_run(1, oldest=0),
+        policy_run(1, expired=[0]),
         policy_run(2, verified=False),
         policy_run(3),
-        policy_run(4, oldest=3),
+        policy_run(4, expired=[2, 3, 9]),
     ]
 
-    assert [run.name for run in runs if has_expired(run, runs)] == ["run-0", "run-1"]
+    assert [run.name for run in runs if has_expired(run, runs)] == ["run-0", "run-3"]
+    assert retired(runs) >= {"run-0", "run-3"}
+    assert sets_believed_in(reversed(runs)) == ("run-1", "run-4")
 
 
 def test_only_a_run_that_did_not_fail_and_did_not_expire_leaves_a_set() -> None:
     runs = [
         policy_run(0),
         policy_run(1, verified=False),
-        policy_run(2, oldest=2),
-        policy_run(3, oldest=2),
+        policy_run(2),
+        policy_run(3, expired=[0]),
     ]
 
     assert [run.name for run in runs if leaves_set(run, runs)] == ["run-2", "run-3"]
     assert leaves_set(replace(policy_run(4, verified=False), ended=False), runs)
 
 
-def test_nothing_expires_by_a_run_that_is_not_known() -> None:
-    runs = [policy_run(1), policy_run(4, oldest=3)]
+def test_a_backup_of_a_name_that_expired_before_has_not() -> None:
+    runs = [policy_run(4, expired=[5]), policy_run(5)]
 
     assert not any(has_expired(run, runs) for run in runs)
-    assert not any(has_expired(run, runs) for run in [policy_run(1), policy_run(2)])
+    assert sets_believed_in(runs) == ("run-4", "run-5")
+    assert has_expired(runs[1], [*runs, policy_run(6, expired=[5])])
 
 
-@given(st.integers(1, 6), st.integers(1, 30))
-def test_as_many_sets_as_are_kept_have_not_expired(keep: int, count: int) -> None:
-    runs = [policy_run(number, oldest=max(0, number - keep + 1)) for number in range(count)]
+def test_the_oldest_sets_are_asked_for_more_than_periods_can_keep() -> None:
+    runs = [policy_run(number) for number in range(SETS_ASKED + 5)]
+    properties = BackupPolicySpec.model_json_schema()["properties"]
+    periods = ("keepHourly", "keepDaily", "keepWeekly", "keepMonthly", "keepYearly")
 
-    left = [run for run in runs if not has_expired(run, runs)]
-
-    assert left == runs[-keep:]
+    assert sets_believed_in(runs) == tuple(run.name for run in runs[:SETS_ASKED])
+    assert sum(properties[name]["maximum"] for name in periods) < SETS_ASKED
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30))

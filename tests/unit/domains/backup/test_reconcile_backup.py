@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from stackroles.agents.backup.protocol import RetentionInput, RetentionRules
 from stackroles.domains.backup.reconcile_backup import reconcile_backup
 from stackroles.errors import Forbidden, NotReady
 from stackroles.kube.kinds import Key, ObjectRef
@@ -295,12 +296,12 @@ class TestWhatIsLeft:
 
     async def test_a_set_that_gave_way_takes_its_scheduled_backup_along(self, world: World) -> None:
         await self.scheduled(world, "old")
-        await world.verify("old", "old")
+        await world.verify("old")
         world.apply("mine")
         await world.run("mine")
-        await world.verify("mine", "old")
+        await world.verify("mine")
         await self.scheduled(world, "new")
-        await world.verify("new", "new")
+        await world.verify("new", "old", "mine")
 
         await world.run("old", "mine", "new")
 
@@ -310,6 +311,55 @@ class TestWhatIsLeft:
         assert world.condition("new")[0] == "BackupVerified"
         await world.run("mine")
         assert world.condition("mine")[0] == "BackupExpired"
+
+    async def test_a_run_is_given_the_rules_and_the_sets_that_should_be_there(
+        self, world: World
+    ) -> None:
+        world.declare(keepLast=2, keepDaily=7, keepHourly=3, keepWeekly=4, keepMonthly=12,
+                      keepYearly=5, keepWithinDays=30)  # fmt: skip
+        await self.scheduled(world, "old")
+        await world.verify("old")
+        await self.scheduled(world, "bad")
+        await world.fail("bad")
+        await self.scheduled(world, "middle")
+        await world.verify("middle")
+        await self.scheduled(world, "new")
+        rules = RetentionRules(
+            last=2, daily=7, hourly=3, weekly=4, monthly=12, yearly=5, within_days=30
+        )
+        assert world.retention_of("new") == RetentionInput(rules=rules, backups=("old", "middle"))
+
+        await world.verify("new", "middle")
+
+        await world.run("old", "middle", "new")
+        assert world.status("new")["expiredBackups"] == ["middle"]
+        await self.scheduled(world, "next")
+        assert world.retention_of("next").backups == ("old", "new")
+        assert world.condition("old")[0] == "BackupVerified"
+
+    async def test_a_backup_of_an_older_version_is_asked_for_and_expires(
+        self, world: World
+    ) -> None:
+        for name in ("first", "second"):
+            world.wait(hours=1)
+            world.apply(name)
+            await world.run(name)
+            await world.verify(name)
+        second = copy.deepcopy(world.cluster.get("Backup", "ns", "second")) or {}
+        second["status"].pop("expiredBackups", None)
+        second["status"]["oldestKept"] = "second"
+        world.store(second)
+        world.wait(hours=1)
+        world.apply("third")
+
+        await world.run("first", "second", "third")
+
+        assert world.condition("first")[0] == "BackupVerified"
+        assert world.retention_of("third").backups == ("first", "second")
+        await world.verify("third", "first")
+        await world.run("first", "second")
+        assert world.condition("first")[0] == "BackupExpired"
+        assert world.condition("second")[0] == "BackupVerified"
 
     async def test_old_failures_of_the_schedule_go(self, world: World) -> None:
         for number in range(7):

@@ -91,7 +91,7 @@ async def test_a_set_that_gave_way_to_newer_ones_needs_no_removal(world: World) 
     world.wait(hours=1)
     world.apply("two")
     await world.run("two")
-    await world.verify("two", oldest="two")
+    await world.verify("two", "one")
     delete(world)
 
     await world.run("one")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stackroles.agents.backup.protocol import RetentionRules
 from stackroles.constants import FINALIZER
 from stackroles.domains.restore.phases import Phase
 from stackroles.errors import Conflict, NotReady
@@ -14,13 +15,6 @@ from tests.support.restore_cloud import SET, UUID
 from tests.support.restore_world import RestoreWorld
 
 COPY = "back-member-0"
-
-
-def settings_of(world: RestoreWorld, backup: str) -> dict[str, str]:
-    """Return what a run's program is given."""
-    job = world.api.get("jobs", "ns", f"{backup}-run") or {}
-    [main] = job["spec"]["template"]["spec"]["containers"]
-    return {entry["name"]: entry.get("value", "") for entry in main["env"]}
 
 
 def safety(world: RestoreWorld) -> str:
@@ -121,15 +115,15 @@ class TestBackups:
     async def test_a_run_that_is_started_meanwhile_keeps_all_sets(
         self, world: RestoreWorld
     ) -> None:
-        world.declare(keepLast=1)
+        world.declare(keepLast=1, keepDaily=7)
         await begun(world)
 
-        assert int(settings_of(world, safety(world))["BACKUP_KEEP"]) > 1000
+        assert world.retention_of(safety(world)).rules.last > 1000
         world.idle.clear()
         await world.play()
         world.apply("after")
         await world.run("after")
-        assert settings_of(world, "after")["BACKUP_KEEP"] == "1"
+        assert world.retention_of("after").rules == RetentionRules(last=1, daily=7)
 
     async def test_the_removal_of_a_deleted_backup_waits(self, world: RestoreWorld) -> None:
         world.apply("old")

@@ -107,7 +107,6 @@ def policy_children(resource: Object) -> Iterable[Object]:
         policy_name=name,
         source="http://10.0.0.7:3380/backup",
         secrets=("demo-mariadb-credentials-in-use",),
-        keep=spec.keep_last,
     )
     claim = build_repository_claim(policy, spec)
     if claim is not None:

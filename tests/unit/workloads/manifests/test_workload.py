@@ -183,7 +183,7 @@ def backup_jobs(declared: Cloud) -> list[Object]:
         cloud_name=declared.name,
         component=COMPONENT,
     )
-    run = Run(policy=policy, policy_name="p", source="http://m:1/backup", secrets=(), keep=14)
+    run = Run(policy=policy, policy_name="p", source="http://m:1/backup", secrets=())
     sources = replace(declared, agents=defaultdict(str))
     mark = build_cron_job(declared, parent, policy, schedule_trigger(parent, policy))
     return [
