@@ -233,6 +233,22 @@ def test_an_example_of_each_rule(rules: dict[str, int], kept: str) -> None:
     assert "".join(retain(sets, RetentionRules(**rules), now).kept) == kept
 
 
+@pytest.mark.parametrize("rule", ["hourly", "daily", "weekly", "monthly"])
+def test_a_period_of_another_year_is_another_period(rule: str) -> None:
+    years = [datetime(year, 1, 7, 3, tzinfo=UTC) for year in (2024, 2025, 2026)]
+    sets = [RecoverySet(f"{time:%Y}", time, True) for time in years]
+
+    kept = retain(sets, RetentionRules(**{"last": 1, rule: 2}), years[-1]).kept
+
+    assert kept == ("2026", "2025")
+
+
+def test_the_newest_set_stays_without_any_rule_also_where_all_times_are_to_come() -> None:
+    sets = [RecoverySet(f"{day}", START + timedelta(days=day), True) for day in (1, 2)]
+
+    assert retain(sets, RetentionRules(last=0), START) == Retained(("2",), ("1",))
+
+
 def snapshot(name: str, part: str, when: str, policy: str = "p") -> dict[str, Any]:
     tags = [f"policy={policy}", f"set={name}", f"part={part}"]
     return {"id": f"{policy}-{name}-{part}", "time": when, "tags": tags}
