@@ -14,6 +14,9 @@ from lab.kubectl import Object
 from tests.support.cloud import Cloud, wait_gone, wait_until
 from tests.support.measurements import Measurements
 
+# openstacksdk warns of deprecated calls that its own code makes.
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+
 DECLARED = {"schedule": "@yearly", "olderThanDays": 90}
 CRON_JOB = "demo-housekeeping"
 NAME = "e2e-housekeeping"
