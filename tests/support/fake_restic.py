@@ -88,6 +88,8 @@ elif args[0] == "backup":
         log.write(json.dumps({{"id": name, "tags": tags, "time": now()}}) + "\\n")
     print(json.dumps({{"message_type": "summary", "snapshot_id": name, "data_added_packed": 7}}))
     (locks / str(os.getpid())).unlink()
+elif args[0] == "list":
+    print("\\n".join(snapshot["id"] for snapshot in kept()))
 elif args[0] == "forget":
     with (store / "forgotten").open("a") as asked:
         asked.write(" ".join(args[1:]) + "\\n")
@@ -111,7 +113,7 @@ elif args[0] == "dump":
         sys.stderr.write("x" * (1 << 20))
     sys.stdout.buffer.write(data + (b"x" if (store / "rot").exists() else b""))
 elif args[0] == "snapshots":
-    print(json.dumps(kept()))
+    print(json.dumps([s for s in kept() if not s.get("damaged")]))
 """
 
 

@@ -168,6 +168,22 @@ class Restic:
         """Return all snapshots of the repository."""
         return list(json.loads(self.run(step, "snapshots", "--no-lock", "--json")) or ())
 
+    def all_snapshots(self, step: str) -> list[dict[str, Any]]:
+        """Return all snapshots, of whom some are to be removed; raises StepFailed.
+
+        restic leaves out one that it cannot read, and ends well: a set whose manifest is such a one
+        would pass for unfinished.
+        """
+        found = self.snapshots(step)
+        listed = set(self.run(step, "list", "snapshots", "--no-lock").split())
+        if unread := listed.difference(str(snapshot["id"]) for snapshot in found):
+            raise StepFailed(
+                step,
+                f"file snapshots/{min(unread)} of the repository cannot be read: bring it back "
+                "from a copy of the repository, or delete it; nothing is removed until then",
+            )
+        return found
+
     def save(self, part: Part) -> tuple[StepResult, Mapping[str, str], int]:
         """Store one part; return its step, its facts and the bytes it added to the repository."""
         started = time.monotonic()

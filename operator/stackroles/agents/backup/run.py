@@ -198,7 +198,7 @@ def run(work: Plan, restic: Restic, now: Callable[[], datetime]) -> RunOutcome:
     outcome = RunOutcome()
     try:
         if not restic.open():
-            surplus, _ = retention(restic.snapshots("repository"), work, now())
+            surplus, _ = retention(restic.all_snapshots("repository"), work, now())
             restic.clean(surplus)
         for part in work.parts:
             step, facts, stored = restic.save(part)
@@ -210,7 +210,7 @@ def run(work: Plan, restic: Restic, now: Callable[[], datetime]) -> RunOutcome:
         if restic.read(last, MANIFEST_FILE) != last.sha256:
             raise StepFailed("manifest", "the manifest does not read back as it was written")
         outcome = _with(outcome, last, stored, snapshot=last.snapshot, verified=True, ok=True)
-        surplus, expired = retention(restic.snapshots("retention"), work, now(), {work.name})
+        surplus, expired = retention(restic.all_snapshots("retention"), work, now(), {work.name})
         if surplus:
             restic.forget("retention", surplus)
         return replace(outcome, expired=expired[:EXPIRED_LIMIT])

@@ -410,6 +410,22 @@ def test_a_snapshot_without_a_time_fails_the_run_before_the_copy(
     assert ids(store) == ["a-manifest"]
 
 
+def test_nothing_is_removed_while_a_snapshot_cannot_be_read(store: Path, tmp_path: Path) -> None:
+    """restic leaves it out, so that its set passes for unfinished."""
+    snapshots = [
+        of_daily("a", "database", "0"),
+        {**of_daily("a", "manifest", "0"), "damaged": True},
+    ]
+    put(store, *snapshots)
+
+    result = run(work(tmp_path), restic(store), now)
+
+    assert (result.ok, result.steps[-1].name) == (False, "repository")
+    assert "file snapshots/a-manifest of the repository cannot be read" in result.message
+    assert ids(store) == ["a-database", "a-manifest"]
+    assert not (store / "forgotten").exists()
+
+
 def put(store: Path, *snapshots: dict[str, object]) -> None:
     """Store snapshots of earlier runs."""
     (store / "config").touch()
