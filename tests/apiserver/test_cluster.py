@@ -319,8 +319,8 @@ async def test_events_about_exactly_one_object_are_read(
 
 
 async def test_spec_of_a_cloud_may_be_written_by_nobody_but_its_user(client: KubeClient) -> None:
-    path = f"{GROUP}/namespaces/{WATCHED_NAMESPACE}/cloudcontrollers"
+    path = f"{GROUP}/namespaces/{WATCHED_NAMESPACE}/cloudcontrollers/x"
     body = {"apiVersion": GROUP_VERSION, "kind": "CloudController", "metadata": {"name": "x"}}
 
     with pytest.raises(Forbidden):
-        await client.request("POST", path, body={**body, "spec": {}})
+        await client.request("PUT", path, body={**body, "spec": {}})

@@ -375,6 +375,22 @@ CASES = (
     ),
     Case(
         kind="Restore",
+        message="name exactly one of volume and s3",
+        bad={"recoverySet": {"policy": "daily", "encryptionSecret": "key", "repository": {}}},
+    ),
+    Case(
+        kind="Restore",
+        message="recoverySet.repository and recoverySet.encryptionSecret come together",
+        bad={"recoverySet": {"policy": "daily", "repository": {"volume": {}}}},
+    ),
+    Case(
+        kind="CloudController",
+        message="never due",
+        good={"housekeeping": {"schedule": "0 0 29 2 *"}},
+        bad={"housekeeping": {"schedule": "0 0 30 2 *"}},
+    ),
+    Case(
+        kind="Restore",
         message="what is restored cannot change",
         good={"overwrite": "cloud"},
         bad={"backup": "other"},
