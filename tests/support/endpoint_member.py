@@ -77,13 +77,15 @@ class Handler(BaseHTTPRequestHandler):
         body = self.member.address.encode()
         if self.path == "/headers":
             body = str(self.headers).encode()
+        if not pieces:
+            # Before the first byte: one that is killed meanwhile has sent none, and is repeated.
+            time.sleep(0.005)
         self.send_response(200)
         self.send_header("Content-Length", str(len(PIECE) * pieces or len(body)))
         self.send_header("Connection", "close")
         self.send_header("X-Member", self.member.address)
         self.end_headers()
         if not pieces:
-            time.sleep(0.005)
             self.wfile.write(body)
         for _ in range(pieces):
             self.wfile.write(PIECE)
