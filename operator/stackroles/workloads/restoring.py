@@ -5,7 +5,7 @@ pods it stops, and the database, which takes over the history that was restored.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -60,6 +60,7 @@ class RestoreRecord:
         done: its phases that are done.
         ended: whether it has ended, either way.
         history: what the database goes on with; None before its data is there.
+        made: whether it has made the cloud, whose database holds nothing before that.
     """
 
     name: str
@@ -68,6 +69,17 @@ class RestoreRecord:
     done: tuple[str, ...] = ()
     ended: bool = False
     history: RestoredHistory | None = field(default=None, metadata=OPTIONAL)
+    made: bool = field(default=False, metadata=OPTIONAL)
+
+
+def released(record: RestoreRecord) -> RestoreRecord:
+    """Return the record of a Restore that is given up: the cloud goes on with what it had.
+
+    One that the Restore has made had nothing: its database rests until another Restore has brought
+    its data, since an empty one would be taken for the truth by the nodes' agents.
+    """
+    rests = record.made and record.history is None
+    return replace(record, stopped=record.stopped if rests else Stopped.NOTHING, ended=True)
 
 
 def safety_backup(record: RestoreRecord) -> str:

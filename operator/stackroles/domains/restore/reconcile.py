@@ -50,7 +50,7 @@ from stackroles.reconcile.restoring import end_record, read_record, write_record
 from stackroles.reconcile.teardown import namespace_ends
 from stackroles.roles import registry
 from stackroles.workloads.conditions import Finding
-from stackroles.workloads.restoring import RecordUnreadable, RestoreRecord, Stopped
+from stackroles.workloads.restoring import RecordUnreadable, RestoreRecord, Stopped, released
 
 Object = dict[str, Any]
 # Most of what is waited for is watched; the rest is looked at so often.
@@ -208,6 +208,9 @@ class RestorePass:
             name=self._resource["metadata"]["name"],
             uid=uid_of(self._resource),
             done=(Phase.PREFLIGHT.value,),
+            # What a former Restore has made and left without data rests on.
+            stopped=record.stopped if record is not None else Stopped.NOTHING,
+            made=record is not None and record.stopped is not Stopped.NOTHING,
         )
         await write_record(cluster, cloud, record, mine)
         return mine
@@ -233,7 +236,7 @@ class RestorePass:
                 self._notes.note(phase, Progress(message=str(error)))
                 await self._notes.write(running(phase, str(error)))
                 await self._release(subject, record)
-                await self._notes.end(failed(str(error)))
+                await self._notes.end(failed(str(error), made=record.made))
                 return
             self._notes.note(phase, progress)
             await self._notes.write(running(phase, progress.message))
@@ -269,8 +272,7 @@ class RestorePass:
 
     async def _release(self, subject: Subject, record: RestoreRecord) -> None:
         """Let the cloud go on with what it had."""
-        cloud = subject.cloud
-        after = replace(record, stopped=Stopped.NOTHING, ended=True)
+        cloud, after = subject.cloud, released(record)
         await write_record(self._context.cluster, cloud, record, after)
         for service in registry.SERVICES:
             self._context.enqueue(service_of(subject.controller, service.name))

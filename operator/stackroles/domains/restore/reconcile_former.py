@@ -126,7 +126,7 @@ async def make_former(context: Context, work: Work) -> Progress:
     archive, why = await read_part(context, work.resource, work.cloud, _source(work), _SECRETS)
     if archive is None:
         return Progress(message=why)
-    record = await set_stopped(context, work, Stopped.DATABASE)
+    record = await set_stopped(context, work, Stopped.DATABASE, made=True)
     secrets = build_secrets(work.cloud, secrets_in(archive) if archive else {})
     for manifest in (*secrets, *former.others, former.controller):
         await cluster.create_once(manifest)

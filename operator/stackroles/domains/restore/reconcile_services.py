@@ -28,13 +28,21 @@ from stackroles.workloads.step import is_complete
 Object = dict[str, Any]
 
 
-async def set_stopped(context: Context, work: Work, stopped: Stopped) -> RestoreRecord:
+async def set_stopped(
+    context: Context, work: Work, stopped: Stopped, *, made: bool = False
+) -> RestoreRecord:
     """Record what rests from now on, and have every service act on it; return the record.
+
+    Args:
+        context: what a pass is given.
+        work: the Restore.
+        stopped: what rests.
+        made: whether the Restore makes the cloud.
 
     Raises:
         NotReady: it is not seen by all passes yet.
     """
-    record = replace(work.record, stopped=stopped)
+    record = replace(work.record, stopped=stopped, made=made or work.record.made)
     await write_record(context.cluster, work.cloud, work.record, record)
     for service in registry.SERVICES:
         context.enqueue(service_of(work.subject.controller, service.name))

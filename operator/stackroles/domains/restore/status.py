@@ -80,9 +80,14 @@ def restored(seconds: int, tables: int | None) -> Finding:
     )
 
 
-def failed(why: str) -> Finding:
-    """Return the finding about a restore that was given up."""
-    return Finding(
-        Reason.RESTORE_FAILED,
-        f"{why} The cloud goes on with what it had. Correct that, and apply a new Restore.",
-    )
+def failed(why: str, *, made: bool = False) -> Finding:
+    """Return the finding about a restore that was given up.
+
+    Args:
+        why: why.
+        made: whether it had made the cloud.
+    """
+    left = "The cloud goes on with what it had."
+    if made:
+        left = "The cloud that it made has no data, and its database rests."
+    return Finding(Reason.RESTORE_FAILED, f"{why} {left} Correct that, and apply a new Restore.")

@@ -1,6 +1,7 @@
 """A cloud that is gone comes back by a Restore that names the repository of a set."""
 
 import base64
+import copy
 import io
 import json
 import tarfile
@@ -169,3 +170,40 @@ def test_a_part_that_holds_no_resources_is_refused(text: bytes) -> None:
 
 def test_a_set_may_not_have_its_cloud() -> None:
     assert read_former(json.dumps(RESOURCES[2:]).encode(), "demo", "ns") is None
+
+
+async def test_a_cloud_that_was_made_without_its_data_rests_until_another_restore(
+    lost: RestoreWorld,
+) -> None:
+    lost.failing.append("back-member-0")
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+    await lost.play()
+
+    assert lost.told()[0] == "RestoreFailed"
+    assert "The cloud that it made has no data, and its database rests." in lost.told()[1]
+    assert lost.stopped() is Stopped.DATABASE
+    assert lost.data == [""] * 3
+
+    claim = copy.deepcopy(lost.api.get("persistentvolumeclaims", "ns", "data-demo-mariadb-0") or {})
+    bound = {"phase": "Bound", "capacity": {"storage": "10Gi"}}
+    lost.store({**claim, "kind": "PersistentVolumeClaim", "status": bound})
+    lost.declare_restore("again", recoverySet=RECOVERY_SET, overwrite="demo", safetyBackup="Never")
+    rested: list[Stopped] = []
+    await lost.play("again", after=lambda: rested.append(lost.stopped()))
+
+    assert lost.told("again")[0] == "Restored", lost.told("again")
+    assert lost.data == [UUID] * 3
+    assert rested[0] is Stopped.DATABASE
+    assert lost.stopped() is Stopped.NOTHING
+
+
+async def test_a_restore_that_is_deleted_before_its_data_leaves_no_empty_cloud_behind(
+    lost: RestoreWorld,
+) -> None:
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+    await lost.play(until=lambda: bool(lost.api.get("cloudcontrollers", "ns", "demo")))
+    lost.delete_restore()
+    await lost.play(until=lambda: not lost.exists())
+
+    assert lost.stopped() is Stopped.DATABASE
+    assert lost.data == [""] * 3
