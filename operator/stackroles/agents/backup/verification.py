@@ -32,7 +32,6 @@ from stackroles.agents.backup.reader_protocol import (
     MANIFEST_SUPERSEDED,
     PART_DAMAGED,
     PART_MISSING,
-    SET_MISSING,
     SET_UNFINISHED,
     Manifest,
     ManifestPart,
@@ -55,10 +54,10 @@ DATABASE_PART, TABLES_PART = "database", "tables"
 _NAMES = 5
 _NAME_BYTES = 200
 _MESSAGE_BYTES = 2000
-# A set of which these are true is none that can be restored.
+# A set of which these are true is none that can be restored. One that is not there says more of the
+# address of the repository than of the set.
 _OF_SET = frozenset(
     {
-        SET_MISSING,
         SET_UNFINISHED,
         MANIFEST_FORGED,
         MANIFEST_OF_ANOTHER_SET,

@@ -80,7 +80,7 @@ async def _observe(
         former=subject.former,
         secrets=tuple(name for name in held if held[name] is not None),
         unsaved=_unsaved(context, spec, subject),
-        quarantine=_quarantine(context, subject),
+        quarantine=_quarantine(context, subject, manifest.name),
     )
 
 
@@ -103,9 +103,9 @@ def _run_at_work(context: Context, resource: Object, policy: str) -> str:
     return ""
 
 
-def _quarantine(context: Context, subject: Subject) -> Quarantine | None:
-    """Return what a verification found wrong with the set, None where its Backup says nothing."""
-    backup = context.cluster.get("Backup", subject.cloud.namespace, subject.source.name)
+def _quarantine(context: Context, subject: Subject, name: str) -> Quarantine | None:
+    """Return what a verification found wrong with a set, None where its Backup says nothing."""
+    backup = context.cluster.get("Backup", subject.cloud.namespace, name)
     if backup is None or backup["spec"]["policy"] != subject.source.policy_name:
         return None
     return BackupStatus.model_validate(backup.get("status") or {}).quarantine

@@ -107,3 +107,12 @@ async def test_a_part_that_does_not_come_whole_is_asked_for_again(
 
     assert "Keys: Part secrets of the set could not be read yet." in told
     assert world.told()[0] == "Restored"
+
+
+async def test_a_damaged_set_is_refused_also_where_it_is_the_newest(world: RestoreWorld) -> None:
+    found = {"level": "Database", "since": "2026-01-01T00:00:00Z", "message": "a table differs"}
+    world.apply_set(quarantine=found)
+    world.declare_restore(recoverySet={"policy": "nightly"}, overwrite="demo")
+    await world.play(until=lambda: world.told()[0] == "PreflightFailed")
+
+    assert "a table differs" in world.told()[1]
