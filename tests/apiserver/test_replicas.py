@@ -19,7 +19,8 @@ from stackroles.runtime.leader import LEASE_SECONDS, RETRY_SECONDS
 from tests.apiserver.conftest import ACCOUNT, GROUP, SYSTEM_NAMESPACE, WATCHED_NAMESPACE
 from tests.support.apiclient import ApiClient
 from tests.support.binaries import ROOT
-from tests.support.controlplane import ControlPlane, free_port
+from tests.support.controlplane import ControlPlane
+from tests.support.ports import free_port
 
 _START = 20.0
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})

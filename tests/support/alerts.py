@@ -14,7 +14,8 @@ import yaml
 from lab.install import CHART, RELEASE, SYSTEM, Site
 from lab.versions import KUBERNETES
 from tests.support.binaries import binary
-from tests.support.gates import free_port, wait_for
+from tests.support.gates import wait_for
+from tests.support.ports import free_port
 
 START_SECONDS = 60
 ANSWER_SECONDS = 5

@@ -6,7 +6,6 @@ Both keep their data in memory-backed folders when there are any, and end with t
 import contextlib
 import json
 import secrets
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from tests.support.apiclient import ApiClient
 from tests.support.binaries import binary
+from tests.support.ports import free_port
 
 START_SECONDS = 60
 AUDIT_POLICY = {
@@ -121,13 +121,6 @@ class ControlPlane:
             process.kill()
         for process in self._processes.values():
             process.wait()
-
-
-def free_port() -> int:
-    """Return a port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

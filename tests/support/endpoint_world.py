@@ -30,6 +30,7 @@ from stackroles.agents.peer_http import get
 from stackroles.roles import endpoint
 from tests.support.clouds import cloud
 from tests.support.kube_server import KubeHandler, KubeServer, kube_server
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = "keystone"
@@ -76,12 +77,6 @@ def haproxy(folder: Path) -> Path | None:
     program.write_text(f'#!/bin/sh\nexec {loader} {folder}/program "$@"\n')
     program.chmod(0o755)
     return program
-
-
-def free_port() -> int:
-    """Return a port that nobody uses at any address."""
-    with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104 - one for all addresses
-        return int(server.getsockname()[1])
 
 
 class SliceHandler(KubeHandler):
@@ -408,6 +403,12 @@ def write_files(
     return file
 
 
+def _serves(made: World, addresses: set[str]) -> bool:
+    code = made.agent.poll()
+    assert code is None, f"the endpoint's agent ended with {code}"
+    return made.ready() and made.up() == addresses
+
+
 @contextmanager
 def world(
     folder: Path,
@@ -440,7 +441,7 @@ def world(
         )
         try:
             addresses = {made.start() for _ in range(members)}
-            until(lambda: made.ready() and made.up() == addresses, "the endpoint serves", 30)
+            until(functools.partial(_serves, made, addresses), "the endpoint serves", 60)
             yield made
         finally:
             made.end()

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from stackroles.agents import wire
 from stackroles.agents.gate import lease
 from stackroles.agents.gate.protocol import ClaimSettings, GateSettings, GateStatus, Health
 from tests.support.kube_server import KubeServer, kube_server
+from tests.support.ports import free_port
 
 LEASE = lease.path("ns", "role")
 _PROGRAM = """
@@ -51,11 +51,6 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> 
         assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
         time.sleep(0.005)
     return value
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def alive(pid: int) -> bool:

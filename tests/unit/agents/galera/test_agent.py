@@ -6,7 +6,6 @@ import http.server
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -58,9 +57,7 @@ class Member:
         self.data = root / "volume/data"
         for path in (self.control, self.data, root / "bin", root / "podinfo"):
             path.mkdir(parents=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         (root / "my.cnf").write_text(
             "[mysqld]\nwsrep_cluster_address = gcomm://m-0.db,m-1.db,m-2.db\n"
         )
