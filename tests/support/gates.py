@@ -1,13 +1,12 @@
 """Real gates with real children and watchdogs, against a small API server on loopback."""
 
+import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -92,14 +91,16 @@ class GateProcess:
 
     def ask(self, path: str) -> tuple[int, str]:
         """Return status and body of an answer; status 0 without one."""
-        url = f"http://127.0.0.1:{self.settings.port}{path}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings.port, timeout=3)
         try:
-            with urllib.request.urlopen(url, timeout=1) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except (OSError, http.client.HTTPException):
+            # Also one that breaks off: the gate ended meanwhile.
             return 0, ""
+        finally:
+            connection.close()
 
     def code(self, path: str) -> int:
         return self.ask(path)[0]

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).parents[4]
 # For a busy machine; a good run waits for none of them.
 SECONDS = 60
