@@ -152,6 +152,16 @@ def test_a_missing_required_field_is_refused_by_name(
         ("BackupPolicy", {"deadlineSeconds": 5}, "spec.deadlineSeconds"),
         (
             "BackupPolicy",
+            {"degradedPatienceSeconds": 86401},
+            "spec.degradedPatienceSeconds",
+        ),
+        (
+            "BackupPolicy",
+            {"repository": {"volume": {}, "bandwidth": {"uploadMebibytes": 0}}},
+            "spec.repository.bandwidth.uploadMebibytes",
+        ),
+        (
+            "BackupPolicy",
             {"verification": [{"level": "Cloud", "schedule": "@daily"}]},
             "spec.verification[0].level",
         ),

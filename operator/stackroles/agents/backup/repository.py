@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import io
 import json
+import os
 import signal
 import tarfile
 import time
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stackroles.agents.backup.bandwidth import bandwidth_options
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.protocol import StepResult
 from stackroles.agents.backup.restic_process import (
@@ -82,7 +84,8 @@ class Restic:
         meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self._base = [
-            program, "--no-cache", "--quiet", f"--stuck-request-timeout={STUCK_REQUEST_SECONDS}s"
+            program, "--no-cache", "--quiet", f"--stuck-request-timeout={STUCK_REQUEST_SECONDS}s",
+            *bandwidth_options(os.environ),
         ]  # fmt: skip
         self._tags = tuple(tags)
         self._host = ["--host", host] if host else []

@@ -56,11 +56,37 @@ class S3Repository(Model):
     )
 
 
+class Bandwidth(Model):
+    """How much of the way to a repository may be used.
+
+    A run gives up a repository that takes nothing for four minutes; at the least of these limits
+    the packs of two uploads take half a minute.
+    """
+
+    upload_mebibytes: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="MiB a second that each pod may write; no limit when left out.",
+    )
+    download_mebibytes: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="MiB a second that each pod may read, also those of a Restore; no limit when "
+        "left out.",
+    )
+
+
 class Repository(Model):
     """Where recovery sets are kept."""
 
     volume: VolumeRepository | None = Field(None, description="On a volume.")
     s3: S3Repository | None = Field(None, description="In a bucket.")
+    bandwidth: Bandwidth = Field(
+        default_factory=Bandwidth,
+        description="Limits of what is written to it and read from it in a second.",
+    )
 
 
 ONE_REPOSITORY: JsonDict = {
@@ -131,6 +157,15 @@ class BackupPolicySpec(Model):
     )
     deadline_seconds: int = Field(
         3600, ge=60, le=86400, description="A run that takes longer failed."
+    )
+    degraded_patience_seconds: int = Field(
+        1800,
+        ge=0,
+        le=86400,
+        description="While the cloud is degraded (its condition Available is False, or "
+        "QuorumAtRisk or DatabaseDegraded is True), a Backup that the schedule made waits up to so "
+        "long, since a copy costs a member of the database much of its disk; then it begins all "
+        "the same. A Backup that a person applied does not wait.",
     )
     keep_last: int = Field(
         14,

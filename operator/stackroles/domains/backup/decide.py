@@ -1,8 +1,9 @@
 """Decisions of a backup: its source, its turn, which triggers are due, what is retired."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,29 @@ def choose_source(
 def _ordinal(pod: str) -> int:
     digits = pod.rpartition("-")[2]
     return int(digits) if digits.isdigit() else -1
+
+
+_DEGRADED: Final[Mapping[str, str]] = {
+    "Available": "False",
+    "QuorumAtRisk": "True",
+    "DatabaseDegraded": "True",
+}
+"""Conditions of a cloud from which a copy would take what it needs to recover, with the status."""
+
+
+def degradation(conditions: Iterable[Mapping[str, Any]]) -> str:
+    """Return why a cloud is degraded, as `type: message`; empty where it is not."""
+    for condition in conditions:
+        kind = str(condition.get("type", ""))
+        if kind in _DEGRADED and condition.get("status") == _DEGRADED[kind]:
+            return f"{kind}: {condition.get('message', '')}"
+    return ""
+
+
+def patience_ends(run: "PolicyRun", patience: timedelta, now: datetime) -> datetime | None:
+    """Return until when a run waits for a degraded cloud; None where it begins all the same."""
+    end = run.created + patience
+    return end if run.scheduled and now < end else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from stackroles import naming
 from stackroles.agents.backup.protocol import RETENTION_FILE, RunOutcome
 from stackroles.agents.galera.protocol import BACKUP_PATH
 from stackroles.agents.galera.protocol import PORT as AGENT_PORT
+from stackroles.agents.text import shorten
 from stackroles.api.v1alpha1.backup import (
     BackupPolicySpec,
     BackupProgress,
@@ -23,9 +24,11 @@ from stackroles.domains.backup.build_job import MAIN, RUN, Run, build_backup_job
 from stackroles.domains.backup.decide import (
     SourceCandidate,
     choose_source,
+    degradation,
     has_expired,
     is_old_failure,
     keeps_log,
+    patience_ends,
 )
 from stackroles.domains.backup.outcome import read_outcome, read_progress
 from stackroles.domains.backup.reconcile_inputs import list_members, list_secrets, read_inputs
@@ -68,6 +71,7 @@ _NEXT_TURN = 5.0
 # Jobs and pods are watched each by itself: a Job may be seen to have ended before its pod is.
 _POD_LAG = timedelta(seconds=60)
 _LAG_LOOK = 2.0
+_CAUSE_LENGTH = 300
 # How often a run's log is read.
 _PROGRESS_PERIOD = 10.0
 _PROGRESS_SECONDS = 15.0
@@ -154,8 +158,26 @@ async def _start(context: Context, resource: Object) -> None:
     if restore := await restore_before(context, cloud, resource["metadata"]["name"]):
         message = f"Restore {restore} of this cloud is under way; it ends first."
         await _wait(context, resource, _APPLIED, Finding(Reason.BACKUP_QUEUED, message))
+    await _wait_while_degraded(context, resource, policy, controller)
     async with start_lock(context):
         await _begin(context, resource, cloud, policy)
+
+
+async def _wait_while_degraded(
+    context: Context, resource: Object, policy: BackupPolicySpec, controller: Object
+) -> None:
+    """Let a scheduled run wait while the cloud is degraded, as long as its policy is patient."""
+    conditions = controller.get("status", {}).get("conditions") or ()
+    patience = timedelta(seconds=policy.degraded_patience_seconds)
+    until = patience_ends(policy_run(resource), patience, context.clock.now())
+    if until is None or not (why := degradation(conditions)):
+        return
+    message = (
+        f"The cloud is degraded ({shorten(why, _CAUSE_LENGTH)}): the run begins when it is not, "
+        f"or at {until.isoformat(timespec='seconds')}, as degradedPatienceSeconds of its policy "
+        "asks for."
+    )
+    await _wait(context, resource, _APPLIED, Finding(Reason.BACKUP_WAITING, message))
 
 
 async def _begin(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from stackroles import naming
+from stackroles.agents.backup.bandwidth import DOWNLOAD_LIMIT, UPLOAD_LIMIT
 from stackroles.agents.backup.protocol import RemovalSettings, RunSettings, to_environment
 from stackroles.agents.backup.reader_protocol import ReaderSettings
 from stackroles.agents.backup.verification_protocol import VerificationSettings
@@ -119,6 +120,12 @@ def repository_environment(cloud: Cloud, access: RepositoryAccess) -> list[Manif
         {"name": "RESTIC_REPOSITORY", "value": _address(access)},
         {"name": "GOMEMLIMIT", "value": f"{memory * _RESTIC_SIXTEENTHS // 16}MiB"},
     ]
+    bandwidth = access.repository.bandwidth
+    limits = (
+        (UPLOAD_LIMIT, bandwidth.upload_mebibytes),
+        (DOWNLOAD_LIMIT, bandwidth.download_mebibytes),
+    )
+    env += [{"name": name, "value": str(limit)} for name, limit in limits if limit is not None]
     s3 = access.repository.s3
     if s3 is None:
         return env

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stackroles.agents.backup.verification_protocol import Level
-from stackroles.api.v1alpha1.backup import BackupPolicySpec, Verification
+from stackroles.api.v1alpha1.backup import BackupPolicySpec, Bandwidth, Verification
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.config.cloud import Cloud
 from stackroles.domains.backup.build import (
@@ -142,6 +142,17 @@ def test_a_bucket_has_its_address_credentials_and_authority() -> None:
     assert env["AWS_SECRET_ACCESS_KEY"]["valueFrom"]["secretKeyRef"]["name"] == "s3"
     assert env["RESTIC_CACERT"]["value"] == "/backup/ca/ca.crt"
     assert "repository" not in {volume["name"] for volume in pod(BUCKET)["volumes"]}
+
+
+def test_limits_of_the_bandwidth_are_in_the_environment_of_all_that_use_the_repository() -> None:
+    bandwidth = Bandwidth(upload_mebibytes=5)
+    repository = BUCKET.repository.model_copy(update={"bandwidth": bandwidth})
+    limited = BUCKET.model_copy(update={"repository": repository})
+    names = ("REPOSITORY_UPLOAD_MEBIBYTES", "REPOSITORY_DOWNLOAD_MEBIBYTES")
+
+    found = environment(limited)
+    assert [found.get(name, {}).get("value") for name in names] == ["5", None]
+    assert not {*names} & environment(BUCKET).keys()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,15 +16,52 @@ from stackroles.domains.backup.decide import (
     SourceCandidate,
     choose_source,
     conflicting_run,
+    degradation,
     due,
     has_expired,
     is_old_failure,
     leaves_set,
+    patience_ends,
     retired,
     sets_believed_in,
 )
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+HEALTHY = (
+    {"type": "Available", "status": "True", "message": "all serve"},
+    {"type": "QuorumAtRisk", "status": "False", "message": "members to spare"},
+    {"type": "DatabaseDegraded", "status": "Unknown", "message": "nobody answered"},
+    {"type": "MessagingDegraded", "status": "True", "message": "a queue"},
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("Available", "False"), ("QuorumAtRisk", "True"), ("DatabaseDegraded", "True")],
+)
+def test_a_cloud_is_degraded_by_any_condition_that_its_database_has_to_recover_from(
+    kind: str, status: str
+) -> None:
+    worse = {"type": kind, "status": status, "message": "one is away"}
+
+    assert degradation(HEALTHY) == ""
+    assert degradation((*HEALTHY[3:], worse)) == f"{kind}: one is away"
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "age", "waits"), [(True, 0, True), (True, 1800, False), (False, 0, False)]
+)
+def test_only_a_scheduled_run_waits_and_only_so_long(
+    *, scheduled: bool, age: int, waits: bool
+) -> None:
+    run = PolicyRun("one", NOW, scheduled=scheduled, ended=False, verified=False)
+    patience = timedelta(seconds=1800)
+
+    until = patience_ends(run, patience, NOW + timedelta(seconds=age))
+
+    assert until == (NOW + patience if waits else None)
+
 
 members = st.lists(
     st.builds(

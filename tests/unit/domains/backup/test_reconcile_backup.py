@@ -77,6 +77,32 @@ async def test_a_second_look_at_a_running_job_writes_nothing(world: World) -> No
     assert world.api.writes() == before
 
 
+async def test_a_scheduled_run_waits_while_the_cloud_is_degraded_and_a_persons_does_not(
+    world: World,
+) -> None:
+    world.declare(degradedPatienceSeconds=600)
+    cloud = copy.deepcopy(world.api.get("cloudcontrollers", "ns", "demo")) or {}
+    lost = {"type": "QuorumAtRisk", "status": "True", "message": "demo-mariadb-1 is away"}
+    world.store({**cloud, "status": {**cloud["status"], "conditions": [lost]}})
+    world.mark("m")
+    await world.settle()
+    [scheduled] = world.names("Backup")
+
+    await world.run(scheduled)
+    reason, message = world.condition(scheduled)
+    assert (reason, world.names("Job")) == ("WaitingForSource", ["m"])
+    assert "The cloud is degraded (QuorumAtRisk: demo-mariadb-1 is away)" in message
+    assert "degradedPatienceSeconds" in message
+    world.wait(seconds=601)
+    await world.run(scheduled)
+    assert world.condition(scheduled)[0] == "BackupRunning"
+
+    await world.verify(scheduled)
+    world.apply("mine")
+    await world.run("mine")
+    assert world.condition("mine")[0] == "BackupRunning", "who applies a Backup wants it now"
+
+
 class TestTurns:
     async def test_one_run_at_a_time_and_the_others_say_for_whom_they_wait(
         self, world: World
