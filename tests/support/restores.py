@@ -1,8 +1,10 @@
-"""What a Restore says of itself."""
+"""What a Restore says of itself, and what came back by it."""
 
 from datetime import datetime
 
 from lab.kubectl import Object
+from tests.support.client import Client
+from tests.support.cloud import Cloud
 
 
 def phase_seconds(found: Object) -> dict[str, float]:
@@ -14,3 +16,19 @@ def phase_seconds(found: Object) -> dict[str, float]:
         ).total_seconds()
         for phase in found["status"]["phases"]
     }
+
+
+def check_rows(cloud: Cloud, client: Client, backup: Object, restore: Object) -> None:
+    """Assert that all rows from before the copy are there, and none from after it."""
+    began = datetime.fromisoformat(backup["status"]["startedAt"]).timestamp()
+    ended = datetime.fromisoformat(backup["status"]["completedAt"]).timestamp()
+    stopped = datetime.fromisoformat(restore["status"]["stoppedAt"]).timestamp()
+    rows = [row for row in client.rows() if row.acknowledged]
+    older = {row.identity for row in rows if row.at < began}
+    newer = {row.identity for row in rows if row.sent > ended + 1 and row.at < stopped}
+    assert older
+    assert newer
+    for member in cloud.members("mariadb"):
+        stored = client.stored(member)
+        assert not older - stored, f"{member} lost {len(older - stored)} rows of the set"
+        assert not newer & stored, f"{member} holds {len(newer & stored)} rows that came later"

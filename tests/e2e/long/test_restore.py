@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from datetime import datetime
 
 import pytest
 from openstack.connection import Connection
@@ -17,7 +16,7 @@ from tests.support.client import Client
 from tests.support.cloud import Cloud, wait_gone, wait_reason
 from tests.support.measurements import Measurements
 from tests.support.resources import resource
-from tests.support.restores import phase_seconds
+from tests.support.restores import check_rows, phase_seconds
 
 # openstacksdk warns of deprecated calls that its own code makes.
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
@@ -105,19 +104,3 @@ def test_a_restore_brings_back_what_the_set_holds(  # noqa: PLR0917 - fixtures
     )
     kubectl.run("delete", "restore", NAME)
     wait_gone(kubectl, "restore", NAME, GONE_SECONDS)
-
-
-def check_rows(cloud: Cloud, client: Client, backup: Object, restore: Object) -> None:
-    """Assert that all rows from before the copy are there, and none from after it."""
-    began = datetime.fromisoformat(backup["status"]["startedAt"]).timestamp()
-    ended = datetime.fromisoformat(backup["status"]["completedAt"]).timestamp()
-    stopped = datetime.fromisoformat(restore["status"]["stoppedAt"]).timestamp()
-    rows = [row for row in client.rows() if row.acknowledged]
-    older = {row.identity for row in rows if row.at < began}
-    newer = {row.identity for row in rows if row.sent > ended + 1 and row.at < stopped}
-    assert older
-    assert newer
-    for member in cloud.members("mariadb"):
-        stored = client.stored(member)
-        assert not older - stored, f"{member} lost {len(older - stored)} rows of the set"
-        assert not newer & stored, f"{member} holds {len(newer & stored)} rows that came later"

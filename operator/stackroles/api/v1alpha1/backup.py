@@ -60,7 +60,7 @@ class Bandwidth(Model):
     """How much of the way to a repository may be used.
 
     A run gives up a repository that takes nothing for four minutes; at the least of these limits
-    the packs of two uploads take half a minute.
+    what restic has under way (agents/backup/restic_process.py) takes less than two.
     """
 
     upload_mebibytes: int | None = Field(
