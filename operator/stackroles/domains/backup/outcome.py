@@ -1,11 +1,46 @@
 """What the programs of Jobs write: their progress, and at last their outcome."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from stackroles.agents import wire
 from stackroles.agents.backup.protocol import PROGRESS_PREFIX, ProgressLine, RunOutcome
 from stackroles.agents.backup.verification_protocol import VerificationOutcome
 from stackroles.api.v1alpha1.backup import BackupProgress
+
+Object = Mapping[str, Any]
+# Jobs and pods are watched each by itself: a Job may be seen to have ended before its pod is.
+_POD_LAG = timedelta(seconds=60)
+
+
+def awaits_pod(ending: Object, pods: Sequence[Object], now: datetime) -> bool:
+    """Return whether a Job's pod is not seen to have ended yet, so that its message is to come.
+
+    Args:
+        ending: the condition by which the Job has ended.
+        pods: its pods as far as they are seen; those of a failed Job may be deleted.
+        now: the time of the observation.
+    """
+    if _has_ended(pods) or (not pods and ending["type"] == "Failed"):
+        return False
+    return now - datetime.fromisoformat(ending["lastTransitionTime"]) < _POD_LAG
+
+
+def _has_ended(pods: Iterable[Object]) -> bool:
+    """Return whether a pod is seen to have ended, so that nothing is left to wait for."""
+    return any(pod.get("status", {}).get("phase") in ("Succeeded", "Failed") for pod in pods)
+
+
+def termination_text(pods: Iterable[Object], container: str) -> str:
+    """Return what a container's program left as its termination message, empty for nothing."""
+    for pod in pods:
+        for found in pod.get("status", {}).get("containerStatuses") or ():
+            text = found.get("state", {}).get("terminated", {}).get("message", "")
+            if found["name"] == container and text:
+                return str(text)
+    return ""
 
 
 def read_outcome(text: str) -> RunOutcome | None:

@@ -30,7 +30,12 @@ from stackroles.domains.backup.decide import (
     keeps_log,
     patience_ends,
 )
-from stackroles.domains.backup.outcome import read_outcome, read_progress
+from stackroles.domains.backup.outcome import (
+    awaits_pod,
+    read_outcome,
+    read_progress,
+    termination_text,
+)
 from stackroles.domains.backup.reconcile_inputs import list_members, list_secrets, read_inputs
 from stackroles.domains.backup.reconcile_queue import (
     copied_members,
@@ -68,8 +73,6 @@ Object = dict[str, Any]
 _APPLIED = Finding(Reason.APPLIED)
 _LOOK_AGAIN = 15.0
 _NEXT_TURN = 5.0
-# Jobs and pods are watched each by itself: a Job may be seen to have ended before its pod is.
-_POD_LAG = timedelta(seconds=60)
 _LAG_LOOK = 2.0
 _CAUSE_LENGTH = 300
 # How often a run's log is read.
@@ -250,11 +253,9 @@ async def _track_job(context: Context, resource: Object, job: Object) -> None:
         await _write(context, resource, status, _APPLIED, finding)
         return
     failed = ending["type"] == "Failed"
-    if not _has_ended(pods) and (pods or not failed):
-        since = datetime.fromisoformat(ending["lastTransitionTime"])
-        if context.clock.now() - since < _POD_LAG:
-            raise NotReady("The Job has ended; its pod is not seen to have yet", delay=_LAG_LOOK)
-    outcome = read_outcome(next((message for pod in pods if (message := _message(pod))), ""))
+    if awaits_pod(ending, pods, context.clock.now()):
+        raise NotReady("The Job has ended; its pod is not seen to have yet", delay=_LAG_LOOK)
+    outcome = read_outcome(termination_text(pods, MAIN))
     why = f"{ending.get('reason', '')} {ending.get('message', '')}".strip() if failed else ""
     message = next((message for pod in pods if (message := failure_message(pod))), "")
     await _end(context, resource, finding_of(outcome, why, message), outcome)
@@ -277,19 +278,6 @@ def _progress(context: Context, resource: Object, pods: list[Object]) -> BackupP
     )
     seen = context.poller.latest(name)
     return seen.value if seen else None
-
-
-def _has_ended(pods: list[Object]) -> bool:
-    """Return whether a pod is seen to have ended, so that nothing is left to wait for."""
-    return any(pod.get("status", {}).get("phase") in ("Succeeded", "Failed") for pod in pods)
-
-
-def _message(pod: Object) -> str:
-    """Return what the run's program left in its termination message."""
-    for container in pod.get("status", {}).get("containerStatuses", []):
-        if container["name"] == MAIN:
-            return str(container.get("state", {}).get("terminated", {}).get("message", ""))
-    return ""
 
 
 async def _wait(

@@ -24,7 +24,7 @@ from stackroles.domains.backup.build_verification import (
     mark_step,
 )
 from stackroles.domains.backup.decide import ScheduleTrigger, due
-from stackroles.domains.backup.outcome import read_verification
+from stackroles.domains.backup.outcome import awaits_pod, read_verification, termination_text
 from stackroles.domains.backup.reconcile_queue import restore_before, user_of
 from stackroles.domains.backup.verify import ended, newest_verified, quarantined
 from stackroles.reconcile.context import Context
@@ -92,20 +92,14 @@ async def _track(
     if not ending:
         problem = first_finding(pods, now)
         return known.model_copy(update={"waits": problem.message if problem else None})
-    outcome = read_verification(next((text for pod in pods if (text := _message(pod))), ""))
+    if awaits_pod(ending, pods, now):
+        return known
+    outcome = read_verification(termination_text(pods, VERIFICATION))
     failure = next((text for pod in pods if (text := failure_message(pod))), "")
     why = f"{ending.get('reason', '')} {ending.get('message', '')} {failure}".strip()
     found = ended(known.model_copy(update={"waits": None}), outcome, why, now)
     await _mark(context, namespace, found, now)
     return found
-
-
-def _message(pod: Object) -> str:
-    """Return what the program left in its termination message."""
-    for container in pod.get("status", {}).get("containerStatuses", []):
-        if container["name"] == VERIFICATION:
-            return str(container.get("state", {}).get("terminated", {}).get("message", ""))
-    return ""
 
 
 async def _mark(context: Context, namespace: str, found: VerificationStatus, now: datetime) -> None:

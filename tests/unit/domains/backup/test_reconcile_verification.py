@@ -53,12 +53,12 @@ async def begin(world: World, mark: str = "v-1") -> None:
     await world.settle()
 
 
-async def end(world: World, outcome: VerificationOutcome | None, mark: str = "v-1") -> None:
-    """Let the kubelet and the Job controller report that a verification has ended."""
-    job = copy.deepcopy(world.api.get("jobs", "ns", f"{mark}-run"))
+def end_pod(world: World, outcome: VerificationOutcome | None, name: str = "v-1-run") -> None:
+    """Let the kubelet report that the pod of a verification has ended."""
+    job = world.api.get("jobs", "ns", name)
     assert job is not None
     metadata = {
-        "name": f"{mark}-run-x",
+        "name": f"{name}-x",
         "namespace": "ns",
         "labels": job["spec"]["template"]["metadata"]["labels"],
         "ownerReferences": owned_by(job),
@@ -66,13 +66,25 @@ async def end(world: World, outcome: VerificationOutcome | None, mark: str = "v-
     message = wire.dumps(outcome) if outcome else ""
     state = {"terminated": {"exitCode": 1, "message": message}}
     statuses = [{"name": "verification", "state": state}]
-    status = {"phase": "Failed", "containerStatuses": statuses}
-    world.store({"kind": "Pod", "metadata": metadata, "status": status})
-    kind = "Complete" if outcome and outcome.ok else "Failed"
+    found = {"phase": "Failed", "containerStatuses": statuses}
+    world.store({"kind": "Pod", "metadata": metadata, "status": found})
+
+
+def end_job(world: World, kind: str, name: str = "v-1-run") -> None:
+    """Let the Job controller report that a verification has ended."""
+    job = copy.deepcopy(world.api.get("jobs", "ns", name))
+    assert job is not None
     at = world.clock.now().isoformat()
     ended = {"type": kind, "status": "True", "lastTransitionTime": at, "reason": "DeadlineExceeded"}
     world.store({**job, "status": {"conditions": [ended]}})
+
+
+async def end(world: World, outcome: VerificationOutcome | None, mark: str = "v-1") -> None:
+    """Let a verification end, and the operator see it."""
+    end_pod(world, outcome, f"{mark}-run")
+    end_job(world, "Complete" if outcome and outcome.ok else "Failed", f"{mark}-run")
     await world.settle()
+    world.forget_gone()
 
 
 def status(world: World) -> Object:
@@ -216,3 +228,30 @@ async def test_the_job_of_the_last_one_stays_for_its_log(world: World) -> None:
 
     assert "v-2-run" in jobs
     assert "v-1-run" not in jobs
+
+
+async def test_a_verdict_is_waited_for_where_the_job_is_seen_to_end_before_its_pod(
+    world: World,
+) -> None:
+    await with_set(world)
+    await begin(world)
+    end_job(world, "Complete")
+    await world.settle()
+    assert status(world)["running"] == "one"
+
+    world.wait(seconds=30)
+    end_pod(world, GOOD)
+    await world.settle()
+
+    assert (status(world)["result"], status(world).get("running")) == ("Passed", None)
+
+
+async def test_a_pod_that_is_never_seen_is_not_waited_for_without_end(world: World) -> None:
+    await with_set(world)
+    await begin(world)
+    end_job(world, "Complete")
+    world.wait(seconds=61)
+
+    await world.settle()
+
+    assert status(world)["result"] == "Failed"
