@@ -5,10 +5,16 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.constants import LABEL_STEP
 from stackroles.kube.cluster import Cluster
 from stackroles.reconcile.context import Context
 from stackroles.workloads.conditions import Finding
-from stackroles.workloads.recovery_set.repository import RepositoryAccess, claim_name
+from stackroles.workloads.recovery_set.repository import (
+    RepositoryAccess,
+    claim_name,
+    repository_id,
+)
+from stackroles.workloads.recovery_set.users import STEPS, user_among
 from stackroles.workloads.recovery_set.volume import find_volume_problem
 
 Object = dict[str, Any]
@@ -22,6 +28,20 @@ _LOCKS: WeakKeyDictionary[Cluster, asyncio.Lock] = WeakKeyDictionary()
 def start_lock(context: Context) -> asyncio.Lock:
     """Return the lock that whoever asks whether a repository is free, and takes it, must hold."""
     return _LOCKS.setdefault(context.cluster, asyncio.Lock())
+
+
+def user_of(context: Context, namespace: str, policy_name: str, access: RepositoryAccess) -> str:
+    """Return who works with a policy's repository, as a phrase; empty when it is free.
+
+    A verification only reads, but what a run removes meanwhile it would miss.
+    """
+    found = [
+        one
+        for step in STEPS
+        for kind in ("Job", "Pod")
+        for one in context.cluster.list(kind, "", {LABEL_STEP: step})
+    ]
+    return user_among(found, repository_id(namespace, policy_name, access))
 
 
 async def find_secret_problem(

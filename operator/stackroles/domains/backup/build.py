@@ -6,10 +6,11 @@ from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.workloads.manifests.metadata import Manifest
 from stackroles.workloads.marks import MARK, Timing, build_marks
+from stackroles.workloads.recovery_set import users
 from stackroles.workloads.recovery_set.pod import RunParent
 from stackroles.workloads.recovery_set.repository import claim_name
 
-COMPONENT = "backup"
+COMPONENT = users.COMPONENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,8 +33,8 @@ from stackroles.workloads.recovery_set.repository import (
     repository_environment,
     repository_id,
 )
+from stackroles.workloads.recovery_set.users import RUN
 
-RUN = "run"
 MAIN = "backup"
 # What the program calls its first parts: the member streams in the second and the third.
 REPOSITORY_PART, DATABASE_PART, TABLES_PART = "repository", "database", "tables"

@@ -16,8 +16,8 @@ from stackroles.workloads.recovery_set.repository import (
     repository_environment,
     repository_id,
 )
+from stackroles.workloads.recovery_set.users import REMOVAL
 
-REMOVAL = "removal"
 PROGRAM = "backup.removal"
 """The agent that a removal is, below the package of agents."""
 TRIES = 3

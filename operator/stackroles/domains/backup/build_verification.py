@@ -21,8 +21,8 @@ from stackroles.workloads.recovery_set.repository import (
     repository_environment,
     repository_id,
 )
+from stackroles.workloads.recovery_set.users import VERIFICATION
 
-VERIFICATION = "verification"
 PROGRAM = "backup.verification"
 """The agent that a verification is, below the package of agents."""
 _OPTIONS_KEY = "my.cnf"

@@ -85,36 +85,6 @@ def due(triggers: Sequence[ScheduleTrigger], last: datetime | None) -> tuple[Sch
     return tuple(sorted(fresh, key=lambda trigger: (trigger.created, trigger.name)))
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveRun:
-    """A run that is at work, or wants to be.
-
-    Attributes:
-        repository: what it writes.
-    """
-
-    name: str
-    repository: str
-
-
-def conflicting_run(run: ActiveRun, at_work: Iterable[ActiveRun]) -> ActiveRun | None:
-    """Return the run that must end before this one may begin, None when it is this one's turn.
-
-    Only a repository is for one run at a time: each removes the locks and the unfinished sets that
-    it finds there, which would be another's. Runs into different repositories share nothing but the
-    database, whose members they divide among them (`choose_source`): a repository that stalls holds
-    up nobody else.
-    """
-    return next(
-        (
-            other
-            for other in sorted(at_work, key=lambda other: other.name)
-            if other.repository == run.repository
-        ),
-        None,
-    )
-
-
 FAILED_KEPT = 5
 LOGS_KEPT = 3
 SETS_ASKED = 1000

@@ -20,7 +20,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import HTTP, Endpoint
 from stackroles.constants import LABEL_STEP
 from stackroles.domains.backup.build import COMPONENT, step_label
-from stackroles.domains.backup.build_job import MAIN, RUN, Run, build_backup_job, build_inputs
+from stackroles.domains.backup.build_job import MAIN, Run, build_backup_job, build_inputs
 from stackroles.domains.backup.decide import (
     SourceCandidate,
     choose_source,
@@ -66,6 +66,7 @@ from stackroles.roles.topology import DEFAULT
 from stackroles.workloads.conditions import Finding
 from stackroles.workloads.pod import failure_message, first_finding, runs_container
 from stackroles.workloads.recovery_set.pod import RunParent
+from stackroles.workloads.recovery_set.users import RUN
 from stackroles.workloads.run_conditions import conditions_of_run
 from stackroles.workloads.step import ending_of
 

@@ -7,48 +7,20 @@ from typing import Any
 from stackroles.agents.backup.protocol import RetentionInput, RetentionRules
 from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.config.cloud import Cloud
-from stackroles.constants import LABEL_INSTANCE, LABEL_REPOSITORY, LABEL_STEP
+from stackroles.constants import LABEL_STEP
 from stackroles.domains.backup.build import step_label
-from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, RUN, TABLES_PART
-from stackroles.domains.backup.build_removal import REMOVAL
-from stackroles.domains.backup.build_verification import VERIFICATION
-from stackroles.domains.backup.decide import (
-    ActiveRun,
-    PolicyRun,
-    conflicting_run,
-    sets_believed_in,
-)
+from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, TABLES_PART
+from stackroles.domains.backup.decide import PolicyRun, sets_believed_in
 from stackroles.domains.backup.status import is_finished
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.repository import user_of
 from stackroles.reconcile.restoring import read_record
 from stackroles.workloads.marks import MARK
-from stackroles.workloads.recovery_set.repository import repository_id
 from stackroles.workloads.restoring import safety_backup
-from stackroles.workloads.step import ending_of
 
 Object = dict[str, Any]
 # More sets than any repository has.
 _ALL = 1_000_000
-
-
-def user_of(context: Context, namespace: str, policy_name: str, policy: BackupPolicySpec) -> str:
-    """Return who works with a policy's repository, as a phrase; empty when it is free.
-
-    Pods count too: one may still write when its Job, or even its Backup, is gone. A verification
-    only reads, but what a run removes meanwhile it would miss.
-    """
-    found = []
-    for part in (RUN, REMOVAL, VERIFICATION):
-        step = {LABEL_STEP: step_label(part)}
-        found += [job for job in context.cluster.list("Job", "", step) if not ending_of(job)]
-        found += [
-            pod
-            for pod in context.cluster.list("Pod", "", step)
-            if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-        ]
-    run = ActiveRun(name="", repository=repository_id(namespace, policy_name, policy))
-    other = conflicting_run(run, (_active_run(one) for one in found))
-    return other.name if other else ""
 
 
 def writer_of(context: Context, resource: Object, policy: BackupPolicySpec) -> str:
@@ -121,15 +93,6 @@ def runs_of_policy(context: Context, namespace: str, policy: str) -> tuple[Polic
     return tuple(
         policy_run(backup)
         for backup in context.cluster.naming("Backup", namespace, "policy", policy)
-    )
-
-
-def _active_run(found: Object) -> ActiveRun:
-    labels = found["metadata"]["labels"]
-    verifies = labels.get(LABEL_STEP) == step_label(VERIFICATION)
-    what = "a verification of BackupPolicy" if verifies else "Backup"
-    return ActiveRun(
-        name=f"{what} {labels[LABEL_INSTANCE]}", repository=labels.get(LABEL_REPOSITORY, "")
     )
 
 

@@ -10,7 +10,6 @@ from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import FINALIZER
 from stackroles.domains.backup.build import COMPONENT
-from stackroles.domains.backup.build_job import RUN
 from stackroles.domains.backup.build_removal import TRIES, build_removal, removal_name
 from stackroles.domains.backup.decide import leaves_set
 from stackroles.domains.backup.reconcile_queue import (
@@ -28,6 +27,7 @@ from stackroles.reconcile.teardown import namespace_ends
 from stackroles.workloads.conditions import Finding, build_condition
 from stackroles.workloads.pod import failure_message
 from stackroles.workloads.recovery_set.pod import RunParent
+from stackroles.workloads.recovery_set.users import RUN
 from stackroles.workloads.step import ending_of
 
 Object = dict[str, Any]

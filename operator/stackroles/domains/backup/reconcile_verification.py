@@ -18,19 +18,24 @@ from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
 from stackroles.domains.backup.build import COMPONENT, step_label
 from stackroles.domains.backup.build_job import DATABASE_PART
 from stackroles.domains.backup.build_verification import (
-    VERIFICATION,
     VerificationRun,
     build_verification,
     mark_step,
 )
 from stackroles.domains.backup.decide import ScheduleTrigger, due
 from stackroles.domains.backup.outcome import awaits_pod, read_verification, termination_text
-from stackroles.domains.backup.reconcile_queue import restore_before, user_of
+from stackroles.domains.backup.reconcile_queue import restore_before
 from stackroles.domains.backup.verify import ended, newest_verified, quarantined
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.repository import find_claim_problem, find_secret_problem, start_lock
+from stackroles.reconcile.repository import (
+    find_claim_problem,
+    find_secret_problem,
+    start_lock,
+    user_of,
+)
 from stackroles.workloads.pod import failure_message, first_finding
 from stackroles.workloads.recovery_set.pod import RunParent
+from stackroles.workloads.recovery_set.users import VERIFICATION
 from stackroles.workloads.step import ending_of
 
 Object = dict[str, Any]

@@ -22,6 +22,7 @@ from stackroles.domains.restore.status import (
 from stackroles.domains.restore.waiting import LATER, SOON, Waiting
 from stackroles.domains.restore.work import Source, Subject
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.repository import user_of
 from stackroles.roles import mariadb
 from stackroles.workloads.manifests.metadata import selector
 from stackroles.workloads.pod import is_ready
@@ -46,6 +47,10 @@ async def check(
         raise Waiting(another(record.name), again=LATER)
     if writer := _run_at_work(context, resource, subject.source.policy_name):
         waits = f"Backup {writer} writes the repository; it ends first."
+        raise Waiting(running(Phase.PREFLIGHT, waits), again=LATER)
+    source, namespace = subject.source, subject.cloud.namespace
+    if user := user_of(context, namespace, source.policy_name, source.access):
+        waits = f"{user[:1].upper()}{user[1:]} works with the repository; it ends first."
         raise Waiting(running(Phase.PREFLIGHT, waits), again=LATER)
     manifest, why = await read_set(context, resource, subject.cloud, subject.source)
     if manifest is None:

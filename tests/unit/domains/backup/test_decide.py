@@ -10,12 +10,10 @@ from stackroles.api.v1alpha1.backup import BackupPolicySpec
 from stackroles.domains.backup.decide import (
     FAILED_KEPT,
     SETS_ASKED,
-    ActiveRun,
     PolicyRun,
     ScheduleTrigger,
     SourceCandidate,
     choose_source,
-    conflicting_run,
     degradation,
     due,
     has_expired,
@@ -126,16 +124,6 @@ def test_marks_are_acted_on_once_and_in_order() -> None:
     assert [mark.name for mark in due(marks, NOW - timedelta(hours=1))] == ["early", "late"]
     assert due(marks, NOW + timedelta(hours=2)) == ()
     assert [mark.name for mark in due(marks, None)] == ["old", "early", "late"]
-
-
-def test_runs_into_one_repository_exclude_each_other_and_no_others() -> None:
-    mine = ActiveRun("mine", "r1")
-
-    assert conflicting_run(mine, []) is None
-    assert conflicting_run(mine, [ActiveRun("other", "r2")]) is None
-    assert conflicting_run(mine, [ActiveRun("b", "r2"), ActiveRun("a", "r1")]) == ActiveRun(
-        "a", "r1"
-    )
 
 
 def test_a_member_that_streams_to_another_run_is_left_out() -> None:

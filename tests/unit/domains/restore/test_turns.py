@@ -324,3 +324,26 @@ async def test_a_deleted_restore_that_does_not_get_on_lets_the_cloud_start(
     assert record.history is not None, "the database goes on with it"
     world.collect()
     assert not world.exists()
+
+
+async def test_a_verification_at_work_ends_before_a_restore_from_its_repository_begins(
+    world: RestoreWorld,
+) -> None:
+    world.declare(verification=[{"level": "Database", "schedule": "0 5 * * *"}])
+    await world.settle()
+    world.mark("v-1", step="verification-mark-database")
+    await world.settle()
+    world.declare_restore(overwrite="demo")
+    await world.reconcile()
+    assert world.told()[1] == (
+        "Preflight: A verification of BackupPolicy nightly works with the repository; "
+        "it ends first."
+    )
+    assert world.record() is None
+    job = copy.deepcopy(world.api.get("jobs", "ns", "v-1-run") or {})
+    ended = {"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    world.store({**job, "status": {"conditions": [ended]}})
+
+    await world.play()
+
+    assert world.told()[0] == "Restored"
