@@ -27,6 +27,8 @@ LABEL_STEP: Final = f"{API_GROUP}/step"
 LABEL_BUDGET: Final = f"{API_GROUP}/disruption-budget"
 # On Jobs and pods of a backup: which repository they write.
 LABEL_REPOSITORY: Final = f"{API_GROUP}/repository"
+# On those of a copy: into which other one.
+LABEL_COPY_REPOSITORY: Final = f"{API_GROUP}/copy-repository"
 # The operator's own node label: agents are pinned by it, the user's label only selects.
 # Of pods whose program runs behind a gate: the clustering model that it keeps to.
 ANNOTATION_CLUSTERING: Final = f"{API_GROUP}/clustering"

@@ -152,6 +152,11 @@ def test_a_missing_required_field_is_refused_by_name(
         ("BackupPolicy", {"deadlineSeconds": 5}, "spec.deadlineSeconds"),
         (
             "BackupPolicy",
+            {"copies": [{"name": "far", "repository": {"volume": {}}}]},
+            "spec.copies[0].repository",
+        ),
+        (
+            "BackupPolicy",
             {"degradedPatienceSeconds": 86401},
             "spec.degradedPatienceSeconds",
         ),

@@ -33,7 +33,8 @@ def start_lock(context: Context) -> asyncio.Lock:
 def user_of(context: Context, namespace: str, policy_name: str, access: RepositoryAccess) -> str:
     """Return who works with a policy's repository, as a phrase; empty when it is free.
 
-    A verification only reads, but what a run removes meanwhile it would miss.
+    A verification only reads, and a copy reads one of its two, but what a run removes meanwhile
+    they would miss.
     """
     found = [
         one

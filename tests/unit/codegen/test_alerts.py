@@ -93,6 +93,7 @@ CASES = {
     "StackrolesResourceNotReady": condition(ConditionType.READY, 0, 15),
     "StackrolesBackupNotReady": condition(ConditionType.READY, 0, 60, "BackupPolicy"),
     "StackrolesVerificationFailed": condition(ConditionType.VERIFIED, 0, 10, "BackupPolicy"),
+    "StackrolesCopyFailed": condition(ConditionType.COPIED, 0, 60, "BackupPolicy"),
     "StackrolesNeedsAttention": condition(ConditionType.STALLED, 1, 10),
     "StackrolesQuorumAtRisk": condition(ConditionType.QUORUM_AT_RISK, 1, 5),
     "StackrolesDatabaseBlocked": reason(Reason.DATABASE_BLOCKED),

@@ -69,6 +69,21 @@ class RemovalSettings:
     policy: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySettings:
+    """Which set is copied into another repository.
+
+    Attributes:
+        name: the Backup that it is of.
+        policy: its BackupPolicy.
+        inputs: folder of the files of JSON, of which a copy reads the RetentionInput.
+    """
+
+    name: str
+    policy: str
+    inputs: str
+
+
 def to_environment(settings: object) -> dict[str, str]:
     """Return settings as environment variables."""
     return to_variables(settings, _PREFIX)

@@ -70,6 +70,7 @@ class Restic:
         answer: seconds within which the repository must have answered its first question.
         progress: called with how far each part is.
         meanwhile: called about once a second while restic is waited for; what it raises ends that.
+        environment: where restic finds the repository; None for this process' own.
     """
 
     def __init__(
@@ -82,10 +83,12 @@ class Restic:
         answer: float = ANSWER_SECONDS,
         progress: Progress | None = None,
         meanwhile: Callable[[], None] = lambda: None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        self._environment = environment
         self._base = [
             program, "--no-cache", "--quiet", f"--stuck-request-timeout={STUCK_REQUEST_SECONDS}s",
-            *bandwidth_options(os.environ),
+            *bandwidth_options(os.environ if environment is None else environment),
         ]  # fmt: skip
         self._tags = tuple(tags)
         self._host = ["--host", host] if host else []
@@ -147,6 +150,7 @@ class Restic:
             limit=limit,
             trouble=self._progress.trouble,
             meanwhile=self._meanwhile,
+            environment=self._environment,
         )
 
     def clean(self, snapshots: Iterable[str]) -> None:

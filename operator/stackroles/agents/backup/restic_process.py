@@ -21,7 +21,7 @@ import select
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -66,6 +66,7 @@ class ResticProcess:
         limit: seconds that it may take in all; None for any time.
         trouble: called with what keeps it from getting on, and "" once it does again.
         meanwhile: called about once a second while it is waited for; what it raises ends the wait.
+        environment: its environment; None for this process' own.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class ResticProcess:
         limit: float | None = None,
         trouble: Callable[[str], None] = lambda _: None,
         meanwhile: Callable[[], None] = lambda: None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._process = subprocess.Popen(
             command,
@@ -84,6 +86,7 @@ class ResticProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            env=environment,
         )
         self._stall, self._limit, self._trouble = stall, limit, trouble
         self._meanwhile = meanwhile

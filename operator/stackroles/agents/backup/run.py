@@ -226,8 +226,12 @@ def _with(outcome: RunOutcome, step: StepResult, stored: int = 0, **changed: Any
     return replace(outcome, steps=steps, stored=outcome.stored + stored, **changed)
 
 
-def _stop(number: int, _: FrameType | None) -> NoReturn:
-    """End the run in order: Python as the first process of a container would not end at all."""
+def stop(number: int, _: FrameType | None) -> NoReturn:
+    """End the run in order: Python as the first process of a container would not end at all.
+
+    Raises:
+        StepFailed: always; says what may have asked for it.
+    """
     raise StepFailed(
         "stopped",
         f"the run was asked to end ({signal.Signals(number).name}): its Job was deleted or reached "
@@ -242,7 +246,7 @@ def _peak(whose: int) -> int:
 
 def main() -> int:
     """Run one backup; return 0 only for a verified set."""
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
     work = plan(from_environment(RunSettings, os.environ), datetime.now(UTC))
     progress = Progress()
     restic = Restic(
@@ -251,6 +255,11 @@ def main() -> int:
     progress.start()
     outcome = run(work, restic, lambda: datetime.now(UTC))
     progress.stop()
+    return report(outcome)
+
+
+def report(outcome: RunOutcome) -> int:
+    """Leave an outcome in the log and as the termination message; return the exit code."""
     print(
         f"peak memory: {_peak(resource.RUSAGE_SELF)} MiB, "
         f"of restic {_peak(resource.RUSAGE_CHILDREN)} MiB",

@@ -95,6 +95,12 @@ ONE_REPOSITORY: JsonDict = {
 }
 
 
+CLAIM_OF_A_COPY: JsonDict = {
+    "rule": "!has(self.volume) || has(self.volume.claimName)",
+    "message": "name the claim of a copy's volume: the operator makes none for it",
+}
+
+
 class Verification(Model):
     """A level of verification, and when."""
 
@@ -114,6 +120,20 @@ class Verification(Model):
         le=100,
         description="At level Repository: how much of all the repository's data is read besides "
         "the set, chosen anew each time.",
+    )
+
+
+class RepositoryCopy(Model):
+    """Another repository that gets every new recovery set of a policy."""
+
+    name: Name = Field(description="Its name, by which the status speaks of it.")
+    repository: Repository = Field(
+        description="Where it is; one on a volume names its claim.",
+        json_schema_extra={"x-kubernetes-validations": [ONE_REPOSITORY, CLAIM_OF_A_COPY]},
+    )
+    encryption_secret: Name | None = Field(
+        None,
+        description="Secret whose key `password` encrypts it; the policy's own when left out.",
     )
 
 
@@ -205,9 +225,16 @@ class BackupPolicySpec(Model):
         "found damaged is not restored.",
         json_schema_extra=list_map("level"),
     )
+    copies: tuple[RepositoryCopy, ...] = Field(
+        (),
+        max_length=4,
+        description="Other repositories into which the newest verified set is copied, part by part "
+        "and proven as in a run; each is restored from by itself. The keep fields hold for each.",
+        json_schema_extra=list_map("name"),
+    )
     resources: Resources = Field(
         default_factory=Resources,
-        description="What each container of a run, and of a verification, may use.",
+        description="What each container of a run, of a verification and of a copy may use.",
     )
     suspend: bool = Field(False, description="No scheduled runs while true.")
 
@@ -256,6 +283,29 @@ class VerificationStatus(StatusPart):
     message: str | None = Field(None, max_length=4096, description="What it found.")
 
 
+class CopyStatus(StatusPart):
+    """What became of a policy's sets in another repository."""
+
+    name: str = Field(max_length=63, description="The copy.")
+    job: str | None = Field(
+        None, max_length=253, description="The Job of the newest one, whose log says more."
+    )
+    running: str | None = Field(
+        None, max_length=253, description="The Backup that is being copied."
+    )
+    waits: str | None = Field(None, max_length=1024, description="What one that is due waits for.")
+    backup: str | None = Field(
+        None, max_length=253, description="The Backup whose set was copied last, and verified."
+    )
+    copied_at: datetime | None = Field(None, description="When that was done.")
+    bytes: int | None = Field(None, ge=0, description="What it added to the repository.")
+    failed: str | None = Field(
+        None, max_length=253, description="The Backup whose copy failed last, until one succeeds."
+    )
+    failed_at: datetime | None = Field(None, description="When that was; it is tried again.")
+    message: str | None = Field(None, max_length=4096, description="Why it failed.")
+
+
 class BackupPolicyStatus(Status):
     """What the operator saw and did."""
 
@@ -279,6 +329,12 @@ class BackupPolicyStatus(Status):
         max_length=4,
         description="Verifications of stored sets.",
         json_schema_extra=list_map("level"),
+    )
+    copies: tuple[CopyStatus, ...] = Field(
+        (),
+        max_length=4,
+        description="Copies of the sets in other repositories.",
+        json_schema_extra=list_map("name"),
     )
     children: Children = Field((), description="Children as last applied.")
 

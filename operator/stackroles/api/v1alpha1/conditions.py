@@ -34,6 +34,7 @@ class ConditionType(StrEnum):
     COMPLETE = "Complete", "True"
     LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded", "True"
     VERIFIED = "Verified", "True"
+    COPIED = "Copied", "True"
     GUESTS_FAILING = "GuestsFailing", "False"
     LIBVIRT_CURRENT = "LibvirtCurrent", "True"
     NETWORK_FOLLOWS = "NetworkFollows", "True"
@@ -193,6 +194,10 @@ class Reason(StrEnum):
     LAST_BACKUP_FAILED = "LastBackupFailed", ConditionType.LAST_BACKUP_SUCCEEDED, "False"
     BACKUP_OVERDUE = "BackupOverdue", ConditionType.LAST_BACKUP_SUCCEEDED, "False"
     NO_BACKUP_YET = "NoBackupYet", ConditionType.LAST_BACKUP_SUCCEEDED, "Unknown"
+
+    SET_COPIED = "SetCopied", ConditionType.COPIED, "True"
+    COPY_FAILED = "CopyFailed", ConditionType.COPIED, "False"
+    NOT_COPIED_YET = "NotCopiedYet", ConditionType.COPIED, "Unknown"
 
     # Verifications of stored sets: one that could not be made says nothing of its set.
     SET_VERIFIED = "SetVerified", ConditionType.VERIFIED, "True"

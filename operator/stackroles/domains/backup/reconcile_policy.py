@@ -1,5 +1,6 @@
 """BackupPolicy: the repository's claim, its schedules, and what their triggers make due."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from stackroles.api.v1alpha1.common import dump, parse_spec
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.config.cloud import Cloud
 from stackroles.constants import GROUP_VERSION, LABEL_OWNER_NAME, LABEL_STEP
+from stackroles.domains.backup import copies
 from stackroles.domains.backup.build import (
     COMPONENT,
     build_cron_job,
@@ -16,6 +18,7 @@ from stackroles.domains.backup.build import (
 )
 from stackroles.domains.backup.build_verification import trigger
 from stackroles.domains.backup.decide import due
+from stackroles.domains.backup.reconcile_copies import is_copying, run_copies
 from stackroles.domains.backup.reconcile_repository import ensure_claim
 from stackroles.domains.backup.reconcile_verification import (
     is_open,
@@ -83,6 +86,8 @@ async def _bring(
     with attempts.attempt():
         status = await run_verifications(context, resource, cloud, policy, status)
     with attempts.attempt():
+        status = await run_copies(context, resource, cloud, policy, status)
+    with attempts.attempt():
         secret = await find_secret_problem(context, parent.namespace, policy)
         volume = await find_claim_problem(context, parent.namespace, parent.name, policy)
     refused = Finding(invalid.reason, invalid.message) if invalid else attempts.apply_failure
@@ -92,15 +97,17 @@ async def _bring(
     reconciled = refused or secret or small or Finding(Reason.APPLIED)
     due = _missed(context, parent, status)
     wanted = policy.verification
-    verified = finding_of(wanted, status.verifications) if wanted else None
-    await _write(context, resource, status, reconciled, volume=volume, due=due, verified=verified)
+    stored = [finding_of(wanted, status.verifications)] if wanted else []
+    if policy.copies:
+        stored.append(copies.finding_of(policy.copies, status.copies))
+    await _write(context, resource, status, reconciled, volume=volume, due=due, stored=stored)
     attempts.raise_failure()
     if invalid:
         raise invalid
     if waits := secret or volume:
         raise NotReady(waits.message, delay=_LOOK_AGAIN)
-    if is_open(status):
-        raise NotReady("A verification is under way or waits", delay=_LOOK_AGAIN)
+    if is_open(status) or is_copying(status):
+        raise NotReady("A verification or a copy is under way or waits", delay=_LOOK_AGAIN)
 
 
 async def _apply(
@@ -211,7 +218,7 @@ async def _write(
     *,
     volume: Finding | None = None,
     due: datetime | None = None,
-    verified: Finding | None = None,
+    stored: Iterable[Finding] = (),
 ) -> None:
     name, namespace = resource["metadata"]["name"], resource["metadata"]["namespace"]
     generation, now = _generation(resource), context.clock.now()
@@ -229,7 +236,7 @@ async def _write(
         reconciled,
         progressing,
         last,
-        *([verified] if verified else []),
+        *stored,
         Finding(Reason.SETTLED),
         Finding(stalled, ready.message if stalled is Reason.NEEDS_ATTENTION else ""),
     )

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from stackroles import naming
 from stackroles.agents.backup.bandwidth import DOWNLOAD_LIMIT, UPLOAD_LIMIT
-from stackroles.agents.backup.protocol import RemovalSettings, RunSettings, to_environment
+from stackroles.agents.backup.protocol import (
+    CopySettings,
+    RemovalSettings,
+    RunSettings,
+    to_environment,
+)
 from stackroles.agents.backup.reader_protocol import ReaderSettings
 from stackroles.agents.backup.verification_protocol import VerificationSettings
 from stackroles.api.v1alpha1.backup import Repository
@@ -25,11 +30,42 @@ from stackroles.workloads.manifests.metadata import Manifest
 from stackroles.workloads.recovery_set.pod import SECURITY
 
 _RESOURCES = ResourceDefaults(cpu="50m", memory="128Mi", memory_limit="512Mi")
-# From this share of the limit on restic's collector works harder (GOMEMLIMIT, Go's package
-# runtime); the rest is for the program that runs it and for what Go does not count.
-_RESTIC_SIXTEENTHS = 11
 _AGENTS = "/usr/local/lib/stackroles/agents"
-_REPOSITORY, _KEY, _AUTHORITY = "/repository", "/backup/key", "/backup/ca"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a pod has a repository's volume, its key and its authority.
+
+    Attributes:
+        volume: path of the repository's volume.
+        files: folder of the key and the authority.
+        volumes: what the names of its volumes begin with.
+        variables: what the names of its variables begin with.
+        sixteenths: the share of the container's memory limit from which on restic's collector works
+            harder (GOMEMLIMIT, Go's package runtime); the rest is for the program that runs it and
+            for what Go does not count.
+    """
+
+    volume: str = "/repository"
+    files: str = "/backup"
+    volumes: str = ""
+    variables: str = ""
+    sixteenths: int = 11
+
+    @property
+    def key(self) -> str:
+        """Folder of the file with the password."""
+        return f"{self.files}/key"
+
+    @property
+    def authority(self) -> str:
+        """Folder of the authority's certificate."""
+        return f"{self.files}/ca"
+
+
+ONLY: Final = Place()
+"""In a pod that uses one repository."""
 
 
 class RepositoryAccess(Protocol):
@@ -51,7 +87,7 @@ class RepositoryAccess(Protocol):
 def agent_container(
     name: str,
     program: str,
-    settings: RunSettings | RemovalSettings | ReaderSettings | VerificationSettings,
+    settings: RunSettings | RemovalSettings | ReaderSettings | VerificationSettings | CopySettings,
     *scratch: ScratchMount,
 ) -> Container:
     """Return the container of an agent that works with a repository.
@@ -93,18 +129,20 @@ class Volumes:
             {"configMap": {"name": config_map, "items": config_map_items(agents)}},
         )
 
-    def add_repository(self, access: RepositoryAccess, policy_name: str) -> None:
+    def add_repository(
+        self, access: RepositoryAccess, policy_name: str, place: Place = ONLY
+    ) -> None:
         """Add a policy's repository, where it is a volume, its password and its authority."""
         key = {"secretName": access.encryption_secret, "items": items("password")}
-        self.add("key", _KEY, {"secret": key | {"defaultMode": 0o440}})
+        self.add(f"{place.volumes}key", place.key, {"secret": key | {"defaultMode": 0o440}})
         claim = claim_name(policy_name, access)
         if claim:
             source = {"persistentVolumeClaim": {"claimName": claim}}
-            self.add("repository", _REPOSITORY, source, read_only=False)
+            self.add(f"{place.volumes}repository", place.volume, source, read_only=False)
         s3 = access.repository.s3
         if s3 and s3.ca_secret:
             ca = {"secretName": s3.ca_secret, "items": items("ca.crt"), "defaultMode": 0o440}
-            self.add("authority", _AUTHORITY, {"secret": ca})
+            self.add(f"{place.volumes}authority", place.authority, {"secret": ca})
 
 
 def items(*keys: str) -> list[Manifest]:
@@ -112,13 +150,20 @@ def items(*keys: str) -> list[Manifest]:
     return [{"key": key, "path": key} for key in keys]
 
 
-def repository_environment(cloud: Cloud, access: RepositoryAccess) -> list[Manifest]:
+def repository_environment(
+    cloud: Cloud, access: RepositoryAccess, place: Place = ONLY
+) -> list[Manifest]:
     """Return what restic reads from its environment; keys by reference to their Secret."""
+    found = _restic_environment(cloud, access, place)
+    return [variable | {"name": f"{place.variables}{variable['name']}"} for variable in found]
+
+
+def _restic_environment(cloud: Cloud, access: RepositoryAccess, place: Place) -> list[Manifest]:
     memory = _RESOURCES.memory_mebibytes(access.resources.over(cloud.spec.default_resources))
     env: list[Manifest] = [
-        {"name": "RESTIC_PASSWORD_FILE", "value": f"{_KEY}/password"},
-        {"name": "RESTIC_REPOSITORY", "value": _address(access)},
-        {"name": "GOMEMLIMIT", "value": f"{memory * _RESTIC_SIXTEENTHS // 16}MiB"},
+        {"name": "RESTIC_PASSWORD_FILE", "value": f"{place.key}/password"},
+        {"name": "RESTIC_REPOSITORY", "value": _address(access, place)},
+        {"name": "GOMEMLIMIT", "value": f"{memory * place.sixteenths // 16}MiB"},
     ]
     bandwidth = access.repository.bandwidth
     limits = (
@@ -137,14 +182,14 @@ def repository_environment(cloud: Cloud, access: RepositoryAccess) -> list[Manif
     if s3.region:
         env.append({"name": "AWS_DEFAULT_REGION", "value": s3.region})
     if s3.ca_secret:
-        env.append({"name": "RESTIC_CACERT", "value": f"{_AUTHORITY}/ca.crt"})
+        env.append({"name": "RESTIC_CACERT", "value": f"{place.authority}/ca.crt"})
     return env
 
 
-def _address(access: RepositoryAccess) -> str:
+def _address(access: RepositoryAccess, place: Place) -> str:
     s3 = access.repository.s3
     if s3 is None:
-        return _REPOSITORY
+        return place.volume
     path = "/".join(part for part in (s3.bucket, s3.prefix.strip("/")) if part)
     return f"s3:{s3.endpoint.rstrip('/')}/{path}"
 

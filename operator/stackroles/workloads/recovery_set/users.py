@@ -3,7 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from stackroles.constants import LABEL_INSTANCE, LABEL_REPOSITORY, LABEL_STEP
+from stackroles.constants import (
+    LABEL_COPY_REPOSITORY,
+    LABEL_INSTANCE,
+    LABEL_REPOSITORY,
+    LABEL_STEP,
+)
 from stackroles.workloads.step import ending_of
 
 Object = Mapping[str, Any]
@@ -11,7 +16,8 @@ COMPONENT: Final = "backup"
 RUN: Final = "run"
 REMOVAL: Final = "removal"
 VERIFICATION: Final = "verification"
-STEPS: Final = tuple(f"{COMPONENT}.{part}" for part in (RUN, REMOVAL, VERIFICATION))
+COPY: Final = "copy"
+STEPS: Final = tuple(f"{COMPONENT}.{part}" for part in (RUN, REMOVAL, VERIFICATION, COPY))
 """The step labels of whoever works with a repository, besides the readers of Restores."""
 
 
@@ -35,17 +41,22 @@ def user_among(found: Iterable[Object], repository: str) -> str:
 
     Args:
         found: Jobs and pods with one of STEPS.
-        repository: the value of its label.
+        repository: the value of its label; a copy has one for each of its two.
     """
     users = (
         _phrase(one["metadata"]["labels"])
         for one in found
-        if is_at_work(one) and one["metadata"]["labels"].get(LABEL_REPOSITORY) == repository
+        if is_at_work(one) and repository in _used(one["metadata"]["labels"])
     )
     return min(users, default="")
 
 
+def _used(labels: Mapping[str, str]) -> tuple[str | None, ...]:
+    return labels.get(LABEL_REPOSITORY), labels.get(LABEL_COPY_REPOSITORY)
+
+
 def _phrase(labels: Mapping[str, str]) -> str:
-    verifies = labels.get(LABEL_STEP) == f"{COMPONENT}.{VERIFICATION}"
-    what = "a verification of BackupPolicy" if verifies else "Backup"
+    part = labels.get(LABEL_STEP, "").removeprefix(f"{COMPONENT}.")
+    whole = part in (VERIFICATION, COPY)
+    what = f"a {part} of BackupPolicy" if whole else "Backup"
     return f"{what} {labels[LABEL_INSTANCE]}"

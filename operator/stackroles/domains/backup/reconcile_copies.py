@@ -1,0 +1,142 @@
+"""Copies of a policy's newest set in other repositories: started in turn, and taken over."""
+
+from typing import Any
+
+from stackroles import naming
+from stackroles.agents.backup.protocol import RetentionInput
+from stackroles.api.v1alpha1.backup import (
+    BackupPolicySpec,
+    BackupPolicyStatus,
+    CopyStatus,
+    RepositoryCopy,
+)
+from stackroles.config.cloud import Cloud
+from stackroles.domains.backup.build import COMPONENT
+from stackroles.domains.backup.build_copy import CopyRun, access_of, build_copy
+from stackroles.domains.backup.copies import ended, is_due
+from stackroles.domains.backup.outcome import awaits_pod, read_outcome, termination_text
+from stackroles.domains.backup.reconcile_queue import restore_before, retention_rules
+from stackroles.domains.backup.verify import newest_verified
+from stackroles.reconcile.context import Context
+from stackroles.reconcile.repository import (
+    find_claim_problem,
+    find_secret_problem,
+    start_lock,
+    user_of,
+)
+from stackroles.workloads.pod import failure_message, first_finding
+from stackroles.workloads.recovery_set.pod import RunParent
+from stackroles.workloads.recovery_set.repository import repository_id
+from stackroles.workloads.recovery_set.users import COPY
+from stackroles.workloads.step import ending_of
+
+Object = dict[str, Any]
+
+
+def is_copying(status: BackupPolicyStatus) -> bool:
+    """Return whether a copy is under way, waits or failed, so that it is looked at again."""
+    return any(found.running or found.waits or found.failed for found in status.copies)
+
+
+async def run_copies(
+    context: Context,
+    resource: Object,
+    cloud: Cloud,
+    policy: BackupPolicySpec,
+    status: BackupPolicyStatus,
+) -> BackupPolicyStatus:
+    """Take over what ended, and start what is due; return the policy's status.
+
+    Raises:
+        ClusterError: something was refused; the next pass tries again.
+    """
+    known = {found.name: found for found in status.copies}
+    results = []
+    for item in policy.copies:
+        found = known.get(item.name) or CopyStatus(name=item.name)
+        if found.running:
+            found = _track(context, resource, found)
+        if not found.running:
+            found = await _start_due(context, resource, cloud, (policy, item), found)
+        results.append(found)
+    return status.model_copy(update={"copies": tuple(results)})
+
+
+def _track(context: Context, resource: Object, known: CopyStatus) -> CopyStatus:
+    """Return what became of a copy that was started."""
+    namespace, now = resource["metadata"]["namespace"], context.clock.now()
+    job = context.cluster.get("Job", namespace, known.job or "")
+    if job is None:
+        return ended(known, None, "it was deleted before it ended", now)
+    pods, ending = context.cluster.owned(job, "Pod"), ending_of(job)
+    if not ending:
+        problem = first_finding(pods, now)
+        return known.model_copy(update={"waits": problem.message if problem else None})
+    if awaits_pod(ending, pods, now):
+        return known
+    outcome = read_outcome(termination_text(pods, COPY))
+    failure = next((text for pod in pods if (text := failure_message(pod))), "")
+    why = f"{ending.get('reason', '')} {ending.get('message', '')} {failure}".strip()
+    return ended(known, outcome, why, now)
+
+
+async def _start_due(
+    context: Context,
+    resource: Object,
+    cloud: Cloud,
+    wanted: tuple[BackupPolicySpec, RepositoryCopy],
+    known: CopyStatus,
+) -> CopyStatus:
+    """Start the copy of the newest verified set if it is due and can begin."""
+    policy, item = wanted
+    parent = RunParent.of(resource, cloud.name, COMPONENT)
+    newest = newest_verified(
+        context.cluster.naming("Backup", parent.namespace, "policy", parent.name)
+    )
+    if newest is None or not is_due(known, newest["metadata"]["name"], context.clock.now()):
+        return _waiting(known, None)
+    if problem := await _find_problem(context, parent, policy, item):
+        return _waiting(known, problem)
+    if restore := await restore_before(context, cloud, ""):
+        return _waiting(known, f"Restore {restore} of this cloud is under way; it ends first.")
+    backup = newest["metadata"]["name"]
+    run = CopyRun(
+        name=naming.child(parent.name, COPY, item.name, backup),
+        backup=backup,
+        retention=RetentionInput(rules=retention_rules(policy), backups=()),
+    )
+    async with start_lock(context):
+        for access in (policy, access_of(policy, item)):
+            if user := user_of(context, parent.namespace, parent.name, access):
+                return _waiting(known, f"{user} works with the repository; it ends first.")
+        await _remove_former(context, resource, known)
+        if context.cluster.get("Job", parent.namespace, run.name) is not None:
+            return _waiting(known, f"The Job {run.name} of an earlier try is being removed.")
+        for child in build_copy(cloud, parent, policy, item, run):
+            await context.cluster.create_once(child, resource)
+    return known.model_copy(update={"running": backup, "job": run.name, "waits": None})
+
+
+async def _remove_former(context: Context, resource: Object, known: CopyStatus) -> None:
+    """Remove the Job of the copy before, whose log stayed until now, and what it read."""
+    for found in context.cluster.owned(resource, "Job"):
+        if found["metadata"]["name"] == known.job:
+            await context.cluster.delete(found)
+
+
+async def _find_problem(
+    context: Context, parent: RunParent, policy: BackupPolicySpec, item: RepositoryCopy
+) -> str:
+    """Return why a copy cannot begin until a person acts, empty when it can."""
+    access, namespace, name = access_of(policy, item), parent.namespace, parent.name
+    if repository_id(namespace, name, access) == repository_id(namespace, name, policy):
+        return "It names the policy's own repository: name another one."
+    for one in (policy, access):
+        problem = await find_secret_problem(context, namespace, one)
+        if problem := problem or await find_claim_problem(context, namespace, name, one):
+            return problem.message
+    return ""
+
+
+def _waiting(known: CopyStatus, message: str | None) -> CopyStatus:
+    return known.model_copy(update={"waits": message})
