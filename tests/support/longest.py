@@ -1,6 +1,7 @@
 """Everything a cloud, a pool and backups are made of, under the longest names the CRDs allow."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from stackroles import naming
@@ -120,7 +121,14 @@ def _of_backups() -> Iterator[Object]:
     for item in spec.verification:
         # The Job is named after its mark, which Kubernetes names after the CronJob.
         mark = naming.child(f"{trigger(policy.name, item).name}-{'1' * 10}", "run")
-        verified = VerificationRun(name=mark, backup=backup.name, database_bytes=1)
+        verified = VerificationRun(
+            name=mark,
+            level=item.level,
+            backup=backup.name,
+            backup_uid="u" * 36,
+            due=datetime(2026, 11, 28, 3, tzinfo=UTC),
+            database_bytes=1,
+        )
         yield from build_verification(declared, policy, spec, item, verified)
     run = Run(
         policy=spec,

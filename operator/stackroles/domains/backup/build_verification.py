@@ -2,12 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from stackroles import naming
 from stackroles.agents.backup.verification_protocol import Level, VerificationSettings
 from stackroles.api.v1alpha1.backup import BackupPolicySpec, Verification
 from stackroles.config.cloud import Cloud
-from stackroles.constants import LABEL_REPOSITORY
+from stackroles.constants import (
+    ANNOTATION_BACKUP,
+    ANNOTATION_BACKUP_UID,
+    ANNOTATION_CONFIG_MAPS,
+    ANNOTATION_DUE,
+    ANNOTATION_LEVEL,
+    LABEL_REPOSITORY,
+)
 from stackroles.domains.backup.build import Trigger
 from stackroles.roles import mariadb
 from stackroles.roles.container import ScratchMount
@@ -39,13 +48,43 @@ class VerificationRun:
 
     Attributes:
         name: of its Job.
+        level: how far the set is verified.
         backup: the Backup whose set is verified.
+        backup_uid: which Backup of that name.
+        due: the time of the mark that it follows.
         database_bytes: the size of the database's copy, 0 where it is not known.
     """
 
     name: str
+    level: Level
     backup: str
-    database_bytes: int
+    backup_uid: str
+    due: datetime
+    database_bytes: int = 0
+
+    def annotations(self) -> dict[str, str]:
+        """Return what its Job has of this."""
+        return {
+            ANNOTATION_LEVEL: self.level.value,
+            ANNOTATION_BACKUP: self.backup,
+            ANNOTATION_BACKUP_UID: self.backup_uid,
+            ANNOTATION_DUE: self.due.isoformat(),
+        }
+
+
+def read_run(job: Mapping[str, Any]) -> VerificationRun | None:
+    """Return what a Job verifies, None for one of a version that did not note it."""
+    metadata = job["metadata"]
+    noted = metadata.get("annotations") or {}
+    if ANNOTATION_DUE not in noted:
+        return None
+    return VerificationRun(
+        name=metadata["name"],
+        level=Level(noted[ANNOTATION_LEVEL]),
+        backup=noted[ANNOTATION_BACKUP],
+        backup_uid=noted[ANNOTATION_BACKUP_UID],
+        due=datetime.fromisoformat(noted[ANNOTATION_DUE]),
+    )
 
 
 def mark_step(level: Level) -> str:
@@ -89,7 +128,8 @@ def build_verification(
     job: Manifest = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata(parent, run.name, labels),
+        "metadata": metadata(parent, run.name, labels)
+        | {"annotations": run.annotations() | {ANNOTATION_CONFIG_MAPS: name}},
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": policy.deadline_seconds,

@@ -14,18 +14,33 @@ from stackroles.api.v1alpha1.backup import (
 )
 from stackroles.api.v1alpha1.common import dump
 from stackroles.config.cloud import Cloud
-from stackroles.constants import LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
+from stackroles.constants import (
+    ANNOTATION_CONFIG_MAPS,
+    LABEL_INSTANCE,
+    LABEL_OWNER_KIND,
+    LABEL_STEP,
+)
 from stackroles.domains.backup.build import COMPONENT, step_label
 from stackroles.domains.backup.build_job import DATABASE_PART
 from stackroles.domains.backup.build_verification import (
     VerificationRun,
     build_verification,
     mark_step,
+    read_run,
 )
 from stackroles.domains.backup.decide import ScheduleTrigger, due
 from stackroles.domains.backup.outcome import awaits_pod, read_verification, termination_text
 from stackroles.domains.backup.reconcile_queue import restore_before
-from stackroles.domains.backup.verify import ended, newest_verified, quarantined
+from stackroles.domains.backup.verify import (
+    Started,
+    adopted,
+    attributed,
+    begun,
+    ended,
+    newest_verified,
+    quarantined,
+)
+from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.repository import (
     find_claim_problem,
@@ -73,16 +88,56 @@ async def run_verifications(
     Raises:
         ClusterError: something was refused; the next pass tries again.
     """
-    known = {found.level: found for found in status.verifications}
+    jobs = _jobs(context, resource)
+    runs = (run for job in jobs if (run := read_run(job)))
+    known = adopted(status.verifications, runs)
+    wanted = {item.level: item for item in policy.verification}
     results = []
-    for item in policy.verification:
-        found = known.get(item.level) or VerificationStatus(level=item.level)
+    for level in (*wanted, *(level for level in known if level not in wanted)):
+        found = known.get(level) or VerificationStatus(level=level)
         if found.running:
             found = await _track(context, resource, found)
-        if not found.running:
+        if not found.running and (item := wanted.get(level)):
             found = await _start_due(context, resource, cloud, (policy, item), found)
-        results.append(found)
+        # One whose level was taken out of the policy goes on to its verdict.
+        if found.running or level in wanted:
+            results.append(found)
+    await _clean(context, resource, (*status.verifications, *results))
+    if len(results) < len(known):
+        # Their Jobs go with the next pass, once this status is written.
+        context.enqueue(ref_of(resource))
     return status.model_copy(update={"verifications": tuple(results)})
+
+
+def _jobs(context: Context, resource: Object) -> list[Object]:
+    """Return the Jobs of a policy's verifications that are not being deleted."""
+    return [
+        job
+        for job in context.cluster.owned(resource, "Job")
+        if job["metadata"]["labels"].get(LABEL_STEP) == step_label(VERIFICATION)
+        and not job["metadata"].get("deletionTimestamp")
+    ]
+
+
+async def _clean(context: Context, resource: Object, known: Iterable[VerificationStatus]) -> None:
+    """Remove Jobs that ended and that no status names, and the ConfigMaps of Jobs that are gone.
+
+    The last one of each level stays for its log.
+    """
+    named, mounted = {found.job for found in known}, set()
+    for job in _jobs(context, resource):
+        if ending_of(job) and job["metadata"]["name"] not in named:
+            await context.cluster.delete(job)
+        else:
+            mounted.add((job["metadata"].get("annotations") or {}).get(ANNOTATION_CONFIG_MAPS))
+    if None in mounted:
+        return  # a Job of a version that did not note it
+    for config in context.cluster.owned(resource, "ConfigMap"):
+        metadata = config["metadata"]
+        if metadata["labels"].get(LABEL_STEP) != step_label(VERIFICATION):
+            continue
+        if metadata["name"] not in mounted:
+            await context.cluster.delete(config)
 
 
 async def _track(
@@ -92,26 +147,33 @@ async def _track(
     namespace, now = resource["metadata"]["namespace"], context.clock.now()
     job = context.cluster.get("Job", namespace, known.job or "")
     if job is None:
-        return ended(known, None, "it was deleted before it ended", now)
+        return ended(known, None, _failed("it was deleted before it ended"), now)
     pods, ending = context.cluster.owned(job, "Pod"), ending_of(job)
     if not ending:
         problem = first_finding(pods, now)
         return known.model_copy(update={"waits": problem.message if problem else None})
     if awaits_pod(ending, pods, now):
         return known
-    outcome = read_verification(termination_text(pods, VERIFICATION))
+    run = read_run(job)
+    started = Started(run.backup, run.backup_uid) if run else Started(known.running or "")
+    backup = context.cluster.get("Backup", namespace, started.backup)
+    text = termination_text(pods, VERIFICATION)
+    outcome, dropped = attributed(read_verification(text), started, backup)
     failure = next((text for pod in pods if (text := failure_message(pod))), "")
     why = f"{ending.get('reason', '')} {ending.get('message', '')} {failure}".strip()
-    found = ended(known.model_copy(update={"waits": None}), outcome, why, now)
-    await _mark(context, namespace, found, now)
+    failed = dropped or _failed(why or "it ended without a report")
+    found = ended(known.model_copy(update={"waits": None}), outcome, failed, now)
+    if backup is not None:
+        await _mark(context, backup, found, now)
     return found
 
 
-async def _mark(context: Context, namespace: str, found: VerificationStatus, now: datetime) -> None:
+def _failed(why: str) -> str:
+    return f"The verification's Job did not succeed: {why}."
+
+
+async def _mark(context: Context, backup: Object, found: VerificationStatus, now: datetime) -> None:
     """Put a damaged set into quarantine, or take it out."""
-    backup = context.cluster.get("Backup", namespace, found.backup or "")
-    if backup is None:
-        return
     status = BackupStatus.model_validate(backup.get("status", {}))
     changed = quarantined(status, found, now)
     if changed != status:
@@ -143,22 +205,18 @@ async def _start_due(
         return _waiting(known, f"Restore {restore} of this cloud is under way; it ends first.")
     run = VerificationRun(
         name=naming.child(fresh[-1].name, "run"),
+        level=item.level,
         backup=backup["metadata"]["name"],
+        backup_uid=backup["metadata"]["uid"],
+        due=fresh[-1].created,
         database_bytes=_database_bytes(backup),
     )
     async with start_lock(context):
         if user := user_of(context, namespace, name, policy):
             return _waiting(known, f"{user} works with the repository; it ends first.")
-        await _remove_former(context, resource, known)
         for child in build_verification(cloud, parent, policy, item, run):
             await context.cluster.create_once(child, resource)
-    update = {
-        "last_scheduled_time": fresh[-1].created,
-        "job": run.name,
-        "running": run.backup,
-        "waits": None,
-    }
-    return known.model_copy(update=update)
+    return begun(known, run)
 
 
 def _waiting(known: VerificationStatus, why: str) -> VerificationStatus:
@@ -168,10 +226,3 @@ def _waiting(known: VerificationStatus, why: str) -> VerificationStatus:
 def _database_bytes(backup: Mapping[str, Any]) -> int:
     steps: Iterable[Mapping[str, Any]] = backup.get("status", {}).get("steps") or ()
     return next((int(step["bytes"]) for step in steps if step["name"] == DATABASE_PART), 0)
-
-
-async def _remove_former(context: Context, resource: Object, known: VerificationStatus) -> None:
-    """Remove the Job of a level's last verification, which stayed for its log."""
-    job = context.cluster.get("Job", resource["metadata"]["namespace"], known.job or "")
-    if job is not None and job in context.cluster.owned(resource, "Job"):
-        await context.cluster.delete(job)

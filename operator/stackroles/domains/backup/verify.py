@@ -1,6 +1,7 @@
 """What follows from verifications: which set is taken, and what is said of it; pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +15,24 @@ from stackroles.api.v1alpha1.backup import (
     VerificationTables,
 )
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.domains.backup.build_verification import VerificationRun
 from stackroles.domains.backup.status import is_verified
 from stackroles.workloads.conditions import Finding
 
 Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a verification was started for.
+
+    Attributes:
+        backup: the Backup.
+        uid: which Backup of that name; empty where its Job does not say.
+    """
+
+    backup: str
+    uid: str = ""
 
 
 def newest_verified(backups: Iterable[Object]) -> Object | None:
@@ -46,17 +61,16 @@ def ended(
     Args:
         known: the status so far.
         outcome: what its program left, None where it left nothing.
-        failure: why its Job failed, for a program that left nothing.
+        failure: why there is no outcome that counts; sentences.
         now: when that was seen.
     """
     update: dict[str, Any] = {"running": None, "last_time": now, "backup": known.running}
     if outcome is None:
-        why = failure or "it ended without a report"
         update |= {
             "result": VerificationResult.FAILED,
             "seconds": None,
             "tables": None,
-            "message": f"The verification's Job did not succeed: {why}.",
+            "message": failure,
         }
         return known.model_copy(update=update)
     names = f" ({'; '.join(outcome.names)})" if outcome.different > 1 else ""
@@ -70,6 +84,61 @@ def ended(
         update["tables"] = VerificationTables(
             compared=outcome.compared, skipped=outcome.skipped, different=outcome.different
         )
+    return known.model_copy(update=update)
+
+
+def attributed(
+    outcome: VerificationOutcome | None, started: Started, backup: Object | None
+) -> tuple[VerificationOutcome | None, str]:
+    """Return an outcome if it is of the Backup that was to be verified.
+
+    Args:
+        outcome: what the program left.
+        started: what its Job was started for.
+        backup: the Backup of that name as it is now, None where it is gone.
+
+    Returns:
+        The outcome, or None with why it is dropped; None and "" where there was none.
+    """
+    if outcome is None:
+        return None, ""
+    if outcome.set != started.backup:
+        return None, (
+            f"The outcome is dropped: it is of Backup {outcome.set}, and Backup {started.backup} "
+            "was to be verified."
+        )
+    if backup is not None and started.uid not in ("", backup["metadata"]["uid"]):
+        return None, (
+            f"The outcome is dropped: Backup {started.backup} was deleted meanwhile, and another "
+            "of its name made, whose set was not verified."
+        )
+    return outcome, ""
+
+
+def adopted(
+    known: Iterable[VerificationStatus], runs: Iterable[VerificationRun]
+) -> dict[Level, VerificationStatus]:
+    """Return the levels with what is at work by their Jobs, also where no status says so.
+
+    A Job is made before the status that names it is written, and that may fail.
+    """
+    found = {status.level: status for status in known}
+    for run in sorted(runs, key=lambda run: (run.due, run.name)):
+        status = found.get(run.level) or VerificationStatus(level=run.level)
+        last = status.last_scheduled_time
+        if not status.running and (last is None or run.due > last):
+            found[run.level] = begun(status, run)
+    return found
+
+
+def begun(known: VerificationStatus, run: VerificationRun) -> VerificationStatus:
+    """Return the status of a level whose verification has begun."""
+    update = {
+        "last_scheduled_time": run.due,
+        "job": run.name,
+        "running": run.backup,
+        "waits": None,
+    }
     return known.model_copy(update=update)
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -224,7 +225,14 @@ def test_each_level_has_marks_of_its_own() -> None:
 
 def test_a_verification_has_scratch_space_for_its_copy_and_the_servers_options() -> None:
     owner = parent("BackupPolicy", "nightly")
-    run = VerificationRun(name="v", backup="nightly-1", database_bytes=4 << 30)
+    run = VerificationRun(
+        name="v",
+        level=Level.DATABASE,
+        backup="nightly-1",
+        backup_uid="uid-1",
+        due=datetime(2026, 11, 28, 3, tzinfo=UTC),
+        database_bytes=4 << 30,
+    )
     cloud = replace(CLOUD, replicas={"mariadb": 3})
     config, made = build_verification(cloud, owner, VERIFIED, VERIFIED.verification[1], run)
     spec = made["spec"]["template"]["spec"]

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,6 +86,11 @@ async def end(world: World, outcome: VerificationOutcome | None, mark: str = "v-
     end_job(world, "Complete" if outcome and outcome.ok else "Failed", f"{mark}-run")
     await world.settle()
     world.forget_gone()
+
+
+def programs(world: World) -> list[str]:
+    """Return the ConfigMaps of verifications."""
+    return [name for name in world.names("ConfigMap") if "verification" in name]
 
 
 def status(world: World) -> Object:
@@ -222,6 +228,7 @@ async def test_the_job_of_the_last_one_stays_for_its_log(world: World) -> None:
     await begin(world)
     await end(world, GOOD)
     await begin(world, "v-2")
+    await world.settle()
     world.forget_gone()
 
     jobs = {name for name in world.names("Job") if name.endswith("-run")}
@@ -255,3 +262,119 @@ async def test_a_pod_that_is_never_seen_is_not_waited_for_without_end(world: Wor
     await world.settle()
 
     assert status(world)["result"] == "Failed"
+
+
+class TestAttribution:
+    async def test_a_job_names_the_backup_that_it_verifies(self, world: World) -> None:
+        await with_set(world)
+        await begin(world)
+
+        job = world.api.get("jobs", "ns", "v-1-run") or {}
+        uid = (world.cluster.get("Backup", "ns", "one") or {})["metadata"]["uid"]
+        noted = job["metadata"]["annotations"]
+        assert noted["stackroles.io/backup"] == "one"
+        assert noted["stackroles.io/backup-uid"] == uid
+
+    async def test_an_outcome_of_another_set_is_dropped_and_says_so(self, world: World) -> None:
+        await with_set(world)
+        await begin(world)
+
+        await end(world, replace(BAD, set="zero"))
+
+        assert "quarantine" not in world.status("one")
+        assert status(world)["result"] == "Failed"
+        assert status(world)["message"] == (
+            "The outcome is dropped: it is of Backup zero, and Backup one was to be verified."
+        )
+
+    async def test_a_backup_that_was_made_anew_meanwhile_gets_no_mark(self, world: World) -> None:
+        await with_set(world)
+        await begin(world)
+        world.remove("Backup", "one")
+        world.apply("one")
+
+        await end(world, BAD)
+
+        assert "quarantine" not in (world.cluster.get("Backup", "ns", "one") or {}).get(
+            "status", {}
+        )
+        assert "another of its name made" in status(world)["message"]
+
+    async def test_a_verdict_about_a_backup_that_is_gone_is_kept(self, world: World) -> None:
+        await with_set(world)
+        await begin(world)
+        world.remove("Backup", "one")
+
+        await end(world, BAD)
+
+        assert (status(world)["result"], status(world)["backup"]) == ("Damaged", "one")
+
+    async def test_a_job_whose_status_was_not_written_is_of_the_set_it_was_made_for(
+        self, world: World
+    ) -> None:
+        """A newer set has come meanwhile."""
+        await with_set(world)
+        policy = copy.deepcopy(world.api.get("backuppolicies", "ns", "nightly") or {})
+        await begin(world)
+        world.store(policy)  # as if the status had not been written
+        end_job(world, "Failed")
+        end_pod(world, BAD)
+        await with_set(world, "two")
+
+        await world.settle()
+
+        assert (status(world)["result"], status(world)["backup"]) == ("Damaged", "one")
+        assert "quarantine" in world.status("one")
+        assert "quarantine" not in world.status("two")
+
+
+class TestRemovedLevels:
+    async def test_one_at_work_goes_on_to_its_verdict_and_leaves_nothing(
+        self, world: World
+    ) -> None:
+        await with_set(world)
+        await begin(world)
+        world.declare(verification=[])
+        await world.settle()
+        assert status(world)["running"] == "one"
+        assert programs(world) != []
+
+        await end(world, BAD)
+
+        assert world.status("one")["quarantine"]["level"] == "Database"
+        for _ in range(2):
+            await world.settle()
+            world.forget_gone()
+        policy = world.cluster.get("BackupPolicy", "ns", "nightly") or {}
+        assert not policy["status"].get("verifications")
+        assert "v-1-run" not in world.names("Job")
+        assert programs(world) == []
+
+    async def test_the_result_of_one_that_had_ended_goes_too(self, world: World) -> None:
+        await with_set(world)
+        await begin(world)
+        await end(world, GOOD)
+        world.declare(verification=[])
+
+        for _ in range(2):
+            await world.settle()
+            world.forget_gone()
+
+        assert "v-1-run" not in world.names("Job")
+        assert programs(world) == []
+
+    async def test_what_the_other_level_needs_stays(self, world: World) -> None:
+        both = [*DAILY, {"level": "Repository", "schedule": "0 6 * * *"}]
+        world.declare(verification=both)
+        await with_set(world)
+        await begin(world)
+        await end(world, GOOD)
+        world.declare(verification=DAILY)
+
+        for _ in range(2):
+            await world.settle()
+            world.forget_gone()
+
+        assert "v-1-run" in world.names("Job")
+        assert len(programs(world)) == 1
+        assert status(world)["level"] == "Database"

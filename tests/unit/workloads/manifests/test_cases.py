@@ -7,6 +7,7 @@ from content alone is replaced by HASH: docs/rollouts.md is the golden table of 
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,7 +116,14 @@ def policy_children(resource: Object) -> Iterable[Object]:
     for each in (schedule_trigger(policy, spec), *triggers):
         yield build_cron_job(declared, policy, spec, each)
     for item in spec.verification:
-        verified = VerificationRun(name=f"{name}-v", backup=f"{name}-1", database_bytes=1 << 30)
+        verified = VerificationRun(
+            name=f"{name}-v",
+            level=item.level,
+            backup=f"{name}-1",
+            backup_uid="uid-backup",
+            due=datetime(2026, 11, 28, 3, tzinfo=UTC),
+            database_bytes=1 << 30,
+        )
         yield from build_verification(declared, policy, spec, item, verified)
     inputs = build_inputs(backup, {"state.json": {}, "versions.json": {}}, declared.agents)
     yield inputs
