@@ -133,6 +133,7 @@ class PlayedCloud(World):
     def work_on(self, ordinal: int) -> RestoreOutcome:
         """Do what the program of a member's Job does."""
         volume = f"volume-{ordinal}"
+        assert ordinal or self.finds_reader(), "the reader's Service selects no pod"
         if ordinal:
             self.data[ordinal] = ""
             return RestoreOutcome(ok=True, volume_id=volume)
@@ -140,6 +141,14 @@ class PlayedCloud(World):
         return RestoreOutcome(
             ok=True, volume_id=volume, uuid=UUID, seqno=7, tables=400, bytes=2**20, seconds=2.0
         )
+
+    def finds_reader(self) -> bool:
+        """Return whether a reader's Service selects the pod of one."""
+        services = [
+            s for s in self.cluster.list("Service", "ns") if "-reader" in s["metadata"]["name"]
+        ]
+        wanted = [self.api.get("services", "ns", s["metadata"]["name"]) or {} for s in services]
+        return any(self.cluster.list("Pod", "ns", s["spec"]["selector"]) for s in wanted)
 
     def end_job(self, name: str, message: str, *, failed: bool = False) -> None:
         """Let a Job end, with what its program left."""

@@ -15,6 +15,7 @@ from stackroles.agents.galera.restore_protocol import (
 from stackroles.api.v1alpha1.common import dump
 from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import HTTP, Endpoint
+from stackroles.constants import LABEL_STEP
 from stackroles.roles import mariadb
 from stackroles.roles.container import (
     AGENT_COMMAND,
@@ -25,7 +26,7 @@ from stackroles.roles.container import (
 )
 from stackroles.roles.definition import OpenStackService, Step
 from stackroles.workloads.manifests.agents import PACKAGE, closure, config_map_data
-from stackroles.workloads.manifests.metadata import Manifest, metadata
+from stackroles.workloads.manifests.metadata import STEP_NAME, Manifest, metadata, selector
 from stackroles.workloads.manifests.workload import build_claim_template
 from stackroles.workloads.recovery_set.pod import SECURITY, RunParent, build_pod
 from stackroles.workloads.recovery_set.repository import (
@@ -127,10 +128,19 @@ def _reader_service(parent: RunParent) -> Manifest:
         "kind": "Service",
         "metadata": parent.metadata(reader_name(parent.name), READER),
         "spec": {
-            "selector": parent.labels(READER),
+            "selector": _reader_selector(parent),
             "ports": [{"name": READER, "port": PORT, "targetPort": PORT, "protocol": "TCP"}],
         },
     }
+
+
+def _reader_selector(parent: RunParent) -> dict[str, str]:
+    """Return the labels of the reader's pods, whichever pass has made them.
+
+    Not the cloud's name, which the first pass over a repository learns only by its reader.
+    """
+    step = parent.labels(READER)[LABEL_STEP]
+    return {**selector(parent, STEP_NAME), LABEL_STEP: step}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
