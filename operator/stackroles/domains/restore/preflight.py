@@ -34,9 +34,11 @@ class Observed:
         manifest: what the recovery set says of itself.
         copied_at: when it was begun, None where that is not known.
         capacity: size of each database member's volume as Kubernetes writes quantities, by claim;
-            "" for one that has no volume, None for one that does not exist.
+            "" for one that has no volume and gets none, None for one that does not exist, or gets
+            its volume with its first pod.
         away: the node of each database member whose node is not ready, by pod.
         former: what is to be made of the cloud; None where it exists.
+        rests: whether a former Restore has made the cloud, whose database has never started.
         secrets: Secrets of the user's, named by a cloud that is to be made, that exist.
         unsaved: the BackupPolicy under which a safety backup is asked for and which does not exist;
             empty where none is asked for, or it does.
@@ -49,6 +51,7 @@ class Observed:
     capacity: Mapping[str, str | None]
     away: Mapping[str, str] = field(default_factory=dict)
     former: FormerCloud | None = None
+    rests: bool = False
     secrets: tuple[str, ...] = ()
     unsaved: str = ""
     quarantine: Quarantine | None = None
@@ -137,7 +140,7 @@ def _of_volumes(observed: Observed, size: int) -> list[str]:
 
 def _overwrites(observed: Observed) -> tuple[str, ...]:
     name, began = observed.cloud.name, observed.copied_at
-    if observed.former is not None:
+    if observed.former is not None or observed.rests:
         left = [claim for claim, found in observed.capacity.items() if found is not None]
         return tuple(f"The data on volume claim {claim}, of a former {name}." for claim in left)
     since = f"since {began:%Y-%m-%d %H:%M:%S} UTC" if began else "since the set was taken"

@@ -10,7 +10,6 @@ from stackroles.domains.restore.build import (
     MemberWork,
     build_member,
     build_member_claim,
-    member_claim,
     member_name,
     source_url,
 )
@@ -26,6 +25,7 @@ from stackroles.domains.restore.reconcile_jobs import (
 )
 from stackroles.domains.restore.reconcile_reader import ensure_reader, read_set
 from stackroles.domains.restore.reconcile_services import set_stopped
+from stackroles.domains.restore.reconcile_volumes import has_volume
 from stackroles.domains.restore.work import Source, Work
 from stackroles.reconcile.context import Context
 from stackroles.roles import mariadb
@@ -51,7 +51,8 @@ async def put_data(context: Context, work: Work) -> Progress:
     outcome, message = await _copy(context, work)
     if outcome is None:
         return Progress(message=message)
-    left = [n for n in range(1, work.cloud.replicas[mariadb.NAME]) if _has_claim(context, work, n)]
+    others = range(1, work.cloud.replicas[mariadb.NAME])
+    left = [n for n in others if has_volume(context, work.cloud, n)]
     waiting = [why for n in left if (why := await _clear(context, work, n))]
     if waiting:
         return Progress(message=" ".join(waiting))
@@ -145,11 +146,6 @@ async def _outcome(
     if all(has_ended(pod) for pod in state.pods):
         await end_job(context, work.resource, member_name(work.parent.name, ordinal))
     return None
-
-
-def _has_claim(context: Context, work: Work, ordinal: int) -> bool:
-    claim = member_claim(work.cloud, ordinal)
-    return context.cluster.get("PersistentVolumeClaim", work.cloud.namespace, claim) is not None
 
 
 async def form(context: Context, work: Work) -> Progress:

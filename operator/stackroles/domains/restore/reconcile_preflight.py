@@ -7,11 +7,11 @@ from stackroles.agents.backup.reader_protocol import Manifest
 from stackroles.api.v1alpha1.backup import BackupStatus, Quarantine
 from stackroles.api.v1alpha1.restore import Preflight, RestoreSpec, SafetyBackup
 from stackroles.config.cloud import Cloud
-from stackroles.domains.restore.build import member_claim
 from stackroles.domains.restore.former import named_secrets
 from stackroles.domains.restore.phases import Phase
 from stackroles.domains.restore.preflight import Observed, assess
 from stackroles.domains.restore.reconcile_reader import end_reader, read_set
+from stackroles.domains.restore.reconcile_volumes import observe_capacity
 from stackroles.domains.restore.status import (
     another,
     blocked,
@@ -26,7 +26,7 @@ from stackroles.reconcile.repository import user_of
 from stackroles.roles import mariadb
 from stackroles.workloads.manifests.metadata import selector
 from stackroles.workloads.pod import is_ready
-from stackroles.workloads.restoring import RestoreRecord
+from stackroles.workloads.restoring import RestoreRecord, Stopped
 
 Object = dict[str, Any]
 
@@ -55,7 +55,8 @@ async def check(
     manifest, why = await read_set(context, resource, subject.cloud, subject.source)
     if manifest is None:
         raise Waiting(running(Phase.PREFLIGHT, why), again=SOON)
-    found = assess(await _observe(context, spec, subject, manifest))
+    rests = record is not None and record.stopped is not Stopped.NOTHING
+    found = assess(await _observe(context, spec, subject, manifest, rests=rests))
     status = {"preflight": found}
     if found.missing:
         raise Waiting(blocked(found), again=LATER, found=status)
@@ -70,7 +71,7 @@ async def check(
 
 
 async def _observe(
-    context: Context, spec: RestoreSpec, subject: Subject, manifest: Manifest
+    context: Context, spec: RestoreSpec, subject: Subject, manifest: Manifest, *, rests: bool
 ) -> Observed:
     cloud, cluster = subject.cloud, context.cluster
     names = named_secrets(cloud) if subject.former is not None else ()
@@ -80,19 +81,20 @@ async def _observe(
         cloud=cloud,
         manifest=manifest,
         copied_at=began_at(manifest, subject.source),
-        capacity=_capacity(context, cloud),
+        capacity=await observe_capacity(context, cloud, unused=rests or subject.former is not None),
         away=_away(context, cloud),
         former=subject.former,
+        rests=rests,
         secrets=tuple(name for name in held if held[name] is not None),
-        unsaved=_unsaved(context, spec, subject),
+        unsaved=_unsaved(context, spec, subject, rests=rests),
         quarantine=_quarantine(context, subject, manifest.name),
     )
 
 
-def _unsaved(context: Context, spec: RestoreSpec, subject: Subject) -> str:
+def _unsaved(context: Context, spec: RestoreSpec, subject: Subject, *, rests: bool) -> str:
     """Return the BackupPolicy that a safety backup lacks, empty where it lacks none."""
     policy, namespace = subject.source.policy_name, subject.cloud.namespace
-    if subject.former is not None or spec.safety_backup is SafetyBackup.NEVER:
+    if subject.former is not None or rests or spec.safety_backup is SafetyBackup.NEVER:
         return ""
     found = context.cluster.get("BackupPolicy", namespace, policy)
     return "" if found is not None else policy
@@ -123,17 +125,6 @@ def _away(context: Context, cloud: Cloud) -> dict[str, str]:
         node = pod.get("spec", {}).get("nodeName")
         if node and not is_ready(context.cluster.get("Node", "", node) or {}):
             found[pod["metadata"]["name"]] = node
-    return found
-
-
-def _capacity(context: Context, cloud: Cloud) -> dict[str, str | None]:
-    """Return the sizes of the volumes of all database members, by claim."""
-    found: dict[str, str | None] = {}
-    for ordinal in range(cloud.replicas[mariadb.NAME]):
-        name = member_claim(cloud, ordinal)
-        claim = context.cluster.get("PersistentVolumeClaim", cloud.namespace, name)
-        size = (claim or {}).get("status", {}).get("capacity", {}).get("storage", "")
-        found[name] = size if claim is not None else None
     return found
 
 

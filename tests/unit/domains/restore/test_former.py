@@ -21,6 +21,7 @@ Object = dict[str, Any]
 PASSWORD = b"not-to-be-seen"
 S3 = {"endpoint": "https://s3.test", "bucket": "backups", "credentialsSecret": "s3"}
 RECOVERY_SET = {"policy": "nightly", "repository": {"s3": S3}, "encryptionSecret": "key"}
+LOST = {"phase": "Lost", "capacity": {"storage": "10Gi"}}
 HELD = {"demo-keystone-credentials": {"database-password": PASSWORD}}
 
 
@@ -207,3 +208,59 @@ async def test_a_restore_that_is_deleted_before_its_data_leaves_no_empty_cloud_b
 
     assert lost.stopped() is Stopped.DATABASE
     assert lost.data == [""] * 3
+
+
+async def given_up_before_its_volume_was_made(world: RestoreWorld, **claim: Any) -> None:
+    """Have a Restore fail whose Job never had a node, so that its claim never got a volume."""
+    world.failing.append("back-member-0")
+    world.declare_restore(recoverySet=RECOVERY_SET)
+    await world.play()
+    name = "data-demo-mariadb-0"
+    known = copy.deepcopy(world.api.get("persistentvolumeclaims", "ns", name) or {})
+    known["spec"]["storageClassName"] = "fast"
+    pending = {"phase": "Pending"}
+    world.store({**known, "kind": "PersistentVolumeClaim", "status": pending, **claim})
+
+
+async def test_a_claim_that_waits_for_its_first_pod_does_not_hold_the_next_restore_up(
+    lost: RestoreWorld,
+) -> None:
+    """Its pod is of the database, which rests until that restore has brought its data."""
+    lost.storage_class()
+    await given_up_before_its_volume_was_made(lost)
+    # Nothing was written to it: no consent is needed.
+    lost.declare_restore("again", recoverySet=RECOVERY_SET)
+
+    await lost.play("again")
+
+    assert lost.told("again")[0] == "Restored", lost.told("again")
+    assert lost.data == [UUID] * 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "status"), [("Immediate", {"phase": "Pending"}), ("WaitForFirstConsumer", LOST)]
+)
+async def test_a_claim_that_gets_no_volume_by_a_pod_does(
+    lost: RestoreWorld, mode: str, status: Object
+) -> None:
+    lost.storage_class(volumeBindingMode=mode)
+    await given_up_before_its_volume_was_made(lost, status=status)
+    lost.declare_restore("again", recoverySet=RECOVERY_SET, overwrite="demo")
+
+    await lost.play("again", until=lambda: lost.told("again")[0] == "PreflightFailed")
+
+    assert "Volume claim data-demo-mariadb-0 has no volume" in lost.told("again")[1]
+
+
+async def test_a_claim_without_a_volume_needs_not_be_emptied(lost: RestoreWorld) -> None:
+    metadata = {"name": "data-demo-mariadb-1", "namespace": "ns"}
+    spec = {"storageClassName": "fast"}
+    lost.storage_class()
+    lost.store({"kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec,
+                "status": {"phase": "Pending"}})  # fmt: skip
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+
+    await lost.play()
+
+    assert lost.told()[0] == "Restored", lost.told()
+    assert "back-member-1" not in lost.jobs_made()
