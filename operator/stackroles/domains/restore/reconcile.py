@@ -19,7 +19,7 @@ from stackroles.domains.restore.phases import (
 )
 from stackroles.domains.restore.reconcile_database import form, put_data
 from stackroles.domains.restore.reconcile_former import make_former
-from stackroles.domains.restore.reconcile_jobs import release_volumes
+from stackroles.domains.restore.reconcile_jobs import has_worked_on_volumes, release_volumes
 from stackroles.domains.restore.reconcile_keys import put_keys
 from stackroles.domains.restore.reconcile_preflight import check
 from stackroles.domains.restore.reconcile_safety import back_up
@@ -120,16 +120,35 @@ class RestorePass:
             namespace, name = self._namespace, self._notes.status.controller or ""
             if await self._is_cloud_gone(namespace, name):
                 await end_record(self._context.cluster, namespace, name, record)
-            elif may_go_back(phases) or is_stuck(phases, self._notes.now):
-                await self._release(find_cloud(self._context, namespace, name), record)
+            elif self._may_go_back() or is_stuck(phases, self._notes.now):
+                await self._release(self._cloud(namespace, name), record)
             else:
                 await self._advance(spec, record)
         await release_volumes(self._context, self._resource)
         await self._context.cluster.set_finalizer(self._resource, present=False)
 
+    def _cloud(self, namespace: str, name: str) -> Subject:
+        """Return the cloud.
+
+        Raises:
+            NotReady: it is not seen yet.
+        """
+        try:
+            return find_cloud(self._context, namespace, name)
+        except Waiting as waiting:
+            raise NotReady(str(waiting), delay=_LOOK_AGAIN) from None
+
+    def _may_go_back(self) -> bool:
+        """Return whether the former data was not touched, also where that was about to be."""
+        if may_go_back(self._notes.status.phases):
+            return True
+        return not has_worked_on_volumes(self._context, self._resource)
+
     async def _is_cloud_gone(self, namespace: str, name: str) -> bool:
         """Return whether there is no cloud that anything could go on with."""
-        controller = self._context.cluster.get("CloudController", namespace, name)
+        # One that was just made may not be seen yet, and must not start without its data.
+        cluster, kind = self._context.cluster, "CloudController"
+        controller = cluster.get(kind, namespace, name) or await cluster.read(kind, namespace, name)
         if controller is None or controller["metadata"].get("deletionTimestamp"):
             return True
         return await namespace_ends(self._context, self._resource)

@@ -80,7 +80,10 @@ async def _copy(context: Context, work: Work) -> tuple[RestoreOutcome | None, st
     why = ""
     if state is None:
         if work.subject.found is None:
-            return None, f"Backup {work.spec.backup}, or what it refers to, is not to be had."
+            return None, (
+                "The recovery set, or what it refers to, is not to be had: bring it back, or "
+                "delete this Restore, and the cloud goes on with what it had."
+            )
         return await _begin_copy(context, work, work.subject.found)
     if not (state.complete or state.failed) and work.subject.found is not None:
         # Whoever takes the copy reads it from there.

@@ -97,6 +97,16 @@ async def release_volumes(context: Context, resource: Object) -> None:
             await end_job(context, resource, job["metadata"]["name"])
 
 
+def has_worked_on_volumes(context: Context, resource: Object) -> bool:
+    """Return whether a Job of a restore may have had a member's volume.
+
+    Its program is made before it, and stays when it is deleted to be made again.
+    """
+    step = f"{COMPONENT}.{MEMBER}"
+    made = [c for kind in ("ConfigMap", "Job") for c in context.cluster.owned(resource, kind)]
+    return any(child["metadata"].get("labels", {}).get(LABEL_STEP) == step for child in made)
+
+
 def observe_job(context: Context, job: Object) -> JobState:
     """Return how a Job stands, by the cache."""
     pods = tuple(context.cluster.owned(job, "Pod"))

@@ -264,3 +264,23 @@ async def test_a_claim_without_a_volume_needs_not_be_emptied(lost: RestoreWorld)
 
     assert lost.told()[0] == "Restored", lost.told()
     assert "back-member-1" not in lost.jobs_made()
+
+
+async def test_a_cloud_that_was_just_made_and_is_not_seen_yet_is_none_that_is_gone(
+    lost: RestoreWorld,
+) -> None:
+    """It would start with an empty database."""
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+    await lost.play(until=lambda: bool(lost.api.get("cloudcontrollers", "ns", "demo")))
+    made = lost.api.get("cloudcontrollers", "ns", "demo") or {}
+    lost.cluster.cache.remove(made)
+    lost.delete_restore()
+
+    await lost.reconcile()
+
+    assert lost.stopped() is Stopped.DATABASE
+    lost.restart()
+    await lost.reconcile()
+    lost.collect()
+    assert not lost.exists()
+    assert lost.stopped() is Stopped.DATABASE

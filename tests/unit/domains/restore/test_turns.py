@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from stackroles.agents.backup.protocol import RetentionRules
+from stackroles.agents.backup.reader_protocol import ReaderProblem
 from stackroles.constants import FINALIZER
+from stackroles.domains.restore import reconcile_reader
 from stackroles.domains.restore.phases import Phase
 from stackroles.errors import Conflict, NotReady
 from stackroles.workloads.restoring import Stopped
@@ -202,6 +204,34 @@ class TestDeleted:
         record = world.record()
         assert record is not None
         assert (record.ended, len(record.done)) == (True, len(Phase))
+
+    @pytest.mark.parametrize("away", ["repository", "Backup"])
+    async def test_before_a_job_has_a_volume_its_data_phase_lets_the_cloud_go_on(
+        self, world: RestoreWorld, monkeypatch: pytest.MonkeyPatch, away: str
+    ) -> None:
+        """What cannot be read would keep the cloud stopped for ever."""
+
+        async def read(*_: str) -> Any:
+            record = world.record()
+            if record is None or "Keys" not in record.done:
+                return world.answer
+            if away == "Backup":
+                world.remove("Backup", SET)
+            return ReaderProblem(reason="RepositoryUnavailable", message="away")
+
+        monkeypatch.setattr(reconcile_reader, "read_manifest", read)
+        world.declare_restore(overwrite="demo")
+        await world.play(until=lambda: any(p["name"] == "Data" for p in world.restored()["phases"]))
+        await world.reconcile()
+        assert world.stopped() is Stopped.DATABASE
+        assert COPY not in world.jobs_made()
+        world.delete_restore()
+
+        await world.play(after=world.restart)
+
+        assert not world.exists()
+        assert world.stopped() is Stopped.NOTHING
+        assert world.data == ["former"] * 3
 
     async def test_a_deletion_in_the_moment_of_the_first_job_lets_nothing_start_beside_it(
         self, world: RestoreWorld, monkeypatch: pytest.MonkeyPatch
