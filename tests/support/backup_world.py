@@ -26,7 +26,7 @@ from stackroles.domains.backup.reconcile_policy import reconcile_backup_policy
 from stackroles.errors import NotReady
 from stackroles.kube.cache import Cache
 from stackroles.kube.cluster import Cluster
-from stackroles.kube.kinds import KINDS, kind_of
+from stackroles.kube.kinds import KINDS, OWN_KINDS, kind_of
 from stackroles.reconcile import clouds
 from stackroles.reconcile.context import Context
 from stackroles.settings import Settings
@@ -77,7 +77,7 @@ class World:
 
     def forget_gone(self) -> None:
         """Let the watches report what the server has deleted."""
-        kinds = ("Job", "Pod", "ConfigMap", "Backup", "BackupPolicy", "CloudController", "Secret")
+        kinds = ("Job", "Pod", "ConfigMap", "Secret", *OWN_KINDS)
         for kind in kinds:
             for obj in self.cluster.list(kind, "ns"):
                 if self.api.get(kind_of(kind).plural, "ns", obj["metadata"]["name"]) is None:

@@ -16,7 +16,8 @@ from stackroles.agents.backup.reader_protocol import (
 from stackroles.reconcile.pod_http import get_answer, url_of
 
 # Secrets are small: a mebibyte is the most that Kubernetes keeps of one.
-_LARGEST_PART: Final = 16 * 2**20
+LARGEST_PART: Final = 16 * 2**20
+"""Bytes of the largest part that is read."""
 
 
 async def read_part(address: str, token: str, part: ManifestPart) -> bytes | None:
@@ -28,7 +29,7 @@ async def read_part(address: str, token: str, part: ManifestPart) -> bytes | Non
         part: what the manifest says of it.
     """
     url = url_of(address, PORT, f"{PARTS_PATH}{part.name}")
-    answer = await get_answer(url, token=token, seconds=60.0, largest=_LARGEST_PART)
+    answer = await get_answer(url, token=token, seconds=60.0, largest=LARGEST_PART)
     if answer is None or answer[0] != HTTPStatus.OK:
         return None
     return answer[1] if hashlib.sha256(answer[1]).hexdigest() == part.sha256 else None

@@ -64,6 +64,7 @@ def assess(observed: Observed) -> Preflight:
     size = copy.bytes if copy else 0
     missing = [*_of_set(observed), *_of_volumes(observed, size)]
     if observed.former is not None:
+        missing += observed.former.lacks
         missing += find_missing_secrets(observed.cloud, observed.secrets)
     missing += [
         f"Node {node} of {pod} is not ready, and the volume there has to be worked on: bring it "

@@ -212,6 +212,9 @@ class RestorePass:
         record = await read_record(cluster, cloud.namespace, cloud.name)
         if record is not None and self._is_mine(record):
             return record
+        if subject.controller["metadata"].get("deletionTimestamp"):
+            waits = f"CloudController {cloud.name} is being deleted; it goes first."
+            raise Waiting(running(Phase.PREFLIGHT, waits), again=_LOOK_LATER)
         began = notes.status.started_at or notes.now
         phases = begun(notes.status.phases, Phase.PREFLIGHT, notes.now)
         notes.set(

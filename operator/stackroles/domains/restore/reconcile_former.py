@@ -1,6 +1,6 @@
 """A cloud that is gone: its resources are made as its recovery set has them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from stackroles.agents.backup.reader_protocol import Manifest as SetManifest
@@ -14,24 +14,27 @@ from stackroles.domains.restore.former import (
     CONTROLLER,
     FormerCloud,
     build_secrets,
+    find_invalid,
+    find_rivals,
+    invalid,
     read_former,
 )
-from stackroles.domains.restore.keys import secrets_in
-from stackroles.domains.restore.phases import Phase, Progress
-from stackroles.domains.restore.reconcile_reader import read_part, read_set
+from stackroles.domains.restore.phases import NAMED, Phase, Progress
+from stackroles.domains.restore.reconcile_reader import read_part, read_secrets, read_set
 from stackroles.domains.restore.reconcile_services import set_stopped
 from stackroles.domains.restore.status import running
 from stackroles.domains.restore.waiting import SOON, Waiting, lacks
 from stackroles.domains.restore.work import Source, Subject, Work
-from stackroles.reconcile.blocked import attribute_to
+from stackroles.errors import SpecInvalid
+from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
+from stackroles.workloads.listing import list_some
 from stackroles.workloads.restoring import Stopped
 
 Object = dict[str, Any]
-# Parts of a set (agents/backup/run.py).
+# The name of the part with the resources (agents/backup/run.py).
 _RESOURCES: Final = "resources"
-_SECRETS: Final = "secrets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +77,28 @@ async def find_former(
     """Return the cloud of a set as the set has it.
 
     Raises:
-        Waiting: the set cannot be read at present, or does not have it.
-        SpecInvalid: it is none that this version knows.
+        Waiting: the set cannot be read at present, does not have it, or has it in another form.
     """
     former = await _read_former(context, resource, source, manifest)
     metadata = {**former.controller["metadata"], "uid": ""}
     controller = {**former.controller, "metadata": metadata}
-    with attribute_to(controller):
+    try:
         cloud = cloud_of(context, controller)
+    except SpecInvalid as error:
+        # Looked at again: what helps is another resource's.
+        raise lacks(Reason.CONTROLLER_MISSING, invalid(controller, error.message)) from error
+    former = _compared(context, former, cloud.namespace)
     return Subject(controller=controller, cloud=cloud, found=source, former=former)
+
+
+def _compared(context: Context, former: FormerCloud, namespace: str) -> FormerCloud:
+    """Return a former cloud with which of its resources exist, and what the others lack."""
+    cluster = context.cluster
+    present = tuple(r for r in former.others if cluster.get(*ref_of(r)) is not None)
+    made = [r for r in former.others if r not in present]
+    policies = [r for r in made if r["kind"] == "BackupPolicy"]
+    wrong = (*find_invalid(made), *find_rivals(policies, cluster.list("BackupPolicy"), namespace))
+    return replace(former, present=present, lacks=wrong)
 
 
 def _cloud_of_reader(context: Context, resource: Object) -> Cloud:
@@ -123,13 +139,16 @@ async def make_former(context: Context, work: Work) -> Progress:
     former, cluster = work.subject.former, context.cluster
     if former is None:
         return Progress(done=True, message=f"CloudController {work.cloud.name} exists.")
-    archive, why = await read_part(context, work.resource, work.cloud, _source(work), _SECRETS)
-    if archive is None:
+    held, why = await read_secrets(context, work.resource, work.cloud, _source(work))
+    if held is None:
         return Progress(message=why)
     record = await set_stopped(context, work, Stopped.DATABASE, made=True)
-    secrets = build_secrets(work.cloud, secrets_in(archive) if archive else {})
-    for manifest in (*secrets, *former.others, former.controller):
-        await cluster.create_once(manifest)
+    parts = (*build_secrets(work.cloud, held), *former.others)
+    there = [await cluster.create_once(manifest) for manifest in parts]
+    # What is about to go is not there afterwards.
+    if going := [str(ref_of(part)) for part in there if part["metadata"].get("deletionTimestamp")]:
+        return Progress(message=f"Waiting for {list_some(going, NAMED)} to go, to make it anew.")
+    await cluster.create_once(former.controller)
     made = f"CloudController {work.cloud.name} was made"
     return Progress(message=f"{made}; waiting to see it.", record=record)
 

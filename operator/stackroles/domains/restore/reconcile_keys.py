@@ -1,27 +1,24 @@
 """The phase of a restore that adds the set's keys to the present key repositories."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from stackroles import naming
-from stackroles.domains.restore.keys import add_keys, secrets_in
+from stackroles.domains.restore.keys import add_keys
 from stackroles.domains.restore.phases import Progress
-from stackroles.domains.restore.reconcile_reader import read_part
+from stackroles.domains.restore.reconcile_reader import read_secrets
 from stackroles.domains.restore.work import Work
 from stackroles.reconcile.context import Context
 from stackroles.roles import registry
 
 Object = dict[str, Any]
-# The name of the part with the Secrets (agents/backup/run.py).
-_PART: Final = "secrets"
 
 
 async def put_keys(context: Context, work: Work) -> Progress:
     """Add the set's keys to the key repositories of the cloud, whose services rest meanwhile."""
-    archive, why = await read_part(context, work.resource, work.cloud, work.subject.source, _PART)
-    if archive is None:
+    former, why = await read_secrets(context, work.resource, work.cloud, work.subject.source)
+    if former is None:
         return Progress(message=why)
-    former = secrets_in(archive) if archive else {}
     added = 0
     for service in registry.SERVICES:
         for ring in service.keyrings:

@@ -15,6 +15,7 @@ from stackroles.domains.restore.build import (
     token_name,
 )
 from stackroles.domains.restore.client import read_manifest
+from stackroles.domains.restore.keys import secrets_in
 from stackroles.domains.restore.reconcile_jobs import end_job, ensure_job, make_once
 from stackroles.domains.restore.work import Source
 from stackroles.reconcile.context import Context
@@ -23,6 +24,8 @@ from stackroles.workloads.recovery_set.pod import RunParent
 
 Object = dict[str, Any]
 _TOKEN_BITS = 256
+# The name of the part with the Secrets (agents/backup/run.py).
+_SECRETS = "secrets"
 
 
 async def read_set(
@@ -65,8 +68,26 @@ async def read_part(
     part = manifest.by_name().get(name)
     if part is None:
         return b"", ""
+    if part.bytes > client.LARGEST_PART:
+        return None, (
+            f"Part {name} of the set has {part.bytes} bytes, and the operator reads at most "
+            f"{client.LARGEST_PART}: restore another set."
+        )
     found = await client.read_part(address, await _token(context, resource), part)
     return found, "" if found is not None else f"Part {name} of the set could not be read yet."
+
+
+async def read_secrets(
+    context: Context, resource: Object, cloud: Cloud, source: Source
+) -> tuple[dict[str, dict[str, bytes]] | None, str]:
+    """Return the Secrets of the set, each with its values by key; as `read_part` else."""
+    archive, why = await read_part(context, resource, cloud, source, _SECRETS)
+    if archive is None:
+        return None, why
+    try:
+        return (secrets_in(archive) if archive else {}), ""
+    except ValueError as error:
+        return None, f"{str(error)[:1].upper()}{str(error)[1:]}: restore another set."
 
 
 async def _token(context: Context, resource: Object) -> str:

@@ -13,6 +13,7 @@ import pytest
 from stackroles.agents.backup.reader_protocol import Manifest, ManifestPart
 from stackroles.domains.restore import client
 from stackroles.domains.restore.former import read_former
+from stackroles.kube.kinds import KINDS
 from stackroles.workloads.restoring import Stopped
 from tests.support.restore_cloud import SET, UUID
 from tests.support.restore_world import PART, RestoreWorld
@@ -39,10 +40,11 @@ def resource(kind: str, name: str, **spec: Any) -> Object:
     }
 
 
+POLICY = {"controller": "demo", "repository": {"s3": S3}, "encryptionSecret": "key"}
 RESOURCES = [
     resource("CloudController", "demo", region="North", suspend=True),
     resource("CloudController", "other"),
-    resource("ComputePool", "compute", controller="demo"),
+    resource("ComputePool", "compute", controller="demo", nodeSelector={"a": "b"}),
     resource("ComputePool", "foreign", controller="other"),
 ]
 
@@ -284,3 +286,136 @@ async def test_a_cloud_that_was_just_made_and_is_not_seen_yet_is_none_that_is_go
     lost.collect()
     assert not lost.exists()
     assert lost.stopped() is Stopped.DATABASE
+
+
+def with_resources(patch: pytest.MonkeyPatch, *resources: Object) -> None:
+    """Have the set hold resources, and no Secrets."""
+
+    async def read_part(_: str, __: str, found: ManifestPart) -> bytes:
+        return json.dumps(resources).encode() if found.name == "resources" else archive()
+
+    patch.setattr(client, "read_part", read_part)
+
+
+CONTROLLER = resource("CloudController", "demo")
+POOL = resource("ComputePool", "compute", controller="demo", nodeSelector={"a": "b"})
+
+
+@pytest.mark.parametrize(
+    ("resources", "says"),
+    [
+        ([resource("CloudController", "demo", release="2099.1")], "spec.release"),
+        ([CONTROLLER, resource("BackupPolicy", "weekly", controller="demo")], "weekly"),
+    ],
+)
+async def test_what_this_version_cannot_make_is_missing_before_anything_is_made(
+    lost: RestoreWorld, monkeypatch: pytest.MonkeyPatch, resources: Any, says: str
+) -> None:
+    with_resources(monkeypatch, *resources)
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+
+    await lost.play(until=lambda: lost.told()[0] == "PreflightFailed")
+
+    assert "is none that this version of the operator knows: " in lost.told()[1]
+    assert says in lost.told()[1]
+    assert not lost.api.get("configmaps", "ns", "demo-state")
+    # What helps is the user's own resource, which stays.
+    policy = resource("BackupPolicy", "weekly", **POLICY)
+    applied = copy.deepcopy(policy if len(resources) > 1 else CONTROLLER)
+    applied["metadata"] |= {"namespace": "ns", "uid": "own"}
+    lost.store(applied)
+    lost.declare_restore(recoverySet=RECOVERY_SET, overwrite="demo", safetyBackup="Never")
+    await lost.play()
+    assert lost.told()[0] == "Restored", lost.told()
+
+
+async def test_a_policy_of_another_namespace_does_not_share_its_sets(
+    lost: RestoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a cloud is restored beside itself, to try that."""
+    nightly = resource("BackupPolicy", "nightly", **POLICY)
+    with_resources(monkeypatch, CONTROLLER, nightly)
+    lost.store(nightly)
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+
+    await lost.play(until=lambda: lost.told()[0] == "PreflightFailed")
+
+    assert "BackupPolicy nightly of namespace elsewhere writes the same repo" in lost.told()[1]
+    assert not lost.api.get("configmaps", "ns", "demo-state")
+    other = {**POLICY, "repository": {"s3": {**S3, "prefix": "try"}}}
+    own = resource("BackupPolicy", "nightly", **other)
+    own["metadata"] |= {"namespace": "ns", "uid": "own"}
+    lost.store(own)
+    await lost.play()
+    assert lost.told()[0] == "Restored", lost.told()
+    assert (lost.api.get("backuppolicies", "ns", "nightly") or {})["spec"] == other
+
+
+async def test_a_dry_run_names_what_exists_and_stays(lost: RestoreWorld) -> None:
+    own = copy.deepcopy(POOL)
+    own["metadata"] |= {"namespace": "ns", "uid": "own"}
+    lost.store(own)
+    lost.declare_restore(recoverySet=RECOVERY_SET, dryRun=True)
+
+    await lost.play(until=lambda: lost.told()[0] == "DryRunCompleted")
+
+    assert "make: CloudController demo: as the recovery set has" in lost.told()[1]
+    assert "ComputePool compute exist here, and stay as they are." in lost.told()[1]
+
+
+@pytest.mark.parametrize("kind", ["ComputePool", "CloudController"])
+async def test_what_is_about_to_go_is_made_anew(lost: RestoreWorld, kind: str) -> None:
+    """It would be taken for what is there, and be missing afterwards."""
+    own = copy.deepcopy(POOL if kind == "ComputePool" else CONTROLLER)
+    own["metadata"] |= {"namespace": "ns", "uid": "own", "finalizers": ["held"]}
+    lost.store(own)
+    lost.leave(kind, own["metadata"]["name"])
+    lost.declare_restore(recoverySet=RECOVERY_SET, overwrite="demo")
+    for _ in range(8):
+        await lost.reconcile()
+        await lost.follow()
+    assert lost.told()[0] == "RestoreRunning"
+    assert "go" in lost.told()[1]
+
+    plural = KINDS[kind].plural
+    lost.remove(kind, own["metadata"]["name"])
+    await lost.play()
+
+    assert lost.told()[0] == "Restored", lost.told()
+    made = lost.api.get(plural, "ns", own["metadata"]["name"]) or {}
+    assert made["metadata"]["uid"] != "own"
+
+
+def test_only_what_a_user_gave_a_resource_is_made_again() -> None:
+    """An owner that is gone would have it collected, a finalizer of others would hold it."""
+    given = {"name": "demo", "labels": {"a": "b"}, "annotations": {"c": "d"}}
+    foreign = {"ownerReferences": [{"uid": "u"}], "finalizers": ["x"], "deletionTimestamp": "t"}
+    controller = {**CONTROLLER, "metadata": {**given, **foreign}}
+    secret = {**CONTROLLER, "kind": "Secret", "spec": {"controller": "demo"}}
+
+    found = read_former(json.dumps([controller, secret]).encode(), "demo", "ns")
+
+    assert found is not None
+    assert found.controller["metadata"] == {**given, "namespace": "ns"}
+    assert found.others == ()
+
+
+async def test_a_part_that_is_too_large_or_none_is_named(
+    lost: RestoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = replace(part("resources"), bytes=2**25)
+    assert isinstance(lost.answer, Manifest)
+    whole = lost.answer
+    lost.answer = replace(whole, parts=(PART, large, part("secrets")))
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+    await lost.play(until=lambda: "bytes" in lost.told()[1])
+    assert "Part resources of the set has 33554432 bytes" in lost.told()[1]
+
+    async def read_part(_: str, __: str, found: ManifestPart) -> bytes:
+        return json.dumps(RESOURCES).encode() if found.name == "resources" else b"no archive"
+
+    lost.answer = whole
+    monkeypatch.setattr(client, "read_part", read_part)
+    await lost.play(until=lambda: "Secrets" in lost.told()[1])
+    assert "The Secrets of the set cannot be read" in lost.told()[1]
+    assert not lost.api.get("cloudcontrollers", "ns", "demo")
