@@ -55,7 +55,7 @@ from stackroles.workloads.conditions import Finding, joined
 from stackroles.workloads.config_maps import kept_config_maps
 from stackroles.workloads.course import Course
 from stackroles.workloads.housekeeping import is_housekeeping
-from stackroles.workloads.restoring import RecordUnreadable
+from stackroles.workloads.restoring import RecordUnreadable, Stopped
 
 Object = dict[str, Any]
 log = structlog.get_logger(__name__)
@@ -182,10 +182,20 @@ class CloudPass:
         except RecordUnreadable:
             # Whoever would have to act on it says so.
             return None
-        if record is None or record.ended:
+        if record is None:
             return None
-        what = f"Restore {record.name} is under way; its status shows how far it is."
-        return Finding(Reason.RESTORING, what)
+        if not record.ended:
+            what = f"Restore {record.name} is under way; its status shows how far it is."
+            return Finding(Reason.RESTORING, what)
+        if record.stopped is Stopped.NOTHING:
+            return None
+        return Finding(
+            Reason.DATABASE_BLOCKED,
+            f"Restore {record.name} has made this cloud and ended before its data was there: the "
+            "database rests. Apply another Restore; it names what of it needs a consent. Or, to "
+            "begin with empty databases, remove the key restore from ConfigMap "
+            f"{naming.state(cloud.name)}.",
+        )
 
     def _generation(self) -> int:
         """Return the generation that all parts have been applied for."""

@@ -103,7 +103,7 @@ class RestorePass:
         record = await self._record()
         mine = record if record is not None and self._is_mine(record) else None
         if record is not None and has_gone(self._notes.status.phases, mine):
-            await self._conclude()
+            await self._conclude(mine)
         elif mine is not None or not is_answered(self._notes.status, self._notes.generation):
             await self._advance(spec, mine)
 
@@ -272,13 +272,14 @@ class RestorePass:
         self._notes.set(recovery_seconds=seconds)
         await self._notes.end(restored(seconds, self._notes.status.tables))
 
-    async def _conclude(self) -> None:
+    async def _conclude(self, mine: RestoreRecord | None) -> None:
         """Write how a restore ended whose record says that it has, or is another's by now."""
         if completed_at(self._notes.status.phases, Phase.OPEN):
             await self._succeed()
         else:
             why = self._notes.status.phases[-1].message or "It was given up."
-            await self._notes.end(failed(why))
+            rests = mine is not None and mine.stopped is not Stopped.NOTHING
+            await self._notes.end(failed(why, made=rests))
 
     async def _receipt(
         self, subject: Subject, before: RestoreRecord, phase: Phase, progress: Progress

@@ -118,6 +118,27 @@ async def test_the_cloud_says_that_it_is_restored_and_asks_for_nobody(world: Wor
     assert status.get("recoveries", []) == []
 
 
+async def test_a_cloud_that_a_restore_has_made_and_left_without_data_asks_for_somebody(
+    world: World,
+) -> None:
+    stop(world, Stopped.DATABASE, ended=True)
+    await world.settle()
+
+    for kind in ("Ready", "Progressing"):
+        condition = world.condition(kind)
+        assert condition["reason"] == "DatabaseBlocked", kind
+        assert "Apply another Restore" in condition["message"]
+        assert "remove the key restore from ConfigMap demo-state" in condition["message"]
+    assert world.condition("Stalled")["status"] == "True"
+
+    known = world.api.get("configmaps", "ns", "demo-state") or {}
+    left = {key: value for key, value in known["data"].items() if key != "restore"}
+    world.cluster.cache.upsert(world.api.put({**known, "data": left}))
+    await world.settle()
+    assert world.condition("Ready")["status"] == "True"
+    assert 0 not in replicas(world).values()
+
+
 async def test_what_a_restore_stopped_is_no_recovery_afterwards(world: World) -> None:
     stop(world, Stopped.SERVICES)
     await world.settle()

@@ -13,8 +13,10 @@ import pytest
 from stackroles.agents.backup.reader_protocol import Manifest, ManifestPart
 from stackroles.domains.restore import client
 from stackroles.domains.restore.former import read_former
+from stackroles.errors import NotReady, Unavailable
 from stackroles.kube.kinds import KINDS
 from stackroles.workloads.restoring import Stopped
+from tests.support.fake_api import Answer, Request
 from tests.support.restore_cloud import SET, UUID
 from tests.support.restore_world import PART, RestoreWorld
 
@@ -419,3 +421,25 @@ async def test_a_part_that_is_too_large_or_none_is_named(
     await lost.play(until=lambda: "Secrets" in lost.told()[1])
     assert "The Secrets of the set cannot be read" in lost.told()[1]
     assert not lost.api.get("cloudcontrollers", "ns", "demo")
+
+
+async def test_an_operator_that_is_lost_as_it_gives_up_leaves_the_same_message(
+    lost: RestoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost.failing.append("back-member-0")
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+    answer = lost.api.answer
+
+    def answer_before_the_end(request: Request) -> Any:
+        record = lost.record()
+        if request.path.endswith("restores/back/status") and record is not None and record.ended:
+            monkeypatch.setattr(lost.api, "answer", answer)
+            return Answer(503, b'{"kind": "Status", "message": "injected"}')
+        return answer(request)
+
+    monkeypatch.setattr(lost.api, "answer", answer_before_the_end)
+    lost.tolerated = (NotReady, Unavailable)
+    await lost.play(after=lost.restart)
+
+    assert lost.told()[0] == "RestoreFailed"
+    assert "The cloud that it made has no data, and its database rests." in lost.told()[1]
