@@ -135,6 +135,7 @@ def preflight_lines(view: RestoreView) -> list[str]:
     """Return what a preflight found."""
     return [
         *_listed("Missing:", view.missing),
+        *_listed(f"A restore of {view.recovery_set} would make:", view.makes),
         *_listed(f"A restore of {view.recovery_set} would lose:", view.overwrites),
     ]
 

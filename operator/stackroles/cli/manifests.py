@@ -1,5 +1,6 @@
 """The Backups and Restores that the command makes; pure."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,10 +25,17 @@ def new_backup(name: str, policy: str) -> Object:
 
 
 def new_restore(
-    name: str, backup: str, *, overwrite: str | None, safety_backup: bool = True
+    name: str, source: Mapping[str, Any], *, overwrite: str | None, safety_backup: bool = True
 ) -> Object:
-    """Return a Restore to make; a dry run without the consent to overwrite."""
-    spec: Object = {"backup": backup, "dryRun": overwrite is None}
+    """Return a Restore to make; a dry run without the consent to overwrite.
+
+    Args:
+        name: its name.
+        source: what it restores, as fields of its spec.
+        overwrite: the CloudController that may be overwritten.
+        safety_backup: whether what is there is backed up first.
+    """
+    spec: Object = {**source, "dryRun": overwrite is None}
     if overwrite is not None:
         spec["overwrite"] = overwrite
     if not safety_backup:

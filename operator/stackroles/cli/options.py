@@ -26,6 +26,37 @@ Namespace = Annotated[
 Kubeconfig = Annotated[str | None, typer.Option(help="The kubeconfig file.")]
 Context = Annotated[str | None, typer.Option(help="The kubeconfig's context.")]
 
+# Of a recovery set that is named without its Backup.
+PolicyOfSet = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        help="In place of a Backup: the BackupPolicy under which the set was taken.",
+    ),
+]
+NameOfSet = Annotated[
+    str | None,
+    typer.Option("--set", help="With --policy: the set; by default its newest whole one."),
+]
+RepositoryOfSet = Annotated[
+    str | None,
+    typer.Option(
+        "--repository",
+        help="With --policy: where the set is, s3:https://HOST/BUCKET/PREFIX or claim:NAME; a "
+        "cloud that is gone is made anew.",
+    ),
+]
+EncryptionSecret = Annotated[
+    str | None, typer.Option(help="The Secret whose key `password` opens the repository.")
+]
+CredentialsSecret = Annotated[
+    str | None, typer.Option(help="The Secret with accessKeyId and secretAccessKey of a bucket.")
+]
+CaSecret = Annotated[
+    str | None, typer.Option(help="The Secret with ca.crt of the bucket's server.")
+]
+Region = Annotated[str | None, typer.Option(help="The region of the bucket.")]
+
 
 def run(work: Coroutine[Any, Any, T], *, interrupted: int = 0) -> T:
     """Run to the end; what a user can mend is one line on standard error and exit status 1.

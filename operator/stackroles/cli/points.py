@@ -120,10 +120,12 @@ def _point(backup: Object, taken: datetime, restores: Iterable[Object], now: dat
 
 def _uses(restore: Object, backup: Object) -> bool:
     """Return whether a Restore put a recovery set back, or is at it."""
-    spec, name = restore["spec"], backup["metadata"]["name"]
-    named = {"policy": backup["spec"]["policy"], "name": name}
-    phases = (restore.get("status") or {}).get("phases") or ()
-    mine = spec.get("backup") == name or spec.get("recoverySet") == named
+    spec, status = restore["spec"], restore.get("status") or {}
+    name, bare = backup["metadata"]["name"], spec.get("recoverySet") or {}
+    chosen = bare.get("name") or status.get("recoverySet")
+    named = bare.get("policy") == backup["spec"]["policy"] and chosen == name
+    phases = status.get("phases") or ()
+    mine = spec.get("backup") == name or named
     return mine and any(phase["name"] == _DATA for phase in phases)
 
 

@@ -114,6 +114,7 @@ class RestoreView:
         phases: its phases so far.
         missing: what it lacks, sentences.
         overwrites: what is lost by it, sentences.
+        makes: what is made that does not exist, sentences.
         safety: the Backup of what it overwrote, empty without one.
         seconds: from the pause of the APIs until they served again.
         recovery_point: the time that the cloud was set back to.
@@ -127,6 +128,7 @@ class RestoreView:
     phases: Sequence[PhaseView]
     missing: Sequence[str]
     overwrites: Sequence[str]
+    makes: Sequence[str]
     safety: str
     seconds: int | None
     recovery_point: datetime | None
@@ -214,9 +216,13 @@ def outcome_of(resource: Object) -> Outcome:
     return _ENDED.get(reason, stands)
 
 
-def recovery_set_of(spec: Mapping[str, Any]) -> str:
-    """Return what a Restore restores: a Backup's set, or one whose Backup is not there."""
-    return str(spec.get("backup") or (spec.get("recoverySet") or {}).get("name", ""))
+def recovery_set_of(resource: Object) -> str:
+    """Return what a Restore restores: a set by its name, the newest one once that is known."""
+    spec, status = resource["spec"], resource.get("status") or {}
+    bare = spec.get("recoverySet") or {}
+    noted = status.get("recoverySet") or (status.get("preflight") or {}).get("recoverySet")
+    newest = f"the newest set of policy {bare.get('policy')}"
+    return str(spec.get("backup") or bare.get("name") or noted or newest)
 
 
 def restore_view(resource: Object) -> RestoreView:
@@ -229,13 +235,14 @@ def restore_view(resource: Object) -> RestoreView:
         message = complete.get("message", "")
     return RestoreView(
         name=resource["metadata"]["name"],
-        recovery_set=recovery_set_of(resource["spec"]),
+        recovery_set=recovery_set_of(resource),
         cloud=status.get("controller") or "",
         outcome=outcome,
         message=message,
         phases=[_phase(phase) for phase in status.get("phases") or ()],
         missing=_missing(message, preflight) if outcome is Outcome.BLOCKED else (),
         overwrites=preflight.get("overwrites") or (),
+        makes=preflight.get("makes") or (),
         safety=status.get("safetyBackup") or "",
         seconds=status.get("recoverySeconds"),
         recovery_point=time_of(status.get("recoveryPoint")),

@@ -1,5 +1,6 @@
 """What the commands for Backups and Restores read and write of a cluster."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from stackroles.api.v1alpha1.conditions import ConditionType
@@ -11,6 +12,13 @@ from stackroles.kube.kinds import kind_of
 from stackroles.workloads.pod import condition_of
 
 Object = dict[str, Any]
+_GONE = (
+    "If it is gone, with its namespace or its cluster, its sets are in its repository still: "
+    "`kubectl stackroles restore --policy POLICY --repository s3:https://HOST/BUCKET "
+    "--credentials-secret SECRET --encryption-secret SECRET` makes the cloud anew from the newest "
+    "one, once you have made those two Secrets; --set names an older one, and `restic snapshots "
+    "--tag part=manifest` lists them."
+)
 
 
 class Recovery:
@@ -68,8 +76,25 @@ class Recovery:
             )
         return cloud
 
+    async def cloud_of_source(self, source: Mapping[str, Any]) -> str:
+        """Return the CloudController that a source is restored to, empty where only the set says.
+
+        Raises:
+            CommandError: there is no such set, as far as resources say.
+        """
+        if backup := source.get("backup"):
+            return await self.cloud_of(str(backup))
+        recovery_set = source["recoverySet"]
+        if "repository" in recovery_set:
+            return ""
+        policy = await self._api.get("BackupPolicy", recovery_set["policy"])
+        if policy is None:
+            missing = await self._unknown("BackupPolicy", recovery_set["policy"])
+            raise CommandError(f"{missing} Or name the set's repository by --repository.")
+        return str(policy["spec"]["controller"])
+
     async def make_restore(
-        self, name: str, backup: str, *, overwrite: str | None, safety_backup: bool
+        self, name: str, source: Mapping[str, Any], *, overwrite: str | None, safety_backup: bool
     ) -> None:
         """Make a Restore; a dry run without the consent to overwrite.
 
@@ -77,7 +102,7 @@ class Recovery:
             CommandError: it could not be made.
         """
         await self._api.create(
-            new_restore(name, backup, overwrite=overwrite, safety_backup=safety_backup)
+            new_restore(name, source, overwrite=overwrite, safety_backup=safety_backup)
         )
 
     async def consent(self, name: str, cloud: str) -> None:
@@ -97,6 +122,8 @@ class Recovery:
         Raises:
             CommandError: the cloud does not exist, or they could not be read.
         """
+        if await self._api.get("CloudController", name) is None:
+            raise CommandError(f"{await self._unknown('CloudController', name)} {_GONE}")
         cloud = await Clouds(self._api).cloud(name)
         policies = await self._api.list("BackupPolicy")
         backups = await self._api.list("Backup")

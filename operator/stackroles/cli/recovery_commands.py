@@ -1,13 +1,14 @@
 """The commands `backup`, `restore` and `recovery-points`."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from stackroles.cli.ask import CommandError, connect
+from stackroles.cli.bare_set import BareSet, set_of, source_of
 from stackroles.cli.cluster import dump
 from stackroles.cli.draw_recovery import draw_points
 from stackroles.cli.follow import utc_now
@@ -15,9 +16,16 @@ from stackroles.cli.manifests import name_of
 from stackroles.cli.options import (
     INTERRUPTED,
     PLAIN_WIDTH,
+    CaSecret,
     Context,
+    CredentialsSecret,
+    EncryptionSecret,
     Kubeconfig,
+    NameOfSet,
     Namespace,
+    PolicyOfSet,
+    Region,
+    RepositoryOfSet,
     can_ask,
     console,
     fail,
@@ -34,6 +42,7 @@ from stackroles.cli.waits import (
     where_backup,
 )
 
+Object = dict[str, Any]
 # A pipe or a file folds nothing.
 _TABLE_WIDTH = 2 * PLAIN_WIDTH
 
@@ -86,8 +95,17 @@ def backup(
 
 
 def restore(
-    backup: Annotated[str, typer.Argument(help="The Backup; `recovery-points` lists them.")],
+    backup: Annotated[
+        str | None, typer.Argument(help="The Backup; `recovery-points` lists them.")
+    ] = None,
     *,
+    policy: PolicyOfSet = None,
+    recovery_set: NameOfSet = None,
+    repository: RepositoryOfSet = None,
+    encryption_secret: EncryptionSecret = None,
+    credentials_secret: CredentialsSecret = None,
+    ca_secret: CaSecret = None,
+    region: Region = None,
     name: OwnName = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only find out what is missing and would be lost.")
@@ -107,10 +125,19 @@ def restore(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Put the databases of a recovery set back into its cloud."""
+    """Put the databases of a recovery set back into its cloud, which is made where it is gone."""
     asks = _asks(overwrite, dry_run=dry_run)
+    bare = BareSet(
+        policy=policy,
+        name=recovery_set,
+        repository=repository,
+        encryption_secret=encryption_secret,
+        credentials_secret=credentials_secret,
+        ca_secret=ca_secret,
+        region=region,
+    )
     wanted = _Wanted(
-        backup=backup,
+        source=_source(backup, bare),
         name=name,
         overwrite=overwrite,
         safety_backup=safety_backup,
@@ -129,7 +156,7 @@ class _Wanted:
     """A Restore that a user wants.
 
     Attributes:
-        backup: the Backup.
+        source: what it restores, as fields of its spec.
         name: the Restore's name, None for one with the time.
         overwrite: what the user consents to overwrite, None for a dry run.
         safety_backup: whether what is there is backed up first.
@@ -137,12 +164,20 @@ class _Wanted:
         asks: whether the user is asked for consent after the dry run.
     """
 
-    backup: str
+    source: Object
     name: str | None
     overwrite: str | None
     safety_backup: bool
     wait: bool
     asks: bool
+
+
+def _source(backup: str | None, bare: BareSet) -> Object:
+    """Return what is restored; end the command where that is not named."""
+    try:
+        return source_of(backup, bare)
+    except CommandError as error:
+        raise fail(f"{error} Nothing was changed.") from None
 
 
 def _asks(overwrite: str | None, *, dry_run: bool) -> bool:
@@ -167,24 +202,28 @@ async def _make_restore(place: Place, wanted: _Wanted) -> Known:
     """
     async with connect(place.kubeconfig, place.context, place.namespace) as api:
         recovery = Recovery(api)
-        cloud = await recovery.cloud_of(wanted.backup)
-        if wanted.overwrite not in (None, cloud):
+        cloud = await recovery.cloud_of_source(wanted.source)
+        if cloud and wanted.overwrite not in (None, cloud):
+            what = set_of(wanted.source)
             raise CommandError(
-                f"Backup {wanted.backup} is of CloudController {cloud}, and --overwrite names "
-                f"{wanted.overwrite}. Nothing was changed."
+                f"{what[:1].upper()}{what[1:]} is of CloudController {cloud}, and --overwrite "
+                f"names {wanted.overwrite}. Nothing was changed."
             )
-        name = wanted.name or name_of("Restore", cloud, utc_now())
+        named = cloud or wanted.source["recoverySet"]["policy"]
+        name = wanted.name or name_of("Restore", named, utc_now())
         await recovery.make_restore(
             name,
-            wanted.backup,
+            wanted.source,
             overwrite=wanted.overwrite,
             safety_backup=wanted.safety_backup,
         )
         dry = wanted.overwrite is None
         typer.echo(f"Restore {name} is made{', as a dry run' if dry else ''}.")
-        known = Known(name=name, namespace=recovery.namespace, cloud=cloud)
+        of_backup = "backup" in wanted.source
+        known = Known(name=name, namespace=recovery.namespace, cloud=cloud, of_backup=of_backup)
         if dry and (wanted.wait or wanted.asks):
-            await wait_for_preflight(recovery, known, asks=wanted.asks)
+            view = await wait_for_preflight(recovery, known, asks=wanted.asks)
+            known = replace(known, cloud=view.cloud or cloud, made=bool(view.makes))
         elif wanted.wait:
             await wait_for_restore(recovery, known)
         else:
@@ -214,7 +253,8 @@ def _ask(known: Known, *, safety_backup: bool) -> None:
         if safety_backup
         else "is not backed up first"
     )
-    typer.echo(f"What is there {first}.")
+    if not known.made:
+        typer.echo(f"What is there {first}.")
     try:
         typed = typer.prompt(
             f"To go on, type the name of the cloud, {known.cloud}", default="", show_default=False

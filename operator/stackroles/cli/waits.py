@@ -38,12 +38,16 @@ class Known:
     Attributes:
         name: the Restore.
         namespace: its namespace.
-        cloud: the CloudController that it is about.
+        cloud: the CloudController that it is about, empty where only the set says it.
+        of_backup: whether it restores a Backup's set, which a command names by that alone.
+        made: whether the cloud does not exist, and is made.
     """
 
     name: str
     namespace: str
     cloud: str
+    of_backup: bool = True
+    made: bool = False
 
     @property
     def removal(self) -> str:
@@ -75,11 +79,13 @@ def where_backup(recovery: Recovery, name: str) -> str:
 
 def where(known: Known) -> str:
     """Return how the user sees how far a Restore is."""
+    if not known.cloud:
+        return f"`kubectl -n {known.namespace} get restore {known.name}` shows how far it is."
     return f"`kubectl stackroles status {known.cloud}` shows how far it is."
 
 
-async def wait_for_preflight(recovery: Recovery, known: Known, *, asks: bool) -> None:
-    """Wait for the preflight of a dry run, and print what it found.
+async def wait_for_preflight(recovery: Recovery, known: Known, *, asks: bool) -> RestoreView:
+    """Wait for the preflight of a dry run, print what it found, and return that.
 
     Raises:
         CommandError: something is missing.
@@ -99,10 +105,13 @@ async def wait_for_preflight(recovery: Recovery, known: Known, *, asks: bool) ->
         )
     typer.echo("Nothing is missing, and nothing was changed.")
     if not asks:
+        again = "the same command without --dry-run"
+        if known.of_backup:
+            again = f"`kubectl stackroles restore {view.recovery_set}`"
         typer.echo(
-            f"`kubectl stackroles restore {view.recovery_set}` restores it; {known.removal} "
-            "removes the dry run."
+            f"{again[:1].upper()}{again[1:]} restores it; {known.removal} removes the dry run."
         )
+    return view
 
 
 async def wait_for_restore(recovery: Recovery, known: Known) -> None:

@@ -119,8 +119,11 @@ def test_names_have_the_time_and_fit_their_kind() -> None:
 
 
 def test_without_consent_a_restore_is_a_dry_run() -> None:
-    assert new_restore("r", "b", overwrite=None)["spec"] == {"backup": "b", "dryRun": True}
-    assert new_restore("r", "b", overwrite="demo", safety_backup=False)["spec"] == {
+    assert new_restore("r", {"backup": "b"}, overwrite=None)["spec"] == {
+        "backup": "b",
+        "dryRun": True,
+    }
+    assert new_restore("r", {"backup": "b"}, overwrite="demo", safety_backup=False)["spec"] == {
         "backup": "b",
         "dryRun": False,
         "overwrite": "demo",

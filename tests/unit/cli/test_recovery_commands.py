@@ -250,6 +250,9 @@ def test_a_dry_run_that_misses_something_fails(api: Acting) -> None:
         (("nightly-1",), "--overwrite CLOUD is needed"),
         (("nightly-1", "--dry-run", "--overwrite", "demo"), "leave out --dry-run or --overwrite"),
         (("nightly-1", "--overwrite", "prod"), "is of CloudController demo, and --overwrite"),
+        (("--policy", "nightly", "--overwrite", "prod"), "The newest set of policy nightly is of"),
+        (("--policy", "gone", "--overwrite", "prod"), "the set's repository by --repository."),
+        (("--overwrite", "demo"), "Name what is restored: a Backup, or by --policy"),
         (("nightly-9", "--overwrite", "demo"), "There are: broken, nightly-1, orphan."),
         (("broken", "--overwrite", "demo"), "no verified recovery set (No space.)"),
         (("orphan", "--overwrite", "demo"), "BackupPolicy gone, which names the repository"),
@@ -302,6 +305,71 @@ def test_a_restore_that_does_not_end_well_fails(api: Acting, ending: Object, say
     assert found.exit_code == 1
     assert says in found.stderr
     assert len(found.stderr.splitlines()) == 1
+
+
+BUCKET = ("--repository", "s3:https://s3.test:9000/backups/of/demo")
+OPENED = (*BUCKET, "--credentials-secret", "s3", "--encryption-secret", "key")
+MADE = status(
+    Reason.RESTORE_CHECKED,
+    "Nothing is missing.",
+    preflight={"makes": ["CloudController demo: as the set has it."], "recoverySet": "nightly-7"},
+    phase="Preflight",
+    phases=[{"name": "Preflight", "startedAt": TIME}],
+)
+
+
+@pytest.mark.usefixtures("person")
+def test_a_cloud_that_is_gone_comes_back_from_its_repository(api: Acting) -> None:
+    api.remove("cloudcontrollers", "ns", "demo")
+    api.remove("backuppolicies", "ns", "nightly")
+    api.script["restores"] = [MADE, RUNNING, RESTORED]
+    found = call("restore", "--policy", "nightly", *OPENED, "--name", "back", typed="demo\n")
+    assert found.exit_code == 0, found.output
+    assert "A restore of nightly-7 would make:\n  - CloudController demo: as" in found.output
+    assert "type the name of the cloud, demo" in found.output
+    assert "backed up first" not in found.output, "there is nothing to back up"
+    assert (api.get("restores", "ns", "back") or {})["spec"] == {
+        "recoverySet": {
+            "policy": "nightly",
+            "repository": {
+                "s3": {
+                    "endpoint": "https://s3.test:9000",
+                    "bucket": "backups",
+                    "prefix": "of/demo",
+                    "credentialsSecret": "s3",
+                }
+            },
+            "encryptionSecret": "key",
+        },
+        "dryRun": False,
+        "overwrite": "demo",
+    }
+
+
+def test_a_dry_run_of_a_bare_set_names_no_command_that_takes_a_backup(api: Acting) -> None:
+    api.script["restores"] = [MADE]
+    found = call("restore", "--policy", "nightly", *OPENED, "--dry-run", "--name", "back")
+    assert found.exit_code == 0, found.output
+    assert found.output.splitlines()[-1].startswith(
+        "The same command without --dry-run restores it; `kubectl -n ns delete restore back`"
+    )
+
+
+def test_a_set_without_a_backup_is_named_by_its_policy(api: Acting) -> None:
+    api.script["restores"] = [RUNNING, RESTORED]
+    found = call(
+        *("restore", "--policy", "nightly", "--set", "nightly-0", "--overwrite", "demo"),
+        *("--name", "back"),
+    )
+    assert found.exit_code == 0, found.output
+    spec = (api.get("restores", "ns", "back") or {})["spec"]
+    assert spec["recoverySet"] == {"policy": "nightly", "name": "nightly-0"}
+
+
+def test_without_waiting_a_restore_of_an_unknown_cloud_is_only_made(api: Acting) -> None:
+    found = call("restore", "--policy", "nightly", *OPENED, "--dry-run", "--no-wait")
+    assert found.exit_code == 0, found.output
+    assert "`kubectl -n ns get restore nightly-2" in found.output
 
 
 @pytest.fixture
@@ -364,4 +432,14 @@ def test_a_cloud_without_a_point_is_a_sentence(api: Acting) -> None:
     assert found.output == (
         "demo has no recovery point yet: `kubectl stackroles backup nightly` makes one.\n"
     )
-    assert "CloudController prod does not exist" in call("recovery-points", "prod").stderr
+
+
+def test_a_cloud_that_is_gone_is_said_to_come_back_from_its_repository(api: Acting) -> None:
+    found = call("recovery-points", "prod")
+    assert found.exit_code == 1
+    assert found.stderr.startswith(
+        "error: CloudController prod does not exist in namespace ns. There are: demo. Name another "
+        "namespace by -n. If it is gone, "
+    )
+    assert "`kubectl stackroles restore --policy POLICY --repository s3:https" in found.stderr
+    assert len(found.output.splitlines()) == 1
