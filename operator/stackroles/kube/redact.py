@@ -57,10 +57,16 @@ def _redacted(value: Any, redact: Redact) -> Any:
 def named_secrets(resource: Object) -> frozenset[str]:
     """Return the Secrets of the user's that a resource of ours names."""
     spec = resource.get("spec") or {}
-    store = (spec.get("repository") or {}).get("s3") or {}
     names = (
         *(spec.get("credentials") or {}).values(),
-        spec.get("encryptionSecret"),
-        store.get("credentialsSecret"),
+        *_of_repository(spec),
+        # A Restore's own.
+        *_of_repository(spec.get("recoverySet") or {}),
     )
     return frozenset(name for name in names if isinstance(name, str))
+
+
+def _of_repository(named: Object) -> tuple[Any, ...]:
+    """Return the Secrets beside a repository: its key, and the keys of its bucket."""
+    store = (named.get("repository") or {}).get("s3") or {}
+    return named.get("encryptionSecret"), store.get("credentialsSecret")

@@ -44,5 +44,6 @@ def test_secrets_that_a_resource_names_are_known() -> None:
         }
     }
     assert named_secrets(policy) == {"restic", "bucket"}
+    assert named_secrets({"spec": {"recoverySet": policy["spec"]}}) == {"restic", "bucket"}
     assert named_secrets({"spec": {"credentials": {"glance": "store"}}}) == {"store"}
     assert named_secrets({}) == set()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stackroles.agents.backup.reader_protocol import Manifest, ManifestPart
+from stackroles.agents.backup.reader_protocol import Manifest, ManifestPart, ReaderProblem
 from stackroles.domains.restore import client
 from stackroles.domains.restore.former import read_former
 from stackroles.errors import NotReady, Unavailable
@@ -443,3 +443,14 @@ async def test_an_operator_that_is_lost_as_it_gives_up_leaves_the_same_message(
 
     assert lost.told()[0] == "RestoreFailed"
     assert "The cloud that it made has no data, and its database rests." in lost.told()[1]
+
+
+async def test_what_a_restores_own_secrets_hold_is_in_no_status(lost: RestoreWorld) -> None:
+    lost.secret("s3", accessKeyId="AKEXAMPLE-1", secretAccessKey="hidden-from-all")
+    lost.answer = ReaderProblem(
+        reason="RepositoryUnavailable", message="AKEXAMPLE-1:hidden-from-all is refused"
+    )
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+    await lost.play(until=lambda: "refused" in lost.told()[1])
+
+    assert lost.told()[1] == "Preflight: RepositoryUnavailable: ***:*** is refused"
