@@ -40,12 +40,18 @@ async def read_set(
         source: where it is.
     """
     address, why = await ensure_reader(context, resource, cloud, source)
-    return await _ask(context, resource, address) if address else (None, why)
+    return await _ask(context, resource, source, address) if address else (None, why)
 
 
-async def _ask(context: Context, resource: Object, address: str) -> tuple[Manifest | None, str]:
+async def _ask(
+    context: Context, resource: Object, source: Source, address: str
+) -> tuple[Manifest | None, str]:
     found = await read_manifest(address, await _token(context, resource))
     if isinstance(found, Manifest):
+        if source.name and found.name != source.name:
+            # It was asked for the newest set, and its pod was made anew after another one came.
+            await end_reader(context, resource)
+            return None, f"The reader has set {found.name} by now; it is started for {source.name}."
         return found, ""
     if isinstance(found, ReaderProblem):
         return None, f"{found.reason}: {found.message}"
@@ -62,7 +68,7 @@ async def read_part(
     address, why = await ensure_reader(context, resource, cloud, source)
     if not address:
         return None, why
-    manifest, why = await _ask(context, resource, address)
+    manifest, why = await _ask(context, resource, source, address)
     if manifest is None:
         return None, why
     part = manifest.by_name().get(name)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from stackroles.agents.backup.reader_protocol import Manifest, ManifestPart
-from stackroles.domains.restore import client
+from stackroles.domains.restore import client, reconcile_reader
+from stackroles.workloads.restoring import Stopped
 from tests.support.restore_cloud import SET, UUID
 from tests.support.restore_world import PART, RestoreWorld
 
@@ -116,3 +117,30 @@ async def test_a_damaged_set_is_refused_also_where_it_is_the_newest(world: Resto
     await world.play(until=lambda: world.told()[0] == "PreflightFailed")
 
     assert "a table differs" in world.told()[1]
+
+
+async def test_a_set_that_came_after_the_restore_began_does_not_take_the_place_of_its_own(
+    world: RestoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that was asked for the newest one is started anew before anything is read of it."""
+    asked: list[str] = []
+
+    async def read(*_: str) -> Any:
+        settings = {}
+        if job := world.api.get("jobs", "ns", "back-reader"):
+            [container] = job["spec"]["template"]["spec"]["containers"]
+            settings = {e["name"]: e.get("value") for e in container["env"]}
+        name = next(v for k, v in settings.items() if k.endswith("_NAME"))
+        record = world.record()
+        asked.append(name)
+        assert isinstance(world.answer, Manifest)
+        newest = SET if record is None or record.stopped is Stopped.NOTHING else "tuesday"
+        return replace(world.answer, name=name or newest)
+
+    monkeypatch.setattr(reconcile_reader, "read_manifest", read)
+    world.declare_restore(recoverySet={"policy": "nightly"}, overwrite="demo", safetyBackup="Never")
+    await world.play()
+
+    assert world.told()[0] == "Restored", world.told()
+    assert (asked[0], asked[-1]) == ("", SET)
+    assert world.restored()["recoverySet"] == SET
