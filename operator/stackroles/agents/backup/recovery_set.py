@@ -7,6 +7,7 @@ repository may be mounted read-only.
 import contextlib
 import threading
 from collections.abc import Callable, Generator
+from datetime import UTC, datetime
 
 from stackroles.agents.backup.keys import identity_of
 from stackroles.agents.backup.manifest import ManifestError, check, check_part, decode
@@ -41,12 +42,19 @@ class RecoverySet:
         name: the Backup that it is of; empty for the policy's newest set that has a manifest.
         policy: its BackupPolicy.
         repository: opens the repository for one request.
+        now: returns the time.
     """
 
     def __init__(
-        self, name: str, policy: str, repository: Callable[[Meanwhile], Restic] = open_repository
+        self,
+        name: str,
+        policy: str,
+        repository: Callable[[Meanwhile], Restic] = open_repository,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._name, self._policy, self._repository = name, policy, repository
+        self._now = now
         self._lock = threading.Lock()
         self._found: tuple[bytes, Manifest] | None = None
 
@@ -89,7 +97,7 @@ class RecoverySet:
                 SET_MISSING,
             )
         snapshots = restic.snapshots("manifest")
-        name = self._name or newest_set(snapshots, self._policy)
+        name = self._name or newest_set(snapshots, self._policy, self._now())
         manifests, parts = snapshots_of(snapshots, self._policy, name)
         if not manifests and not parts:
             raise StepFailed(

@@ -16,13 +16,29 @@ SIGNATURE_TAG = "signature=hmac-sha256:"
 _SET, _PART = "set=", "part="
 
 
-def newest_set(snapshots: Iterable[Mapping[str, Any]], policy: str) -> str:
-    """Return the name of a policy's newest set that has a manifest, empty where none has one."""
+def newest_set(snapshots: Iterable[Mapping[str, Any]], policy: str, now: datetime) -> str:
+    """Return the name of a policy's newest set that has a manifest, empty where none has one.
+
+    One from a time to come, of a node whose clock was ahead, hides none that was taken later.
+
+    Args:
+        snapshots: of the repository, in any order.
+        policy: the policy.
+        now: the time.
+    """
     wanted = {f"policy={policy}", MANIFEST_TAG}
-    whole = [s for s in snapshots if wanted <= set(s.get("tags") or ())]
-    newest = max(whole, key=lambda s: str(s.get("time")), default={})
+    whole = [(_moment(s), s) for s in snapshots if wanted <= set(s.get("tags") or ())]
+    _, newest = max(whole, key=lambda found: (found[0] <= now, found[0]), default=(now, {}))
     tags = (tag for tag in newest.get("tags") or () if tag.startswith(_SET))
     return next((str(tag).removeprefix(_SET) for tag in tags), "")
+
+
+def _moment(snapshot: Mapping[str, Any]) -> datetime:
+    """Return when a snapshot was begun; one without a time that can be read is the oldest."""
+    try:
+        return _time(snapshot)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def snapshots_of(
@@ -30,9 +46,7 @@ def snapshots_of(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the ids of a set's manifest, the newest last, and those of its other parts."""
     found = list(_of_set(snapshots, policy, name))
-    manifests = sorted(
-        (s for s in found if MANIFEST_TAG in s["tags"]), key=lambda s: str(s.get("time"))
-    )
+    manifests = sorted((s for s in found if MANIFEST_TAG in s["tags"]), key=_moment)
     ids = tuple(str(s["id"]) for s in manifests)
     return ids, tuple(str(s["id"]) for s in found if str(s["id"]) not in ids)
 
