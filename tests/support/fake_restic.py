@@ -15,7 +15,7 @@ CONFIG = json.dumps({"version": 2, "id": "repository-1"})
 MASTER_KEY = json.dumps({"mac": {"k": "k", "r": "r"}, "encrypt": "c2VjcmV0" * 5 + "c2U="})
 
 RESTIC = """#!{python}
-import datetime, hashlib, json, os, pathlib, signal, sys, time
+import datetime, hashlib, json, os, pathlib, signal, sys, threading, time
 options = ("--no-cache", "--quiet", "--stuck-request-timeout")
 args = [a for a in sys.argv[1:] if not a.startswith(options)]
 store = pathlib.Path({store!r})
@@ -41,9 +41,10 @@ def locked():
     if list(locks.glob("*")):
         sys.stderr.write("repository is already locked")
         sys.exit(11)
-def free(*_):
-    (locks / str(os.getpid())).unlink()
-    sys.exit(130)
+def free_when_asked():
+    signal.sigwait([signal.SIGTERM])
+    (locks / str(os.getpid())).unlink(missing_ok=True)
+    os._exit(130)
 def now():
     stamp = datetime.datetime.now(datetime.UTC)
     return stamp.isoformat(timespec="microseconds").replace("+00:00", "123Z")
@@ -67,8 +68,10 @@ if args[0] == "init":
     locks.mkdir()
 elif args[0] == "backup":
     locks.mkdir(exist_ok=True)
-    signal.signal(signal.SIGTERM, free)
+    # A handler would wait for input that never comes, where the signal came just before the read.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     (locks / str(os.getpid())).touch()
+    threading.Thread(target=free_when_asked, daemon=True).start()
     data = b""
     while chunk := sys.stdin.buffer.read(65536):
         data += chunk
@@ -87,7 +90,7 @@ elif args[0] == "backup":
     with (store / "log").open("a") as log:
         log.write(json.dumps({{"id": name, "tags": tags, "time": now()}}) + "\\n")
     print(json.dumps({{"message_type": "summary", "snapshot_id": name, "data_added_packed": 7}}))
-    (locks / str(os.getpid())).unlink()
+    (locks / str(os.getpid())).unlink(missing_ok=True)
 elif args[0] == "list":
     print("\\n".join(snapshot["id"] for snapshot in kept()))
 elif args[0] == "forget":
