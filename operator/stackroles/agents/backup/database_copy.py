@@ -15,11 +15,18 @@ from stackroles.agents.backup.repository import StepFailed
 from stackroles.agents.backup.restic_process import CHUNK
 from stackroles.agents.backup.streams import Sink
 from stackroles.agents.galera.tables_protocol import BEGAN_HEADER, TABLES_PATH, Tables
+from stackroles.agents.text import shorten
 
 READ_TIMEOUT = 300.0
 BUSY_SECONDS = 90.0
 BUSY_PERIOD = 2.0
 """A member takes one backup at a time, and may still be ending that of a run that broke off."""
+
+# The member itself begins no count after 10 minutes, and ends each after one (tables_pass.py).
+TABLES_SECONDS = 1200.0
+# One of a hundred thousand tables.
+_LONGEST_RECORD = 64 << 20
+_REASON = 300
 
 # The file in which mariadb-backup notes where in the replicated history its copy stands.
 _INFO_FILE = b"mariadb_backup_galera_info"
@@ -74,18 +81,27 @@ class DatabaseMember:
             return {"position": _copy(response, sink)}
 
     def tables(self, sink: Sink) -> Mapping[str, str]:
-        """Write what the member knows of the tables in the copy that was written last."""
+        """Write what the member knows of the tables in the copy that was written last.
+
+        Where it does not answer, a record without tables says why: the copy is there, and is none
+        the worse for it.
+        """
+        text = self._record()
+        sink.write(text)
+        return {}
+
+    def _record(self) -> bytes:
+        """Return the Tables, as JSON."""
         if self._began is None:
             # During an upgrade the member's agent may be older than this program.
-            why = "the agent of the member that was copied does not record tables"
-            sink.write(wire.dumps(Tables(server="", missing=why, tables=())).encode())
-            return {}
-        with self._asked(TABLES_PATH, self._began) as response:
-            if response.status != http.client.OK:
-                raise _refused("tables", response)
-            while chunk := response.read(CHUNK):
-                sink.write(chunk)
-        return {}
+            return _nothing("the agent of the member that was copied does not record tables")
+        try:
+            with self._asked(TABLES_PATH, self._began) as response:
+                if response.status != http.client.OK:
+                    return _nothing(str(_refused("tables", response)))
+                return _until(response, time.monotonic() + TABLES_SECONDS)
+        except (OSError, http.client.HTTPException) as error:
+            return _nothing(f"the member that was copied did not record its tables: {error}")
 
     @contextlib.contextmanager
     def _asked(self, path: str, body: str = "") -> Iterator[http.client.HTTPResponse]:
@@ -104,6 +120,28 @@ class DatabaseMember:
     def _connect(self) -> http.client.HTTPConnection:
         host, port = str(self._address.hostname), self._address.port
         return http.client.HTTPConnection(host, port, timeout=READ_TIMEOUT)
+
+
+def _nothing(why: str) -> bytes:
+    """Return a record without tables."""
+    print(f"No tables are recorded: {why}", flush=True)
+    return wire.dumps(Tables(server="", missing=shorten(why, _REASON), tables=())).encode()
+
+
+def _until(response: http.client.HTTPResponse, end: float) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        TimeoutError: it took longer than until `end`, or is larger than any record.
+    """
+    text = bytearray()
+    while chunk := response.read1(CHUNK):
+        text += chunk
+        if time.monotonic() > end:
+            raise TimeoutError(f"it took longer than {TABLES_SECONDS:.0f} s")
+        if len(text) > _LONGEST_RECORD:
+            raise TimeoutError(f"the record is larger than {_LONGEST_RECORD >> 20} MiB")
+    return bytes(text).lstrip(b"\n")
 
 
 def _refused(step: str, response: http.client.HTTPResponse) -> StepFailed:

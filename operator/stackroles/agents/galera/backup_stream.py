@@ -7,7 +7,7 @@ and a trailer that says `complete` is a backup. One runs at a time.
 
 With it comes the header `X-Backup-Began`. Whoever sends that back as the body of a POST /tables is
 answered what is known of the tables of that copy (tables_pass), as JSON: a line feed for each table
-that was looked at, then the Tables; cut off on failure, with the reason in the log.
+that was looked at, then the Tables, which say so where nothing could be recorded.
 """
 
 import contextlib
@@ -26,7 +26,8 @@ from stackroles.agents import children, wire
 from stackroles.agents.chunked import refuse, send_chunk
 from stackroles.agents.galera import mariadb, tables, tables_pass
 from stackroles.agents.galera.settings import MemberSettings
-from stackroles.agents.galera.tables_protocol import BEGAN_HEADER, CopyBegan
+from stackroles.agents.galera.tables_protocol import BEGAN_HEADER, CopyBegan, Tables
+from stackroles.agents.text import shorten
 
 # The pipe's size as well: one of the usual 64 KiB costs the member twice the CPU for each byte.
 _CHUNK = 1 << 18
@@ -39,6 +40,8 @@ _STATUS = "X-Backup-Status"
 # by its own limit.
 _SQL_SECONDS = 2.0 * tables_pass.STATEMENT_SECONDS
 _LONGEST_REQUEST = 4096
+# Of why nothing was recorded.
+_REASON = 300
 
 
 class Backups:
@@ -96,17 +99,31 @@ class Backups:
         request.end_headers()
         request.connection.settimeout(STALL_SECONDS)
         try:
-            with self._session() as session:
-                found = tables_pass.record(
-                    session.query,
-                    began,
-                    goes_on=self._goes_on,
-                    counted=lambda: send_chunk(request.connection, b"\n"),
-                )
+            found = self._recorded(request.connection, began)
             send_chunk(request.connection, wire.dumps(found, sort_keys=True).encode())
-        except (OSError, mariadb.SqlError, tables_pass.PassStopped) as error:
-            return str(error)
+        except OSError as error:
+            return f"nobody takes it any more: {error}"
         return ""
+
+    def _recorded(self, client: socket.socket, began: CopyBegan) -> Tables:
+        """Return what there is to record; raises OSError of a client that is gone."""
+
+        def counted() -> None:
+            try:
+                send_chunk(client, b"\n")
+            except OSError as error:
+                raise _ClientGone(str(error)) from error
+
+        try:
+            with self._session() as session:
+                return tables_pass.record(
+                    session.query, began, goes_on=self._goes_on, counted=counted
+                )
+        except _ClientGone:
+            raise
+        except (OSError, mariadb.SqlError, tables_pass.PassStopped) as error:
+            print(f"Tables were not recorded: {error}", flush=True)
+            return Tables(server="", missing=shorten(str(error), _REASON), tables=())
 
     def _session(self) -> mariadb.Connection:
         return mariadb.Connection.unix(
@@ -173,6 +190,10 @@ class Backups:
         if code == 0 and last.endswith(_DONE):
             return ""
         return f"mariadb-backup ended with {code}, last output: {last}"
+
+
+class _ClientGone(OSError):  # noqa: N818 - what happened
+    """Nobody reads the answer any more."""
 
 
 class _Silent(Exception):  # noqa: N818 - what happened

@@ -10,6 +10,7 @@ from stackroles.agents.galera import tables
 from stackroles.agents.galera.mariadb import SqlError
 from stackroles.agents.galera.table_changes import Table, content_doubt, definition_doubt
 from stackroles.agents.galera.tables_protocol import CopyBegan, TableRecord, Tables
+from stackroles.agents.text import shorten
 
 # The member serves meanwhile: what is not counted by then is recorded without its rows.
 PASS_SECONDS = 600.0
@@ -17,10 +18,9 @@ STATEMENT_SECONDS = 60
 # A commit is visible to others a moment before InnoDB notes its time, and nothing shows when it
 # has: what was counted last is looked at again this much later.
 SETTLE_SECONDS = 1.0
-# Killed, deadlock, lock wait, no such table, statement time-out: a change of the table meanwhile,
-# or one that takes too long.
-_EXCUSED = frozenset({1146, 1205, 1213, 1317, 1969})
 _SHUTDOWN = 1053
+# Of a server's error; a record has one of each table that it could not count.
+_REASON = 200
 
 
 class PassStopped(Exception):  # noqa: N818 - what happened
@@ -48,7 +48,7 @@ def record(
 
     Raises:
         PassStopped: `goes_on` no longer.
-        SqlError: the server refuses.
+        SqlError: the server refuses to say what tables there are.
         OSError: it does not answer.
     """
     query("SET SESSION wsrep_sync_wait = 0")
@@ -82,15 +82,17 @@ def record(
 
 
 def _count(query: tables.Query, table: Table, counts: dict[Table, tuple[int, str]]) -> str:
-    """Count a table; return why it could not be, else ""."""
+    """Count a table; return why it could not be, else "".
+
+    One that cannot be read, such as a crashed one, says nothing of the others: the copy of it is
+    checked by a verification.
+    """
     try:
         rows, checksum = tables.count(query, table)
     except SqlError as error:
         if error.code == _SHUTDOWN:
             raise PassStopped("the member's server is being stopped") from error
-        if error.code not in _EXCUSED:
-            raise SqlError(f"{tables.quoted(table)}: {error}", error.code) from error
-        return f"it could not be counted: {error}"
+        return shorten(f"it could not be counted: {error}", _REASON)
     if checksum is None:
         return "it was dropped meanwhile"
     counts[table] = rows, checksum

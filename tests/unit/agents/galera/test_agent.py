@@ -631,14 +631,29 @@ def test_tables_are_recorded_for_whoever_shows_the_token_and_the_copy(member: Me
     assert ask(member, "/tables", "token", "{}")[0] == 400
 
 
-def test_a_server_that_refuses_to_count_leaves_no_record(member: Member) -> None:
+def test_a_table_that_cannot_be_counted_is_named_in_the_record(member: Member) -> None:
     with_tables(member, **{"CHECKSUM TABLE": "1030 Got error 28 from storage engine"})
     serve(member)
 
-    with pytest.raises(http.client.IncompleteRead):
-        tables(member)
+    code, answer = tables(member)
 
-    assert "Tables were not recorded: `nova`.`idle`: Got error 28" in member.log()
+    _, idle = json.loads(answer)["tables"]
+    assert (code, idle["comparable"]) == (200, False)
+    assert idle["reason"].startswith("it could not be counted: Got error 28")
+
+
+def test_a_server_that_does_not_name_its_tables_leaves_a_record_that_says_so(
+    member: Member,
+) -> None:
+    with_tables(member, **{SYSTEM_TIME: "1030 Got error 28 from storage engine"})
+    serve(member)
+
+    code, answer = tables(member)
+
+    found = json.loads(answer)
+    assert (code, found["tables"]) == (200, [])
+    assert found["missing"].startswith("Got error 28 from storage engine")
+    assert "Tables were not recorded: Got error 28" in member.log()
 
 
 def test_a_surplus_member_leaves_once_all_who_stay_are_synced(
