@@ -47,7 +47,7 @@ ANNOTATION_EXTERNAL_KEYS: Final = f"{API_GROUP}/external-keys"
 ANNOTATION_KEYS: Final = f"{API_GROUP}/keys"
 # On a ComputeNode, set by a person: another value makes the node run its probe guest again.
 ANNOTATION_PROBE: Final = f"{API_GROUP}/probe"
-# On the Job of a verification: what it verifies. An outcome is of this and of nothing else.
+# On the Job of a verification: what it verifies, and on that of a copy: what it copies.
 ANNOTATION_BACKUP: Final = f"{API_GROUP}/backup"
 ANNOTATION_BACKUP_UID: Final = f"{API_GROUP}/backup-uid"
 ANNOTATION_LEVEL: Final = f"{API_GROUP}/verification-level"

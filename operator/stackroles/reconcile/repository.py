@@ -12,7 +12,6 @@ from stackroles.workloads.conditions import Finding
 from stackroles.workloads.recovery_set.repository import (
     RepositoryAccess,
     claim_name,
-    repository_id,
 )
 from stackroles.workloads.recovery_set.users import STEPS, user_among
 from stackroles.workloads.recovery_set.volume import find_volume_problem
@@ -30,11 +29,15 @@ def start_lock(context: Context) -> asyncio.Lock:
     return _LOCKS.setdefault(context.cluster, asyncio.Lock())
 
 
-def user_of(context: Context, namespace: str, policy_name: str, access: RepositoryAccess) -> str:
-    """Return who works with a policy's repository, as a phrase; empty when it is free.
+def user_of(context: Context, *repositories: str) -> str:
+    """Return who works with one of some repositories, as a phrase; empty when all are free.
 
     A verification only reads, and a copy reads one of its two, but what a run removes meanwhile
     they would miss.
+
+    Args:
+        context: the context.
+        repositories: their ids (`repository_id`).
     """
     found = [
         one
@@ -42,7 +45,7 @@ def user_of(context: Context, namespace: str, policy_name: str, access: Reposito
         for kind in ("Job", "Pod")
         for one in context.cluster.list(kind, "", {LABEL_STEP: step})
     ]
-    return user_among(found, repository_id(namespace, policy_name, access))
+    return next((user for one in repositories if (user := user_among(found, one))), "")
 
 
 async def find_secret_problem(

@@ -10,7 +10,12 @@ from stackroles.agents.backup.protocol import RETENTION_FILE, CopySettings, Rete
 from stackroles.api.v1alpha1.backup import BackupPolicySpec, Repository, RepositoryCopy
 from stackroles.api.v1alpha1.common import Resources
 from stackroles.config.cloud import Cloud
-from stackroles.constants import LABEL_COPY_REPOSITORY, LABEL_REPOSITORY
+from stackroles.constants import (
+    ANNOTATION_BACKUP,
+    ANNOTATION_CONFIG_MAPS,
+    LABEL_COPY_REPOSITORY,
+    LABEL_REPOSITORY,
+)
 from stackroles.workloads.manifests.agents import closure, config_map_data
 from stackroles.workloads.manifests.metadata import Manifest, metadata
 from stackroles.workloads.recovery_set.pod import RunParent, build_pod
@@ -104,7 +109,8 @@ def build_copy(
     job: Manifest = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata(parent, run.name, labels),
+        "metadata": metadata(parent, run.name, labels)
+        | {"annotations": {ANNOTATION_BACKUP: run.backup, ANNOTATION_CONFIG_MAPS: name}},
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": policy.deadline_seconds,

@@ -11,6 +11,7 @@ from stackroles.api.v1alpha1.backup import (
     RepositoryCopy,
 )
 from stackroles.config.cloud import Cloud
+from stackroles.constants import ANNOTATION_BACKUP, LABEL_COPY_REPOSITORY, LABEL_REPOSITORY
 from stackroles.domains.backup.build import COMPONENT
 from stackroles.domains.backup.build_copy import CopyRun, access_of, build_copy
 from stackroles.domains.backup.copies import ended, is_due
@@ -95,10 +96,11 @@ async def _start_due(
     )
     if newest is None or not is_due(known, newest["metadata"]["name"], context.clock.now()):
         return _waiting(known, None)
-    if problem := await _find_problem(context, parent, policy, item):
+    problem = await _find_problem(context, parent, policy, item)
+    if not problem and (restore := await restore_before(context, cloud, "")):
+        problem = f"Restore {restore} of this cloud is under way; it ends first."
+    if problem:
         return _waiting(known, problem)
-    if restore := await restore_before(context, cloud, ""):
-        return _waiting(known, f"Restore {restore} of this cloud is under way; it ends first.")
     backup = newest["metadata"]["name"]
     run = CopyRun(
         name=naming.child(parent.name, COPY, item.name, backup),
@@ -106,15 +108,29 @@ async def _start_due(
         retention=RetentionInput(rules=retention_rules(policy), backups=()),
     )
     async with start_lock(context):
-        for access in (policy, access_of(policy, item)):
-            if user := user_of(context, parent.namespace, parent.name, access):
-                return _waiting(known, f"{user} works with the repository; it ends first.")
-        await _remove_former(context, resource, known)
-        if context.cluster.get("Job", parent.namespace, run.name) is not None:
-            return _waiting(known, f"The Job {run.name} of an earlier try is being removed.")
-        for child in build_copy(cloud, parent, policy, item, run):
-            await context.cluster.create_once(child, resource)
-    return known.model_copy(update={"running": backup, "job": run.name, "waits": None})
+        return await _begin(context, resource, build_copy(cloud, parent, policy, item, run), known)
+
+
+async def _begin(
+    context: Context, resource: Object, children: list[Object], known: CopyStatus
+) -> CopyStatus:
+    """Make the Job of a copy unless a repository of it is used, or its former one is there."""
+    [*_, job] = children
+    namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
+    labels, backup = job["metadata"]["labels"], job["metadata"]["annotations"][ANNOTATION_BACKUP]
+    begun = known.model_copy(update={"running": backup, "job": name, "waits": None})
+    former = context.cluster.get("Job", namespace, name)
+    if former is not None and not ending_of(former):
+        return begun  # it was started, and not written down
+    if user := user_of(context, labels[LABEL_REPOSITORY], labels[LABEL_COPY_REPOSITORY]):
+        return _waiting(known, f"{user} works with the repository; it ends first.")
+    await _remove_former(context, resource, known)
+    if former is not None:
+        await context.cluster.delete(former)
+        return _waiting(known, f"The Job {name} of an earlier try is being removed.")
+    for child in children:
+        await context.cluster.create_once(child, resource)
+    return begun
 
 
 async def _remove_former(context: Context, resource: Object, known: CopyStatus) -> None:

@@ -16,6 +16,7 @@ from stackroles.reconcile.context import Context
 from stackroles.reconcile.repository import user_of
 from stackroles.reconcile.restoring import read_record
 from stackroles.workloads.marks import MARK
+from stackroles.workloads.recovery_set.repository import repository_id
 from stackroles.workloads.restoring import safety_backup
 
 Object = dict[str, Any]
@@ -26,7 +27,7 @@ _ALL = 1_000_000
 def writer_of(context: Context, resource: Object, policy: BackupPolicySpec) -> str:
     """Return who works with a Backup's repository, as a phrase; empty when it is free."""
     namespace = resource["metadata"]["namespace"]
-    return user_of(context, namespace, resource["spec"]["policy"], policy)
+    return user_of(context, repository_id(namespace, resource["spec"]["policy"], policy))
 
 
 async def run_before(

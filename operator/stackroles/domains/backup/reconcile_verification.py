@@ -50,6 +50,7 @@ from stackroles.reconcile.repository import (
 )
 from stackroles.workloads.pod import failure_message, first_finding
 from stackroles.workloads.recovery_set.pod import RunParent
+from stackroles.workloads.recovery_set.repository import repository_id
 from stackroles.workloads.recovery_set.users import VERIFICATION
 from stackroles.workloads.step import ending_of
 
@@ -212,7 +213,7 @@ async def _start_due(
         database_bytes=_database_bytes(backup),
     )
     async with start_lock(context):
-        if user := user_of(context, namespace, name, policy):
+        if user := user_of(context, repository_id(namespace, name, policy)):
             return _waiting(known, f"{user} works with the repository; it ends first.")
         for child in build_verification(cloud, parent, policy, item, run):
             await context.cluster.create_once(child, resource)

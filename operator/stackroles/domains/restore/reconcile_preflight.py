@@ -26,6 +26,7 @@ from stackroles.reconcile.repository import user_of
 from stackroles.roles import mariadb
 from stackroles.workloads.manifests.metadata import selector
 from stackroles.workloads.pod import is_ready
+from stackroles.workloads.recovery_set.repository import repository_id
 from stackroles.workloads.restoring import RestoreRecord, Stopped
 
 Object = dict[str, Any]
@@ -49,7 +50,7 @@ async def check(
         waits = f"Backup {writer} writes the repository; it ends first."
         raise Waiting(running(Phase.PREFLIGHT, waits), again=LATER)
     source, namespace = subject.source, subject.cloud.namespace
-    if user := user_of(context, namespace, source.policy_name, source.access):
+    if user := user_of(context, repository_id(namespace, source.policy_name, source.access)):
         waits = f"{user[:1].upper()}{user[1:]} works with the repository; it ends first."
         raise Waiting(running(Phase.PREFLIGHT, waits), again=LATER)
     manifest, why = await read_set(context, resource, subject.cloud, subject.source)

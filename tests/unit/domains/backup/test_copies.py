@@ -175,6 +175,19 @@ async def test_a_copy_that_failed_says_why_and_is_tried_again_later(world: World
     assert not status(world).get("message")
 
 
+async def test_a_copy_whose_status_was_not_written_is_taken_over(world: World) -> None:
+    await with_set(world)
+    found = copy.deepcopy(world.api.get("backuppolicies", "ns", "nightly")) or {}
+    found["status"]["copies"] = []
+    world.store(found)
+    await world.settle()
+
+    assert (status(world)["running"], status(world)["job"]) == ("one", JOB)
+    end(world, GOOD)
+    await world.settle()
+    assert world.policy("Copied")[0] == "SetCopied"
+
+
 async def test_a_job_without_a_report_has_failed(world: World) -> None:
     await with_set(world)
     end(world, None)
