@@ -4,6 +4,7 @@ import contextlib
 import secrets as random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from lab.kubectl import Kubectl, Object
 from tests.support.cloud import Cloud, wait_gone
@@ -58,8 +59,22 @@ class Policies:
 
     def bucket(self, name: str, s3: S3, address: tuple[str, int], key: str | None = None) -> str:
         """Make a policy that backs up to a bucket of its own, reached at an address."""
+        return self._make(name, self._bucket(name, s3, address, key or s3.secret_key))
+
+    def copied(self, name: str, s3: S3) -> str:
+        """Make a policy that backs up to a volume, with a copy named `far` in a bucket.
+
+        The key of the copy is the Secret `<policy>-far`.
+        """
+        key = f"{NAME}-{name}-far"
+        self.kubectl.apply(secret(key, {"password": random.token_urlsafe(32)}))
+        repository = self._bucket(name, s3, s3.address, s3.secret_key)
+        far = {"name": "far", "encryptionSecret": key, "repository": repository}
+        return self._make(name, {"volume": {"size": "6Gi"}}, copies=[far])
+
+    def _bucket(self, name: str, s3: S3, address: tuple[str, int], key: str) -> Object:
         full = f"{NAME}-{name}"
-        keys = {"accessKeyId": s3.access_key, "secretAccessKey": key or s3.secret_key}
+        keys = {"accessKeyId": s3.access_key, "secretAccessKey": key}
         self.kubectl.apply(secret(f"{full}-s3", keys))
         repository = {
             "endpoint": f"http://{address[0]}:{address[1]}",
@@ -67,9 +82,9 @@ class Policies:
             "prefix": "sets",
             "credentialsSecret": f"{full}-s3",
         }
-        return self._make(name, {"s3": repository})
+        return {"s3": repository}
 
-    def _make(self, name: str, repository: Object) -> str:
+    def _make(self, name: str, repository: Object, **fields: Any) -> str:
         full = f"{NAME}-{name}"
         spec = {
             "controller": self.cloud,
@@ -77,6 +92,7 @@ class Policies:
             "encryptionSecret": full,
             "repository": repository,
             "suspend": True,
+            **fields,
         }
         self.kubectl.apply(
             secret(full, {"password": random.token_urlsafe(32)}),
@@ -98,7 +114,8 @@ class Policies:
             wait_gone(self.kubectl, "backup", name, GONE_SECONDS)
             self.kubectl.run("delete", "backuppolicy", name, "--ignore-not-found")
             self.kubectl.run("delete", "pvc", f"{name}-repository", "--ignore-not-found")
-            self.kubectl.run("delete", "secret", name, f"{name}-s3", "--ignore-not-found")
+            keys = (name, f"{name}-s3", f"{name}-far")
+            self.kubectl.run("delete", "secret", *keys, "--ignore-not-found")
         self.made.clear()
 
 

@@ -16,6 +16,7 @@ from lab import binaries
 from lab.cluster import Cluster
 from lab.errors import LabError
 from lab.paths import Paths
+from tests.support.ports import free_port
 
 START_SECONDS = 30
 END_SECONDS = 10
@@ -61,9 +62,7 @@ def gateway(cluster: Cluster) -> str:
 def serving(host: str) -> Iterator[S3]:
     """Serve S3 at an address of this machine for as long as the block runs."""
     program = binaries.tool(Paths.from_environment(), "versitygw") / "versitygw"
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     access_key, secret_key = secrets.token_hex(8), secrets.token_urlsafe(24)
     environment = {
         **os.environ,
