@@ -51,6 +51,8 @@ ANNOTATION_PROBE: Final = f"{API_GROUP}/probe"
 ANNOTATION_BACKUP: Final = f"{API_GROUP}/backup"
 ANNOTATION_BACKUP_UID: Final = f"{API_GROUP}/backup-uid"
 ANNOTATION_LEVEL: Final = f"{API_GROUP}/verification-level"
+# Whether it is another verification of a set in quarantine.
+ANNOTATION_AGAIN: Final = f"{API_GROUP}/verification-again"
 # The time of the mark that it follows.
 ANNOTATION_DUE: Final = f"{API_GROUP}/verification-due"
 FINALIZER: Final = f"{API_GROUP}/teardown"

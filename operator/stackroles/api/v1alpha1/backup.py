@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
 from stackroles.agents.backup.protocol import EXPIRED_LIMIT
@@ -257,6 +257,19 @@ class VerificationTables(StatusPart):
     different: int = Field(0, ge=0, description="Tables that are not as they were recorded.")
 
 
+class VerificationAgain(StatusPart):
+    """Another verification of a set in quarantine."""
+
+    backup: str = Field(max_length=253, description="The Backup.")
+    job: str = Field(max_length=253, description="Its Job, whose log says more.")
+    scheduled_time: datetime = Field(description="The schedule's mark that it follows.")
+    last_time: datetime | None = Field(None, description="When it ended; none while it is at work.")
+    result: VerificationResult | None = Field(
+        None, description="Passed, which takes this level's mark back; Damaged; or Failed."
+    )
+    message: str | None = Field(None, max_length=4096, description="What it found.")
+
+
 class VerificationStatus(StatusPart):
     """The verifications of a level."""
 
@@ -269,6 +282,11 @@ class VerificationStatus(StatusPart):
     )
     running: str | None = Field(
         None, max_length=253, description="The Backup that is being verified."
+    )
+    again: VerificationAgain | None = Field(
+        None,
+        description="The last verification of an older set that this level has put into "
+        "quarantine; each time that the level is due one follows that of the newest set.",
     )
     waits: str | None = Field(None, max_length=1024, description="What one that is due waits for.")
     last_time: datetime | None = Field(None, description="When the last one ended.")
@@ -379,8 +397,14 @@ class Quarantine(StatusPart):
     """Why a set is not restored."""
 
     level: Level = Field(description="The level of the verification that found it damaged.")
-    since: datetime = Field(description="When that ended.")
-    message: str = Field("", max_length=4096, description="What it found.")
+    since: datetime = Field(description="When the first one that did so ended.")
+    last_time: datetime | None = Field(None, description="When the last one that did so ended.")
+    message: str = Field("", max_length=4096, description="What the last one found.")
+
+
+def _marks(value: Any) -> Any:
+    """Return marks of quarantine as a list: a former version had one for all levels."""
+    return [value] if isinstance(value, dict) else value
 
 
 class BackupStatus(Status):
@@ -407,10 +431,12 @@ class BackupStatus(Status):
     verified: bool = Field(
         False, description="The repository's own check passed and checksums agreed."
     )
-    quarantine: Quarantine | None = Field(
-        None,
-        description="Set while the last verification of a level found the set damaged: a Restore "
-        "of it does not begin. One of the same level that passes takes it back.",
+    quarantine: Annotated[tuple[Quarantine, ...], BeforeValidator(_marks)] = Field(
+        (),
+        max_length=4,
+        description="The levels whose last verification found the set damaged: a Restore of it "
+        "does not begin without a consent. One of the same level that passes takes its mark back.",
+        json_schema_extra=list_map("level"),
     )
     expired_backups: tuple[Annotated[str, Field(max_length=253)], ...] = Field(
         (),

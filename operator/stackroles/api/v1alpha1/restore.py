@@ -72,6 +72,11 @@ class RestoreSpec(Model):
         "of the CloudController. Nothing is stopped before it is given; a cloud that has no data "
         "needs none.",
     )
+    allow_quarantined: Name | None = Field(
+        None,
+        description="Consent to restore a set that a verification found damaged: the name of its "
+        "Backup.",
+    )
     safety_backup: SafetyBackup = Field(
         SafetyBackup.WHEN_SERVING,
         description="WhenServing: a Backup of what is about to be overwritten is made and verified "

@@ -10,6 +10,7 @@ from stackroles.agents.backup.verification_protocol import Level, VerificationSe
 from stackroles.api.v1alpha1.backup import BackupPolicySpec, Verification
 from stackroles.config.cloud import Cloud
 from stackroles.constants import (
+    ANNOTATION_AGAIN,
     ANNOTATION_BACKUP,
     ANNOTATION_BACKUP_UID,
     ANNOTATION_CONFIG_MAPS,
@@ -52,6 +53,7 @@ class VerificationRun:
         backup: the Backup whose set is verified.
         backup_uid: which Backup of that name.
         due: the time of the mark that it follows.
+        again: whether it is another verification of a set in quarantine.
         database_bytes: the size of the database's copy, 0 where it is not known.
     """
 
@@ -60,6 +62,7 @@ class VerificationRun:
     backup: str
     backup_uid: str
     due: datetime
+    again: bool = False
     database_bytes: int = 0
 
     def annotations(self) -> dict[str, str]:
@@ -69,6 +72,7 @@ class VerificationRun:
             ANNOTATION_BACKUP: self.backup,
             ANNOTATION_BACKUP_UID: self.backup_uid,
             ANNOTATION_DUE: self.due.isoformat(),
+            ANNOTATION_AGAIN: str(self.again).lower(),
         }
 
 
@@ -84,6 +88,7 @@ def read_run(job: Mapping[str, Any]) -> VerificationRun | None:
         backup=noted[ANNOTATION_BACKUP],
         backup_uid=noted[ANNOTATION_BACKUP_UID],
         due=datetime.fromisoformat(noted[ANNOTATION_DUE]),
+        again=noted.get(ANNOTATION_AGAIN) == "true",
     )
 
 

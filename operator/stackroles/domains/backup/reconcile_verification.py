@@ -1,10 +1,10 @@
 """Verifications of a policy's sets: started when they are due and the repository is free."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from stackroles import naming
+from stackroles.agents.backup.verification_protocol import Level
 from stackroles.api.v1alpha1.backup import (
     BackupPolicySpec,
     BackupPolicyStatus,
@@ -21,9 +21,7 @@ from stackroles.constants import (
     LABEL_STEP,
 )
 from stackroles.domains.backup.build import COMPONENT, step_label
-from stackroles.domains.backup.build_job import DATABASE_PART
 from stackroles.domains.backup.build_verification import (
-    VerificationRun,
     build_verification,
     mark_step,
     read_run,
@@ -33,12 +31,15 @@ from stackroles.domains.backup.outcome import awaits_pod, read_verification, ter
 from stackroles.domains.backup.reconcile_queue import restore_before
 from stackroles.domains.backup.verify import (
     Started,
+    Verdict,
     adopted,
     attributed,
     begun,
     ended,
-    newest_verified,
+    job_of,
+    next_run,
     quarantined,
+    verdict_of,
 )
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
@@ -125,7 +126,10 @@ async def _clean(context: Context, resource: Object, known: Iterable[Verificatio
 
     The last one of each level stays for its log.
     """
-    named, mounted = {found.job for found in known}, set()
+    named: set[str | None] = set()
+    for found in known:
+        named |= {found.job, found.again.job if found.again else None}
+    mounted = set()
     for job in _jobs(context, resource):
         if ending_of(job) and job["metadata"]["name"] not in named:
             await context.cluster.delete(job)
@@ -146,9 +150,9 @@ async def _track(
 ) -> VerificationStatus:
     """Return what became of a verification that was started."""
     namespace, now = resource["metadata"]["namespace"], context.clock.now()
-    job = context.cluster.get("Job", namespace, known.job or "")
+    job = context.cluster.get("Job", namespace, job_of(known))
     if job is None:
-        return ended(known, None, _failed("it was deleted before it ended"), now)
+        return ended(known, verdict_of(None, _failed("it was deleted before it ended")), None, now)
     pods, ending = context.cluster.owned(job, "Pod"), ending_of(job)
     if not ending:
         problem = first_finding(pods, now)
@@ -163,20 +167,20 @@ async def _track(
     failure = next((text for pod in pods if (text := failure_message(pod))), "")
     why = f"{ending.get('reason', '')} {ending.get('message', '')} {failure}".strip()
     failed = dropped or _failed(why or "it ended without a report")
-    found = ended(known.model_copy(update={"waits": None}), outcome, failed, now)
+    verdict = verdict_of(outcome, failed)
     if backup is not None:
-        await _mark(context, backup, found, now)
-    return found
+        await _mark(context, backup, known.level, verdict)
+    return ended(known, verdict, outcome, now)
 
 
 def _failed(why: str) -> str:
     return f"The verification's Job did not succeed: {why}."
 
 
-async def _mark(context: Context, backup: Object, found: VerificationStatus, now: datetime) -> None:
+async def _mark(context: Context, backup: Object, level: Level, verdict: Verdict) -> None:
     """Put a damaged set into quarantine, or take it out."""
     status = BackupStatus.model_validate(backup.get("status", {}))
-    changed = quarantined(status, found, now)
+    changed = quarantined(status, level, verdict, context.clock.now())
     if changed != status:
         await context.cluster.patch_status(backup, dump(changed))
 
@@ -192,26 +196,18 @@ async def _start_due(
     policy, item = wanted
     parent = RunParent.of(resource, cloud.name, COMPONENT)
     namespace, name = parent.namespace, parent.name
-    fresh = due(triggers_of(context, parent, mark_step(item.level)), known.last_scheduled_time)
-    if not fresh:
-        return known.model_copy(update={"waits": None})
-    backup = newest_verified(context.cluster.naming("Backup", namespace, "policy", name))
-    if backup is None:
+    marks = due(triggers_of(context, parent, mark_step(item.level)), known.last_scheduled_time)
+    run = next_run(marks, context.cluster.naming("Backup", namespace, "policy", name), known)
+    if run is None and marks:
         return _waiting(known, "No verified recovery set is there yet.")
+    if run is None:
+        return known.model_copy(update={"waits": None})
     problem = await find_secret_problem(context, namespace, policy)
     problem = problem or await find_claim_problem(context, namespace, name, policy)
     if problem:
         return _waiting(known, problem.message)
     if restore := await restore_before(context, cloud, ""):
         return _waiting(known, f"Restore {restore} of this cloud is under way; it ends first.")
-    run = VerificationRun(
-        name=naming.child(fresh[-1].name, "run"),
-        level=item.level,
-        backup=backup["metadata"]["name"],
-        backup_uid=backup["metadata"]["uid"],
-        due=fresh[-1].created,
-        database_bytes=_database_bytes(backup),
-    )
     async with start_lock(context):
         if user := user_of(context, repository_id(namespace, name, policy)):
             return _waiting(known, f"{user} works with the repository; it ends first.")
@@ -222,8 +218,3 @@ async def _start_due(
 
 def _waiting(known: VerificationStatus, why: str) -> VerificationStatus:
     return known.model_copy(update={"waits": why[:1].upper() + why[1:]})
-
-
-def _database_bytes(backup: Mapping[str, Any]) -> int:
-    steps: Iterable[Mapping[str, Any]] = backup.get("status", {}).get("steps") or ()
-    return next((int(step["bytes"]) for step in steps if step["name"] == DATABASE_PART), 0)

@@ -5,17 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from stackroles import naming
 from stackroles.agents.backup.verification_protocol import Level, VerificationOutcome
 from stackroles.api.v1alpha1.backup import (
     BackupStatus,
     Quarantine,
     Verification,
+    VerificationAgain,
     VerificationResult,
     VerificationStatus,
     VerificationTables,
 )
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.domains.backup.build_job import DATABASE_PART
 from stackroles.domains.backup.build_verification import VerificationRun
+from stackroles.domains.backup.decide import ScheduleTrigger
 from stackroles.domains.backup.status import is_verified
 from stackroles.workloads.conditions import Finding
 
@@ -33,6 +37,14 @@ class Started:
 
     backup: str
     uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is made of a verification: its result, and what it found."""
+
+    result: VerificationResult
+    message: str | None
 
 
 def newest_verified(backups: Iterable[Object]) -> Object | None:
@@ -53,38 +65,55 @@ def newest_verified(backups: Iterable[Object]) -> Object | None:
     )
 
 
+def verdict_of(outcome: VerificationOutcome | None, failure: str) -> Verdict:
+    """Return what is made of a verification that has ended.
+
+    Args:
+        outcome: what its program left, None where it left nothing that counts.
+        failure: why there is no such outcome; sentences.
+    """
+    if outcome is None:
+        return Verdict(VerificationResult.FAILED, failure)
+    names = f" ({'; '.join(outcome.names)})" if outcome.different > 1 else ""
+    return Verdict(_result(outcome), f"{outcome.message}{names}" or None)
+
+
 def ended(
-    known: VerificationStatus, outcome: VerificationOutcome | None, failure: str, now: datetime
+    known: VerificationStatus,
+    verdict: Verdict,
+    outcome: VerificationOutcome | None,
+    now: datetime,
 ) -> VerificationStatus:
     """Return the status of a level whose verification has ended.
 
     Args:
         known: the status so far.
-        outcome: what its program left, None where it left nothing.
-        failure: why there is no outcome that counts; sentences.
+        verdict: what is made of it.
+        outcome: what its program left, None where it left nothing that counts.
         now: when that was seen.
     """
-    update: dict[str, Any] = {"running": None, "last_time": now, "backup": known.running}
-    if outcome is None:
-        update |= {
-            "result": VerificationResult.FAILED,
-            "seconds": None,
-            "tables": None,
-            "message": failure,
-        }
-        return known.model_copy(update=update)
-    names = f" ({'; '.join(outcome.names)})" if outcome.different > 1 else ""
-    update |= {
-        "result": _result(outcome),
-        "seconds": outcome.seconds,
-        "tables": None,
-        "message": f"{outcome.message}{names}" or None,
-    }
-    if outcome.level is Level.DATABASE:
+    said = {"result": verdict.result, "message": verdict.message, "last_time": now}
+    update: dict[str, Any] = {"running": None, "waits": None}
+    if runs_again(known) and known.again:
+        return known.model_copy(update=update | {"again": known.again.model_copy(update=said)})
+    update |= said | {"backup": known.running, "seconds": None, "tables": None}
+    if outcome is not None:
+        update["seconds"] = outcome.seconds
+    if outcome is not None and outcome.level is Level.DATABASE:
         update["tables"] = VerificationTables(
             compared=outcome.compared, skipped=outcome.skipped, different=outcome.different
         )
     return known.model_copy(update=update)
+
+
+def runs_again(known: VerificationStatus) -> bool:
+    """Return whether what is at work is another verification of a set in quarantine."""
+    return bool(known.running) and known.again is not None and known.again.last_time is None
+
+
+def job_of(known: VerificationStatus) -> str:
+    """Return the Job of the verification that is at work."""
+    return (known.again.job if runs_again(known) and known.again else known.job) or ""
 
 
 def attributed(
@@ -123,9 +152,11 @@ def adopted(
     A Job is made before the status that names it is written, and that may fail.
     """
     found = {status.level: status for status in known}
-    for run in sorted(runs, key=lambda run: (run.due, run.name)):
+    for run in sorted(runs, key=lambda run: (run.due, run.again, run.name)):
         status = found.get(run.level) or VerificationStatus(level=run.level)
         last = status.last_scheduled_time
+        if run.again:
+            last = status.again.scheduled_time if status.again else None
         if not status.running and (last is None or run.due > last):
             found[run.level] = begun(status, run)
     return found
@@ -133,13 +164,67 @@ def adopted(
 
 def begun(known: VerificationStatus, run: VerificationRun) -> VerificationStatus:
     """Return the status of a level whose verification has begun."""
-    update = {
-        "last_scheduled_time": run.due,
-        "job": run.name,
-        "running": run.backup,
-        "waits": None,
-    }
-    return known.model_copy(update=update)
+    update: dict[str, Any] = {"running": run.backup, "waits": None}
+    if run.again:
+        again = VerificationAgain(backup=run.backup, job=run.name, scheduled_time=run.due)
+        return known.model_copy(update=update | {"again": again})
+    return known.model_copy(update=update | {"last_scheduled_time": run.due, "job": run.name})
+
+
+def next_run(
+    marks: Sequence[ScheduleTrigger], backups: Iterable[Object], known: VerificationStatus
+) -> VerificationRun | None:
+    """Return what a level verifies now, None for nothing.
+
+    Args:
+        marks: those that were not acted on yet, oldest first; all of them are for one verification.
+        backups: all Backups of the policy.
+        known: the level's status; nothing is at work.
+    """
+    there = tuple(backups)
+    due: datetime | None
+    if marks:
+        backup = newest_verified(there)
+        name, due = naming.child(marks[-1].name, "run"), marks[-1].created
+    else:
+        backup, due = _to_verify_again(there, known), known.last_scheduled_time
+        name = naming.child(known.job or "", "again")
+    if backup is None or due is None:
+        return None
+    steps: Iterable[Object] = backup["status"].get("steps") or ()
+    size = next((int(step["bytes"]) for step in steps if step["name"] == DATABASE_PART), 0)
+    return VerificationRun(
+        name=name,
+        level=known.level,
+        backup=backup["metadata"]["name"],
+        backup_uid=backup["metadata"]["uid"],
+        due=due,
+        again=not marks,
+        database_bytes=size,
+    )
+
+
+def _to_verify_again(backups: Sequence[Object], known: VerificationStatus) -> Object | None:
+    """Return the set in quarantine that a level verifies after the newest one, None for none.
+
+    It is the one that was looked at longest ago, and not the one of the last time where there are
+    others; once for each time that the level is due.
+    """
+    before, due = known.again, known.last_scheduled_time
+    if due is None or known.backup is None or (before and before.scheduled_time >= due):
+        return None
+    newest = newest_verified(backups)
+    found = [
+        (before is not None and name == before.backup, mark.last_time or mark.since, name, backup)
+        for backup in backups
+        if is_verified(backup.get("status") or {})
+        and not backup["metadata"].get("deletionTimestamp")
+        and backup is not newest
+        and (name := backup["metadata"]["name"]) != known.backup
+        for mark in BackupStatus.model_validate(backup["status"]).quarantine
+        if mark.level is known.level
+    ]
+    return min(found, key=lambda each: each[:3])[3] if found else None
 
 
 def _result(outcome: VerificationOutcome) -> VerificationResult:
@@ -148,15 +233,18 @@ def _result(outcome: VerificationOutcome) -> VerificationResult:
     return VerificationResult.DAMAGED if outcome.damaged else VerificationResult.FAILED
 
 
-def quarantined(status: BackupStatus, found: VerificationStatus, now: datetime) -> BackupStatus:
-    """Return the status of the Backup that was verified."""
-    here = status.quarantine is not None and status.quarantine.level is found.level
-    if found.result is VerificationResult.DAMAGED:
-        since = status.quarantine.since if here and status.quarantine else now
-        mark = Quarantine(level=found.level, since=since, message=found.message or "")
-        return status.model_copy(update={"quarantine": mark})
-    if found.result is VerificationResult.PASSED and here:
-        return status.model_copy(update={"quarantine": None})
+def quarantined(
+    status: BackupStatus, level: Level, verdict: Verdict, now: datetime
+) -> BackupStatus:
+    """Return the status of the Backup that was verified; each level takes back its own mark."""
+    mine = next((mark for mark in status.quarantine if mark.level is level), None)
+    others = tuple(mark for mark in status.quarantine if mark.level is not level)
+    if verdict.result is VerificationResult.DAMAGED:
+        since = mine.since if mine else now
+        mark = Quarantine(level=level, since=since, last_time=now, message=verdict.message or "")
+        return status.model_copy(update={"quarantine": (*others, mark)})
+    if verdict.result is VerificationResult.PASSED and mine:
+        return status.model_copy(update={"quarantine": others})
     return status
 
 

@@ -42,7 +42,8 @@ class Observed:
         secrets: Secrets of the user's, named by a cloud that is to be made, that exist.
         unsaved: the BackupPolicy under which a safety backup is asked for and which does not exist;
             empty where none is asked for, or it does.
-        quarantine: what a verification found wrong with the set, None where nothing.
+        quarantine: what verifications found wrong with the set, one for each level.
+        allowed: the Backup whose set may be restored though it is in quarantine; empty for none.
     """
 
     cloud: Cloud
@@ -54,7 +55,8 @@ class Observed:
     rests: bool = False
     secrets: tuple[str, ...] = ()
     unsaved: str = ""
-    quarantine: Quarantine | None = None
+    quarantine: tuple[Quarantine, ...] = ()
+    allowed: str = ""
 
 
 def assess(observed: Observed) -> Preflight:
@@ -93,13 +95,14 @@ def assess(observed: Observed) -> Preflight:
 
 def _of_set(observed: Observed) -> list[str]:
     cloud, manifest = observed.cloud, observed.manifest
-    missing = []
-    if found := observed.quarantine:
-        missing.append(
-            f"The verification of level {found.level} that ended at "
-            f"{found.since:%Y-%m-%d %H:%M:%S} UTC found the recovery set damaged: restore another "
-            f"Backup, or let the next verification pass it. It found: {found.message}"
-        )
+    refused = observed.quarantine if observed.allowed != manifest.name else ()
+    missing = [
+        f"The verification of level {found.level} that ended at "
+        f"{found.last_time or found.since:%Y-%m-%d %H:%M:%S} UTC found the recovery set damaged: "
+        "restore another Backup, or let the next verification of this level pass it; to restore "
+        f"it all the same, set spec.allowQuarantined to {manifest.name}. It found: {found.message}"
+        for found in refused
+    ]
     if manifest.cloud != cloud.name:
         missing.append(
             f"The recovery set is of the cloud {manifest.cloud}, and its policy names "

@@ -89,6 +89,7 @@ async def _observe(
         secrets=tuple(name for name in held if held[name] is not None),
         unsaved=_unsaved(context, spec, subject, rests=rests),
         quarantine=_quarantine(context, subject, manifest.name),
+        allowed=spec.allow_quarantined or "",
     )
 
 
@@ -111,11 +112,11 @@ def _run_at_work(context: Context, resource: Object, policy: str) -> str:
     return ""
 
 
-def _quarantine(context: Context, subject: Subject, name: str) -> Quarantine | None:
-    """Return what a verification found wrong with a set, None where its Backup says nothing."""
+def _quarantine(context: Context, subject: Subject, name: str) -> tuple[Quarantine, ...]:
+    """Return what verifications found wrong with a set, nothing where it has no Backup."""
     backup = context.cluster.get("Backup", subject.cloud.namespace, name)
     if backup is None or backup["spec"]["policy"] != subject.source.policy_name:
-        return None
+        return ()
     return BackupStatus.model_validate(backup.get("status") or {}).quarantine
 
 

@@ -80,10 +80,12 @@ def end_job(world: World, kind: str, name: str = "v-1-run") -> None:
     world.store({**job, "status": {"conditions": [ended]}})
 
 
-async def end(world: World, outcome: VerificationOutcome | None, mark: str = "v-1") -> None:
+async def end(
+    world: World, outcome: VerificationOutcome | None, mark: str = "v-1", run: str = "run"
+) -> None:
     """Let a verification end, and the operator see it."""
-    end_pod(world, outcome, f"{mark}-run")
-    end_job(world, "Complete" if outcome and outcome.ok else "Failed", f"{mark}-run")
+    end_pod(world, outcome, f"{mark}-{run}")
+    end_job(world, "Complete" if outcome and outcome.ok else "Failed", f"{mark}-{run}")
     await world.settle()
     world.forget_gone()
 
@@ -91,6 +93,11 @@ async def end(world: World, outcome: VerificationOutcome | None, mark: str = "v-
 def programs(world: World) -> list[str]:
     """Return the ConfigMaps of verifications."""
     return [name for name in world.names("ConfigMap") if "verification" in name]
+
+
+def quarantine(world: World, name: str) -> set[str]:
+    """Return the levels that have put a set into quarantine."""
+    return {mark["level"] for mark in world.status(name).get("quarantine", ())}
 
 
 def status(world: World) -> Object:
@@ -178,17 +185,17 @@ async def test_a_damaged_set_is_in_quarantine_until_its_level_passes(world: Worl
     assert world.policy("Verified") == (
         "SetDamaged", "Level Database, Backup one: 1 tables of the copy are not as they were taken"
     )  # fmt: skip
-    mark = world.status("one")["quarantine"]
+    [mark] = world.status("one")["quarantine"]
     assert (mark["level"], mark["message"]) == ("Database", BAD.message)
     assert world.condition("one")[0] == "BackupVerified"
 
     await begin(world, "v-2")
     await end(world, BROKEN, "v-2")
-    assert "quarantine" in world.status("one")
+    assert quarantine(world, "one") == {"Database"}
 
     await begin(world, "v-3")
     await end(world, GOOD, "v-3")
-    assert "quarantine" not in world.status("one")
+    assert quarantine(world, "one") == set()
     assert world.policy("Verified")[0] == "SetVerified"
 
 
@@ -200,7 +207,7 @@ async def test_one_that_could_not_be_made_says_nothing_of_the_set(world: World) 
     assert world.policy("Verified") == (
         "VerificationFailed", "Level Database, Backup one: connection refused"
     )  # fmt: skip
-    assert "quarantine" not in world.status("one")
+    assert quarantine(world, "one") == set()
 
 
 async def test_one_that_left_nothing_is_reported_with_its_jobs_end(world: World) -> None:
@@ -281,7 +288,7 @@ class TestAttribution:
 
         await end(world, replace(BAD, set="zero"))
 
-        assert "quarantine" not in world.status("one")
+        assert quarantine(world, "one") == set()
         assert status(world)["result"] == "Failed"
         assert status(world)["message"] == (
             "The outcome is dropped: it is of Backup zero, and Backup one was to be verified."
@@ -324,8 +331,8 @@ class TestAttribution:
         await world.settle()
 
         assert (status(world)["result"], status(world)["backup"]) == ("Damaged", "one")
-        assert "quarantine" in world.status("one")
-        assert "quarantine" not in world.status("two")
+        assert quarantine(world, "one") == {"Database"}
+        assert quarantine(world, "two") == set()
 
 
 class TestRemovedLevels:
@@ -341,7 +348,7 @@ class TestRemovedLevels:
 
         await end(world, BAD)
 
-        assert world.status("one")["quarantine"]["level"] == "Database"
+        assert quarantine(world, "one") == {"Database"}
         for _ in range(2):
             await world.settle()
             world.forget_gone()
@@ -378,3 +385,113 @@ class TestRemovedLevels:
         assert "v-1-run" in world.names("Job")
         assert len(programs(world)) == 1
         assert status(world)["level"] == "Database"
+
+
+class TestQuarantine:
+    async def test_a_set_leaves_it_once_each_level_that_marked_it_has_passed(
+        self, world: World
+    ) -> None:
+        world.declare(verification=[*DAILY, {"level": "Repository", "schedule": "0 6 * * *"}])
+        await with_set(world)
+        await begin(world)
+        await end(world, BAD)
+        world.mark("w-1", step="verification-mark-repository")
+        await world.settle()
+        await end(world, replace(BAD, level=Level.REPOSITORY), "w-1")
+        assert quarantine(world, "one") == {"Database", "Repository"}
+
+        await begin(world, "v-2")
+        await end(world, GOOD, "v-2")
+
+        assert quarantine(world, "one") == {"Repository"}
+
+    async def test_a_mark_says_since_when_and_when_it_was_seen_last(self, world: World) -> None:
+        await with_set(world)
+        await begin(world)
+        await end(world, BAD)
+        [first] = world.status("one")["quarantine"]
+        await begin(world, "v-2")
+        await end(world, replace(BAD, message="worse"), "v-2")
+
+        [second] = world.status("one")["quarantine"]
+
+        assert second["since"] == first["since"] == first["lastTime"] < second["lastTime"]
+        assert second["message"] == "worse"
+
+    async def older(self, world: World) -> None:
+        """Have a set in quarantine, and a newer one that passed."""
+        await with_set(world)
+        await begin(world)
+        await end(world, BAD)
+        await with_set(world, "two")
+        await begin(world, "v-2")
+        await end(world, replace(GOOD, set="two"), "v-2")
+
+    async def test_an_older_one_is_verified_again_after_the_newest_and_taken_out(
+        self, world: World
+    ) -> None:
+        await self.older(world)
+        assert status(world)["running"] == "one"
+        job = world.api.get("jobs", "ns", "v-2-run-again") or {}
+        assert job["metadata"]["annotations"]["stackroles.io/backup"] == "one"
+
+        await end(world, GOOD, "v-2", "run-again")
+
+        assert quarantine(world, "one") == set()
+        found = status(world)
+        assert (found["backup"], found["result"], found["job"]) == ("two", "Passed", "v-2-run")
+        assert (found["again"]["backup"], found["again"]["result"]) == ("one", "Passed")
+        assert "running" not in found
+
+    async def test_it_is_once_for_each_time_that_the_level_is_due(self, world: World) -> None:
+        await self.older(world)
+        await end(world, BAD, "v-2", "run-again")
+        world.wait(hours=1)
+        await world.settle()
+        assert "running" not in status(world)
+        assert world.policy("Verified") == ("SetVerified", "Passed: Database of Backup two.")
+
+        await begin(world, "v-3")
+        assert status(world)["running"] == "two"
+        await end(world, replace(GOOD, set="two"), "v-3")
+
+        assert status(world)["running"] == "one"
+        assert quarantine(world, "one") == {"Database"}
+
+    async def test_several_take_turns_also_where_one_cannot_be_verified(self, world: World) -> None:
+        await self.older(world)
+        await end(world, BROKEN, "v-2", "run-again")
+        await begin(world, "v-3")
+        await end(world, replace(BAD, set="two"), "v-3")
+        await end(world, BROKEN, "v-3", "run-again")
+        await with_set(world, "three")
+        await begin(world, "v-4")
+
+        await end(world, replace(GOOD, set="three"), "v-4")
+
+        assert status(world)["running"] == "two"
+
+    async def test_one_whose_status_was_not_written_is_taken_over(self, world: World) -> None:
+        await self.older(world)
+        policy = copy.deepcopy(world.api.get("backuppolicies", "ns", "nightly") or {})
+        [known] = policy["status"]["verifications"]
+        before = {key: value for key, value in known.items() if key not in {"again", "running"}}
+        policy["status"]["verifications"] = [before]
+        world.store(policy)
+
+        await world.settle()
+
+        assert status(world)["running"] == "one"
+        assert status(world)["job"] == "v-2-run"
+        assert status(world)["again"]["job"] == "v-2-run-again"
+
+    async def test_a_mark_of_a_former_version_is_one_of_its_level(self, world: World) -> None:
+        await with_set(world)
+        backup = copy.deepcopy(world.api.get("backups", "ns", "one") or {})
+        mark = {"level": "Database", "since": "2026-01-01T00:00:00Z", "message": "a table"}
+        world.store({**backup, "status": {**backup["status"], "quarantine": mark}})
+        await begin(world)
+
+        await end(world, GOOD)
+
+        assert quarantine(world, "one") == set()

@@ -83,10 +83,28 @@ def test_a_set_that_a_verification_found_damaged_is_refused_with_what_it_found()
     since = datetime(2026, 11, 29, 5, 0, 7, tzinfo=UTC)
     mark = Quarantine(level=Level.DATABASE, since=since, message="nova.instances differs")
 
-    [missing] = assess(observed(quarantine=mark)).missing
+    [missing] = assess(observed(quarantine=(mark,))).missing
 
     assert missing == (
         "The verification of level Database that ended at 2026-11-29 05:00:07 UTC found the "
-        "recovery set damaged: restore another Backup, or let the next verification pass it. It "
-        "found: nova.instances differs"
+        "recovery set damaged: restore another Backup, or let the next verification of this level "
+        "pass it; to restore it all the same, set spec.allowQuarantined to nightly-1. It found: "
+        "nova.instances differs"
     )
+
+
+def test_each_level_that_found_it_damaged_is_named() -> None:
+    since = datetime(2026, 11, 29, 5, 0, 7, tzinfo=UTC)
+    marks = tuple(Quarantine(level=level, since=since, last_time=since) for level in Level)
+
+    assert len(assess(observed(quarantine=marks)).missing) == len(Level)
+
+
+@pytest.mark.parametrize(("allowed", "refused"), [("nightly-1", 0), ("nightly-2", 1)])
+def test_a_consent_is_for_the_set_that_it_names(allowed: str, refused: int) -> None:
+    since = datetime(2026, 11, 29, 5, 0, 7, tzinfo=UTC)
+    marks = (Quarantine(level=Level.DATABASE, since=since),)
+
+    found = assess(observed(quarantine=marks, allowed=allowed))
+
+    assert len(found.missing) == refused

@@ -112,7 +112,7 @@ async def test_a_part_that_does_not_come_whole_is_asked_for_again(
 
 async def test_a_damaged_set_is_refused_also_where_it_is_the_newest(world: RestoreWorld) -> None:
     found = {"level": "Database", "since": "2026-01-01T00:00:00Z", "message": "a table differs"}
-    world.apply_set(quarantine=found)
+    world.apply_set(quarantine=[found])
     world.declare_restore(recoverySet={"policy": "nightly"}, overwrite="demo")
     await world.play(until=lambda: world.told()[0] == "PreflightFailed")
 
@@ -144,3 +144,13 @@ async def test_a_set_that_came_after_the_restore_began_does_not_take_the_place_o
     assert world.told()[0] == "Restored", world.told()
     assert (asked[0], asked[-1]) == ("", SET)
     assert world.restored()["recoverySet"] == SET
+
+
+async def test_a_damaged_set_is_restored_with_the_consent_to_it(world: RestoreWorld) -> None:
+    found = {"level": "Database", "since": "2026-01-01T00:00:00Z", "message": "a table differs"}
+    world.apply_set(quarantine=[found])
+    world.declare_restore(overwrite="demo", allowQuarantined=SET)
+
+    await world.play()
+
+    assert world.told()[0] == "Restored"
