@@ -19,7 +19,7 @@ from stackroles.domains.restore.phases import (
 )
 from stackroles.domains.restore.reconcile_database import form, put_data
 from stackroles.domains.restore.reconcile_former import make_former
-from stackroles.domains.restore.reconcile_jobs import has_worked_on_volumes, release_volumes
+from stackroles.domains.restore.reconcile_jobs import children_for_volumes, release_volumes
 from stackroles.domains.restore.reconcile_keys import put_keys
 from stackroles.domains.restore.reconcile_preflight import check
 from stackroles.domains.restore.reconcile_safety import back_up
@@ -142,7 +142,7 @@ class RestorePass:
         """Return whether the former data was not touched, also where that was about to be."""
         if may_go_back(self._notes.status.phases):
             return True
-        return not has_worked_on_volumes(self._context, self._resource)
+        return not children_for_volumes(self._context, self._resource)
 
     async def _is_cloud_gone(self, namespace: str, name: str) -> bool:
         """Return whether there is no cloud that anything could go on with."""

@@ -97,14 +97,14 @@ async def release_volumes(context: Context, resource: Object) -> None:
             await end_job(context, resource, job["metadata"]["name"])
 
 
-def has_worked_on_volumes(context: Context, resource: Object) -> bool:
-    """Return whether a Job of a restore may have had a member's volume.
+def children_for_volumes(context: Context, resource: Object) -> list[Object]:
+    """Return what a restore has made to work on members' volumes, none before it has begun to.
 
-    Its program is made before it, and stays when it is deleted to be made again.
+    The program is made before its Jobs, and stays when one is deleted to be made again.
     """
     step = f"{COMPONENT}.{MEMBER}"
     made = [c for kind in ("ConfigMap", "Job") for c in context.cluster.owned(resource, kind)]
-    return any(child["metadata"].get("labels", {}).get(LABEL_STEP) == step for child in made)
+    return [child for child in made if child["metadata"].get("labels", {}).get(LABEL_STEP) == step]
 
 
 def observe_job(context: Context, job: Object) -> JobState:

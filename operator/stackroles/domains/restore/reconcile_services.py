@@ -10,7 +10,12 @@ from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_COMPONENT, LABEL_INSTANCE, LABEL_OWNER_KIND, LABEL_STEP
 from stackroles.domains.restore.build import build_sync
 from stackroles.domains.restore.phases import NAMED, Phase, Progress, started_at
-from stackroles.domains.restore.reconcile_jobs import ensure_job, has_ended, observe_job
+from stackroles.domains.restore.reconcile_jobs import (
+    children_for_volumes,
+    ensure_job,
+    has_ended,
+    observe_job,
+)
 from stackroles.domains.restore.reconcile_reader import read_set
 from stackroles.domains.restore.work import Work
 from stackroles.reconcile.context import Context
@@ -106,7 +111,7 @@ async def stop(context: Context, work: Work) -> Progress:
 
 async def set_up(context: Context, work: Work) -> Progress:
     """Have the set-up steps run again on what was restored: passwords, schemas, cells."""
-    since = started_at(work.status.phases, Phase.SETUP) or work.now
+    since = _copied_since(context, work)
     left: list[str] = []
     problems: list[str] = []
     for label in _step_labels():
@@ -124,6 +129,15 @@ async def set_up(context: Context, work: Work) -> Progress:
     return Progress(done=True, message="All set-up steps have run on what was restored.")
 
 
+def _copied_since(context: Context, work: Work) -> datetime:
+    """Return from when on what ran has met no data of then: the database was stopped before.
+
+    By the API server's clock, as Jobs have it: that of the operator may be another.
+    """
+    found = [_made(child) for child in children_for_volumes(context, work.resource)]
+    return min(found, default=started_at(work.status.phases, Phase.SETUP) or work.now)
+
+
 def _step_labels() -> Iterable[str]:
     """Yield the labels of set-up steps that work on the database."""
     for service in registry.SERVICES:
@@ -138,8 +152,8 @@ def _jobs(context: Context, cloud: Cloud, label: str) -> list[Object]:
     return context.cluster.list("Job", cloud.namespace, labels)
 
 
-def _made(job: Object) -> datetime:
-    return datetime.fromisoformat(job["metadata"]["creationTimestamp"])
+def _made(child: Object) -> datetime:
+    return datetime.fromisoformat(child["metadata"]["creationTimestamp"])
 
 
 async def reconcile_others(context: Context, work: Work) -> Progress:

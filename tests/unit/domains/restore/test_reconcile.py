@@ -1,5 +1,8 @@
 """A restore on a small API server, from its resource to a cloud that serves what a set holds."""
 
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +11,8 @@ from stackroles.agents.backup.reader_protocol import ReaderProblem
 from stackroles.api.v1alpha1.restore import RestoreStatus
 from stackroles.constants import FINALIZER, LABEL_COMPONENT, LABEL_NAME, LABEL_STEP
 from stackroles.domains.restore.phases import Phase
-from stackroles.kube.kinds import PartRef
+from stackroles.domains.restore.reconcile_services import _step_labels
+from stackroles.kube.kinds import PartRef, uid_of
 from stackroles.workloads.restoring import RestoredHistory, RestoreRecord, Stopped
 from tests.support.objects import child_labels
 from tests.support.restore_cloud import SET, UUID
@@ -259,3 +263,23 @@ async def test_a_run_that_removes_deleted_rows_is_ended_before_the_database_stop
     world.store({**pod, "status": {"phase": "Succeeded"}})
     await world.play()
     assert world.told()[0] == "Restored"
+
+
+def ran(world: RestoreWorld) -> set[str]:
+    """Return the set-up steps' Jobs, each by its identity."""
+    labels = [{LABEL_STEP: label} for label in _step_labels()]
+    return {uid_of(job) for label in labels for job in world.cluster.list("Job", "ns", label)}
+
+
+async def test_steps_run_again_whatever_the_operators_clock_says(world: RestoreWorld) -> None:
+    """What ran shortly before the restore would count as having run after it."""
+    before = ran(world)
+    late = SimpleNamespace(now=lambda: world.clock.now() - timedelta(hours=2))
+    world.context = replace(world.context, clock=late)
+    world.declare_restore(overwrite="demo", safetyBackup="Never")
+
+    await world.play()
+
+    assert world.told()[0] == "Restored", world.told()
+    assert before
+    assert not before & ran(world)
