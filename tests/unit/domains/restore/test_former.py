@@ -13,18 +13,21 @@ import pytest
 from stackroles.agents.backup.reader_protocol import Manifest, ManifestPart, ReaderProblem
 from stackroles.domains.restore import client
 from stackroles.domains.restore.former import read_former
+from stackroles.domains.restore.phases import Phase
 from stackroles.errors import NotReady, Unavailable
 from stackroles.kube.kinds import KINDS
 from stackroles.workloads.restoring import Stopped
 from tests.support.fake_api import Answer, Request
 from tests.support.restore_cloud import SET, UUID
-from tests.support.restore_world import PART, RestoreWorld
+from tests.support.restore_world import PART, Faults, RestoreWorld, restore_world
 
 Object = dict[str, Any]
 PASSWORD = b"not-to-be-seen"
 S3 = {"endpoint": "https://s3.test", "bucket": "backups", "credentialsSecret": "s3"}
 RECOVERY_SET = {"policy": "nightly", "repository": {"s3": S3}, "encryptionSecret": "key"}
 LOST = {"phase": "Lost", "capacity": {"storage": "10Gi"}}
+# More writes than a run has.
+_MOST = 200
 HELD = {"demo-keystone-credentials": {"database-password": PASSWORD}}
 
 
@@ -62,20 +65,25 @@ def archive() -> bytes:
     return target.getvalue()
 
 
-@pytest.fixture
-def lost(world: RestoreWorld, monkeypatch: pytest.MonkeyPatch) -> RestoreWorld:
-    """A cluster without a cloud, and a set with all of one."""
+def lose(world: RestoreWorld, patch: pytest.MonkeyPatch) -> None:
+    """Have a cluster without a cloud, and a set with all of one."""
     parts = {"resources": json.dumps(RESOURCES).encode(), "secrets": archive()}
 
     async def read_part(_: str, __: str, found: ManifestPart) -> bytes:
         return parts[found.name]
 
-    monkeypatch.setattr(client, "read_part", read_part)
+    patch.setattr(client, "read_part", read_part)
     assert isinstance(world.answer, Manifest)
     world.answer = replace(world.answer, parts=(PART, part("resources"), part("secrets")))
     world.lose()
     world.secret("key", password="12345678")
     world.secret("s3", accessKeyId="a", secretAccessKey="b")
+
+
+@pytest.fixture
+def lost(world: RestoreWorld, monkeypatch: pytest.MonkeyPatch) -> RestoreWorld:
+    """A cluster without a cloud, and a set with all of one."""
+    lose(world, monkeypatch)
     return world
 
 
@@ -165,6 +173,36 @@ async def test_an_operator_that_is_lost_at_any_time_leaves_it_to_the_next(
 
     assert lost.told()[0] == "Restored", lost.told()
     assert lost.data == [UUID] * 3
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["refused", "done without an answer"])
+async def test_whichever_write_fails_a_cloud_comes_back_and_never_begins_empty(
+    *, done: bool
+) -> None:
+    for number in range(1, _MOST):
+        with pytest.MonkeyPatch.context() as patch:
+            async with restore_world(patch) as world:
+                lose(world, patch)
+                faults = Faults(world, number, 500 if done or number % 2 else 409, done=done)
+                faults.inject(patch)
+                began: list[Stopped] = []
+
+                def note(world: RestoreWorld = world, began: list[Stopped] = began) -> None:
+                    if world.api.get("cloudcontrollers", "ns", "demo") and not began:
+                        began.append(world.stopped())
+                    if done:
+                        # What was done without an answer is known to whoever reads it again.
+                        world.restart()
+
+                world.declare_restore(recoverySet=RECOVERY_SET)
+                await world.play(after=note)
+                assert world.told()[0] == "Restored", (number, world.told())
+                assert began == [Stopped.DATABASE], number
+                assert world.data == [UUID] * 3, number
+                assert world.stopped() is Stopped.NOTHING, number
+        if faults.writes < number:
+            break
+    assert number > len(Phase)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'[{"kind": "CloudController"}]', b"7"])
