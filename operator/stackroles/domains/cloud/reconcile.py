@@ -191,10 +191,10 @@ class CloudPass:
             return None
         return Finding(
             Reason.DATABASE_BLOCKED,
-            f"Restore {record.name} has made this cloud and ended before its data was there: the "
-            "database rests. Apply another Restore; it names what of it needs a consent. Or, to "
-            "begin with empty databases, remove the key restore from ConfigMap "
-            f"{naming.state(cloud.name)}.",
+            f"Restore {record.name} ended before the data of this cloud was there: the database "
+            "rests. Apply another Restore; it names what of it needs a consent. Or, to start the "
+            "database with what its volumes hold, which is nothing where the Restore has made the "
+            f"cloud, remove the key restore from ConfigMap {naming.state(cloud.name)}.",
         )
 
     def _generation(self) -> int:

@@ -21,6 +21,7 @@ from stackroles.domains.restore.reconcile_database import form, put_data
 from stackroles.domains.restore.reconcile_former import make_former
 from stackroles.domains.restore.reconcile_jobs import children_for_volumes, release_volumes
 from stackroles.domains.restore.reconcile_keys import put_keys
+from stackroles.domains.restore.reconcile_orphan import end_orphan
 from stackroles.domains.restore.reconcile_preflight import check
 from stackroles.domains.restore.reconcile_safety import back_up
 from stackroles.domains.restore.reconcile_services import (
@@ -215,6 +216,8 @@ class RestorePass:
         if subject.controller["metadata"].get("deletionTimestamp"):
             waits = f"CloudController {cloud.name} is being deleted; it goes first."
             raise Waiting(running(Phase.PREFLIGHT, waits), again=_LOOK_LATER)
+        if record is not None and not spec.dry_run:
+            record = await end_orphan(self._context, cloud, record)
         began = notes.status.started_at or notes.now
         phases = begun(notes.status.phases, Phase.PREFLIGHT, notes.now)
         notes.set(

@@ -377,3 +377,58 @@ async def test_a_verification_at_work_ends_before_a_restore_from_its_repository_
     await world.play()
 
     assert world.told()[0] == "Restored"
+
+
+class TestOrphans:
+    """A Restore that was removed with its finalizer has left what it stopped as it was."""
+
+    async def remove_at(self, world: RestoreWorld, done: str) -> None:
+        world.declare_restore(overwrite="demo", safetyBackup="Never")
+        world.idle |= {COPY, "back-member-1"}
+        if done == Phase.DATA:
+            world.idle.clear()
+            world.serving = False
+
+        def reached() -> bool:
+            record = world.record()
+            return record is not None and done in record.done
+
+        await world.play(until=reached)
+        world.remove("Restore", "back")
+        world.collect()
+        world.idle.clear()
+        world.serving = True
+
+    @pytest.mark.parametrize("done", ["Preflight", "Pause", "Stop", "Keys", "Data"])
+    async def test_the_next_one_takes_over(self, world: RestoreWorld, done: str) -> None:
+        await self.remove_at(world, done)
+        world.declare_restore("next", overwrite="demo", safetyBackup="Never")
+
+        await world.play("next")
+
+        assert world.told("next")[0] == "Restored", world.told("next")
+        assert world.data == [UUID] * 3
+        assert world.stopped() is Stopped.NOTHING
+
+    async def test_a_dry_run_leaves_it_as_it_is(self, world: RestoreWorld) -> None:
+        await self.remove_at(world, "Stop")
+        before = world.record()
+        world.declare_restore("next", dryRun=True)
+
+        await world.reconcile("next")
+
+        assert world.told("next")[0] == "AnotherRestoreRuns"
+        assert world.record() == before
+
+    async def test_data_that_may_be_half_replaced_rest_until_all_of_it_is(
+        self, world: RestoreWorld
+    ) -> None:
+        await self.remove_at(world, "Keys")
+        world.declare_restore("next")
+
+        await world.play("next", until=lambda: world.told("next")[0] == "ConsentRequired")
+
+        record = world.record()
+        assert record is not None
+        assert (record.ended, record.stopped) == (True, Stopped.DATABASE)
+        assert world.database() == []
