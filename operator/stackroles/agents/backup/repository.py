@@ -33,16 +33,26 @@ from stackroles.agents.text import head, tail
 # A repository that can be used answers its first question at once.
 ANSWER_SECONDS = 90.0
 # restic's documented exit codes: https://restic.readthedocs.io, "Exit codes".
-NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
+COMMAND_FAILED, NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 1, 10, 11, 12
 
 
 class StepFailed(Exception):  # noqa: N818 - what happened, as in a condition
-    """A step of the run failed; says which, and what a person can do."""
+    """A step of the run failed; says which, and what a person can do.
 
-    def __init__(self, step: str, message: str, reason: str = "StepFailed") -> None:
+    Attributes:
+        step: which one.
+        reason: what kind of failure it is, as a condition's reason.
+        complained: whether restic itself gave up because of what it met, for none of the reasons
+            that are known by name.
+    """
+
+    def __init__(
+        self, step: str, message: str, reason: str = "StepFailed", *, complained: bool = False
+    ) -> None:
         super().__init__(message)
         self.step = step
         self.reason = reason
+        self.complained = complained
 
 
 @dataclass(frozen=True)
@@ -265,8 +275,8 @@ class Restic:
             return StepFailed(
                 step,
                 "the repository's volume is full: raise repository.volume.size (or enlarge a "
-                "claim of your own), or lower spec.keepLast or another keep field of its policy: "
-                f"the next run begins with that ({excerpt})",
+                "claim of your own), or delete Backups of the policy whose sets may go: the keep "
+                f"fields of its policy are applied only once a run has made a set ({excerpt})",
                 "RepositoryFull",
             )
         if code == -signal.SIGKILL:
@@ -277,7 +287,8 @@ class Restic:
             )
         if code == LOCKED:
             return StepFailed(step, f"the repository is locked: {excerpt}", "RepositoryLocked")
-        return StepFailed(step, excerpt or f"restic ended with {code}")
+        message = excerpt or f"restic ended with {code}"
+        return StepFailed(step, message, complained=code == COMMAND_FAILED)
 
 
 def _stalled(step: str, error: Stalled) -> StepFailed:

@@ -24,6 +24,7 @@ from typing import NoReturn
 
 from stackroles.agents import wire
 from stackroles.agents.backup.comparison import FoundTable, compare
+from stackroles.agents.backup.damage import is_of_data, unreadable
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.protocol import from_environment
 from stackroles.agents.backup.reader_protocol import (
@@ -90,7 +91,7 @@ class Verification:
         began = time.monotonic()
         outcome = VerificationOutcome(level=self._settings.level, set=self._settings.name)
         try:
-            _, manifest = self._set.manifest(lambda: None)
+            manifest = self._manifest()
             if self._settings.level is Level.DATABASE:
                 outcome = self._database(manifest, outcome)
             else:
@@ -106,23 +107,72 @@ class Verification:
             outcome = replace(outcome, reason=VERIFICATION_BROKE_OFF, message=message)
         return replace(outcome, seconds=round(time.monotonic() - began, 2))
 
+    def _manifest(self) -> Manifest:
+        """Return the manifest; raises StepFailed where it cannot be read, or is not as it was."""
+
+        def read() -> Manifest:
+            return self._set.manifest(lambda: None)[1]
+
+        try:
+            return read()
+        except StepFailed as error:
+            if is_of_data(self._restic, error, read):
+                raise unreadable("manifest", error) from error
+            raise
+
     def _repository(self, manifest: Manifest) -> None:
-        """Have restic check the repository, and read each part back."""
+        """Have restic check the repository, and read each part back.
+
+        The parts are read also where the check fails: it does not say which sets are concerned.
+        """
         subset = (
             (f"--read-data-subset={self._settings.percent}%",) if self._settings.percent else ()
         )
-        self._restic.run("check", "check", "--no-lock", *subset)
-        for part in manifest.parts:
+        complaint: StepFailed | None = None
+        try:
+            self._restic.run("check", "check", "--no-lock", *subset)
+        except StepFailed as error:
+            if not error.complained:
+                raise
+            complaint = error
+        damaged = [error for part in manifest.parts if (error := self._damage(part))]
+        if damaged:
+            names = ", ".join(error.step for error in damaged)
+            message = f"of {len(manifest.parts)} parts these are damaged: {names}; {damaged[0]}"
+            raise StepFailed(damaged[0].step, message, damaged[0].reason)
+        if complaint is not None:
+            raise StepFailed(
+                "check",
+                f"restic complains of the repository: {complaint}. All parts of this set read as "
+                "they were written, other sets may not: run restic check --read-data",
+            )
+
+    def _damage(self, part: ManifestPart) -> StepFailed | None:
+        """Read a part; return in what it is damaged, None where it is as it was taken."""
+        try:
             for _ in self._read(part):
                 pass
+        except StepFailed as error:
+            if error.reason not in _OF_SET:
+                raise
+            return error
+        return None
 
     def _read(self, part: ManifestPart) -> Generator[bytes, None, None]:
         """Yield a part; raises StepFailed where it ends as another than was taken."""
         self._progress.begin(f"verify {part.name}")
-        with contextlib.closing(self._set.part(part, lambda: None)) as chunks:
-            for chunk in chunks:
+        try:
+            for chunk in self._chunks(part):
                 self._progress.count(len(chunk))
                 yield chunk
+        except StepFailed as error:
+            if is_of_data(self._restic, error, lambda: sum(map(len, self._chunks(part)))):
+                raise unreadable(part.name, error) from error
+            raise
+
+    def _chunks(self, part: ManifestPart) -> Generator[bytes, None, None]:
+        with contextlib.closing(self._set.part(part, lambda: None)) as chunks:
+            yield from chunks
 
     def _database(self, manifest: Manifest, outcome: VerificationOutcome) -> VerificationOutcome:
         """Start a server on the database's copy and compare its tables; raises Damaged."""

@@ -15,7 +15,7 @@ from stackroles.agents.backup.comparison import Comparison, FoundTable, compare
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.protocol import StepResult, Versions
 from stackroles.agents.backup.reader_protocol import UNSIGNED_VERSION, Manifest, ManifestPart
-from stackroles.agents.backup.repository import Restic
+from stackroles.agents.backup.repository import Restic, StepFailed
 from stackroles.agents.backup.verification import Verification
 from stackroles.agents.backup.verification_protocol import (
     Level,
@@ -296,8 +296,88 @@ def test_a_repository_whose_check_fails_is_no_good(world: World) -> None:
 
     outcome = world.run(Level.REPOSITORY)
 
+    assert (outcome.ok, outcome.damaged, outcome.reason) == (False, False, "StepFailed")
+    assert "complains of the repository: Fatal: repository contains errors" in outcome.message
+    assert "All parts of this set read as they were written" in outcome.message
+    assert world.asked()[-2:] == ["dump", "dump"]
+
+
+@pytest.mark.parametrize("level", Level)
+def test_a_part_that_restic_cannot_read_condemns_the_set(world: World, level: Level) -> None:
+    (world.store / "breaks").touch()
+
+    outcome = world.run(level)
+
+    assert (outcome.ok, outcome.damaged, outcome.reason) == (False, True, "PartDamaged")
+    assert "cannot be read, while the repository answers: ciphertext" in outcome.message
+    assert not (world.control / "started").exists()
+
+
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize(
+    "failure",
+    ["1 dump: Access Denied.", "1 open data/ab: permission denied", "2 runtime: out of memory",
+     "11 repository is already locked"],
+)  # fmt: skip
+def test_a_reader_that_is_not_let_in_says_nothing_of_the_set(
+    world: World, level: Level, failure: str
+) -> None:
+    (world.store / "fail-dump").write_text(failure)
+
+    outcome = world.run(level)
+
     assert (outcome.ok, outcome.damaged) == (False, False)
-    assert outcome.message == "Fatal: repository contains errors"
+    assert failure.partition(" ")[2] in outcome.message
+
+
+def test_a_manifest_that_restic_cannot_read_condemns_the_set(world: World) -> None:
+    (world.store / "fail-dump").write_text("1 Fatal: id 4711 not found in repository")
+
+    outcome = world.run()
+
+    assert (outcome.damaged, outcome.reason) == (True, "PartDamaged")
+    assert outcome.message.startswith("manifest cannot be read")
+
+
+@pytest.mark.parametrize("level", Level)
+def test_a_reading_that_fails_once_says_nothing_of_the_set(
+    world: World, level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (world.store / "breaks").touch()
+    snapshots = Restic.snapshots
+
+    def answer(restic: Restic, step: str) -> list[dict[str, Any]]:
+        if step == "repository":
+            (world.store / "breaks").unlink(missing_ok=True)
+        return snapshots(restic, step)
+
+    monkeypatch.setattr(Restic, "snapshots", answer)
+
+    outcome = world.run(level)
+
+    assert (outcome.ok, outcome.damaged, outcome.reason) == (False, False, "StepFailed")
+    assert outcome.message == "ciphertext verification failed"
+
+
+@pytest.mark.parametrize("level", Level)
+def test_a_repository_that_goes_away_while_it_is_read_says_nothing_of_the_set(
+    world: World, level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (world.store / "breaks").touch()
+
+    def failing(restic: Restic, step: str) -> Any:
+        raise StepFailed(step, "dial tcp: connection refused", complained=True)
+
+    snapshots = Restic.snapshots
+    monkeypatch.setattr(
+        Restic,
+        "snapshots",
+        lambda restic, step: (failing if step == "repository" else snapshots)(restic, step),
+    )
+
+    outcome = world.run(level)
+
+    assert (outcome.ok, outcome.damaged, outcome.reason) == (False, False, "StepFailed")
 
 
 FOUND = FoundTable(definition=DEFINITION, rows=3, checksum="4711")
