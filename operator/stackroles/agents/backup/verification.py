@@ -135,9 +135,9 @@ class Verification:
             if not error.complained:
                 raise
             complaint = error
-        damaged = [error for part in manifest.parts if (error := self._damage(part))]
+        damaged = [found for part in manifest.parts if (found := self._damage(part))]
         if damaged:
-            names = ", ".join(error.step for error in damaged)
+            names = ", ".join(found.step for found in damaged)
             message = f"of {len(manifest.parts)} parts these are damaged: {names}; {damaged[0]}"
             raise StepFailed(damaged[0].step, message, damaged[0].reason)
         if complaint is not None:
