@@ -76,7 +76,7 @@ async def put_data(context: Context, work: Work) -> Progress:
 
 async def _copy(context: Context, work: Work) -> tuple[RestoreOutcome | None, str]:
     """Return what became of the copy, None while it is under way, and what is waited for."""
-    state = find_job(context, work.resource, member_name(work.parent.name, _FIRST))
+    state = await find_job(context, work.resource, member_name(work.parent.name, _FIRST))
     why = ""
     if state is None:
         if work.subject.found is None:

@@ -1,6 +1,6 @@
 """The Jobs of a restore: made once, and watched until they have ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stackroles.constants import LABEL_STEP
@@ -8,8 +8,10 @@ from stackroles.domains.restore.build import COMPONENT, MEMBER, READER
 from stackroles.kube.apply import check_owner
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
+from stackroles.reconcile.observe import explain_pods
 from stackroles.workloads.manifests.metadata import Manifest
 from stackroles.workloads.pod import failure_message, first_finding
+from stackroles.workloads.rejected_pods import lacks_pods
 from stackroles.workloads.step import ending_of
 
 Object = dict[str, Any]
@@ -49,7 +51,7 @@ async def ensure_job(
     if job is None or job not in cluster.owned(resource, "Job"):
         await make_once(context, resource, children)
         return JobState()
-    state = observe_job(context, job)
+    state = await _explain(context, job, observe_job(context, job))
     if state.failed and again:
         await end_job(context, resource, name)
     return state
@@ -70,12 +72,21 @@ async def make_once(context: Context, resource: Object, children: list[Manifest]
         await context.cluster.create_once(child, resource)
 
 
-def find_job(context: Context, resource: Object, name: str) -> JobState | None:
+async def find_job(context: Context, resource: Object, name: str) -> JobState | None:
     """Return how a Job of a restore stands, None where it was not made, or is gone."""
     job = context.cluster.get("Job", resource["metadata"]["namespace"], name)
     if job is None or job not in context.cluster.owned(resource, "Job"):
         return None
-    return observe_job(context, job)
+    return await _explain(context, job, observe_job(context, job))
+
+
+async def _explain(context: Context, job: Object, state: JobState) -> JobState:
+    """Return the state with why a Job gets no pod, which Events alone say: a quota, a policy."""
+    now = context.clock.now()
+    if state.complete or state.failed or state.message or not lacks_pods(job, state.pods, 1, now):
+        return state
+    found = await explain_pods(context.cluster, job, state.pods, now)
+    return replace(state, message=found.message) if found else state
 
 
 async def end_job(context: Context, resource: Object, name: str) -> None:

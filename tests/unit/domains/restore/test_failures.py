@@ -224,3 +224,29 @@ async def test_a_restore_that_ended_unwritten_neither_goes_on_nor_begins_anew(
     assert held is not None
     assert held.name == "other"
     assert replace(record, name="x") != held
+
+
+@pytest.mark.parametrize("name", ["back-reader", COPY, CLEAR])
+async def test_a_job_whose_pod_is_refused_says_so(world: RestoreWorld, name: str) -> None:
+    """The Job itself says nothing, and the restore would seem to be at work."""
+    world.declare_restore(overwrite="demo", safetyBackup="Never")
+    world.idle.add(name)
+    await world.play(until=lambda: name in world.names("Job"))
+    job = world.api.get("jobs", "ns", name) or {}
+    world.wait(minutes=1)
+    world.api.put(
+        {
+            "kind": "Event",
+            "metadata": {"name": "refused", "namespace": "ns"},
+            "regarding": {"kind": "Job", "uid": job["metadata"]["uid"]},
+            "reason": "FailedCreate",
+            "note": "exceeded quota: small",
+            "deprecatedLastTimestamp": world.clock.now().isoformat(),
+        }
+    )
+    await world.reconcile()
+
+    assert f"Pods of Job {name} are refused: exceeded quota: small." in world.told()[1]
+    world.idle.clear()
+    await world.play()
+    assert world.told()[0] == "Restored"
