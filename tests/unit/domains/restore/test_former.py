@@ -14,7 +14,7 @@ from stackroles.agents.backup.reader_protocol import Manifest, ManifestPart, Rea
 from stackroles.domains.restore import client
 from stackroles.domains.restore.former import read_former
 from stackroles.domains.restore.phases import Phase
-from stackroles.errors import NotReady, Unavailable
+from stackroles.errors import Forbidden, NotReady, Unavailable
 from stackroles.kube.kinds import KINDS
 from stackroles.workloads.restoring import Stopped
 from tests.support.fake_api import Answer, Request
@@ -492,3 +492,29 @@ async def test_what_a_restores_own_secrets_hold_is_in_no_status(lost: RestoreWor
     await lost.play(until=lambda: "refused" in lost.told()[1])
 
     assert lost.told()[1] == "Preflight: RepositoryUnavailable: ***:*** is refused"
+
+
+@pytest.mark.parametrize("plural", ["computepools", "cloudcontrollers"])
+async def test_what_may_not_be_made_is_said_and_made_once_it_may(
+    lost: RestoreWorld, monkeypatch: pytest.MonkeyPatch, plural: str
+) -> None:
+    """As by a quota or a policy of the cluster's."""
+    answer = lost.api.answer
+
+    def refuse(request: Request) -> Any:
+        if request.method == "POST" and request.path.endswith(f"/{plural}"):
+            return Answer(403, b'{"kind": "Status", "message": "exceeded quota: small"}')
+        return answer(request)
+
+    monkeypatch.setattr(lost.api, "answer", refuse)
+    lost.tolerated = (NotReady, Forbidden)
+    lost.declare_restore(recoverySet=RECOVERY_SET)
+    await lost.play(until=lambda: lost.told(kind="Reconciled")[0] == "ApplyFailed")
+    assert "exceeded quota: small" in lost.told(kind="Reconciled")[1]
+    assert not lost.api.get("cloudcontrollers", "ns", "demo")
+    monkeypatch.setattr(lost.api, "answer", answer)
+
+    await lost.play()
+
+    assert lost.told()[0] == "Restored", lost.told()
+    assert lost.told(kind="Reconciled")[0] == "Applied"
