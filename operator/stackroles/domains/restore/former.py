@@ -94,7 +94,7 @@ def describe(former: FormerCloud) -> str:
     kept = list_some([_name(resource) for resource in former.present], _NAMED)
     return (
         f"{list_some(names, _NAMED)}: as the recovery set has them, with the cloud's passwords "
-        f"and keys.{f' {kept} exist here, and stay as they are.' if kept else ''}"
+        f"and keys.{f' What exists here stays as it is: {kept}.' if kept else ''}"
     )
 
 

@@ -14,9 +14,9 @@ from stackroles.domains.restore.reconcile_former import (
     find_former,
     read_identity,
 )
-from stackroles.domains.restore.waiting import lacks, waits_for
+from stackroles.domains.restore.waiting import Waiting, lacks, waits_for
 from stackroles.domains.restore.work import Source, Subject
-from stackroles.reconcile.blocked import attribute_to, missing_controller
+from stackroles.reconcile.blocked import attribute_to
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.repository import find_claim_problem, find_secret_problem
@@ -34,7 +34,7 @@ def find_cloud(context: Context, namespace: str, name: str) -> Subject:
     """
     controller = context.cluster.get("CloudController", namespace, name)
     if controller is None:
-        raise waits_for(missing_controller(name, namespace))
+        raise _gone(name, namespace)
     with attribute_to(controller):
         cloud = cloud_of(context, controller)
     return Subject(controller=controller, cloud=cloud)
@@ -59,12 +59,21 @@ async def find_subject(context: Context, resource: Object, spec: RestoreSpec) ->
     if controller and exists(context, namespace, controller):
         return replace(find_cloud(context, namespace, controller), found=source)
     if not isinstance(access, NamedRepository):
-        raise waits_for(missing_controller(str(controller), namespace))
+        raise _gone(str(controller), namespace)
     manifest = await read_identity(context, resource, source)
     source = replace(source, name=manifest.name)
     if exists(context, namespace, manifest.cloud):
         return replace(find_cloud(context, namespace, manifest.cloud), found=source)
     return await find_former(context, resource, source, manifest)
+
+
+def _gone(name: str, namespace: str) -> Waiting:
+    return lacks(
+        Reason.CONTROLLER_MISSING,
+        f"CloudController {name} does not exist in {namespace}: apply it; or, to have it made as "
+        "the recovery set has it, apply a Restore that names the repository in "
+        "spec.recoverySet.repository.",
+    )
 
 
 def exists(context: Context, namespace: str, controller: str) -> bool:

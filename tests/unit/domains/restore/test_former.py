@@ -400,7 +400,7 @@ async def test_a_dry_run_names_what_exists_and_stays(lost: RestoreWorld) -> None
     await lost.play(until=lambda: lost.told()[0] == "DryRunCompleted")
 
     assert "make: CloudController demo: as the recovery set has" in lost.told()[1]
-    assert "ComputePool compute exist here, and stay as they are." in lost.told()[1]
+    assert "What exists here stays as it is: ComputePool compute." in lost.told()[1]
 
 
 @pytest.mark.parametrize("kind", ["ComputePool", "CloudController"])

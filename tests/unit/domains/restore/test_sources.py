@@ -154,3 +154,16 @@ async def test_a_damaged_set_is_restored_with_the_consent_to_it(world: RestoreWo
     await world.play()
 
     assert world.told()[0] == "Restored"
+
+
+async def test_a_cloud_that_is_gone_beside_its_policy_is_said_to_be_made_from_the_set(
+    world: RestoreWorld,
+) -> None:
+    world.remove("CloudController", "demo")
+    world.declare_restore(overwrite="demo")
+
+    await world.reconcile()
+
+    assert world.told()[0] == "PreflightFailed"
+    assert "CloudController demo does not exist in ns: apply it; or, to have" in world.told()[1]
+    assert "spec.controller" not in world.told()[1]
