@@ -205,6 +205,57 @@ async def test_whichever_write_fails_a_cloud_comes_back_and_never_begins_empty(
     assert number > len(Phase)
 
 
+async def test_wherever_it_is_deleted_no_cloud_is_left_that_begins_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends: list[tuple[bool, Stopped, str]] = []
+    for passes in range(1, _MOST):
+        async with restore_world(monkeypatch) as world:
+            lose(world, monkeypatch)
+            world.declare_restore(recoverySet=RECOVERY_SET)
+            for _ in range(passes):
+                await world.reconcile()
+                await world.follow()
+                world.restart()
+            if world.has_ended():
+                break
+            world.delete_restore()
+            await world.play(after=world.restart)
+            assert not world.exists()
+            made = world.api.get("cloudcontrollers", "ns", "demo") is not None
+            ends.append((made, world.stopped(), world.data[0]))
+    assert set(ends) == {
+        (False, Stopped.NOTHING, ""),
+        (True, Stopped.DATABASE, ""),
+        (True, Stopped.NOTHING, UUID),
+    }
+
+
+async def test_two_that_make_the_same_cloud_at_once_do_so_one_after_the_other(
+    lost: RestoreWorld,
+) -> None:
+    for name in ("back", "second"):
+        lost.declare_restore(name, recoverySet=RECOVERY_SET)
+    names: set[str] = set()
+    waits: set[str] = set()
+
+    def note() -> None:
+        if (record := lost.record()) is not None:
+            names.add(record.name)
+        if lost.restored("second").get("conditions"):
+            waits.add(lost.told("second")[0])
+
+    await lost.play("back", "second", after=note, until=lambda: lost.has_ended("back"))
+    assert "AnotherRestoreRuns" in waits
+    await lost.play("second", until=lambda: lost.told("second")[0] == "PreflightFailed")
+
+    assert lost.told("back")[0] == "Restored"
+    # It is about a cloud that exists by now.
+    assert "BackupPolicy nightly, under which what is overwritten would" in lost.told("second")[1]
+    assert names == {"back"}
+    assert lost.data == [UUID] * 3
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'[{"kind": "CloudController"}]', b"7"])
 def test_a_part_that_holds_no_resources_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match="cannot be read"):
