@@ -289,6 +289,12 @@ class VerificationStatus(StatusPart):
         "quarantine; each time that the level is due one follows that of the newest set.",
     )
     waits: str | None = Field(None, max_length=1024, description="What one that is due waits for.")
+    schedule: str | None = Field(
+        None, max_length=256, description="Its schedule; none while the policy is suspended."
+    )
+    schedule_since: datetime | None = Field(
+        None, description="Since when the schedule is as it is; earlier ones are not overdue."
+    )
     last_time: datetime | None = Field(None, description="When the last one ended.")
     backup: str | None = Field(None, max_length=253, description="The Backup that it verified.")
     result: VerificationResult | None = Field(

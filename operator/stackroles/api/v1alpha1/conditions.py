@@ -203,6 +203,7 @@ class Reason(StrEnum):
     SET_VERIFIED = "SetVerified", ConditionType.VERIFIED, "True"
     SET_DAMAGED = "SetDamaged", ConditionType.VERIFIED, "False"
     VERIFICATION_FAILED = "VerificationFailed", ConditionType.VERIFIED, "False"
+    VERIFICATION_OVERDUE = "VerificationOverdue", ConditionType.VERIFIED, "False"
     NO_VERIFICATION_YET = "NoVerificationYet", ConditionType.VERIFIED, "Unknown"
 
     AS_DESIRED = "AsDesired", ConditionType.READY, "True"

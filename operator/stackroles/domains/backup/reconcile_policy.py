@@ -96,10 +96,7 @@ async def _bring(
         attempts.raise_failure()
     reconciled = refused or secret or small or Finding(Reason.APPLIED)
     due = _missed(context, parent, status)
-    wanted = policy.verification
-    stored = [finding_of(wanted, status.verifications)] if wanted else []
-    if policy.copies:
-        stored.append(copies.finding_of(policy.copies, status.copies))
+    stored = _stored(context, policy, status)
     await _write(context, resource, status, reconciled, volume=volume, due=due, stored=stored)
     attempts.raise_failure()
     if invalid:
@@ -108,6 +105,19 @@ async def _bring(
         raise NotReady(waits.message, delay=_LOOK_AGAIN)
     if is_open(status) or is_copying(status):
         raise NotReady("A verification or a copy is under way or waits", delay=_LOOK_AGAIN)
+
+
+def _stored(
+    context: Context, policy: BackupPolicySpec, status: BackupPolicyStatus
+) -> list[Finding]:
+    """Return what is said of the stored sets: of their verifications and their copies."""
+    found = []
+    if policy.verification:
+        local, now = policy.time_zone not in _UTC, context.clock.now()
+        found.append(finding_of(policy.verification, status.verifications, now, local=local))
+    if policy.copies:
+        found.append(copies.finding_of(policy.copies, status.copies))
+    return found
 
 
 async def _apply(

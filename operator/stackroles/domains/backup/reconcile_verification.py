@@ -36,6 +36,7 @@ from stackroles.domains.backup.verify import (
     attributed,
     begun,
     ended,
+    in_force,
     job_of,
     next_run,
     quarantined,
@@ -94,12 +95,14 @@ async def run_verifications(
     runs = (run for job in jobs if (run := read_run(job)))
     known = adopted(status.verifications, runs)
     wanted = {item.level: item for item in policy.verification}
-    results = []
+    results, now = [], context.clock.now()
     for level in (*wanted, *(level for level in known if level not in wanted)):
-        found = known.get(level) or VerificationStatus(level=level)
+        item = wanted.get(level)
+        line = item.schedule if item and not policy.suspend else None
+        found = in_force(known.get(level) or VerificationStatus(level=level), line, now)
         if found.running:
             found = await _track(context, resource, found)
-        if not found.running and (item := wanted.get(level)):
+        if not found.running and item:
             found = await _start_due(context, resource, cloud, (policy, item), found)
         # One whose level was taken out of the policy goes on to its verdict.
         if found.running or level in wanted:

@@ -109,6 +109,22 @@ class Schedule:
         return of_month or of_week
 
 
+def fell_behind(line: str, *, local: bool, since: datetime, now: datetime) -> datetime | None:
+    """Return when the first of two runs in a row was due that did not end, None for no such.
+
+    Args:
+        line: the cron line.
+        local: whether it is in a time zone of its own; it is then reported a day later.
+        since: when the last one ended, or the line came into force.
+        now: the time of the observation.
+    """
+    slack = _ZONES if local else timedelta()
+    schedule = Schedule.of(line)
+    last = schedule.latest(now - _GRACE - slack)
+    first = schedule.latest(last - timedelta(minutes=1)) if last else None
+    return first if first and first - slack > since else None
+
+
 def missed(
     line: str, *, local: bool, since: datetime, last: datetime | None, now: datetime
 ) -> datetime | None:

@@ -20,6 +20,7 @@ from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.backup.build_job import DATABASE_PART
 from stackroles.domains.backup.build_verification import VerificationRun
 from stackroles.domains.backup.decide import ScheduleTrigger
+from stackroles.domains.backup.schedule import fell_behind
 from stackroles.domains.backup.status import is_verified
 from stackroles.workloads.conditions import Finding
 
@@ -248,10 +249,32 @@ def quarantined(
     return status
 
 
-def finding_of(wanted: Sequence[Verification], known: Iterable[VerificationStatus]) -> Finding:
-    """Return what a policy says of its verifications: the worst of the levels' last results."""
+def in_force(known: VerificationStatus, line: str | None, now: datetime) -> VerificationStatus:
+    """Return the status with the schedule that is in force, and since when; None for none."""
+    if known.schedule == line:
+        return known
+    update = {"schedule": line, "schedule_since": now if line else None}
+    return known.model_copy(update=update)
+
+
+def finding_of(
+    wanted: Sequence[Verification],
+    known: Iterable[VerificationStatus],
+    now: datetime,
+    *,
+    local: bool,
+) -> Finding:
+    """Return what a policy says of its verifications: the worst of the levels' last results.
+
+    Args:
+        wanted: the levels of the policy.
+        known: their status.
+        now: the time of the observation: what has passed grows old.
+        local: whether the schedules are in a time zone of their own.
+    """
     levels = {item.level for item in wanted}
-    found = [status for status in known if status.level in levels and status.result]
+    mine = [status for status in known if status.level in levels]
+    found = [status for status in mine if status.result]
     for result, reason in (
         (VerificationResult.DAMAGED, Reason.SET_DAMAGED),
         (VerificationResult.FAILED, Reason.VERIFICATION_FAILED),
@@ -260,7 +283,31 @@ def finding_of(wanted: Sequence[Verification], known: Iterable[VerificationStatu
             if status.result is result:
                 what = f"Level {status.level}, Backup {status.backup}: {status.message}"
                 return Finding(reason, what)
+    for status in mine:
+        if late := _overdue(status, now, local=local):
+            return Finding(Reason.VERIFICATION_OVERDUE, late)
     if len(found) < len(levels):
         return Finding(Reason.NO_VERIFICATION_YET, "Not every level has been verified yet.")
     passed = "; ".join(f"{status.level} of Backup {status.backup}" for status in found)
     return Finding(Reason.SET_VERIFIED, f"Passed: {passed}.")
+
+
+def _overdue(status: VerificationStatus, now: datetime, *, local: bool) -> str:
+    """Return that a level's last verification is too old, empty where it is not.
+
+    One that is at work ends by its deadline, and is not overdue until then.
+    """
+    if status.running or not status.schedule or not status.schedule_since:
+        return ""
+    since = max(status.schedule_since, status.last_time or status.schedule_since)
+    first = fell_behind(status.schedule, local=local, since=since, now=now)
+    if first is None:
+        return ""
+    last = "none has ended yet"
+    if status.last_time:
+        last = f"the last one ended at {status.last_time:%Y-%m-%d %H:%M} UTC"
+    why = status.waits or "See the events of the level's CronJob, whose Jobs begin one."
+    return (
+        f"Level {status.level} was due at {first:%Y-%m-%d %H:%M} and once more since, and {last}. "
+        f"{why}"
+    )

@@ -495,3 +495,66 @@ class TestQuarantine:
         await end(world, GOOD)
 
         assert quarantine(world, "one") == set()
+
+
+class TestAge:
+    async def test_what_has_passed_grows_old(self, world: World) -> None:
+        """The clock begins at midnight; the level is due at five."""
+        await with_set(world)
+        await begin(world)
+        await end(world, GOOD)
+        world.wait(days=1, hours=2)
+        await world.settle()
+        assert world.policy("Verified")[0] == "SetVerified"
+
+        world.wait(hours=2)
+        await world.settle()
+
+        reason, message = world.policy("Verified")
+        assert reason == "VerificationOverdue"
+        assert message == (
+            "Level Database was due at 2026-01-01 05:00 and once more since, and the last one "
+            "ended at 2026-01-01 02:00 UTC. See the events of the level's CronJob, whose Jobs "
+            "begin one."
+        )
+        await begin(world, "v-2")
+        await end(world, GOOD, "v-2")
+        assert world.policy("Verified")[0] == "SetVerified"
+
+    async def test_one_that_waits_says_for_what(self, world: World) -> None:
+        await begin(world)
+        world.wait(days=3)
+
+        await world.settle()
+
+        reason, message = world.policy("Verified")
+        assert reason == "VerificationOverdue"
+        assert message.endswith("none has ended yet. No verified recovery set is there yet.")
+
+    async def test_neither_one_at_work_nor_one_that_is_not_wanted_is_overdue(
+        self, world: World
+    ) -> None:
+        await with_set(world)
+        await begin(world)
+        world.wait(days=3)
+        await world.settle()
+        assert world.policy("Verified")[0] == "NoVerificationYet"
+        await end(world, GOOD)
+        world.declare(verification=DAILY, suspend=True)
+        await world.settle()
+        world.wait(days=3)
+
+        await world.settle()
+
+        assert world.policy("Verified")[0] == "SetVerified"
+
+    async def test_a_schedule_that_is_new_is_not_overdue(self, world: World) -> None:
+        await with_set(world)
+        await begin(world)
+        await end(world, GOOD)
+        world.wait(days=5)
+        world.declare(verification=[{"level": "Database", "schedule": "0 6 * * *"}])
+
+        await world.settle()
+
+        assert world.policy("Verified")[0] == "SetVerified"

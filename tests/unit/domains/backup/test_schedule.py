@@ -8,7 +8,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from stackroles.api.v1alpha1.schedule import CRON, NEVER_DUE
-from stackroles.domains.backup.schedule import Schedule, missed
+from stackroles.domains.backup.schedule import Schedule, fell_behind, missed
 
 NOW = datetime(2026, 11, 22, 19, 34, 18, tzinfo=UTC)  # a Sunday
 
@@ -162,3 +162,27 @@ def test_a_run_in_any_time_zone_is_not_missed_by_that(hours: int) -> None:
 
 def test_a_run_in_a_time_zone_that_did_not_come_is_reported_the_day_after() -> None:
     assert missed_at("0 3 * * *", timedelta(days=2, hours=16), local=True)
+
+
+def behind(line: str, since: timedelta, *, local: bool = False) -> bool:
+    """Return whether a schedule fell behind, the last run having ended so long ago."""
+    return fell_behind(line, local=local, since=NOW - since, now=NOW) is not None
+
+
+def test_one_that_did_not_end_is_not_behind_and_two_in_a_row_are() -> None:
+    assert not behind("0 3 * * *", timedelta(hours=16))
+    assert not behind("0 3 * * *", timedelta(days=1, hours=16))
+    assert behind("0 3 * * *", timedelta(days=2, hours=16))
+    assert behind("* * * * *", timedelta(minutes=18))
+
+
+def test_periods_are_those_of_the_schedule() -> None:
+    assert not behind("0 3 1 * *", timedelta(days=50))
+    assert behind("0 3 1 * *", timedelta(days=90))
+    assert not behind("0 3 30 2 *", timedelta(days=9000))
+
+
+def test_in_a_time_zone_it_is_reported_a_day_later() -> None:
+    assert behind("0 3 * * *", timedelta(days=2, hours=5))
+    assert not behind("0 3 * * *", timedelta(days=2, hours=5), local=True)
+    assert behind("0 3 * * *", timedelta(days=4), local=True)
