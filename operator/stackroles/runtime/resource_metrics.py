@@ -1,6 +1,7 @@
-"""Metrics of what our resources' statuses say: conditions, members of roles, rows."""
+"""Metrics of what our resources' statuses say: conditions, members, rows, verifications."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, Final
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -18,6 +19,7 @@ def families(cache: Cache) -> Iterator[Metric]:
     yield from _conditions(resources)
     yield from _roles(resources)
     yield _housekeeping(resources)
+    yield from _verifications(resources)
 
 
 def _conditions(resources: Iterable[dict[str, Any]]) -> Iterator[Metric]:
@@ -78,3 +80,42 @@ def _housekeeping(resources: Iterable[dict[str, Any]]) -> Metric:
         for run in obj.get("status", {}).get("housekeeping") or ():
             rows.add_metric([namespace, name, run["service"], run["mode"]], run.get("rows", 0))
     return rows
+
+
+def _verifications(resources: Iterable[dict[str, Any]]) -> Iterator[Metric]:
+    place = ["namespace", "name", "level"]
+    results = GaugeMetricFamily(
+        "stackroles_verification_result",
+        "1 for the result of the last verification of a level of a BackupPolicy.",
+        labels=[*place, "result"],
+    )
+    ended = GaugeMetricFamily(
+        "stackroles_verification_last_time_seconds",
+        "When the last verification of a level ended, in seconds since 1970.",
+        labels=place,
+    )
+    took = GaugeMetricFamily(
+        "stackroles_verification_duration_seconds",
+        "How long the last verification of a level took; none where its program did not say.",
+        labels=place,
+    )
+    size = GaugeMetricFamily(
+        "stackroles_verification_size_bytes",
+        "Bytes that the last verification of a level was about.",
+        labels=place,
+    )
+    for obj in resources:
+        kind, namespace, name = ref_of(obj)
+        if kind != "BackupPolicy":
+            continue
+        for found in obj.get("status", {}).get("verifications") or ():
+            labels = [namespace, name, found["level"]]
+            if found.get("result"):
+                results.add_metric([*labels, found["result"]], 1.0)
+            if found.get("lastTime"):
+                ended.add_metric(labels, datetime.fromisoformat(found["lastTime"]).timestamp())
+            if found.get("seconds") is not None:
+                took.add_metric(labels, found["seconds"])
+            if found.get("sizeBytes") is not None:
+                size.add_metric(labels, found["sizeBytes"])
+    yield from (results, ended, took, size)

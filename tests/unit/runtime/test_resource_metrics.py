@@ -70,3 +70,27 @@ def test_rows_of_the_last_housekeeping_are_by_service_and_mode() -> None:
 def test_roles_of_other_kinds_and_an_empty_status_have_none() -> None:
     assert samples({"roles": [ROLE]}, kind="ComputeNode") == set()
     assert samples({}) == set()
+
+
+def test_the_last_verification_of_a_level_has_its_result_time_duration_and_size() -> None:
+    found = {
+        "level": "Database",
+        "result": "Damaged",
+        "lastTime": "1970-01-01T01:00:00Z",
+        "seconds": 12.5,
+        "sizeBytes": 7,
+    }
+    place = ("ns", "demo", "Database")
+
+    assert samples({"verifications": [found]}, kind="BackupPolicy") == {
+        ("stackroles_verification_result", *place, "Damaged", "1"),
+        ("stackroles_verification_last_time_seconds", *place, "3600"),
+        ("stackroles_verification_duration_seconds", *place, "12.5"),
+        ("stackroles_verification_size_bytes", *place, "7"),
+    }
+
+
+def test_a_level_that_was_not_verified_yet_has_no_sample() -> None:
+    known = {"level": "Database", "waits": "a set", "running": "one"}
+
+    assert samples({"verifications": [known]}, kind="BackupPolicy") == set()

@@ -121,6 +121,11 @@ class Verification(Model):
         description="At level Repository: how much of all the repository's data is read besides "
         "the set, chosen anew each time.",
     )
+    resources: Resources = Field(
+        default_factory=Resources,
+        description="What the container of this level may use, value by value in place of the "
+        "policy's resources.",
+    )
 
 
 class RepositoryCopy(Model):
@@ -234,7 +239,8 @@ class BackupPolicySpec(Model):
     )
     resources: Resources = Field(
         default_factory=Resources,
-        description="What each container of a run, of a verification and of a copy may use.",
+        description="What each container of a run, of a verification and of a copy may use; a "
+        "level of verification may say otherwise.",
     )
     suspend: bool = Field(False, description="No scheduled runs while true.")
 
@@ -303,6 +309,12 @@ class VerificationStatus(StatusPart):
         "not be made, which says nothing of the set.",
     )
     seconds: float | None = Field(None, ge=0, description="The time it took.")
+    size_bytes: int | None = Field(
+        None,
+        ge=0,
+        description="Bytes that were to be verified: of the set, at level Database of its copy of "
+        "the database; none where its Backup is gone.",
+    )
     tables: VerificationTables | None = Field(None, description="At level Database: its tables.")
     message: str | None = Field(None, max_length=4096, description="What it found.")
 
@@ -310,7 +322,7 @@ class VerificationStatus(StatusPart):
 class CopyStatus(StatusPart):
     """What became of a policy's sets in another repository."""
 
-    name: str = Field(max_length=63, description="The copy.")
+    name: str = Field(max_length=253, description="The copy.")
     job: str | None = Field(
         None, max_length=253, description="The Job of the newest one, whose log says more."
     )

@@ -122,8 +122,10 @@ def build_verification(
     )
     scratch = (ScratchMount("scratch", _SCRATCH), ScratchMount("run", "/run/mysqld"))
     main = agent_container(VERIFICATION, PROGRAM, settings, *scratch)
-    pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, policy.resources)
-    pod["containers"][0]["env"] += repository_environment(cloud, policy)
+    resources = item.resources.over(policy.resources)
+    access = policy.model_copy(update={"resources": resources})
+    pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, resources)
+    pod["containers"][0]["env"] += repository_environment(cloud, access)
     if run.database_bytes:
         limit = -(-run.database_bytes * 5 // (4 << 20)) + _OVERHEAD_MEBIBYTES
         [volume] = [volume for volume in pod["volumes"] if volume["name"] == "scratch"]

@@ -155,7 +155,7 @@ async def _track(
     namespace, now = resource["metadata"]["namespace"], context.clock.now()
     job = context.cluster.get("Job", namespace, job_of(known))
     if job is None:
-        return ended(known, verdict_of(None, _failed("it was deleted before it ended")), None, now)
+        return ended(known, _GONE, None, None, now)
     pods, ending = context.cluster.owned(job, "Pod"), ending_of(job)
     if not ending:
         problem = first_finding(pods, now)
@@ -173,11 +173,14 @@ async def _track(
     verdict = verdict_of(outcome, failed)
     if backup is not None:
         await _mark(context, backup, known.level, verdict)
-    return ended(known, verdict, outcome, now)
+    return ended(known, verdict, outcome, backup, now)
 
 
 def _failed(why: str) -> str:
     return f"The verification's Job did not succeed: {why}."
+
+
+_GONE = verdict_of(None, _failed("it was deleted before it ended"))
 
 
 async def _mark(context: Context, backup: Object, level: Level, verdict: Verdict) -> None:

@@ -83,6 +83,7 @@ def ended(
     known: VerificationStatus,
     verdict: Verdict,
     outcome: VerificationOutcome | None,
+    backup: Object | None,
     now: datetime,
 ) -> VerificationStatus:
     """Return the status of a level whose verification has ended.
@@ -91,6 +92,7 @@ def ended(
         known: the status so far.
         verdict: what is made of it.
         outcome: what its program left, None where it left nothing that counts.
+        backup: the Backup whose set it was about, None where that is gone.
         now: when that was seen.
     """
     said = {"result": verdict.result, "message": verdict.message, "last_time": now}
@@ -98,6 +100,7 @@ def ended(
     if runs_again(known) and known.again:
         return known.model_copy(update=update | {"again": known.again.model_copy(update=said)})
     update |= said | {"backup": known.running, "seconds": None, "tables": None}
+    update["size_bytes"] = _size(backup, known.level) if backup else None
     if outcome is not None:
         update["seconds"] = outcome.seconds
     if outcome is not None and outcome.level is Level.DATABASE:
@@ -192,8 +195,6 @@ def next_run(
         name = naming.child(known.job or "", "again")
     if backup is None or due is None:
         return None
-    steps: Iterable[Object] = backup["status"].get("steps") or ()
-    size = next((int(step["bytes"]) for step in steps if step["name"] == DATABASE_PART), 0)
     return VerificationRun(
         name=name,
         level=known.level,
@@ -201,8 +202,17 @@ def next_run(
         backup_uid=backup["metadata"]["uid"],
         due=due,
         again=not marks,
-        database_bytes=size,
+        database_bytes=_size(backup, Level.DATABASE) or 0,
     )
+
+
+def _size(backup: Object, level: Level) -> int | None:
+    """Return the bytes of a set that a level verifies, None where its Backup does not say."""
+    status = backup.get("status") or {}
+    if level is not Level.DATABASE:
+        return status.get("sizeBytes")
+    steps: Iterable[Object] = status.get("steps") or ()
+    return next((int(step["bytes"]) for step in steps if step["name"] == DATABASE_PART), None)
 
 
 def _to_verify_again(backups: Sequence[Object], known: VerificationStatus) -> Object | None:

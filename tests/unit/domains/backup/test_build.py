@@ -11,6 +11,7 @@ import pytest
 from stackroles.agents.backup.verification_protocol import Level
 from stackroles.api.v1alpha1.backup import BackupPolicySpec, Bandwidth, Verification
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
+from stackroles.api.v1alpha1.common import Resources
 from stackroles.config.cloud import Cloud
 from stackroles.domains.backup.build import (
     COMPONENT,
@@ -248,6 +249,27 @@ def test_a_verification_has_scratch_space_for_its_copy_and_the_servers_options()
         "cloud", "nightly", POLICY
     )
     assert made["spec"]["backoffLimit"] == 0
+
+
+def test_a_level_has_resources_of_its_own_over_the_policys() -> None:
+    limits: dict[str, Any] = {"cpu": "2", "memory": "1Gi"}
+    policy = VERIFIED.model_copy(update={"resources": Resources(limits=limits)})
+    own = Resources.model_validate({"limits": {"memory": "4Gi"}})
+    item = VERIFIED.verification[1].model_copy(update={"resources": own})
+    run = VerificationRun(
+        name="v",
+        level=Level.DATABASE,
+        backup="b",
+        backup_uid="u",
+        due=datetime(2026, 11, 28, 3, tzinfo=UTC),
+    )
+    cloud = replace(CLOUD, replicas={"mariadb": 3})
+    made = build_verification(cloud, parent("BackupPolicy", "nightly"), policy, item, run)[-1]
+    [main] = made["spec"]["template"]["spec"]["containers"]
+    env = {each["name"]: each.get("value") for each in main["env"]}
+
+    assert main["resources"]["limits"] == {"cpu": "2", "memory": "4Gi"}
+    assert int(str(env["GOMEMLIMIT"]).removesuffix("MiB")) > 2048
 
 
 def test_the_schedule_only_leaves_marks() -> None:

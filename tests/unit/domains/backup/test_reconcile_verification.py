@@ -558,3 +558,12 @@ class TestAge:
         await world.settle()
 
         assert world.policy("Verified")[0] == "SetVerified"
+
+
+async def test_a_result_has_the_size_of_what_was_verified(world: World) -> None:
+    await with_set(world)
+    await begin(world)
+
+    await end(world, GOOD)
+
+    assert (status(world)["seconds"], status(world)["sizeBytes"]) == (12.5, 7)
