@@ -34,7 +34,7 @@ from stackroles.agents.backup.reader_protocol import (
 from stackroles.agents.backup.recovery_set import Meanwhile, RecoverySet
 from stackroles.agents.backup.repository import Part, Restic, StepFailed
 from stackroles.agents.backup.run import Plan, report, run, stop
-from stackroles.agents.backup.sets import snapshots_of
+from stackroles.agents.backup.sets import set_tags, snapshots_of
 from stackroles.agents.backup.streams import Sink
 
 SOURCE = "SOURCE_"
@@ -84,6 +84,7 @@ def plan(source: RecoverySet, manifest: Manifest, retention: RetentionInput) -> 
         began=manifest.time,
         cloud_uid=manifest.cloud_uid,
         policy_uid=manifest.policy_uid,
+        uid=manifest.uid,
     )
 
 
@@ -172,7 +173,7 @@ def main() -> int:
         return Restic(progress=quiet, meanwhile=meanwhile, environment=variables)
 
     def written(manifest: Manifest) -> Restic:
-        tags = (f"set={manifest.name}", f"policy={manifest.policy}")
+        tags = set_tags(manifest.name, manifest.policy, manifest.uid)
         return Restic(tags=tags, host=manifest.cloud, progress=progress)
 
     progress.start()

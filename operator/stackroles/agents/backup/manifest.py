@@ -140,6 +140,8 @@ def check(
     policy: str,
     key: Identity,
     snapshots: Iterable[Mapping[str, Any]],
+    *,
+    uid: str = "",
 ) -> None:
     """Check that a manifest is the one that was asked for, and that its parts are there.
 
@@ -149,6 +151,7 @@ def check(
         policy: its BackupPolicy.
         key: of the repository.
         snapshots: all of the repository.
+        uid: the Backup's, as the tags of the manifest's snapshot name it.
 
     Raises:
         ManifestError: it is another's, or a part is missing or another's.
@@ -157,6 +160,7 @@ def check(
     found = {"Backup": manifest.name, "BackupPolicy": manifest.policy}
     if manifest.signed:
         asked["repository"], found["repository"] = key.repository, manifest.repository
+        asked["uid"], found["uid"] = uid, manifest.uid
     for what, value in asked.items():
         if found[what] != value:
             raise ManifestError(
@@ -166,7 +170,8 @@ def check(
             )
     there = parts_of(snapshots, policy, name)
     for part in manifest.parts:
-        if there.get(part.snapshot, {}).get("part") != part.name:
+        facts = there.get(part.snapshot, {})
+        if (facts.get("part"), facts.get("uid")) != (part.name, manifest.uid):
             raise ManifestError(
                 PART_MISSING,
                 f"{part.name} of set {name} should be in snapshot {part.snapshot[:8]}, and the "
@@ -176,10 +181,17 @@ def check(
 
 
 def _check_newest(manifest: Manifest, there: Mapping[str, Mapping[str, str]]) -> None:
-    """Check that no later run of a Backup of this name left parts that the manifest lacks."""
+    """Check that nothing shows that this is an older manifest which was put back.
+
+    Parts of another Backup of this name, which its uid tells from this one's, are what a run left
+    that broke off; its manifest shows that there is a newer set.
+    """
     named = {part.snapshot for part in manifest.parts}
     for snapshot, facts in there.items():
-        if snapshot not in named and manifest.time and _is_later(facts["time"], manifest.time):
+        own, is_manifest = facts["uid"] == manifest.uid, facts["part"] == "manifest"
+        if snapshot in named or own is is_manifest or not manifest.time:
+            continue
+        if _is_later(facts["time"], manifest.time):
             raise ManifestError(
                 MANIFEST_SUPERSEDED,
                 f"the manifest is of {manifest.time}, and set {manifest.name} has "

@@ -42,6 +42,7 @@ class RunSettings:
         token_file: the file with the token that the database member asks for.
         cloud_uid: uid of the CloudController; empty where it is not known.
         policy_uid: uid of the BackupPolicy; empty where it is not known.
+        uid: uid of the Backup; empty where it is not known.
     """
 
     name: str
@@ -54,6 +55,7 @@ class RunSettings:
     token_file: str
     cloud_uid: str = field(default="", metadata=OPTIONAL)
     policy_uid: str = field(default="", metadata=OPTIONAL)
+    uid: str = field(default="", metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,8 @@ class RetentionRules:
         weekly: the same of weeks.
         monthly: the same of months.
         yearly: the same of years.
-        within_days: all that are younger than so many days; 0 where age keeps none.
+        within_days: all that are at most so many days older than the newest; 0 where age keeps
+            none.
     """
 
     last: int
@@ -143,10 +146,12 @@ class RetentionInput:
     Attributes:
         rules: what stays.
         backups: the policy's Backups whose sets should be in the repository, the oldest first.
+        quarantined: the policy's Backups whose sets a verification found damaged.
     """
 
     rules: RetentionRules
     backups: tuple[str, ...]
+    quarantined: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

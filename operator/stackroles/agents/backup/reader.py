@@ -216,7 +216,7 @@ def main() -> int:
     token = Path(settings.token_file).read_text(encoding="utf-8").strip()
     stopping = signals.StopRequest()
     signal.signal(signal.SIGTERM, lambda *_: stopping.ask())
-    server = ReaderServer(RecoverySet(settings.name, settings.policy), token)
+    server = ReaderServer(RecoverySet(settings.name, settings.policy, uid=settings.uid), token)
     threading.Thread(target=server.serve_forever, args=(_TICK,), daemon=True).start()
     _log(f"Set {settings.name} of policy {settings.policy} is at port {server.server_port}")
     while not stopping.wait(_TICK):

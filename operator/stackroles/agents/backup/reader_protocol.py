@@ -40,11 +40,13 @@ class ReaderSettings:
         name: the Backup that it is of; empty for the policy's newest set that has a manifest.
         policy: its BackupPolicy.
         token_file: the file with the token that a client must show.
+        uid: uid of the Backup, where that is known: no other set of its name is served then.
     """
 
     name: str
     policy: str
     token_file: str
+    uid: str = field(default="", metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,7 @@ class Manifest:
         key_id: restic's id of the key that opened the repository; empty where it is not signed.
         cloud_uid: uid of the CloudController; empty where it was not known.
         policy_uid: uid of the BackupPolicy; empty where it was not known.
+        uid: uid of the Backup; empty where it was not known.
         parts: in the order in which they were taken.
     """
 
@@ -110,6 +113,7 @@ class Manifest:
     key_id: str = field(default="", metadata=key("keyId", optional=True))
     cloud_uid: str = field(default="", metadata=key("cloudUid", optional=True))
     policy_uid: str = field(default="", metadata=key("policyUid", optional=True))
+    uid: str = field(default="", metadata=OPTIONAL)
     parts: tuple[ManifestPart, ...]
 
     @property

@@ -20,7 +20,7 @@ from stackroles.agents.backup.reader_protocol import (
     ManifestPart,
 )
 from stackroles.agents.backup.repository import Restic, StepFailed
-from stackroles.agents.backup.sets import newest_set, snapshots_of
+from stackroles.agents.backup.sets import newest_set, snapshots_of, uid_of
 from stackroles.agents.backup.streams import HashingSink
 
 Meanwhile = Callable[[], None]
@@ -43,6 +43,7 @@ class RecoverySet:
         policy: its BackupPolicy.
         repository: opens the repository for one request.
         now: returns the time.
+        uid: of the Backup, where that is known: a set of another of its name is not this one.
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class RecoverySet:
         repository: Callable[[Meanwhile], Restic] = open_repository,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        uid: str = "",
     ) -> None:
         self._name, self._policy, self._repository = name, policy, repository
-        self._now = now
+        self._now, self._uid = now, uid
         self._lock = threading.Lock()
         self._found: tuple[bytes, Manifest] | None = None
 
@@ -98,7 +100,7 @@ class RecoverySet:
             )
         snapshots = restic.snapshots("manifest")
         name = self._name or newest_set(snapshots, self._policy, self._now())
-        manifests, parts = snapshots_of(snapshots, self._policy, name)
+        manifests, parts = snapshots_of(snapshots, self._policy, name, self._uid)
         if not manifests and not parts:
             raise StepFailed(
                 "manifest",
@@ -123,7 +125,10 @@ class RecoverySet:
         tags = next(found["tags"] for found in snapshots if found["id"] == manifests[-1])
         try:
             found = decode(text, tags, key)
-            check(found, name, self._policy, key, snapshots)
+            uid = uid_of(tags)
+            # Who names the Backup by its uid may have an older one than another of its name.
+            seen = [s for s in snapshots if not self._uid or uid_of(s.get("tags") or ()) == uid]
+            check(found, name, self._policy, key, seen, uid=uid)
         except ManifestError as error:
             raise StepFailed("manifest", f"{what}: {error}", error.reason) from error
         return text, found

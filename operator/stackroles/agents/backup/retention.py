@@ -15,37 +15,56 @@ class RecoverySet:
     """A recovery set as retention sees it.
 
     Attributes:
-        name: its name, unique among the sets of a policy.
-        time: when its newest snapshot was begun, in UTC.
+        name: the Backup that it is of.
+        time: when its newest manifest's snapshot was begun, in UTC; of an unfinished set that of
+            its newest part.
         verified: whether it has a manifest.
+        damaged: whether a verification found it damaged since, so that it is in quarantine.
+        uid: of the Backup, which tells it from another of the same name; empty in sets of former
+            versions.
     """
 
     name: str
     time: datetime
     verified: bool
+    damaged: bool = False
+    uid: str = ""
+
+    @property
+    def key(self) -> "Key":
+        """Unique among the sets of a policy."""
+        return self.name, self.uid
+
+
+Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """What retention decides, as names of sets.
+    """What retention decides.
 
     Attributes:
         kept: the verified sets that stay, the newest first.
         removed: verified sets that no rule keeps, and unfinished ones.
     """
 
-    kept: tuple[str, ...]
-    removed: tuple[str, ...]
+    kept: tuple[RecoverySet, ...]
+    removed: tuple[RecoverySet, ...]
 
 
 def retain(
-    sets: Iterable[RecoverySet], rules: RetentionRules, now: datetime, live: Collection[str] = ()
+    sets: Iterable[RecoverySet], rules: RetentionRules, now: datetime, live: Collection[Key] = ()
 ) -> Retained:
     """Return which sets of one policy stay: each that any of its rules keeps.
 
-    The newest verified set stays whatever the rules are. Where a clock was ahead, so that sets have
-    times to come, the newest of the others stays as well. One run is at work at a time, so a set
-    without a manifest is of a run that broke off, unless it is of the run itself.
+    The newest verified set stays whatever the rules are, and the newest that is not damaged. Where
+    a clock was ahead, so that sets have times to come, the newest of the others stays as well. A
+    damaged set takes no other's place, and stays itself as long as if it were not: a later
+    verification may take it back. One run is at work at a time, so a set without a manifest is of
+    a run that broke off, unless it is of the run itself.
+
+    What stays depends on `now` only where a set has a time to come: without a new set nothing more
+    is removed, however often this is asked.
 
     Args:
         sets: all sets of the policy, in any order.
@@ -56,20 +75,27 @@ def retain(
     known = tuple(sets)
     verified = sorted(
         (each for each in known if each.verified),
-        key=lambda each: (each.time, each.name),
+        key=lambda each: (each.time, each.key),
         reverse=True,
     )
-    kept = {each.name for each in _kept(verified, rules, now)} | set(live)
+    good = [each for each in verified if not each.damaged]
+    kept = {each.key for each in (*_kept(good, rules, now), *_kept(verified, rules, now))}
+    kept |= set(live)
     return Retained(
-        tuple(each.name for each in verified if each.name in kept),
-        tuple(each.name for each in known if each.name not in kept),
+        tuple(each for each in verified if each.key in kept),
+        tuple(each for each in known if each.key not in kept),
     )
+
+
+def unfinished(sets: Iterable[RecoverySet]) -> tuple[RecoverySet, ...]:
+    """Return the sets that runs left which broke off, while none is at work."""
+    return tuple(each for each in sets if not each.verified)
 
 
 def _kept(
     verified: list[RecoverySet], rules: RetentionRules, now: datetime
 ) -> Iterator[RecoverySet]:
-    """Yield the verified sets that a rule keeps, some of them twice.
+    """Yield the sets that a rule keeps, some of them twice.
 
     Args:
         verified: the newest first.
@@ -77,9 +103,11 @@ def _kept(
         now: the time of the decision.
     """
     yield from verified[: max(rules.last, 1)]
-    yield from [each for each in verified if each.time <= now][:1]
-    if rules.within_days:
-        oldest = now - timedelta(days=rules.within_days)
+    past = [each for each in verified if each.time <= now]
+    yield from past[:1]
+    if rules.within_days and verified:
+        # As restic counts: from the newest set, so that a pause of the runs costs none.
+        oldest = (past or verified)[0].time - timedelta(days=rules.within_days)
         yield from (each for each in verified if each.time >= oldest)
     for count, period in (
         (rules.hourly, _hour),

@@ -13,7 +13,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,8 +40,8 @@ from stackroles.agents.backup.protocol import (
 )
 from stackroles.agents.backup.reader_protocol import MANIFEST_FILE, Manifest, ManifestPart
 from stackroles.agents.backup.repository import Part, Restic, StepFailed, directory, file
-from stackroles.agents.backup.retention import retain
-from stackroles.agents.backup.sets import ids_of, sets_of
+from stackroles.agents.backup.retention import RecoverySet, retain, unfinished
+from stackroles.agents.backup.sets import ids_of, set_tags, sets_of
 from stackroles.agents.backup.streams import Sink
 from stackroles.agents.galera.tables_protocol import TABLES_FILE
 from stackroles.agents.text import shorten
@@ -86,6 +86,7 @@ class Plan:
     began: str = ""
     cloud_uid: str = ""
     policy_uid: str = ""
+    uid: str = ""
 
 
 def plan(settings: RunSettings, now: datetime) -> Plan:
@@ -123,6 +124,7 @@ def plan(settings: RunSettings, now: datetime) -> Plan:
         began=now.isoformat(timespec="seconds"),
         cloud_uid=settings.cloud_uid,
         policy_uid=settings.policy_uid,
+        uid=settings.uid,
     )
 
 
@@ -159,6 +161,7 @@ def manifest(work: Plan, outcome: RunOutcome, key: Identity, opened_by: str) -> 
         key_id=opened_by,
         cloud_uid=work.cloud_uid,
         policy_uid=work.policy_uid,
+        uid=work.uid,
         parts=tuple(ManifestPart.of(step, filenames[step.name]) for step in outcome.steps),
     )
     text = encode(content)
@@ -170,27 +173,41 @@ def manifest(work: Plan, outcome: RunOutcome, key: Identity, opened_by: str) -> 
     return Part("manifest", MANIFEST_FILE, write, (signature_tag(text, key),))
 
 
+def leftovers(snapshots: list[dict[str, Any]], work: Plan) -> tuple[str, ...]:
+    """Return what runs left that broke off, as ids of snapshots, while none is at work.
+
+    Raises:
+        StepFailed: a snapshot has no time.
+    """
+    return ids_of(snapshots, work.policy, unfinished(_sets(snapshots, work)))
+
+
 def retention(
-    snapshots: list[dict[str, Any]], work: Plan, now: datetime, live: Collection[str] = ()
+    snapshots: list[dict[str, Any]], work: Plan, now: datetime
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what retention removes, as ids of snapshots, and the Backups that have no set then.
 
     Args:
         snapshots: all of the repository.
-        work: the plan, with the rules and the Backups.
+        work: the plan of the run, whose own set stays, with the rules and the Backups.
         now: the time of the decision.
-        live: the sets of runs at work.
 
     Raises:
         StepFailed: a snapshot has no time.
     """
+    live = {(work.name, work.uid)}
+    retained = retain(_sets(snapshots, work), work.retention.rules, now, live)
+    kept = {each.name for each in retained.kept}
+    expired = (name for name in work.retention.backups if name not in kept)
+    return ids_of(snapshots, work.policy, retained.removed), tuple(expired)
+
+
+def _sets(snapshots: list[dict[str, Any]], work: Plan) -> tuple[RecoverySet, ...]:
     try:
-        retained = retain(sets_of(snapshots, work.policy), work.retention.rules, now, live)
+        return sets_of(snapshots, work.policy, work.retention.quarantined)
     except ValueError as error:
         message = f"{error}: restic forget it, or wait for a version that reads it"
         raise StepFailed("retention", message) from error
-    expired = (name for name in work.retention.backups if name not in retained.kept)
-    return ids_of(snapshots, work.policy, retained.removed), tuple(expired)
 
 
 def run(work: Plan, restic: Restic, now: Callable[[], datetime]) -> RunOutcome:
@@ -198,8 +215,8 @@ def run(work: Plan, restic: Restic, now: Callable[[], datetime]) -> RunOutcome:
     outcome = RunOutcome()
     try:
         if not restic.open():
-            surplus, _ = retention(restic.all_snapshots("repository"), work, now())
-            restic.clean(surplus)
+            # No rule is applied before there is a new set: runs that fail cost no older one.
+            restic.clean(leftovers(restic.all_snapshots("repository"), work))
         for part in work.parts:
             step, facts, stored = restic.save(part)
             position = facts.get("position") or outcome.position
@@ -210,7 +227,7 @@ def run(work: Plan, restic: Restic, now: Callable[[], datetime]) -> RunOutcome:
         if restic.read(last, MANIFEST_FILE) != last.sha256:
             raise StepFailed("manifest", "the manifest does not read back as it was written")
         outcome = _with(outcome, last, stored, snapshot=last.snapshot, verified=True, ok=True)
-        surplus, expired = retention(restic.all_snapshots("retention"), work, now(), {work.name})
+        surplus, expired = retention(restic.all_snapshots("retention"), work, now())
         if surplus:
             restic.forget("retention", surplus)
         return replace(outcome, expired=expired[:EXPIRED_LIMIT])
@@ -249,9 +266,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop)
     work = plan(from_environment(RunSettings, os.environ), datetime.now(UTC))
     progress = Progress()
-    restic = Restic(
-        tags=(f"set={work.name}", f"policy={work.policy}"), host=work.cloud, progress=progress
-    )
+    tags = set_tags(work.name, work.policy, work.uid)
+    restic = Restic(tags=tags, host=work.cloud, progress=progress)
     progress.start()
     outcome = run(work, restic, lambda: datetime.now(UTC))
     progress.stop()

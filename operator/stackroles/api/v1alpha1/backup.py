@@ -211,8 +211,8 @@ class BackupPolicySpec(Model):
         0,
         ge=0,
         le=3660,
-        description="Keep all verified sets that are younger than so many days; with 0 none is "
-        "kept for its age.",
+        description="Keep all verified sets that are at most so many days older than the newest "
+        "one; with 0 none is kept for its age.",
     )
     deletion_policy: DeletionPolicy = Field(
         DeletionPolicy.DELETE,

@@ -156,6 +156,7 @@ def _main(cloud: Cloud, parent: RunParent, run: Run) -> Container:
         token_file=f"{_SECRETS}/{secret_name(cloud.name, DEFAULT.database.role)}/backup-token",
         cloud_uid=cloud.uid,
         policy_uid=run.policy_uid,
+        uid=parent.uid,
     )
     return agent_container(MAIN, PROGRAM, settings, ScratchMount("copies", _COPIES))
 

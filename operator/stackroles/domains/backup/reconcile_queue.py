@@ -10,7 +10,7 @@ from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_STEP
 from stackroles.domains.backup.build import step_label
 from stackroles.domains.backup.build_job import DATABASE_PART, REPOSITORY_PART, TABLES_PART
-from stackroles.domains.backup.decide import PolicyRun, sets_believed_in
+from stackroles.domains.backup.decide import SETS_ASKED, PolicyRun, sets_believed_in
 from stackroles.domains.backup.status import is_finished
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.repository import user_of
@@ -73,7 +73,18 @@ async def retention_input(
     if record is not None and not record.ended:
         rules = replace(rules, last=_ALL)
     runs = runs_of_policy(context, cloud.namespace, policy_name)
-    return RetentionInput(rules=rules, backups=sets_believed_in(runs))
+    return RetentionInput(
+        rules=rules,
+        backups=sets_believed_in(runs),
+        quarantined=quarantined_sets(context, cloud.namespace, policy_name),
+    )
+
+
+def quarantined_sets(context: Context, namespace: str, policy: str) -> tuple[str, ...]:
+    """Return the Backups of a policy whose sets a verification found damaged, sorted."""
+    backups = context.cluster.naming("Backup", namespace, "policy", policy)
+    found = (b["metadata"]["name"] for b in backups if b.get("status", {}).get("quarantine"))
+    return tuple(sorted(found)[:SETS_ASKED])
 
 
 def retention_rules(policy: BackupPolicySpec) -> RetentionRules:

@@ -19,6 +19,7 @@ from stackroles.agents.backup.manifest import (
 )
 from stackroles.agents.backup.protocol import Versions
 from stackroles.agents.backup.reader_protocol import UNSIGNED_VERSION, Manifest, ManifestPart
+from stackroles.agents.backup.sets import snapshots_of
 
 
 def master_key(byte: int, r: str = "r") -> str:
@@ -168,3 +169,65 @@ def test_a_part_of_another_size_or_checksum_is_damaged(count: int, sha256: str) 
         check_part(PART, count, sha256)
 
     assert caught.value.reason == "PartDamaged"
+
+
+def of(uid: str, id: str, part: str = "database", day: int = 1) -> dict[str, Any]:
+    """Return a snapshot of a Backup with a uid."""
+    found = snapshot(id, part, time=f"2026-01-{day:02}T00:01:00Z")
+    return {**found, "tags": [*found["tags"], f"backup-uid={uid}"]}
+
+
+OWNED = replace(SET, uid="a")
+
+
+def test_what_a_later_run_of_the_same_name_left_is_no_part_of_the_set() -> None:
+    own = of("a", "1" * 64)
+
+    check(OWNED, "one", "daily", KEY, [own, of("b", "2" * 64, day=9)], uid="a")
+    # A former version's.
+    check(OWNED, "one", "daily", KEY, [own, snapshot("2" * 64, time="2026-01-09T00:00:00Z")],
+          uid="a")  # fmt: skip
+
+
+def test_an_older_manifest_that_was_put_back_is_refused() -> None:
+    own, again = of("a", "1" * 64), of("a", "3" * 64, "manifest", 20)
+    newer = of("b", "2" * 64, "manifest", 9)
+
+    assert superseded(own, again, newer) == "ManifestSuperseded"
+    assert superseded(own, again, of("a", "4" * 64, day=9)) == "ManifestSuperseded"
+
+
+def superseded(*snapshots: dict[str, Any]) -> str:
+    with pytest.raises(ManifestError) as caught:
+        check(OWNED, "one", "daily", KEY, snapshots, uid="a")
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("uid", ["b", ""])
+def test_a_manifest_under_the_tags_of_another_backup_of_its_name_is_refused(
+    uid: str,
+) -> None:
+    with pytest.raises(ManifestError) as caught:
+        check(OWNED, "one", "daily", KEY, [of("a", "1" * 64)], uid=uid)
+
+    assert caught.value.reason == "ManifestOfAnotherSet"
+
+
+def test_a_part_of_another_backup_of_the_same_name_is_refused() -> None:
+    with pytest.raises(ManifestError) as caught:
+        check(OWNED, "one", "daily", KEY, [of("b", "1" * 64)], uid="a")
+
+    assert caught.value.reason == "PartMissing"
+
+
+def test_a_set_is_found_by_the_uid_of_its_backup() -> None:
+    snapshots = [
+        of("a", "d1"), of("a", "m1", "manifest", 2), of("b", "d2"), snapshot("d0"),
+        snapshot("m0", "manifest"),
+    ]  # fmt: skip
+
+    assert snapshots_of(snapshots, "daily", "one", "a") == (("m1",), ("d1",))
+    assert snapshots_of(snapshots, "daily", "one", "b") == ((), ("d2",))
+    # A former version took it.
+    assert snapshots_of(snapshots, "daily", "one", "c") == (("m0",), ("d0",))
+    assert snapshots_of(snapshots, "daily", "one") == (("m0", "m1"), ("d1", "d2", "d0"))

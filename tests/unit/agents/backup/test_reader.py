@@ -366,7 +366,7 @@ def test_what_a_run_writes_is_what_a_reader_understands(tmp_path: Path) -> None:
     assert decode(text, stored.tags, KEY) == replace(SET, cloud_uid="c", policy_uid="p")
     assert json.loads(text).keys() == {
         "apiVersion", "name", "cloud", "policy", "versions", "position", "time", "repository",
-        "keyId", "cloudUid", "policyUid", "parts",
+        "keyId", "cloudUid", "policyUid", "uid", "parts",
     }  # fmt: skip
     assert json.loads(text)["apiVersion"] == "stackroles.io/recovery-set/v2"
 

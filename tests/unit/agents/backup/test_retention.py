@@ -13,7 +13,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from stackroles.agents.backup.protocol import RetentionRules
-from stackroles.agents.backup.retention import RecoverySet, Retained, retain
+from stackroles.agents.backup.retention import RecoverySet, Retained, retain, unfinished
 from stackroles.agents.backup.sets import ids_of, sets_of
 
 START = datetime(2023, 12, 25, 3, tzinfo=UTC)
@@ -33,16 +33,21 @@ def periods(time: datetime) -> dict[str, str]:
     return {rule: time.strftime(form) for rule, form in PERIODS.items()}
 
 
+def names(sets: Iterable[RecoverySet]) -> tuple[str, ...]:
+    return tuple(each.name for each in sets)
+
+
 def keeps(
     one: RecoverySet, verified: list[RecoverySet], rules: RetentionRules, now: datetime
 ) -> bool:
-    """Return whether a rule keeps a verified set, by counting what is newer."""
+    """Return whether a rule keeps one of some verified sets, by counting what is newer."""
     newer = [each for each in verified if (each.time, each.name) > (one.time, one.name)]
     if len(newer) < max(rules.last, 1):
         return True
     if one.time <= now and all(each.time > now for each in newer):
         return True
-    if rules.within_days and (now - one.time).total_seconds() <= rules.within_days * 86400:
+    begin = max([e.time for e in verified if e.time <= now] or [e.time for e in verified])
+    if rules.within_days and (begin - one.time).total_seconds() <= rules.within_days * 86400:
         return True
     for rule, own in periods(one.time).items():
         if count := getattr(rules, rule):
@@ -58,13 +63,19 @@ def expected(
     """Return the names of the sets that are left, by the oracle."""
     known = tuple(sets)
     verified = [each for each in known if each.verified]
-    wanted = {each.name for each in verified if keeps(each, verified, rules, now)}
+    good = [each for each in verified if not each.damaged]
+    wanted = {
+        each.name for group in (verified, good) for each in group if keeps(each, group, rules, now)
+    }
     return wanted | ({each.name for each in known} & set(live))
 
 
 @dataclass(frozen=True)
 class History:
-    """Runs one after the other: their times, and whether each left a set, half of one or none."""
+    """Runs one after the other: their times, and whether each left a set, half of one or none.
+
+    A set that is `damaged` is verified by its run, and found damaged before the next one.
+    """
 
     times: tuple[datetime, ...]
     ends: tuple[str, ...]
@@ -75,7 +86,7 @@ class History:
 GAPS = (1, 7, HOUR, 6 * HOUR, DAY, DAY, DAY, 7 * DAY, 31 * DAY, 200 * DAY)
 JITTER = (0, 0, -20, 45)
 ENDS = ("verified", "verified", "verified", "unfinished", "nothing")
-STEPS = st.sampled_from([(gap + late, end) for gap in GAPS for late in JITTER for end in ENDS])
+ENDS_WITH_DAMAGE = (*ENDS, "damaged", "damaged")
 FEW = st.sampled_from([0, 0, 1, 2, 3, 7])
 RULES = st.builds(
     RetentionRules, last=st.integers(1, 5), hourly=FEW, daily=FEW, weekly=FEW, monthly=FEW,
@@ -83,8 +94,11 @@ RULES = st.builds(
 )  # fmt: skip
 
 
-def histories(shortest: int, longest: int) -> st.SearchStrategy[History]:
-    return st.builds(history, st.lists(STEPS, min_size=shortest, max_size=longest), RULES)
+def histories(
+    shortest: int, longest: int, ends: tuple[str, ...] = ENDS
+) -> st.SearchStrategy[History]:
+    steps = st.sampled_from([(gap + late, end) for gap in GAPS for late in JITTER for end in ends])
+    return st.builds(history, st.lists(steps, min_size=shortest, max_size=longest), RULES)
 
 
 def history(steps: list[tuple[int, str]], rules: RetentionRules) -> History:
@@ -94,35 +108,43 @@ def history(steps: list[tuple[int, str]], rules: RetentionRules) -> History:
 
 
 def remaining(sets: Iterable[RecoverySet], retained: Retained) -> tuple[RecoverySet, ...]:
-    return tuple(each for each in sets if each.name not in retained.removed)
+    return tuple(each for each in sets if each not in retained.removed)
 
 
 def replay(history: History) -> tuple[RecoverySet, ...]:
     """Apply retention run after run as the program does; return what is in the end left.
 
     Each run is held against the oracle, which knows all earlier sets: one that was removed too
-    early is missing as soon as a rule asks for it.
+    early is missing as soon as a rule asks for it. Once one was found damaged a rule may ask for
+    what had gone rightly by then, and the oracle knows what is there.
     """
     stored: tuple[RecoverySet, ...] = ()
     complete: tuple[RecoverySet, ...] = ()
     for number, (now, end) in enumerate(zip(history.times, history.ends, strict=True)):
-        stored = remaining(stored, retain(stored, history.rules, now))
-        own = RecoverySet(f"run-{number:04}", now, end == "verified")
+        before = [each for each in stored if each.verified]
+        stored = tuple(each for each in stored if each not in unfinished(stored))
+        assert list(stored) == before, "no verified set goes before there is a new one"
+        own = RecoverySet(f"run-{number:04}", now, end in ("verified", "damaged"))
         if end == "nothing":
             continue
         stored, complete = (*stored, own), (*complete, own)
         if not own.verified:
-            assert own.name not in retain(stored, history.rules, now, {own.name}).removed
             continue
-        decided = retain(stored, history.rules, now, {own.name})
-        names = [each.name for each in stored]
-        assert sorted((*decided.kept, *decided.removed)) == sorted(names)
+        known = stored if any(each.damaged for each in stored) else complete
+        decided = retain(stored, history.rules, now, {own.key})
+        assert sorted(names((*decided.kept, *decided.removed))) == sorted(names(stored))
         stored = remaining(stored, decided)
-        left = {each.name for each in stored}
+        left = set(names(stored))
         assert own.name in left, "the newest verified set stays"
-        assert left == expected(complete, history.rules, now), "nothing went that was needed later"
-        assert retain(stored, history.rules, now, {own.name}).removed == (), "once is enough"
-        assert decided.kept == tuple(sorted(left, reverse=True)), "the newest first"
+        assert left == expected(known, history.rules, now), "nothing went that was needed later"
+        assert retain(stored, history.rules, now, {own.key}).removed == (), "once is enough"
+        assert names(decided.kept) == tuple(sorted(left, reverse=True)), "the newest first"
+        if end == "damaged":
+            stored = (*stored[:-1], replace(own, damaged=True))
+            complete = stored
+        assert retain(stored, history.rules, now + timedelta(days=4000)).removed == (), (
+            "no set goes because time passes, or because one is found damaged"
+        )
     return stored
 
 
@@ -138,17 +160,25 @@ def test_long_histories_lose_nothing_that_is_needed_later(history: History) -> N
     event(f"{len(replay(history)) // 5 * 5} and more left")
 
 
+@settings(max_examples=3_000)
+@given(histories(1, 30, ENDS_WITH_DAMAGE))
+def test_run_after_run_a_damaged_set_takes_no_place(history: History) -> None:
+    left = replay(history)
+
+    event(f"{sum(each.damaged for each in left)} damaged")
+
+
 CLOCKS = st.integers(-40 * DAY, 40 * DAY) | st.sampled_from([0, 1, -1, 5000 * DAY])
 
 
 @st.composite
 def any_sets(draw: st.DrawFn) -> tuple[RecoverySet, ...]:
     """Draw sets whose clocks were wrong: equal times, times to come, no order at all."""
-    drawn = draw(st.lists(st.tuples(CLOCKS, st.booleans()), max_size=20))
-    names = draw(st.permutations([f"set-{number}" for number in range(len(drawn))]))
+    drawn = draw(st.lists(st.tuples(CLOCKS, st.booleans(), st.booleans()), max_size=20))
+    named = draw(st.permutations([f"set-{number}" for number in range(len(drawn))]))
     return tuple(
-        RecoverySet(name, START + timedelta(minutes=minutes), verified)
-        for name, (minutes, verified) in zip(names, drawn, strict=True)
+        RecoverySet(name, START + timedelta(minutes=minutes), verified, verified and damaged)
+        for name, (minutes, verified, damaged) in zip(named, drawn, strict=True)
     )
 
 
@@ -158,19 +188,21 @@ def any_sets(draw: st.DrawFn) -> tuple[RecoverySet, ...]:
 def test_wrong_clocks_change_neither_the_rules_nor_what_is_always_kept(
     sets: tuple[RecoverySet, ...], rules: RetentionRules, live: list[str], random: Random
 ) -> None:
-    decided = retain(sets, rules, START, live)
+    keys = {(name, "") for name in live}
+    decided = retain(sets, rules, START, keys)
 
-    assert {each.name for each in remaining(sets, decided)} == expected(sets, rules, START, live)
-    assert not set(decided.removed) & set(live)
+    assert set(names(remaining(sets, decided))) == expected(sets, rules, START, live)
+    assert not set(names(decided.removed)) & set(live)
     shuffled = random.sample(sets, len(sets))
-    again = retain(shuffled, rules, START, live)
-    assert (again.kept, sorted(again.removed)) == (decided.kept, sorted(decided.removed))
-    assert not retain(remaining(sets, decided), rules, START, live).removed
+    again = retain(shuffled, rules, START, keys)
+    assert (again.kept, set(again.removed)) == (decided.kept, set(decided.removed))
+    assert not retain(remaining(sets, decided), rules, START, keys).removed
     verified = [each for each in sets if each.verified]
     past = [each for each in verified if each.time <= START]
-    for several in (verified, past):
+    good = [each for each in verified if not each.damaged]
+    for several in (verified, past, good):
         if several:
-            assert max(several, key=lambda each: (each.time, each.name)).name in decided.kept
+            assert max(several, key=lambda each: (each.time, each.name)) in decided.kept
 
 
 @given(any_sets(), RULES, st.sampled_from([each.name for each in fields(RetentionRules)]))
@@ -230,7 +262,7 @@ def test_an_example_of_each_rule(rules: dict[str, int], kept: str) -> None:
     ]
     now = datetime(2026, 2, 17, 4, tzinfo=UTC)
 
-    assert "".join(retain(sets, RetentionRules(**rules), now).kept) == kept
+    assert "".join(names(retain(sets, RetentionRules(**rules), now).kept)) == kept
 
 
 @pytest.mark.parametrize("rule", ["hourly", "daily", "weekly", "monthly"])
@@ -238,7 +270,7 @@ def test_a_period_of_another_year_is_another_period(rule: str) -> None:
     years = [datetime(year, 1, 7, 3, tzinfo=UTC) for year in (2024, 2025, 2026)]
     sets = [RecoverySet(f"{time:%Y}", time, True) for time in years]
 
-    kept = retain(sets, RetentionRules(**{"last": 1, rule: 2}), years[-1]).kept
+    kept = names(retain(sets, RetentionRules(**{"last": 1, rule: 2}), years[-1]).kept)
 
     assert kept == ("2026", "2025")
 
@@ -246,29 +278,73 @@ def test_a_period_of_another_year_is_another_period(rule: str) -> None:
 def test_the_newest_set_stays_without_any_rule_also_where_all_times_are_to_come() -> None:
     sets = [RecoverySet(f"{day}", START + timedelta(days=day), True) for day in (1, 2)]
 
-    assert retain(sets, RetentionRules(last=0), START) == Retained(("2",), ("1",))
+    assert retain(sets, RetentionRules(last=0), START) == Retained((sets[1],), (sets[0],))
 
 
-def snapshot(name: str, part: str, when: str, policy: str = "p") -> dict[str, Any]:
+def test_a_pause_of_the_runs_costs_no_set_that_is_kept_for_its_age() -> None:
+    """As restic counts keep-within: from the newest set."""
+    sets = [RecoverySet(f"{day}", START + timedelta(days=day), True) for day in range(10)]
+    rules = RetentionRules(last=1, within_days=3)
+
+    assert names(retain(sets, rules, START + timedelta(days=400)).kept) == ("9", "8", "7", "6")
+
+
+def test_a_set_of_a_time_to_come_does_not_make_the_others_old() -> None:
+    sets = [RecoverySet(f"{day}", START + timedelta(days=day), True) for day in (0, 1, 999)]
+    rules = RetentionRules(last=1, within_days=3)
+
+    assert names(retain(sets, rules, START + timedelta(days=2)).kept) == ("999", "1", "0")
+
+
+def test_a_damaged_set_takes_no_place_and_stays_itself() -> None:
+    sets = [RecoverySet(f"{day}", START + timedelta(days=day), True, day > 2) for day in range(6)]
+
+    kept = retain(sets, RetentionRules(last=2), START + timedelta(days=6)).kept
+
+    assert names(kept) == ("5", "4", "2", "1")
+
+
+def snapshot(name: str, part: str, when: str, policy: str = "p", uid: str = "") -> dict[str, Any]:
     tags = [f"policy={policy}", f"set={name}", f"part={part}"]
-    return {"id": f"{policy}-{name}-{part}", "time": when, "tags": tags}
+    tags += [f"backup-uid={uid}"] if uid else []
+    return {"id": f"{policy}-{name}-{part}{uid}", "time": when, "tags": tags}
 
 
-def test_a_set_is_verified_by_its_manifest_and_as_old_as_its_newest_snapshot() -> None:
+def test_a_set_is_verified_by_its_manifest_and_as_old_as_that() -> None:
     snapshots: list[dict[str, Any]] = [
         snapshot("a", "manifest", "2026-01-02T00:30:00.123456789+01:00"),
         snapshot("a", "database", "2026-01-01T23:00:00Z"),
+        snapshot("a", "state", "2026-01-07T23:00:00Z"),
         snapshot("b", "database", "2026-01-01T12:00:00Z"),
+        snapshot("b", "state", "2026-01-01T13:00:00Z"),
         snapshot("a", "manifest", "2026-01-05T00:00:00Z", policy="other"),
         {"id": "foreign", "time": "none"},
     ]
 
-    assert sets_of(snapshots, "p") == (
-        RecoverySet("a", datetime(2026, 1, 1, 23, 30, 0, 123456, tzinfo=UTC), True),
-        RecoverySet("b", datetime(2026, 1, 1, 12, tzinfo=UTC), False),
+    a, b = sets_of(snapshots, "p", ["a"])
+    assert (a, b) == (
+        RecoverySet("a", datetime(2026, 1, 1, 23, 30, 0, 123456, tzinfo=UTC), True, True),
+        RecoverySet("b", datetime(2026, 1, 1, 13, tzinfo=UTC), False),
     )
-    assert ids_of(snapshots, "p", {"a"}) == ("p-a-manifest", "p-a-database")
-    assert ids_of(snapshots, "other", {"b"}) == ()
+    assert ids_of(snapshots, "p", [a]) == ("p-a-manifest", "p-a-database", "p-a-state")
+    assert ids_of(snapshots, "other", [b]) == ()
+
+
+def test_a_name_that_is_used_twice_has_two_sets() -> None:
+    snapshots = [
+        snapshot("a", "database", "2026-01-01T00:00:00Z", uid="1"),
+        snapshot("a", "manifest", "2026-01-01T01:00:00Z", uid="1"),
+        snapshot("a", "database", "2026-01-02T00:00:00Z", uid="2"),
+    ]
+
+    first, second = sets_of(snapshots, "p")
+
+    assert (first.verified, first.time.day) == (True, 1)
+    assert (second.verified, second.time.day) == (False, 2)
+    assert unfinished((first, second)) == (second,)
+    assert ids_of(snapshots, "p", [second]) == ("p-a-database2",)
+    retained = retain((first, second), RetentionRules(last=1), START, {second.key})
+    assert (retained.kept, retained.removed) == ((first,), ())
 
 
 @given(any_sets(), any_sets(), RULES)
@@ -282,12 +358,13 @@ def test_snapshots_of_other_policies_are_never_named(
         for part in ("database", *(["manifest"] if each.verified else []))
     ]
 
-    removed = retain(sets_of(snapshots, "p"), rules, START).removed
+    removed = retain(mine, rules, START).removed
     ids = ids_of(snapshots, "p", removed)
 
-    assert sets_of(snapshots, "p") == mine
+    damaged = [each.name for each in mine if each.damaged]
+    assert sets_of(snapshots, "p", damaged) == mine
     assert all(found.startswith("p-") for found in ids)
-    assert len(ids) == sum(1 + each.verified for each in mine if each.name in removed)
+    assert len(ids) == sum(1 + each.verified for each in mine if each in removed)
 
 
 @pytest.mark.parametrize("when", ["", "yesterday", "0001-01-01T00:00:00+14:00"])

@@ -75,9 +75,10 @@ def wait_for(there: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def restic(store: Path, stall: float = 60.0, answer: float = 60.0) -> Restic:
+def restic(store: Path, stall: float = 60.0, answer: float = 60.0, uid: str = "") -> Restic:
     program = str(store.parent / "restic")
-    return Restic(program, ("set=one", "policy=daily"), "cloud", stall=stall, answer=answer)
+    tags = ("set=one", "policy=daily", *([f"backup-uid={uid}"] if uid else []))
+    return Restic(program, tags, "cloud", stall=stall, answer=answer)
 
 
 def work(tmp_path: Path) -> Plan:
@@ -527,9 +528,7 @@ def test_a_part_that_breaks_off_leaves_no_lock(store: Path, tmp_path: Path) -> N
     assert not ids(store)
 
 
-def test_what_broke_off_and_what_is_beyond_retention_goes_before_the_copy(
-    store: Path, tmp_path: Path
-) -> None:
+def test_runs_that_fail_remove_what_broke_off_and_no_older_set(store: Path, tmp_path: Path) -> None:
     put(
         store,
         of_daily("a", "manifest", "1"), of_daily("b", "manifest", "2"),
@@ -537,11 +536,55 @@ def test_what_broke_off_and_what_is_beyond_retention_goes_before_the_copy(
         of_daily("broken", "database", "5"),
     )  # fmt: skip
     (store / "fail-backup").write_text("1 write /repository/data/tmp: no space left on device")
+    plan = work(tmp_path)
 
-    result = run(work(tmp_path), restic(store), now)
+    for _ in range(2):
+        result = run(plan, restic(store), now)
+        assert (result.ok, result.reason) == (False, "RepositoryFull")
 
-    assert (result.ok, result.reason) == (False, "RepositoryFull")
-    assert ids(store) == ["b-manifest", "c-manifest", "d-manifest"]
+    assert ids(store) == ["a-manifest", "b-manifest", "c-manifest", "d-manifest"]
+
+
+def test_a_later_run_of_the_same_name_costs_the_older_set_nothing(
+    store: Path, tmp_path: Path
+) -> None:
+    plan = replace(work(tmp_path), uid="2")
+    put(
+        store,
+        *(tagged(of_daily("one", part, "1"), "1") for part in ("database", "manifest")),
+        tagged(of_daily("one", "secrets", "5"), "2"),
+    )  # fmt: skip
+    (store / "fail-check").write_text("1 Fatal: repository contains errors")
+
+    assert not run(plan, restic(store, uid="2"), now).ok
+    assert ids(store)[:2] == ["one-database-1", "one-manifest-1"]
+    assert "one-secrets-2" not in ids(store)
+    (store / "fail-check").unlink()
+    assert run(plan, restic(store, uid="2"), now).ok
+
+    last = json.loads((store / "log").read_text().splitlines()[-1])
+    assert ids(store)[:2] == ["one-database-1", "one-manifest-1"]
+    assert "backup-uid=2" in last["tags"]
+    assert json.loads((store / last["id"]).read_text())["uid"] == "2"
+    assert len(ids(store)) == 5
+
+
+def tagged(snapshot: dict[str, object], uid: str) -> dict[str, object]:
+    """Return a snapshot as of a Backup with a uid."""
+    tags = snapshot["tags"]
+    assert isinstance(tags, list)
+    return {**snapshot, "id": f"{snapshot['id']}-{uid}", "tags": [*tags, f"backup-uid={uid}"]}
+
+
+def test_a_set_in_quarantine_takes_no_place(store: Path, tmp_path: Path) -> None:
+    put(store, *(of_daily(name, "manifest", name) for name in "0123"))
+    plan = retaining(work(tmp_path), *"0123", last=2)
+    retention = replace(plan.retention, quarantined=("3",))
+
+    result = run(replace(plan, retention=retention), restic(store), now)
+
+    assert (result.ok, result.expired) == (True, ("0", "1"))
+    assert ids(store)[:2] == ["2-manifest", "3-manifest"]
 
 
 def test_a_set_is_removed_its_manifest_first(store: Path) -> None:
