@@ -8,7 +8,7 @@ every statement. Without an agent to ask (`agent-port`) it is a restore's: of th
 is given, whose tables are `tables`, those that do not open `unread`, and which gets `grastate` at
 its end. `answers.json` has rows for statements by a part of their text, which go first; one whose
 rows are a text is refused with that, one whose rows are a number ends the server with it (a
-signal where it is negative).
+signal where it is negative). A copy is unpacked as the file that `unpacked` names, else `ibdata1`.
 """
 
 import json
@@ -161,6 +161,9 @@ def ended(control: Path) -> int:
 
 
 def mariadbd(control: Path) -> int:
+    if "--version" in sys.argv:
+        sys.stdout.write("mariadbd  Ver 11.8.3-MariaDB for Linux on x86_64\n")
+        return 0
     if "--help" in sys.argv:
         refused = control / "refuse-options"
         sys.stderr.write(refused.read_text() if refused.exists() else "")
@@ -206,7 +209,9 @@ def mbstream(control: Path) -> int:
     if complaint.exists():
         sys.stdout.write(complaint.read_text() + "\n")
         return 1
-    with Path(sys.argv[sys.argv.index("-C") + 1], "ibdata1").open("wb") as file:
+    named = control / "unpacked"
+    name = named.read_text() if named.exists() else "ibdata1"
+    with Path(sys.argv[sys.argv.index("-C") + 1], name).open("wb") as file:
         while data := sys.stdin.buffer.read(65536):
             file.write(data)
     return 0

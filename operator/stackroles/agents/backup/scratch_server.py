@@ -5,7 +5,9 @@ cluster: nothing that it does leaves the pod.
 """
 
 import contextlib
+import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,11 +22,18 @@ from stackroles.agents.galera.watch import STOP_SECONDS
 # A large table on a slow disk.
 _SQL_SECONDS = 3600.0
 _GIVE_UP_SECONDS = 15.0
+_VERSION_SECONDS = 60.0
+_VERSION = re.compile(r"\bVer (\S+)")
+_TAKEN_BY = re.compile(r"^server_version = (\S+)", re.MULTILINE)
 # Fits into the memory of a verification, whatever the cloud's database has.
 _BUFFER_POOL = "128M"
+_LOG = "96M"
 _SESSIONS = 20
+# What a session may meet that is not the copy's fault: locks and time limits, an end that was asked
+# for, no memory, a full disk.
+_OF_PLACE = frozenset({1021, 1037, 1038, 1041, 1053, 1205, 1213, 1317, 1969})
 _NAMES = (
-    "SELECT table_schema, table_name FROM information_schema.tables"  # noqa: S608
+    "SELECT table_schema, table_name, engine FROM information_schema.tables"  # noqa: S608
     f" WHERE {tables.USER_TABLES}"
 )
 
@@ -48,6 +57,10 @@ def command(settings: VerificationSettings, data: Path) -> list[str]:
         "--skip-slave-start",
         "--event-scheduler=OFF",
         "--performance-schema=OFF",
+        # The cloud's limit is for its services; a check of a large table takes as long as it does.
+        "--max-statement-time=0",
+        # It is made anew at the start, and a large one of the cloud's would not fit in here.
+        f"--innodb-log-file-size={_LOG}",
         f"--max-connections={_SESSIONS}",
         f"--innodb-buffer-pool-size={_BUFFER_POOL}",
         # It is thrown away.
@@ -69,12 +82,15 @@ class ScratchServer:
         """Return its version; raises SqlError, OSError."""
         return tables.version(self._session.query)
 
-    def definitions(self) -> dict[Table, str]:
-        """Return a digest of the columns of each table; raises SqlError, OSError."""
+    def definitions(self) -> dict[Table, tuple[str, str]]:
+        """Return a digest of the columns of each table and its engine; raises SqlError, OSError.
+
+        The engine is empty where the server cannot open the table.
+        """
         names = self._session.query(_NAMES)
         digests = tables.definitions(self._session.query)
-        listed = ((str(schema), str(name)) for schema, name in names)
-        return {table: digests.get(table, "") for table in listed}
+        listed = (((str(schema), str(name)), engine or "") for schema, name, engine in names)
+        return {table: (digests.get(table, ""), engine) for table, engine in listed}
 
     def complaint(self, table: Table) -> str:
         """Return what CHECK TABLE says against a table, "" where nothing; raises as `version`."""
@@ -84,6 +100,35 @@ class ScratchServer:
         """Return a table with its rows counted; raises as `version`."""
         rows, checksum = tables.count(self._session.query, table)
         return FoundTable(definition=definition, rows=rows, checksum=checksum)
+
+
+def version(settings: VerificationSettings) -> str:
+    """Return the version that the server's program says it is; raises OSError where it does not."""
+    try:
+        done = subprocess.run(
+            [settings.server, "--version"],
+            capture_output=True,
+            check=True,
+            timeout=_VERSION_SECONDS,
+        )
+    except subprocess.SubprocessError as error:
+        raise OSError(f"{settings.server} does not say its version: {error}") from error
+    found = _VERSION.search(done.stdout.decode(errors="replace"))
+    return found[1] if found else ""
+
+
+def taken_by(data: Path) -> str:
+    """Return the version of the server that was copied, as the copy says; empty where it does not.
+
+    Args:
+        data: where the copy was unpacked.
+    """
+    for name in ("mariadb_backup_info", "xtrabackup_info"):
+        with contextlib.suppress(FileNotFoundError):
+            text = (data / name).read_text(encoding="utf-8", errors="replace")
+            if found := _TAKEN_BY.search(text):
+                return found[1]
+    return ""
 
 
 @contextlib.contextmanager
@@ -104,7 +149,10 @@ def serving(settings: VerificationSettings, data: Path) -> Iterator[ScratchServe
             with session:
                 yield ScratchServer(session)
         except mariadb.SqlError as error:
-            raise CopyFailed(f"the server refuses to read the copy: {error}") from error
+            raise CopyFailed(
+                f"the server refuses to read the copy: {error}",
+                proven=error.code not in _OF_PLACE,
+            ) from error
         except OSError as error:
             code = server.stop(_GIVE_UP_SECONDS)
             raise _broken_off(server, code, error) from error

@@ -23,7 +23,8 @@ from types import FrameType
 from typing import NoReturn
 
 from stackroles.agents import wire
-from stackroles.agents.backup.comparison import FoundTable, compare
+from stackroles.agents.backup import scratch_server
+from stackroles.agents.backup.comparison import FoundTable, compare, series
 from stackroles.agents.backup.damage import is_of_data, unreadable
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.protocol import from_environment
@@ -39,7 +40,7 @@ from stackroles.agents.backup.reader_protocol import (
 )
 from stackroles.agents.backup.recovery_set import RecoverySet
 from stackroles.agents.backup.repository import Restic, StepFailed
-from stackroles.agents.backup.scratch_server import ScratchServer, serving
+from stackroles.agents.backup.scratch_server import ScratchServer
 from stackroles.agents.backup.verification_protocol import (
     SET_DAMAGED,
     VERIFICATION_BROKE_OFF,
@@ -47,6 +48,7 @@ from stackroles.agents.backup.verification_protocol import (
     VerificationOutcome,
     VerificationSettings,
 )
+from stackroles.agents.galera import tables
 from stackroles.agents.galera.physical_copy import CopyFailed, CopyPart, make_consistent, unpack
 from stackroles.agents.galera.tables_protocol import Tables
 from stackroles.agents.text import shorten_encoded
@@ -186,20 +188,31 @@ class Verification:
         data.mkdir(mode=0o750)
         copy = parts[DATABASE_PART]
         wanted = CopyPart(bytes=copy.bytes, sha256=copy.sha256)
+        taken_by = ""
         try:
             with contextlib.closing(self._read(copy)) as chunks:
                 unpack(self._settings.mbstream, data, chunks, wanted, lambda _: None)
+            taken_by = recorded.server or scratch_server.taken_by(data)
             self._progress.begin("prepare")
             make_consistent(self._settings.backup, data)
             self._progress.begin("start")
-            with serving(self._settings, data) as server:
+            with scratch_server.serving(self._settings, data) as server:
                 return self._compare(server, recorded, outcome)
         except CopyFailed as error:
             if _is_full(data):
                 raise OSError(f"the node's disk, which holds the copy, is full: {error}") from error
             if not error.proven:
                 raise OSError(f"{error}. It may need more memory: spec.resources") from error
+            # The copy itself was as it was taken: a server of its own series may open it.
+            if taken_by and series(taken_by) != series(here := self._version()):
+                raise OSError(
+                    f"the set was taken by MariaDB {taken_by}, which the server here, {here}, does "
+                    f"not open: {error}. A set of the present series says more"
+                ) from error
             raise Damaged(str(error)) from error
+
+    def _version(self) -> str:
+        return scratch_server.version(self._settings)
 
     def _recorded(self, part: ManifestPart | None) -> Tables:
         if part is None:
@@ -218,16 +231,21 @@ class Verification:
     ) -> VerificationOutcome:
         """Check all tables, and compare them with the record."""
         counted = {(each.schema, each.name) for each in recorded.tables if each.comparable}
+        engines = {(each.schema, each.name): each.engine for each in recorded.tables}
         found, complaints = {}, []
-        for table, definition in server.definitions().items():
+        for table, (definition, shown) in server.definitions().items():
             self._progress.begin(f"check {table[0]}.{table[1]}"[:80])
-            if complaint := server.complaint(table):
+            # One that cannot be opened has none, but the record may know it.
+            engine = shown or engines.get(table, "")
+            checked = not engine or engine in tables.CHECKED_ENGINES
+            if checked and (complaint := server.complaint(table)):
                 complaints.append(f"{table[0]}.{table[1]}: {complaint}")
             elif table in counted:
                 found[table] = server.found(table, definition)
             else:
                 found[table] = FoundTable(definition=definition)
-        result = compare(_without(recorded, complaints), found, server.version())
+        version = server.version()
+        result = compare(_without(recorded, complaints), found, version)
         different = (*complaints, *result.different)
         outcome = replace(
             outcome,
@@ -243,6 +261,11 @@ class Verification:
             )
             return replace(outcome, damaged=True, reason=SET_DAMAGED, message=message)
         without = f"No rows were compared: {recorded.missing}." if recorded.missing else ""
+        if recorded.server and series(recorded.server) != series(version):
+            without = (
+                f"The set was taken by MariaDB {recorded.server}, and opened by {version}: of rows "
+                "only the numbers were compared, and no columns."
+            )
         return replace(outcome, ok=True, message=without)
 
 

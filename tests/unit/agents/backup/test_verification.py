@@ -28,6 +28,7 @@ from tests.support.alarm import alarm
 from tests.support.binaries import ROOT
 from tests.support.fake_restic import install_restic
 
+NAMES = "SELECT table_schema, table_name, engine FROM"
 COPY = b"page" * 50_000
 VERSIONS = Versions(operator="0.1.0", release="2025.1", images={"ovn": "r/ovn:1"})
 PROGRAMS = {"server": "mariadbd", "backup": "mariadb-backup", "mbstream": "mbstream"}
@@ -78,7 +79,10 @@ class World:
     def answer(self, **changes: Any) -> None:
         """Have the server answer; a statement is found by a part of it."""
         given = {
-            "SELECT table_schema, table_name FROM": [["nova", "busy"], ["nova", "idle"]],
+            NAMES: [
+                ["nova", "busy", "InnoDB"],
+                ["nova", "idle", "InnoDB"],
+            ],
             "information_schema.columns": [COLUMNS],
             "CHECK TABLE": [["nova.x", "check", "status", "OK"]],
             "COUNT(*) FROM `nova`.`idle`": [["3"]],
@@ -181,7 +185,7 @@ def test_a_set_without_a_record_is_verified_to_that_extent(world: World) -> None
             {"information_schema.columns": [["nova", "idle", "id", "text", None]]},
             "its columns are not those that it had",
         ),
-        ({"SELECT table_schema, table_name FROM": [["nova", "busy"]]}, "it is not in the copy"),
+        ({NAMES: [["nova", "busy", "InnoDB"]]}, "it is not in the copy"),
         (
             {"CHECK TABLE `nova`.`idle`": [["x", "check", "error", "Index 'PRIMARY' is bad"]]},
             "Index 'PRIMARY' is bad",
@@ -219,6 +223,103 @@ def test_a_copy_that_no_server_can_use_condemns_the_set(
 
     assert (outcome.ok, outcome.damaged, outcome.reason) == (False, True, "SetDamaged")
     assert words in outcome.message
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["x", "check", "note", "The storage engine for the table doesn't support check"]],
+        [["x", "check", "error", 'Table rebuild required. Please do "ALTER TABLE `x` FORCE"']],
+        [["x", "check", "error", 'Table upgrade required. Please do "REPAIR TABLE `x`"']],
+    ],
+)
+def test_a_table_that_cannot_be_checked_does_not_condemn_the_set(
+    world: World, rows: list[list[str]]
+) -> None:
+    world.answer(**{"CHECK TABLE `nova`.`busy`": rows})
+
+    outcome = world.run()
+
+    assert (outcome.ok, outcome.compared, outcome.message) == (True, 1, "")
+
+
+def test_a_table_whose_rows_are_elsewhere_is_not_checked(world: World) -> None:
+    tables = [["nova", "busy", "FEDERATED"], ["nova", "idle", "InnoDB"], ["nova", "lost", None]]
+    refused = [["x", "check", "Error", "Unable to connect to foreign data source"]]
+    world.answer(**{NAMES: tables, "CHECK TABLE `nova`.`busy`": refused})
+
+    assert world.run().ok
+    queries = (world.control / "queries").read_text().splitlines()
+    assert [sql for sql in queries if sql.startswith("CHECK TABLE")] == [
+        "CHECK TABLE `nova`.`idle`", "CHECK TABLE `nova`.`lost`"
+    ]  # fmt: skip
+
+
+def test_a_table_that_does_not_open_condemns_the_set(world: World) -> None:
+    bad = [["x", "check", "Error", "Table is corrupted"], ["x", "check", "error", "Corrupt"]]
+    tables = [["nova", "busy", None], ["nova", "idle", "InnoDB"]]
+    world.answer(**{NAMES: tables, "CHECK TABLE `nova`.`busy`": bad})
+
+    outcome = world.run()
+
+    assert (outcome.damaged, outcome.names) == (True, ("nova.busy: Table is corrupted; Corrupt",))
+
+
+@pytest.mark.parametrize("code", [1969, 1205, 1317, 1041, 1021])
+def test_a_statement_that_runs_into_a_limit_says_nothing_of_the_set(
+    world: World, code: int
+) -> None:
+    world.answer(**{"CHECK TABLE `nova`.`idle`": f"{code} a limit"})
+
+    outcome = world.run()
+
+    assert (outcome.ok, outcome.damaged, outcome.reason) == (False, False, "VerificationBrokeOff")
+    assert "a limit" in outcome.message
+
+
+def test_the_cloud_s_limits_are_not_those_of_the_server_on_the_copy(world: World) -> None:
+    world.run()
+
+    (start,) = (world.control / "started").read_text().splitlines()
+    assert {"--max-statement-time=0", "--innodb-log-file-size=96M"} <= set(
+        json.loads(start)["arguments"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [("prepare-log", "Unsupported redo log"), ("refuse", "[ERROR] redo log")]
+)
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_copy_of_another_series_that_does_not_open_says_nothing_of_the_set(
+    world: World, file: str, content: str, recorded: bool
+) -> None:
+    if recorded:
+        older = replace(TABLES, server="10.11.6-MariaDB")
+        world.put("tables", "tables.json", wire.dumps(older).encode())
+    else:
+        world.parts = [part for part in world.parts if part.name != "tables"]
+        world.put("database", "mariadb.mbstream", b"server_version = 10.11.6-MariaDB\n")
+        (world.control / "unpacked").write_text("xtrabackup_info")
+    world.finish()
+    (world.control / file).write_text(content)
+
+    outcome = world.run()
+
+    assert (outcome.ok, outcome.damaged, outcome.reason) == (False, False, "VerificationBrokeOff")
+    assert "taken by MariaDB 10.11.6-MariaDB, which the server here, 11.8.3" in outcome.message
+    assert content in outcome.message
+
+
+def test_a_copy_of_another_series_that_opens_passes_and_says_so(world: World) -> None:
+    older = replace(TABLES, server="10.11.6-MariaDB")
+    world.put("tables", "tables.json", wire.dumps(older).encode())
+    world.finish()
+    world.answer(**{"CHECKSUM TABLE": [["x", "1"]]})
+
+    outcome = world.run()
+
+    assert (outcome.ok, outcome.compared) == (True, 1)
+    assert outcome.message.startswith("The set was taken by MariaDB 10.11.6-MariaDB, and opened")
 
 
 def test_a_server_that_a_table_kills_condemns_the_set(world: World) -> None:
