@@ -11,7 +11,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 
 from stackroles.agents import wire
-from stackroles.agents.backup.repository import StepFailed
+from stackroles.agents.backup.repository import SourceBrokeOff, StepFailed
 from stackroles.agents.backup.restic_process import CHUNK
 from stackroles.agents.backup.streams import Sink
 from stackroles.agents.galera.tables_protocol import BEGAN_HEADER, TABLES_PATH, Tables
@@ -20,7 +20,9 @@ from stackroles.agents.text import shorten
 READ_TIMEOUT = 300.0
 BUSY_SECONDS = 90.0
 BUSY_PERIOD = 2.0
-"""A member takes one backup at a time, and may still be ending that of a run that broke off."""
+"""A member takes one backup at a time, and may still be ending that of a run that broke off; one
+that is restarted is back by then."""
+_LATER = frozenset({http.client.CONFLICT, http.client.SERVICE_UNAVAILABLE})
 
 # The member itself begins no count after 10 minutes, and ends each after one (tables_pass.py).
 TABLES_SECONDS = 1200.0
@@ -105,16 +107,21 @@ class DatabaseMember:
 
     @contextlib.contextmanager
     def _asked(self, path: str, body: str = "") -> Iterator[http.client.HTTPResponse]:
-        """Ask the member, again while it is busy, and yield its answer."""
+        """Ask the member, again while it is busy or away, and yield its answer; raises OSError."""
         end = time.monotonic() + BUSY_SECONDS
         headers = {"Authorization": f"Bearer {self._token}"}
         while True:
             with contextlib.closing(self._connect()) as connection:
-                connection.request("POST", path, body.encode(), headers)
-                with connection.getresponse() as response:
-                    if response.status != http.client.CONFLICT or time.monotonic() > end:
-                        yield response
-                        return
+                try:
+                    connection.request("POST", path, body.encode(), headers)
+                except OSError:
+                    if time.monotonic() > end:
+                        raise
+                else:
+                    with connection.getresponse() as response:
+                        if response.status not in _LATER or time.monotonic() > end:
+                            yield response
+                            return
             time.sleep(BUSY_PERIOD)
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -146,7 +153,8 @@ def _until(response: http.client.HTTPResponse, end: float) -> bytes:
 
 def _refused(step: str, response: http.client.HTTPResponse) -> StepFailed:
     body = response.read(500).decode(errors="replace")
-    return StepFailed(step, f"the database member answered {response.status}: {body}")
+    kind = SourceBrokeOff if response.status in _LATER else StepFailed
+    return kind(step, f"the database member answered {response.status}: {body}")
 
 
 def _copy(response: http.client.HTTPResponse, sink: Sink) -> str:

@@ -55,6 +55,10 @@ class StepFailed(Exception):  # noqa: N818 - what happened, as in a condition
         self.complained = complained
 
 
+class SourceBrokeOff(StepFailed):
+    """What a part is read from broke off, or was too busy; the repository is well."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One stream of a recovery set.
@@ -62,12 +66,14 @@ class Part:
     Attributes:
         write: writes the whole stream into a sink and returns facts for the manifest.
         tags: of its snapshot, besides those of all snapshots of the set.
+        again: whether it is read once more where what it is read from breaks off.
     """
 
     name: str
     filename: str
     write: Callable[[Sink], Mapping[str, str]]
     tags: tuple[str, ...] = ()
+    again: bool = False
 
 
 class Restic:
@@ -223,7 +229,7 @@ class Restic:
             if isinstance(error, BrokenPipeError):
                 raise self._failure(part.name, 1, process.errors) from error
             if isinstance(error, OSError | http.client.HTTPException | tarfile.TarError):
-                raise StepFailed(part.name, f"reading {part.name} failed: {error}") from error
+                raise SourceBrokeOff(part.name, f"reading {part.name} failed: {error}") from error
             raise
         if code:
             raise self._failure(part.name, code, process.errors)

@@ -39,7 +39,14 @@ from stackroles.agents.backup.protocol import (
     from_environment,
 )
 from stackroles.agents.backup.reader_protocol import MANIFEST_FILE, Manifest, ManifestPart
-from stackroles.agents.backup.repository import Part, Restic, StepFailed, directory, file
+from stackroles.agents.backup.repository import (
+    Part,
+    Restic,
+    SourceBrokeOff,
+    StepFailed,
+    directory,
+    file,
+)
 from stackroles.agents.backup.retention import RecoverySet, retain, unfinished
 from stackroles.agents.backup.sets import ids_of, set_tags, sets_of
 from stackroles.agents.backup.streams import Sink
@@ -100,7 +107,7 @@ def plan(settings: RunSettings, now: datetime) -> Plan:
     token = Path(settings.token_file).read_text(encoding="utf-8").strip()
     member = DatabaseMember(settings.source, token)
     parts = [
-        Part("database", "mariadb.mbstream", member.copy),
+        Part("database", "mariadb.mbstream", member.copy, again=True),
         # What a verification compares the copy with: it is about the copy before it.
         Part("tables", TABLES_FILE, member.tables),
     ]
@@ -218,7 +225,7 @@ def run(work: Plan, restic: Restic, now: Callable[[], datetime]) -> RunOutcome:
             # No rule is applied before there is a new set: runs that fail cost no older one.
             restic.clean(leftovers(restic.all_snapshots("repository"), work))
         for part in work.parts:
-            step, facts, stored = restic.save(part)
+            step, facts, stored = _save(restic, part)
             position = facts.get("position") or outcome.position
             outcome = _with(outcome, step, stored, position=position)
         verify(restic, outcome.steps, work.parts)
@@ -235,6 +242,24 @@ def run(work: Plan, restic: Restic, now: Callable[[], datetime]) -> RunOutcome:
         # What was verified stays verified: a failed retention is reported, and the set is there.
         failed = replace(outcome, reason=error.reason, message=str(error))
         return failed if failed.ok else _with(failed, StepResult(error.step, message=str(error)))
+
+
+def _save(restic: Restic, part: Part) -> tuple[StepResult, Mapping[str, str], int]:
+    """Store a part, of one that may be read again in a second try; see `Restic.save`.
+
+    A member of the database that was restarted, or had to end a copy for its own sake, has nothing
+    against another one, and a run that fails costs the policy a set. One that breaks off twice has
+    a reason that a person should see.
+    """
+    try:
+        return restic.save(part)
+    except SourceBrokeOff as error:
+        if not part.again:
+            raise
+        print(f"{part.name} is read once more: {error}", flush=True)
+    # Of the restic that was ended: the check of the repository would stop at its lock.
+    restic.unlock()
+    return restic.save(part)
 
 
 def _with(outcome: RunOutcome, step: StepResult, stored: int = 0, **changed: Any) -> RunOutcome:

@@ -1,5 +1,6 @@
 """The backup agent against a stand-in for restic that keeps snapshots as plain files."""
 
+import http.client
 import json
 import os
 import subprocess
@@ -404,11 +405,12 @@ def test_tables_of_a_member_that_left_do_not_fail_the_run(
     store: Path, member: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copied = copied_member(store, member, monkeypatch)
+    monkeypatch.setattr("stackroles.agents.backup.database_copy.BUSY_SECONDS", 0.0)
 
-    def refused() -> None:
+    def refused(*_: object) -> None:
         raise ConnectionRefusedError(111, "Connection refused")
 
-    monkeypatch.setattr(copied, "_connect", refused)
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", refused)
 
     step, _, _ = restic(store).save(Part("tables", "t", copied.tables))
 
@@ -427,6 +429,81 @@ def test_a_member_that_counts_for_too_long_is_not_waited_for(
 
     found = wire.loads(Tables, (store / str(step.snapshot)).read_bytes())
     assert "it took longer than" in found.missing
+
+
+class Breaking:
+    """A part that breaks off some times before it is whole."""
+
+    def __init__(self, times: int, error: Exception) -> None:
+        self.left, self.error, self.asked = times, error, 0
+
+    def write(self, sink: Sink) -> dict[str, str]:
+        self.asked += 1
+        sink.write(b"half")
+        if self.left:
+            self.left -= 1
+            raise self.error
+        sink.write(b" and half")
+        return {"position": POSITION}
+
+
+def copying(tmp_path: Path, source: Breaking, *, again: bool = True) -> Plan:
+    plan = work(tmp_path)
+    return replace(plan, parts=(Part("database", "m", source.write, again=again), *plan.parts))
+
+
+GONE = http.client.IncompleteRead(b"")
+
+
+def test_a_copy_that_breaks_off_is_taken_once_more(store: Path, tmp_path: Path) -> None:
+    source = Breaking(1, GONE)
+    put(store)
+
+    result = run(copying(tmp_path, source), restic(store), now)
+
+    assert (result.ok, result.position, source.asked) == (True, POSITION, 2)
+    assert (store / str(result.steps[0].snapshot)).read_bytes() == b"half and half"
+    assert (store.parent / "asked").read_text().split().count("unlock") == 2
+
+
+def test_a_copy_that_breaks_off_twice_fails_the_run(store: Path, tmp_path: Path) -> None:
+    source = Breaking(2, GONE)
+
+    result = run(copying(tmp_path, source), restic(store), now)
+
+    assert (result.ok, result.steps[-1].name, source.asked) == (False, "database", 2)
+    assert "reading database failed" in result.message
+
+
+@pytest.mark.parametrize(
+    ("error", "again"), [(GONE, False), (StepFailed("stopped", "asked to end"), True)]
+)
+def test_only_a_source_that_broke_off_is_asked_again(
+    store: Path, tmp_path: Path, error: Exception, again: bool
+) -> None:
+    source = Breaking(1, error)
+
+    assert not run(copying(tmp_path, source, again=again), restic(store), now).ok
+    assert source.asked == 1
+
+
+def test_a_member_that_is_away_for_a_moment_is_waited_for(
+    store: Path, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stackroles.agents.backup.database_copy.BUSY_PERIOD", 0.0)
+    monkeypatch.setattr(Member, "chunks", (INFO,))
+    connect, refusals = http.client.HTTPConnection.connect, iter([1, 2, 3])
+
+    def connecting(connection: http.client.HTTPConnection) -> None:
+        if next(refusals, None):
+            raise ConnectionRefusedError(111, "Connection refused")
+        connect(connection)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", connecting)
+
+    _, facts, _ = restic(store).save(Part("database", "m", DatabaseMember(member, "token").copy))
+
+    assert facts == {"position": POSITION}
 
 
 def copied_member(store: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> DatabaseMember:
@@ -781,6 +858,7 @@ def test_a_plan_is_read_from_what_its_job_gives(tmp_path: Path) -> None:
     found = plan(from_environment(RunSettings, to_environment(settings)), began)
 
     assert (found.versions, found.retention) == (VERSIONS, retention)
+    assert [part.name for part in found.parts if part.again] == ["database"]
     assert [part.filename for part in found.parts] == [
         "mariadb.mbstream", "tables.json", "ovn-nb.ovsdb", "secrets.tar", "resources.json",
         "state.json",
