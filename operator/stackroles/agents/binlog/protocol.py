@@ -23,10 +23,28 @@ REPORT_PATH = "/report"
 COVERAGE_PATH = "/transactions/coverage"
 """GET ?history=<uuid>: Coverage."""
 TRANSACTIONS_PATH = "/transactions"
-"""GET ?history=<uuid>&after=<sequence number>&until=<seconds since 1970>: one binary log."""
+"""GET ?history=<uuid>&after=<sequence number>&until=<whole seconds since 1970>: one binary log.
+
+It has the transactions that follow `after`, up to the first one that began at `until` or later:
+binary logs know times to the second.
+"""
 
 PREFIX = "binlog"
 """Where below a policy's repository the repository of its binary logs is."""
+
+# Reasons of a ReaderProblem about transactions.
+TRANSACTIONS_MISSING = "TransactionsMissing"
+TRANSACTIONS_FORGED = "TransactionsForged"
+TRANSACTIONS_DAMAGED = "TransactionsDamaged"
+
+
+def address_below(repository: str) -> str:
+    """Return the address of the repository of binary logs of a policy's repository.
+
+    Args:
+        repository: the address of the latter, as restic takes it.
+    """
+    return f"{repository.rstrip('/')}/{PREFIX}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

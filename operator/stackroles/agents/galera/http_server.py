@@ -4,6 +4,7 @@ GET  /report    the member's Report (protocol.py), JSON
 GET  /wsrep     200 while clients may be sent here, 404 while only their sessions are left, else
                 503; the proxies' check and the probe
 GET  /metrics   the same in Prometheus' text format
+GET  /binlogs   the member's binary logs (binlog_files)
 POST /backup    a physical backup as a stream (backup_stream)
 POST /tables    what a verification of that backup compares it with
 """
@@ -16,7 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from stackroles.agents import wire
+from stackroles.agents.binlog.protocol import BINLOGS_PATH
 from stackroles.agents.galera import backup_stream
+from stackroles.agents.galera.binlog_files import BinlogAnswers
 from stackroles.agents.galera.protocol import (
     BACKUP_PATH,
     METRICS_PATH,
@@ -54,6 +57,7 @@ class MemberServer(ThreadingHTTPServer):
     def __init__(self, agent: "Agent") -> None:
         self.agent = agent
         self.backups = backup_stream.Backups(agent.settings, self._is_settled)
+        self.binlogs = BinlogAnswers(agent.settings, agent.wsrep)
         super().__init__(("", agent.settings.port), MemberHandler)
 
     def _is_settled(self) -> bool:
@@ -77,7 +81,7 @@ class MemberHandler(BaseHTTPRequestHandler):
     server: MemberServer
 
     def do_GET(self) -> None:
-        """Answer /report, /wsrep and /metrics."""
+        """Answer /report, /wsrep, /metrics and what is at /binlogs."""
         agent = self.server.agent
         if self.path == REPORT_PATH:
             self._answer(200, "application/json", wire.dumps(agent.report()))
@@ -91,8 +95,10 @@ class MemberHandler(BaseHTTPRequestHandler):
             counters = dict(wsrep.counters) if wsrep else {}
             text = metrics(agent.report(), serves=agent.serves(), counters=counters)
             self._answer(200, "text/plain; version=0.0.4", text)
+        elif self.path.startswith(BINLOGS_PATH) and self.command == "GET":
+            self.server.binlogs.answer(self)
         else:
-            self._answer(404, "text/plain", "Known here: /report /wsrep /metrics\n")
+            self._answer(404, "text/plain", "Known here: /report /wsrep /metrics /binlogs\n")
 
     do_HEAD = do_GET  # noqa: N815
 
