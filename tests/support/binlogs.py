@@ -5,7 +5,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -116,6 +116,7 @@ class PlayedMember:
         table: the number that it gives to tables.
         status: of its server; nothing while that is away.
         ahead: seconds by which its clock is ahead.
+        clock: seconds since 1970.
         asked: the paths that it was asked for.
     """
 
@@ -123,6 +124,7 @@ class PlayedMember:
     table: int = 7
     status: dict[str, str] = field(default_factory=lambda: dict(SYNCED))
     ahead: float = 0.0
+    clock: Callable[[], float] = time.time
     asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -133,7 +135,7 @@ class PlayedMember:
             member="m-0", pod_uid="u", address="", ordinal=0, peers=(), volume=self.root,
             backup_token=TOKEN,
         )  # fmt: skip
-        self.answers = BinlogAnswers(settings, self.wsrep, lambda: time.time() + self.ahead)
+        self.answers = BinlogAnswers(settings, self.wsrep, lambda: self.clock() + self.ahead)
 
     def wsrep(self) -> Wsrep | None:
         return parse_status(self.status) if self.status else None
@@ -156,7 +158,7 @@ class PlayedMember:
 
     def commit(self, *numbers: int, at: int | None = None, content: bytes = b"") -> None:
         """Write transactions, committed now unless a time is given."""
-        when = int(time.time()) if at is None else at
+        when = int(self.clock()) if at is None else at
         self.write(*(transaction(n, when, content, self.table) for n in numbers))
 
     def expire(self) -> None:

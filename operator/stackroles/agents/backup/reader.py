@@ -3,6 +3,8 @@
 GET /healthz       200, without a token
 GET /manifest      the set's manifest as it is stored, JSON
 GET /parts/<name>  that part as a chunked stream
+GET /transactions/coverage and /transactions: what follows it of the binary logs that were shipped
+                   (binlog/protocol.py); the latter is a chunked stream as well
 
 The main program of a Job; standard library only. The last chunk of a part is sent only when restic
 ended well and what was sent has the size and the checksum that the manifest says: any client of an
@@ -41,6 +43,8 @@ from stackroles.agents.backup.reader_protocol import (
 )
 from stackroles.agents.backup.recovery_set import RecoverySet
 from stackroles.agents.backup.repository import StepFailed
+from stackroles.agents.binlog.protocol import COVERAGE_PATH, TRANSACTIONS_PATH
+from stackroles.agents.binlog.transactions import Transactions
 from stackroles.agents.chunked import refuse, send_chunk
 
 # A client's disk may be slow for minutes; this is for one that is gone without a word.
@@ -55,13 +59,20 @@ class ReaderServer(ThreadingHTTPServer):
         recovery_set: what is served.
         token: what clients must show.
         port: where.
+        transactions: of the policy's binary logs; None where none are served.
     """
 
     # `server_close` waits for them: they end restic first.
     daemon_threads = False
 
-    def __init__(self, recovery_set: RecoverySet, token: str, port: int = PORT) -> None:
-        self.recovery_set = recovery_set
+    def __init__(
+        self,
+        recovery_set: RecoverySet,
+        token: str,
+        port: int = PORT,
+        transactions: Transactions | None = None,
+    ) -> None:
+        self.recovery_set, self.transactions = recovery_set, transactions
         self.token = token.encode()
         self.stopping = False
         self._connections: set[socket.socket] = set()
@@ -126,8 +137,39 @@ class ReaderHandler(BaseHTTPRequestHandler):
         elif self.path.startswith(PARTS_PATH):
             with self._problems():
                 self._send(urllib.parse.unquote(self.path.removeprefix(PARTS_PATH)))
+        elif self.path.startswith(TRANSACTIONS_PATH) and self.server.transactions:
+            with self._problems():
+                self._answer_transactions(self.server.transactions)
         else:
             refuse(self, 404, f"known here: {HEALTH_PATH} {MANIFEST_PATH} {PARTS_PATH}<name>")
+
+    def _answer_transactions(self, transactions: Transactions) -> None:
+        """Answer what is stored of binary logs; raises StepFailed while nothing has been sent."""
+        address = urllib.parse.urlsplit(self.path)
+        query = urllib.parse.parse_qs(address.query)
+        history = (query.get("history") or [""])[0]
+        numbers = [(query.get(name) or [""])[0] for name in ("after", "until")]
+        if address.path == COVERAGE_PATH:
+            found = wire.dumps(transactions.coverage(history, self._check))
+            self._answer(200, "application/json", f"{found}\n".encode())
+        elif address.path != TRANSACTIONS_PATH or not all(map(_is_number, numbers)):
+            refuse(self, 400, "asked for: history=<uuid>, after=<number> and until=<seconds>")
+        else:
+            self._send_transactions(transactions, history, int(numbers[0]), int(numbers[1]))
+
+    def _send_transactions(
+        self, transactions: Transactions, history: str, after: int, until: int
+    ) -> None:
+        body = _ChunkedBody(self)
+        try:
+            transactions.send(history, after, until, body.write, self._check)
+            body.end()
+        except (StepFailed, OSError) as error:
+            if not body.begun and isinstance(error, StepFailed):
+                raise
+            _log(f"Transactions after {after} were cut off: {error}")
+        else:
+            _log(f"Transactions after {after} were read whole: {body.bytes} bytes")
 
     def _allowed(self) -> bool:
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
@@ -173,12 +215,8 @@ class ReaderHandler(BaseHTTPRequestHandler):
 
     def _stream(self, chunks: Iterable[bytes]) -> str:
         """Send a part; return why the end of its body was not sent, "" when it was."""
-        self.send_response(200)
-        self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Transfer-Encoding", "chunked")
         try:
-            self.end_headers()
-            self.connection.settimeout(STALL_SECONDS)
+            self.begin_stream()
             for chunk in chunks:
                 send_chunk(self.connection, chunk)
             self.wfile.write(b"0\r\n\r\n")
@@ -189,6 +227,14 @@ class ReaderHandler(BaseHTTPRequestHandler):
         except OSError as error:
             return f"nobody takes it any more: {error}"
         return ""
+
+    def begin_stream(self) -> None:
+        """Begin an answer whose body is chunked."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.connection.settimeout(STALL_SECONDS)
 
     def _answer(self, code: int, kind: str, body: bytes) -> None:
         self.send_response(code)
@@ -206,6 +252,38 @@ class ReaderHandler(BaseHTTPRequestHandler):
         """Keep the probes out of the log."""
 
 
+class _ChunkedBody:
+    """The body of an answer that begins with its first byte, so that a problem can be told before.
+
+    Args:
+        handler: answers.
+    """
+
+    def __init__(self, handler: ReaderHandler) -> None:
+        self._handler = handler
+        self.begun, self.bytes = False, 0
+
+    def write(self, data: bytes) -> None:
+        """Send a part of it."""
+        self._begin()
+        self.bytes += len(data)
+        send_chunk(self._handler.connection, data)
+
+    def end(self) -> None:
+        """Send its end."""
+        self._begin()
+        self._handler.wfile.write(b"0\r\n\r\n")
+
+    def _begin(self) -> None:
+        if not self.begun:
+            self.begun = True
+            self._handler.begin_stream()
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
 def _log(message: str) -> None:
     print(message, flush=True)
 
@@ -216,7 +294,11 @@ def main() -> int:
     token = Path(settings.token_file).read_text(encoding="utf-8").strip()
     stopping = signals.StopRequest()
     signal.signal(signal.SIGTERM, lambda *_: stopping.ask())
-    server = ReaderServer(RecoverySet(settings.name, settings.policy, uid=settings.uid), token)
+    server = ReaderServer(
+        RecoverySet(settings.name, settings.policy, uid=settings.uid),
+        token,
+        transactions=Transactions(settings.policy),
+    )
     threading.Thread(target=server.serve_forever, args=(_TICK,), daemon=True).start()
     _log(f"Set {settings.name} of policy {settings.policy} is at port {server.server_port}")
     while not stopping.wait(_TICK):

@@ -286,7 +286,10 @@ class _Collection:
                 gtid.number - 1,
             )
         assert self._splitter is not None  # noqa: S101 - it asks
+        # What a killed server left of one that it did not commit.
+        self._spool.cut()
         self._writer.begin(self._splitter.format)
+        self._spool.keep()
         return True
 
     def _take(self, transaction: Transaction) -> None:

@@ -21,6 +21,7 @@ from stackroles.agents.binlog.follow import (
 )
 from stackroles.agents.binlog.member import Member
 from stackroles.agents.binlog.pieces import (
+    PIECE_BYTES,
     Piece,
     Segment,
     follows_gap,
@@ -57,12 +58,14 @@ class _Chain:
         history: that it is of.
         mark: its last transaction.
         until: time up to which it is stored; 0 before anything is.
+        whole: whether all that the member had was stored with the last piece.
     """
 
     number: int
     history: str
     mark: Mark
     until: int = 0
+    whole: bool = True
 
 
 class Shipping:
@@ -74,6 +77,7 @@ class Shipping:
         store: where pieces are.
         wall: seconds since 1970.
         clock: seconds that never go back.
+        piece_bytes: a piece of so many ends with its transaction.
     """
 
     def __init__(
@@ -83,9 +87,11 @@ class Shipping:
         store: PieceStore,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        piece_bytes: int = PIECE_BYTES,
     ) -> None:
         self._policy, self._members, self._store = policy, tuple(members), store
-        self._wall, self._clock = wall, clock
+        self._wall, self._clock, self._piece_bytes = wall, clock, piece_bytes
         self._followed = self._members[0]
         self._loaded = False
         self._chain: _Chain | None = None
@@ -189,9 +195,10 @@ class Shipping:
             else:
                 self._followed, self._stuck = member, None
                 return ""
-        if missing:
-            self._give_up(missing, away=away, why="; ".join(problems))
-        return "; ".join(problems)
+        why = "; ".join(dict.fromkeys(problems))
+        if missing and self._give_up(missing, away=away, why=why):
+            return ""
+        return why
 
     def _in_order(self) -> Iterator[Member]:
         yield self._followed
@@ -209,15 +216,16 @@ class Shipping:
                 return
 
     def _collect(self, member: Member, files: BinlogFiles, chain: _Chain, spool: Spool) -> Batch:
+        limit = self._piece_bytes
         try:
-            return collect(member, files, chain.mark, self._cursor, spool=spool)
+            return collect(member, files, chain.mark, self._cursor, spool=spool, limit=limit)
         except BinlogError:
             if self._cursor is None:
                 raise
             # The log at the cursor may be another one of the same name.
             self._cursor = None
             spool.clear()
-            return collect(member, files, chain.mark, None, spool=spool)
+            return collect(member, files, chain.mark, None, spool=spool, limit=limit)
 
     def _chain_for(self, files: BinlogFiles) -> _Chain:
         """Return the chain that a member's history continues, maybe a new one."""
@@ -233,7 +241,8 @@ class Shipping:
         epoch = int(files.epoch)
         # A clock that is behind another's takes nothing back.
         until = max(chain.until, epoch if batch.complete else min(batch.newest, epoch))
-        if batch.last >= batch.first or until >= chain.until + QUIET_SECONDS:
+        due = chain.until + (QUIET_SECONDS if chain.whole else 1)
+        if batch.last >= batch.first or until >= due:
             piece = Piece(
                 policy=self._policy,
                 history=chain.history,
@@ -250,6 +259,7 @@ class Shipping:
             self._note_lag(batch, chain)
             self._bytes += spool.bytes
             chain.mark, chain.until = Mark(batch.last, batch.digest), until
+            chain.whole = batch.complete
         self._cursor = batch.cursor
 
     def _note_lag(self, batch: Batch, chain: _Chain) -> None:
@@ -257,8 +267,8 @@ class Shipping:
         if batch.since and chain.until:
             self._lag = max(self._lag, self._wall() - batch.since)
 
-    def _give_up(self, missing: Sequence[Missing], *, away: bool, why: str) -> None:
-        """Begin a new chain once no member continues what is stored.
+    def _give_up(self, missing: Sequence[Missing], *, away: bool, why: str) -> bool:
+        """Begin a new chain once no member continues what is stored; return whether it did.
 
         Args:
             missing: what members lack.
@@ -268,7 +278,7 @@ class Shipping:
         now = self._clock()
         self._stuck = now if self._stuck is None else self._stuck
         if away and now - self._stuck < PATIENCE_SECONDS:
-            return
+            return False
         chain = self._chain
         assert chain is not None  # noqa: S101 - it is what is not continued
         number = max((piece.chain for piece in self._store.pieces), default=0) + 1
@@ -276,6 +286,7 @@ class Shipping:
         self._chain = _Chain(number, chain.history, Mark(resume))
         self._cursor, self._stuck = None, None
         self._gap = f"{why}. What was stored before cannot be continued: take a Backup"
+        return True
 
 
 def _chain_of(segment: Segment) -> _Chain:

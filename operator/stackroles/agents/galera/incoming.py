@@ -9,11 +9,12 @@ then still is was not exchanged yet.
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stackroles.agents import wire
 from stackroles.agents.galera.volume import Volume, sync_directory, write_durably
+from stackroles.agents.wire import OPTIONAL
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,16 @@ class Restored:
         uuid: the history that begins with the copy.
         seqno: where in it the copy stands.
         tables: how many tables it holds.
+        transactions, last, until: what was applied to it (see RestoreOutcome).
     """
 
     id: str
     uuid: str
     seqno: int
     tables: int
+    transactions: int = field(default=0, metadata=OPTIONAL)
+    last: int = field(default=0, metadata=OPTIONAL)
+    until: int = field(default=0, metadata=OPTIONAL)
 
 
 class Incoming:

@@ -25,6 +25,7 @@ from typing import NoReturn
 from stackroles.agents import wire
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.reader_protocol import ReaderProblem
+from stackroles.agents.binlog.protocol import TRANSACTIONS_PATH
 from stackroles.agents.galera.incoming import Incoming, Restored, clear
 from stackroles.agents.galera.new_history import RestoreFailed, begin_history
 from stackroles.agents.galera.physical_copy import (
@@ -33,6 +34,7 @@ from stackroles.agents.galera.physical_copy import (
     make_consistent,
     unpack,
 )
+from stackroles.agents.galera.replay import Replayed, position, replay
 from stackroles.agents.galera.restore_protocol import (
     RestoreMode,
     RestoreOutcome,
@@ -67,6 +69,9 @@ def run(settings: RestoreSettings, progress: Progress) -> RestoreOutcome:
                 seqno=found.seqno,
                 tables=found.tables,
                 bytes=settings.bytes,
+                transactions=found.transactions,
+                last=found.last,
+                until=found.until,
             )
         outcome = replace(outcome, ok=True)
     except (CopyFailed, OSError) as error:
@@ -92,8 +97,15 @@ def restore(settings: RestoreSettings, volume: Volume, progress: Progress) -> Re
             fetch(settings, incoming.path, progress)
             progress.begin("prepare")
             make_consistent(settings.backup, incoming.path)
+            replayed = apply_transactions(settings, incoming.path, progress)
             progress.begin("start")
-            found = Restored(settings.id, *begin_history(settings, incoming.path))
+            found = Restored(
+                settings.id,
+                *begin_history(settings, incoming.path),
+                replayed.transactions,
+                replayed.last,
+                replayed.time,
+            )
         except BaseException as error:
             full = volume.is_full()
             # It would take the room of the member's own data.
@@ -123,7 +135,29 @@ def fetch(settings: RestoreSettings, target: Path, progress: Progress) -> None:
         unpack(settings.mbstream, target, chunks, part, progress.count)
 
 
-def _chunks(response: http.client.HTTPResponse, size: int) -> Iterator[bytes]:
+def apply_transactions(settings: RestoreSettings, copy: Path, progress: Progress) -> Replayed:
+    """Apply what followed a copy, up to the time that is asked for; nothing where none is.
+
+    Raises:
+        CopyFailed: not all of it can be had, or applied.
+        OSError: a program fails.
+    """
+    if not settings.until:
+        return Replayed(0, 0, 0)
+    progress.begin("transactions")
+    after = position(copy)
+    query = {"history": settings.history, "after": after, "until": settings.until}
+    with _asked(settings, f"{TRANSACTIONS_PATH}?{urllib.parse.urlencode(query)}") as response:
+        return replay(settings, copy, after, _counted(_chunks(response), progress))
+
+
+def _counted(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
+    for chunk in chunks:
+        progress.count(len(chunk))
+        yield chunk
+
+
+def _chunks(response: http.client.HTTPResponse, size: int = 0) -> Iterator[bytes]:
     """Yield the reader's answer; raises RestoreFailed where it breaks off."""
     done = 0
     try:
@@ -132,14 +166,15 @@ def _chunks(response: http.client.HTTPResponse, size: int) -> Iterator[bytes]:
             done += len(chunk)
     except (http.client.HTTPException, OSError) as error:
         raise RestoreFailed(
-            f"the copy broke off after {done} of {size} bytes: {error!r}. The log of the reader's "
-            "pod says why"
+            f"{'the copy' if size else 'what follows it'} broke off after {done}"
+            f"{f' of {size}' if size else ''} bytes: {error!r}. The log of the reader's pod says "
+            "why"
         ) from error
 
 
 @contextlib.contextmanager
-def _asked(settings: RestoreSettings) -> Iterator[http.client.HTTPResponse]:
-    """Ask the reader for the copy; raises RestoreFailed where it does not answer with it."""
+def _asked(settings: RestoreSettings, path: str = "") -> Iterator[http.client.HTTPResponse]:
+    """Ask the reader for a path, or the copy; raises RestoreFailed where it is not answered."""
     address = urllib.parse.urlsplit(settings.source)
     token = Path(settings.token_file).read_text(encoding="utf-8").strip()
     connection = http.client.HTTPConnection(
@@ -147,7 +182,8 @@ def _asked(settings: RestoreSettings) -> Iterator[http.client.HTTPResponse]:
     )
     with contextlib.closing(connection):
         try:
-            connection.request("GET", address.path, headers={"Authorization": f"Bearer {token}"})
+            headers = {"Authorization": f"Bearer {token}"}
+            connection.request("GET", path or address.path, headers=headers)
             response = connection.getresponse()
         except (http.client.HTTPException, OSError) as error:
             raise RestoreFailed(

@@ -37,8 +37,10 @@ class RestoreSettings:
         volume: where the member's volume is.
         defaults: the server's options file.
         socket: where the server answers while it is tried; its folder takes its pid file too.
-        server, backup, mbstream: the programs.
+        server, backup, mbstream, binlog, client: the programs.
         user: the database account of the system user the program runs as.
+        until: to which time transactions are applied, seconds since 1970; 0: the copy as it is.
+        history: whose transactions, by its uuid.
     """
 
     id: str
@@ -54,7 +56,11 @@ class RestoreSettings:
     server: str = field(default="/usr/sbin/mariadbd", metadata=OPTIONAL)
     backup: str = field(default="/usr/bin/mariadb-backup", metadata=OPTIONAL)
     mbstream: str = field(default="/usr/bin/mbstream", metadata=OPTIONAL)
+    binlog: str = field(default="/usr/bin/mariadb-binlog", metadata=OPTIONAL)
+    client: str = field(default="/usr/bin/mariadb", metadata=OPTIONAL)
     user: str = field(default="mysql", metadata=OPTIONAL)
+    until: int = field(default=0, metadata=OPTIONAL)
+    history: str = field(default="", metadata=OPTIONAL)
 
 
 def to_environment(settings: RestoreSettings) -> dict[str, str]:
@@ -84,6 +90,9 @@ class RestoreOutcome:
         tables: how many tables the copy holds besides the server's own.
         bytes: the copy's size.
         seconds: the time that this try took.
+        transactions: how many were applied to the copy.
+        last: number of the last one, or of the copy's where none was; 0 without a point in time.
+        until: time of the last one, seconds since 1970; 0 where none was applied.
     """
 
     ok: bool = False
@@ -94,3 +103,6 @@ class RestoreOutcome:
     tables: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    transactions: int = 0
+    last: int = 0
+    until: int = 0

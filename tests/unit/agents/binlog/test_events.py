@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+from typing_extensions import override
 
 from stackroles.agents.binlog.events import (
     MAGIC,
@@ -39,6 +40,7 @@ class Trickle(io.BytesIO):
         super().__init__(data)
         self._random = random.Random(seed)
 
+    @override
     def read(self, size: int | None = -1, /) -> bytes:
         assert size is not None
         return super().read(self._random.randint(1, size) if size > 0 else size)
