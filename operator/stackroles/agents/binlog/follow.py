@@ -2,7 +2,8 @@
 
 Runs inside role pods: standard library only. The logs of members differ, their transactions and the
 numbers of these do not: where the last stored transaction is in a member's logs is found by its
-number, and whether it is the same one by the digest of what it changes.
+number, and whether it is the same one by the digest of what it changes. What follows it there is
+what follows, whatever its number: a statement that fails on all members takes one and is in no log.
 """
 
 import contextlib
@@ -266,7 +267,12 @@ class _Collection:
         later = names[names.index(self._cursor.name) + 1 :]
         if not later or (head := _head(self._logs, later[0])) is None:
             return None
-        reached = self._cursor.reached or head.position >= self._mark
+        if head.position > self._last:
+            raise Missing(
+                f"{self._logs.host} has no transactions from {self._last + 1} to {head.position}",
+                head.position,
+            )
+        reached = self._cursor.reached or head.position == self._last
         return Cursor(self._logs.host, later[0], len(MAGIC), head, reached)
 
     def _wanted(self, gtid: Gtid) -> bool:
@@ -280,9 +286,12 @@ class _Collection:
         # A killed server may log a transaction twice.
         if gtid.number <= self._last:
             return False
-        if gtid.number > self._last + 1:
+        # Numbers are left out in all logs alike: of a statement that failed on all members. What
+        # follows in one log is what follows.
+        if not self._cursor.reached:
             raise Missing(
-                f"{self._logs.host} has no transactions from {self._last + 1} to {gtid.number - 1}",
+                f"{self._logs.host} has transaction {gtid.number} and not {self._mark}, which was "
+                "the last that was stored",
                 gtid.number - 1,
             )
         assert self._splitter is not None  # noqa: S101 - it asks
@@ -299,9 +308,9 @@ class _Collection:
             return
         if gtid.number == self._mark:
             self._compare(transaction)
-        if gtid.number >= self._mark and not self._cursor.reached:
+        if gtid.number == self._mark and not self._cursor.reached:
             self._cursor = replace(self._cursor, reached=True)
-        if gtid.number != self._last + 1:
+        if gtid.number <= self._last:
             return
         self._spool.keep()
         self._last, self._digest = gtid.number, transaction.digest

@@ -47,9 +47,9 @@ class Member:
         return MemberFile(self, name, begin, end)
 
     @contextlib.contextmanager
-    def opened(self, name: str, offset: int) -> Iterator[http.client.HTTPResponse]:
-        """Ask for a binary log from an offset on; raises OSError where it is not answered."""
-        with self._asked(f"{BINLOGS_PATH}/{name}?offset={offset}") as response:
+    def opened(self, name: str, offset: int, limit: int) -> Iterator[http.client.HTTPResponse]:
+        """Ask for so many bytes of a binary log; raises OSError where it is not answered."""
+        with self._asked(f"{BINLOGS_PATH}/{name}?offset={offset}&limit={limit}") as response:
             yield response
 
     @contextlib.contextmanager
@@ -109,7 +109,7 @@ class MemberFile:
             return data
         # An answer has ended, which has a longest size.
         self.close()
-        opened = self._member.opened(self._name, self._at)
+        opened = self._member.opened(self._name, self._at, self._end - self._at)
         self._response = self._stack.enter_context(opened)
         data = _read(self._response, size)
         if not data:

@@ -1,7 +1,7 @@
 """What is stored of a cloud's binary logs: pieces, and the chains that they make; pure.
 
 Runs inside role pods: standard library only. A piece is a binary log by itself, of transactions of
-one history whose numbers follow each other. All that is known of it is in the tags of its snapshot,
+one history that follow each other. All that is known of it is in the tags of its snapshot,
 which are signed together with its checksum, in the way a manifest is (backup/manifest.py).
 
 Pieces of one chain continue each other. A chain ends where transactions are missing, or where
@@ -40,7 +40,8 @@ class Piece:
         history: uuid of the replicated history.
         chain: number of its chain.
         level: how many times it was made of others.
-        first, last: numbers of its transactions; `last` is before `first` where it has none.
+        first, last: the number after that of the transaction before it, which may be nobody's, and
+            the number of its last one, which is before `first` where it has none.
         since: time of the first one, seconds since 1970.
         until: up to which time it holds all transactions after `first`, seconds since 1970.
         digest: of the last transaction, or the one before it where it has none; empty: not known.

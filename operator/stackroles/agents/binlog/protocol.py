@@ -13,7 +13,10 @@ from stackroles.agents.wire import OPTIONAL
 
 # The member's agent; the same bearer token as for a backup.
 BINLOGS_PATH = "/binlogs"
-"""GET: BinlogFiles; GET /binlogs/<name>?offset=<n>: bytes of a file from there to its end now."""
+"""GET: BinlogFiles; GET /binlogs/<name>?offset=<n>&limit=<n>: bytes of a file from there on.
+
+There are at most as many as asked for, as the file has, and as an answer may have (64 MiB).
+"""
 
 # The shipper.
 PORT = 9306

@@ -121,7 +121,7 @@ class PieceStore:
         """Append what a piece has after a transaction; return the last one's number."""
 
         def wanted(gtid: Gtid) -> bool:
-            if gtid.number == last + 1:
+            if gtid.number > last:
                 writer.begin(splitter.format)
                 return True
             return False
@@ -133,8 +133,8 @@ class PieceStore:
                 writer.begin(head)
                 splitter = Splitter(source, head, wanted, spool.write)
                 for transaction in splitter:
-                    if transaction.gtid.number == last + 1:
-                        last += 1
+                    if transaction.gtid.number > last:
+                        last = transaction.gtid.number
                         spool.keep()
             except BinlogError as error:
                 raise StepFailed(PART, f"piece {piece.snapshot[:8]}: {error}") from error

@@ -147,8 +147,7 @@ class _Cut:
         for transaction in splitter:
             if self.ended:
                 return
-            if transaction.gtid.number == self.last + 1:
-                self.last += 1
+            self.last = max(self.last, transaction.gtid.number)
 
     def flush(self) -> None:
         """Pass on what is left."""
@@ -157,7 +156,7 @@ class _Cut:
             self._buffer.clear()
 
     def _wanted(self, gtid: Gtid) -> bool:
-        if gtid.number != self.last + 1 or self.ended:
+        if gtid.number <= self.last or self.ended:
             return False
         # All that follow were committed later, whatever the clocks of their writers were.
         self.ended = gtid.time >= self._until

@@ -1,7 +1,7 @@
 """The binary logs of a member, answered to whoever ships them (agents/binlog).
 
-GET /binlogs                   BinlogFiles, JSON
-GET /binlogs/<name>?offset=N   bytes of that log from there, at most 64 MiB
+GET /binlogs                           BinlogFiles, JSON
+GET /binlogs/<name>?offset=N&limit=N   so many bytes of that log from there, at most 64 MiB
 
 They are read from the data directory, beside the server and a backup. A member answers only while
 it is sure to have what the cluster has committed: one that was cut off from the others would pass
@@ -102,13 +102,15 @@ class BinlogAnswers:
         names: set[str],
     ) -> None:
         name = address.path.removeprefix(f"{BINLOGS_PATH}/")
-        offset = (urllib.parse.parse_qs(address.query).get("offset") or ["0"])[0]
+        query = urllib.parse.parse_qs(address.query)
+        offset = (query.get("offset") or ["0"])[0]
+        limit = (query.get("limit") or [str(LONGEST_ANSWER)])[0]
         if name not in names:
             refuse(request, 404, f"there is no binary log {name}")
-        elif not (offset.isascii() and offset.isdecimal()):
-            refuse(request, 400, f"{offset} is no offset")
+        elif not all(text.isascii() and text.isdecimal() for text in (offset, limit)):
+            refuse(request, 400, f"{offset} or {limit} is no number of bytes")
         else:
-            _send_file(request, self._data / name, int(offset))
+            _send_file(request, self._data / name, int(offset), min(int(limit), LONGEST_ANSWER))
 
     def _allowed(self, header: str) -> bool:
         scheme, _, token = header.partition(" ")
@@ -124,11 +126,11 @@ def _send(request: BaseHTTPRequestHandler, body: bytes) -> None:
     request.wfile.write(body)
 
 
-def _send_file(request: BaseHTTPRequestHandler, path: Path, offset: int) -> None:
+def _send_file(request: BaseHTTPRequestHandler, path: Path, offset: int, limit: int) -> None:
     """Send bytes of a log; what is written to it meanwhile is for the next request."""
     with path.open("rb") as file:
         file.seek(0, 2)
-        left = min(max(file.tell() - offset, 0), LONGEST_ANSWER)
+        left = min(max(file.tell() - offset, 0), limit)
         file.seek(offset)
         request.send_response(200)
         request.send_header("Content-Type", "application/octet-stream")

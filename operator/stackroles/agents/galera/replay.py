@@ -129,14 +129,14 @@ def replay(settings: RestoreSettings, data: Path, after: int, chunks: Iterator[b
 
 def _pass_on(chunks: Iterator[bytes], after: int, write: Callable[[bytes], object]) -> Replayed:
     """Pass transactions on which follow each other; return what they were."""
-    last, time = after, 0
+    count, last, time = 0, after, 0
     writer = BinlogWriter(write)
 
     def wanted(gtid: Gtid) -> bool:
-        if gtid.domain != DOMAIN or gtid.number != last + 1:
+        if gtid.domain != DOMAIN or gtid.number <= last:
             raise CopyFailed(
-                f"transaction {gtid.number} of domain {gtid.domain} came where {last + 1} should: "
-                "the reader's answer is not what was asked for",
+                f"transaction {gtid.number} of domain {gtid.domain} came after {last}: the "
+                "reader's answer is not what was asked for",
                 proven=False,
             )
         writer.begin(splitter.format)
@@ -146,10 +146,11 @@ def _pass_on(chunks: Iterator[bytes], after: int, write: Callable[[bytes], objec
     try:
         splitter = Splitter(source, read_piece_format(source), wanted, write)
         for transaction in splitter:
+            count += 1
             last, time = transaction.gtid.number, max(time, transaction.gtid.time)
     except BinlogError as error:
         raise CopyFailed(f"the transactions cannot be applied: {error}", proven=False) from error
-    return Replayed(last - after, last, time)
+    return Replayed(count, last, time)
 
 
 @contextlib.contextmanager
