@@ -70,6 +70,7 @@ class ReaderServer(ThreadingHTTPServer):
         recovery_set: RecoverySet,
         token: str,
         port: int = PORT,
+        *,
         transactions: Transactions | None = None,
     ) -> None:
         self.recovery_set, self.transactions = recovery_set, transactions

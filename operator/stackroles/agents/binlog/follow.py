@@ -28,7 +28,7 @@ from stackroles.agents.binlog.protocol import BinlogFiles
 from stackroles.agents.binlog.spool import Spool
 
 # The beginning of a log has it in less.
-_HEAD_BYTES = 1 << 20
+_HEAD_BYTES = 1 << 16
 
 
 class Part(Readable, Protocol):

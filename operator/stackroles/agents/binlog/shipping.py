@@ -263,8 +263,9 @@ class Shipping:
         self._cursor = batch.cursor
 
     def _note_lag(self, batch: Batch, chain: _Chain) -> None:
-        # A new chain begins with what was never to be stored in time.
-        if batch.since and chain.until:
+        # A new chain begins with what was never to be stored in time; of several pieces at once
+        # the first has the longest.
+        if batch.since and chain.until and chain.whole:
             self._lag = max(self._lag, self._wall() - batch.since)
 
     def _give_up(self, missing: Sequence[Missing], *, away: bool, why: str) -> bool:
