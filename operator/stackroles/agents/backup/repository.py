@@ -87,7 +87,6 @@ class Restic:
         progress: called with how far each part is.
         meanwhile: called about once a second while restic is waited for; what it raises ends that.
         environment: where restic finds the repository; None for this process' own.
-        address: of the repository, where it is another than the environment's.
     """
 
     def __init__(
@@ -101,13 +100,11 @@ class Restic:
         progress: Progress | None = None,
         meanwhile: Callable[[], None] = lambda: None,
         environment: Mapping[str, str] | None = None,
-        address: str = "",
     ) -> None:
         self._environment = environment
         self._base = [
             program, "--no-cache", "--quiet", f"--stuck-request-timeout={STUCK_REQUEST_SECONDS}s",
             *bandwidth_options(os.environ if environment is None else environment),
-            *([f"--repo={address}"] if address else ()),
         ]  # fmt: skip
         self._tags = tuple(tags)
         self._host = ["--host", host] if host else []

@@ -6,6 +6,7 @@ reader of a restore answers COVERAGE_PATH with the Coverage of a history, and TR
 the transactions of an interval as one binary log.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -34,6 +35,7 @@ binary logs know times to the second.
 
 PREFIX = "binlog"
 """Where below a policy's repository the repository of its binary logs is."""
+_ADDRESS = "RESTIC_REPOSITORY"
 
 # Reasons of a ReaderProblem about transactions.
 TRANSACTIONS_MISSING = "TransactionsMissing"
@@ -41,13 +43,14 @@ TRANSACTIONS_FORGED = "TransactionsForged"
 TRANSACTIONS_DAMAGED = "TransactionsDamaged"
 
 
-def address_below(repository: str) -> str:
-    """Return the address of the repository of binary logs of a policy's repository.
+def environment_below(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment in which restic finds the repository of binary logs of a policy's.
 
     Args:
-        repository: the address of the latter, as restic takes it.
+        variables: the environment in which it finds the latter.
     """
-    return f"{repository.rstrip('/')}/{PREFIX}"
+    address = variables[_ADDRESS].rstrip("/")
+    return {**variables, _ADDRESS: f"{address}/{PREFIX}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from stackroles.agents.binlog.protocol import (
     REPORT_PATH,
     ShipperReport,
     ShipperSettings,
-    address_below,
+    environment_below,
 )
 from stackroles.agents.binlog.shipping import Shipping
 from stackroles.agents.binlog.store import PieceStore
@@ -67,9 +67,7 @@ def main() -> int:
     settings = from_environment(ShipperSettings, os.environ)
     token = Path(settings.token_file).read_text(encoding="utf-8").strip()
     quiet = Progress(write=lambda _: None)
-    binlogs = Restic(
-        host=settings.cloud, progress=quiet, address=address_below(os.environ["RESTIC_REPOSITORY"])
-    )
+    binlogs = Restic(host=settings.cloud, progress=quiet, environment=environment_below(os.environ))
     store = PieceStore(binlogs, settings.policy, Restic(progress=quiet))
     members = [Member(url, token) for url in settings.members.split(",")]
     shipping = Shipping(settings.policy, members, store)

@@ -29,7 +29,7 @@ from stackroles.agents.binlog.protocol import (
     TRANSACTIONS_FORGED,
     TRANSACTIONS_MISSING,
     Coverage,
-    address_below,
+    environment_below,
 )
 from stackroles.agents.binlog.reading import ChunkSource, proven, read_piece_format
 
@@ -43,9 +43,9 @@ def open_binlogs(meanwhile: Meanwhile) -> Restic:
     Args:
         meanwhile: see `Restic`.
     """
-    address = address_below(os.environ["RESTIC_REPOSITORY"])
     progress = Progress(write=lambda _: None)
-    return Restic(progress=progress, meanwhile=meanwhile, address=address)
+    environment = environment_below(os.environ)
+    return Restic(progress=progress, meanwhile=meanwhile, environment=environment)
 
 
 class Transactions:

@@ -21,13 +21,13 @@ from stackroles.agents.backup.protocol import to_environment
 from stackroles.agents.backup.reader import ReaderServer
 from stackroles.agents.backup.reader_protocol import ReaderProblem
 from stackroles.agents.binlog.protocol import (
+    PREFIX,
     TRANSACTIONS_MISSING,
     BinlogFiles,
     Coverage,
     ShipperReport,
     ShipperSettings,
     ShippingState,
-    address_below,
 )
 from stackroles.agents.binlog.shipping import Shipping
 from stackroles.agents.binlog.store import PieceStore
@@ -214,7 +214,7 @@ def shipped(port: int, process: "subprocess.Popen[bytes]", last: int) -> Shipper
 
 def stored(environment: dict[str, str], root: Path) -> list[int]:
     """Return the numbers in all pieces, by restic itself."""
-    command = ["restic", "-r", address_below(str(root / "repository"))]
+    command = ["restic", "-r", str(root / "repository" / PREFIX)]
     listed = json.loads(subprocess.check_output([*command, "snapshots", "--json"], env=environment))
     numbers: list[int] = []
     for snapshot in sorted(listed, key=lambda found: str(found["time"])):

@@ -145,8 +145,11 @@ class Job:
             volume=str(root / "volume"),
             defaults=str(root / "my.cnf"),
             socket=str(root / "sock"),
-            **{field: str(root / "bin" / name) for field, name in PROGRAMS.items()},
         )
+        programs: dict[str, Any] = {
+            field: str(root / "bin" / name) for field, name in PROGRAMS.items()
+        }
+        self.settings = replace(self.settings, **programs)
         _, _, program = (ROOT / "tests/support/fake_mariadbd.py").read_text().partition("\n")
         for name in PROGRAMS.values():
             (root / "bin" / name).write_text(f"#!{sys.executable} -SE\n{program}")
