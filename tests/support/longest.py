@@ -19,6 +19,7 @@ from stackroles.domains.backup.build import (
 )
 from stackroles.domains.backup.build_job import Run, build_backup_job, build_inputs
 from stackroles.domains.backup.build_removal import build_removal
+from stackroles.domains.backup.build_shipper import build_shipper
 from stackroles.domains.backup.build_verification import (
     VerificationRun,
     build_verification,
@@ -102,6 +103,7 @@ def _of_backups() -> Iterator[Object]:
             "encryptionSecret": "k" * 253,
             "repository": {"volume": {}},
             "verification": [{"level": level.value, "schedule": "@daily"} for level in Level],
+            "pointInTime": {},
         }
     )
     named = {
@@ -130,6 +132,9 @@ def _of_backups() -> Iterator[Object]:
             database_bytes=1,
         )
         yield from build_verification(declared, policy, spec, item, verified)
+    shipping = spec.point_in_time
+    assert shipping is not None
+    yield from build_shipper(declared, policy, spec, shipping, running=True, keys="")
     run = Run(
         policy=spec,
         policy_name=policy.name,

@@ -1,4 +1,4 @@
-"""Metrics of what our resources' statuses say: conditions, members, rows, verifications."""
+"""Metrics of what our resources' statuses say: conditions, members, rows, backups."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -8,9 +8,25 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from stackroles.kube.cache import Cache
 from stackroles.kube.kinds import OWN_KINDS, ref_of
+from stackroles.workloads.pod import time_of
 
 _STATUS_VALUE: Final = {"True": 1.0, "False": 0.0}
 _STATES: Final = ("desired", "ready")
+# What is said of the shipping of binary logs, by the field of the status.
+_SHIPPING: Final = {
+    "lagSeconds": (
+        "stackroles_binlog_lag_seconds",
+        "The longest time from a transaction to its storage, as the shipper reported last.",
+    ),
+    "bytes": (
+        "stackroles_binlog_stored_bytes",
+        "Bytes of binary logs that a policy's shipper has stored since it started.",
+    ),
+    "pieces": (
+        "stackroles_binlog_pieces",
+        "Pieces of binary logs in a policy's repository.",
+    ),
+}
 
 
 def families(cache: Cache) -> Iterator[Metric]:
@@ -20,6 +36,7 @@ def families(cache: Cache) -> Iterator[Metric]:
     yield from _roles(resources)
     yield _housekeeping(resources)
     yield from _verifications(resources)
+    yield from _shipping(resources)
 
 
 def _conditions(resources: Iterable[dict[str, Any]]) -> Iterator[Metric]:
@@ -119,3 +136,29 @@ def _verifications(resources: Iterable[dict[str, Any]]) -> Iterator[Metric]:
             if found.get("sizeBytes") is not None:
                 size.add_metric(labels, found["sizeBytes"])
     yield from (results, ended, took, size)
+
+
+def _shipping(resources: Iterable[dict[str, Any]]) -> Iterator[Metric]:
+    """Yield the metrics of policies that ship binary logs; others have no sample."""
+    until = GaugeMetricFamily(
+        "stackroles_recoverable_until_timestamp_seconds",
+        "The newest recoverable point of a policy that ships binary logs; 0 without one.",
+        labels=["namespace", "name"],
+    )
+    gauges = {
+        field: GaugeMetricFamily(name, text, labels=["namespace", "name"])
+        for field, (name, text) in _SHIPPING.items()
+    }
+    for obj in resources:
+        kind, namespace, name = ref_of(obj)
+        status = obj.get("status", {})
+        shipping = status.get("pointInTime")
+        if kind != "BackupPolicy" or shipping is None:
+            continue
+        newest = time_of((status.get("recoverable") or {}).get("until"))
+        until.add_metric([namespace, name], newest.timestamp() if newest else 0.0)
+        for field, gauge in gauges.items():
+            if shipping.get(field) is not None:
+                gauge.add_metric([namespace, name], float(shipping[field]))
+    yield until
+    yield from gauges.values()

@@ -94,6 +94,12 @@ CASES = {
     "StackrolesBackupNotReady": condition(ConditionType.READY, 0, 60, "BackupPolicy"),
     "StackrolesVerificationFailed": condition(ConditionType.VERIFIED, 0, 10, "BackupPolicy"),
     "StackrolesCopyFailed": condition(ConditionType.COPIED, 0, 60, "BackupPolicy"),
+    # The clock of promtool begins at 0: a point of its first minute, and one that goes with it.
+    "StackrolesPointInTimeStale": Case(
+        {f"stackroles_recoverable_until_timestamp_seconds{{{CLOUD}}}": "0x200"},
+        {f"stackroles_recoverable_until_timestamp_seconds{{{CLOUD}}}": "0+60x200"},
+        6,
+    ),
     "StackrolesNeedsAttention": condition(ConditionType.STALLED, 1, 10),
     "StackrolesQuorumAtRisk": condition(ConditionType.QUORUM_AT_RISK, 1, 5),
     "StackrolesDatabaseBlocked": reason(Reason.DATABASE_BLOCKED),

@@ -67,6 +67,26 @@ def test_rows_of_the_last_housekeeping_are_by_service_and_mode() -> None:
     }
 
 
+def test_a_policy_that_ships_binary_logs_has_its_newest_recoverable_point() -> None:
+    shipping = {"state": "Shipping", "lagSeconds": 3.5, "bytes": 900, "pieces": 4}
+    window = {"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}
+    status = {"pointInTime": shipping, "recoverable": window}
+
+    assert samples(status, "BackupPolicy") == {
+        ("stackroles_recoverable_until_timestamp_seconds", "ns", "demo", "1.76731e+09"),
+        ("stackroles_binlog_lag_seconds", "ns", "demo", "3.5"),
+        ("stackroles_binlog_stored_bytes", "ns", "demo", "900"),
+        ("stackroles_binlog_pieces", "ns", "demo", "4"),
+    }
+
+
+def test_without_a_recoverable_point_the_newest_is_that_of_1970() -> None:
+    assert samples({"pointInTime": {}}, "BackupPolicy") == {
+        ("stackroles_recoverable_until_timestamp_seconds", "ns", "demo", "0")
+    }
+    assert samples({"recoverable": {}}, "BackupPolicy") == set()
+
+
 def test_roles_of_other_kinds_and_an_empty_status_have_none() -> None:
     assert samples({"roles": [ROLE]}, kind="ComputeNode") == set()
     assert samples({}) == set()

@@ -9,6 +9,7 @@ from pydantic.config import JsonDict
 
 from stackroles.agents.backup.protocol import EXPIRED_LIMIT
 from stackroles.agents.backup.verification_protocol import Level
+from stackroles.agents.binlog.protocol import ShippingState
 from stackroles.api.v1alpha1.common import (
     Children,
     Conditions,
@@ -142,6 +143,18 @@ class RepositoryCopy(Model):
     )
 
 
+class PointInTime(Model):
+    """How binary logs are shipped between recovery sets."""
+
+    interval_seconds: int = Field(
+        15,
+        ge=5,
+        le=300,
+        description="Seconds from one shipment to the next: about what the loss of all database "
+        "members costs.",
+    )
+
+
 def _of_periods(periods: str, most: int) -> Any:
     """Return the field of a rule that keeps one set of each of the newest periods.
 
@@ -237,10 +250,16 @@ class BackupPolicySpec(Model):
         "and proven as in a run; each is restored from by itself. The keep fields hold for each.",
         json_schema_extra=list_map("name"),
     )
+    point_in_time: PointInTime | None = Field(
+        None,
+        description="With it, {} suffices, the database's transactions are shipped into the "
+        "repository all the time, by a pod of its own, so that a Restore can set the cloud back "
+        "to any time since the oldest set that they follow. Without it only sets are restored.",
+    )
     resources: Resources = Field(
         default_factory=Resources,
-        description="What each container of a run, of a verification and of a copy may use; a "
-        "level of verification may say otherwise.",
+        description="What each container of a run, of a verification, of a copy and of the "
+        "shipping of binary logs may use; a level of verification may say otherwise.",
     )
     suspend: bool = Field(False, description="No scheduled runs while true.")
 
@@ -342,6 +361,57 @@ class CopyStatus(StatusPart):
     message: str | None = Field(None, max_length=4096, description="Why it failed.")
 
 
+class PointInTimeStatus(StatusPart):
+    """The shipping of binary logs."""
+
+    state: ShippingState | None = Field(
+        None,
+        description="Starting, Shipping, Waiting for a member or the repository, or Gap, after "
+        "which only a new set can be followed; none while the shipper does not answer.",
+    )
+    message: str | None = Field(
+        None, max_length=4096, description="What it waits for, or what is wrong and what to do."
+    )
+    member: str | None = Field(
+        None, max_length=253, description="The database member that is followed."
+    )
+    history: str | None = Field(
+        None, max_length=64, description="Uuid of the replicated history that is stored."
+    )
+    first: int | None = Field(
+        None, ge=0, description="Sequence number of the first stored transaction."
+    )
+    last: int | None = Field(
+        None, ge=0, description="Sequence number of the last stored transaction."
+    )
+    since: datetime | None = Field(None, description="Time of the first stored transaction.")
+    until: datetime | None = Field(
+        None, description="Time up to which all transactions are stored."
+    )
+    lag_seconds: float | None = Field(
+        None,
+        ge=0,
+        description="The longest time from a transaction to its storage, since the report before.",
+    )
+    bytes: int = Field(
+        0, ge=0, description="Bytes of binary logs that were stored since the shipper started."
+    )
+    pieces: int = Field(0, ge=0, description="Pieces of binary logs in the repository.")
+
+
+class RecoverableWindow(StatusPart):
+    """What a Restore can set the cloud back to."""
+
+    since: datetime = Field(
+        description="The oldest time: when the oldest set that the stored transactions follow was "
+        "completed."
+    )
+    until: datetime = Field(
+        description="The newest recoverable point. Without stored transactions after a set both "
+        "times are those of the newest verified set."
+    )
+
+
 class BackupPolicyStatus(Status):
     """What the operator saw and did."""
 
@@ -371,6 +441,14 @@ class BackupPolicyStatus(Status):
         max_length=4,
         description="Copies of the sets in other repositories.",
         json_schema_extra=list_map("name"),
+    )
+    point_in_time: PointInTimeStatus | None = Field(
+        None, description="The shipping of binary logs, where it is asked for."
+    )
+    recoverable: RecoverableWindow | None = Field(
+        None,
+        description="Which points in time a Restore can choose, where binary logs are shipped; "
+        "none before the first verified set.",
     )
     children: Children = Field((), description="Children as last applied.")
 

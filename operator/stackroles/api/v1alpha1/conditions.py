@@ -35,6 +35,7 @@ class ConditionType(StrEnum):
     LAST_BACKUP_SUCCEEDED = "LastBackupSucceeded", "True"
     VERIFIED = "Verified", "True"
     COPIED = "Copied", "True"
+    POINT_IN_TIME_READY = "PointInTimeReady", "True"
     GUESTS_FAILING = "GuestsFailing", "False"
     LIBVIRT_CURRENT = "LibvirtCurrent", "True"
     NETWORK_FOLLOWS = "NetworkFollows", "True"
@@ -205,6 +206,14 @@ class Reason(StrEnum):
     VERIFICATION_FAILED = "VerificationFailed", ConditionType.VERIFIED, "False"
     VERIFICATION_OVERDUE = "VerificationOverdue", ConditionType.VERIFIED, "False"
     NO_VERIFICATION_YET = "NoVerificationYet", ConditionType.VERIFIED, "Unknown"
+
+    # Binary logs are shipped, and follow a verified set without a gap.
+    WINDOW_OPEN = "WindowOpen", ConditionType.POINT_IN_TIME_READY, "True"
+    BINLOG_GAP = "Gap", ConditionType.POINT_IN_TIME_READY, "False"
+    SHIPPING_WAITS = "ShippingWaits", ConditionType.POINT_IN_TIME_READY, "False"
+    NO_SET = "NoSet", ConditionType.POINT_IN_TIME_READY, "False"
+    SHIPPER_MISSING = "ShipperMissing", ConditionType.POINT_IN_TIME_READY, "False"
+    SHIPPING_STARTS = "ShippingStarts", ConditionType.POINT_IN_TIME_READY, "Unknown"
 
     AS_DESIRED = "AsDesired", ConditionType.READY, "True"
 

@@ -135,6 +135,7 @@ RESOURCES: tuple[ResourceDefinition, ...] = (
             Column("Schedule", ".spec.schedule"),
             Column("Last", ".status.lastSuccessfulBackup"),
             Column("When", ".status.lastSuccessfulTime", "date"),
+            Column("Recoverable", ".status.recoverable.until", "date"),
             _AGE,
         ),
     ),

@@ -23,6 +23,7 @@ from stackroles.workloads.recovery_set.repository import (
     Place,
     Volumes,
     agent_container,
+    beside_repository,
     items,
     repository_environment,
     repository_id,
@@ -98,6 +99,7 @@ def build_copy(
     settings = CopySettings(name=run.backup, policy=parent.name, inputs=_INPUTS)
     main = agent_container(COPY, PROGRAM, settings)
     pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, policy.resources)
+    pod |= beside_repository(parent.namespace, parent.name, policy)
     pod["containers"][0]["env"] += [
         *repository_environment(cloud, access, _DESTINATION),
         *repository_environment(cloud, policy, _SOURCE),

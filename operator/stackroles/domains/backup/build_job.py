@@ -29,6 +29,7 @@ from stackroles.workloads.recovery_set.pod import SECURITY, RunParent, build_pod
 from stackroles.workloads.recovery_set.repository import (
     Volumes,
     agent_container,
+    beside_repository,
     items,
     repository_environment,
     repository_id,
@@ -93,6 +94,7 @@ def build_backup_job(cloud: Cloud, parent: RunParent, run: Run, inputs: Manifest
     main = _main(cloud, parent, run)
     volumes = _volumes(inputs["metadata"]["name"], run, cloud.agents)
     pod = build_pod(cloud, (*copies, main), volumes.volumes, volumes.mounts, run.policy.resources)
+    pod |= beside_repository(parent.namespace, run.policy_name, run.policy)
     pod["containers"][0]["env"] += repository_environment(cloud, run.policy)
     repository = repository_id(parent.namespace, run.policy_name, run.policy)
     labels = parent.labels(RUN) | {LABEL_REPOSITORY: repository}

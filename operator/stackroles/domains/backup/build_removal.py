@@ -13,6 +13,7 @@ from stackroles.workloads.recovery_set.pod import RunParent, build_pod
 from stackroles.workloads.recovery_set.repository import (
     Volumes,
     agent_container,
+    beside_repository,
     repository_environment,
     repository_id,
 )
@@ -40,6 +41,7 @@ def build_removal(
     settings = RemovalSettings(name=parent.name, policy=policy_name)
     main = agent_container(REMOVAL, PROGRAM, settings)
     pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, policy.resources)
+    pod |= beside_repository(parent.namespace, policy_name, policy)
     pod["containers"][0]["env"] += repository_environment(cloud, policy)
     repository = repository_id(parent.namespace, policy_name, policy)
     labels = parent.labels(REMOVAL) | {LABEL_REPOSITORY: repository}

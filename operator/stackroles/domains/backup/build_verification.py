@@ -27,6 +27,7 @@ from stackroles.workloads.recovery_set.pod import RunParent, build_pod
 from stackroles.workloads.recovery_set.repository import (
     Volumes,
     agent_container,
+    beside_repository,
     items,
     repository_environment,
     repository_id,
@@ -125,6 +126,7 @@ def build_verification(
     resources = item.resources.over(policy.resources)
     access = policy.model_copy(update={"resources": resources})
     pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, resources)
+    pod |= beside_repository(parent.namespace, parent.name, policy)
     pod["containers"][0]["env"] += repository_environment(cloud, access)
     if run.database_bytes:
         limit = -(-run.database_bytes * 5 // (4 << 20)) + _OVERHEAD_MEBIBYTES

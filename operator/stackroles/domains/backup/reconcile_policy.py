@@ -20,6 +20,7 @@ from stackroles.domains.backup.build_verification import trigger
 from stackroles.domains.backup.decide import due
 from stackroles.domains.backup.reconcile_copies import is_copying, run_copies
 from stackroles.domains.backup.reconcile_repository import ensure_claim
+from stackroles.domains.backup.reconcile_shipper import reconcile_shipping
 from stackroles.domains.backup.reconcile_verification import (
     is_open,
     run_verifications,
@@ -72,7 +73,7 @@ async def _bring(
 ) -> None:
     """Apply what a policy has, make the Backup that is due, and say how it stands."""
     attempts = Attempts()
-    small = secret = volume = invalid = None
+    small = secret = volume = invalid = shipped = None
     with attempts.attempt():
         small = await ensure_claim(context, resource, parent, policy)
     status = _previous(resource)
@@ -88,6 +89,8 @@ async def _bring(
     with attempts.attempt():
         status = await run_copies(context, resource, cloud, policy, status)
     with attempts.attempt():
+        status, shipped = await reconcile_shipping(context, resource, cloud, policy, status)
+    with attempts.attempt():
         secret = await find_secret_problem(context, parent.namespace, policy)
         volume = await find_claim_problem(context, parent.namespace, parent.name, policy)
     refused = Finding(invalid.reason, invalid.message) if invalid else attempts.apply_failure
@@ -96,7 +99,7 @@ async def _bring(
         attempts.raise_failure()
     reconciled = refused or secret or small or Finding(Reason.APPLIED)
     due = _missed(context, parent, status)
-    stored = _stored(context, policy, status)
+    stored = [*_stored(context, policy, status), *([shipped] if shipped else [])]
     await _write(context, resource, status, reconciled, volume=volume, due=due, stored=stored)
     attempts.raise_failure()
     if invalid:
@@ -105,6 +108,9 @@ async def _bring(
         raise NotReady(waits.message, delay=_LOOK_AGAIN)
     if is_open(status) or is_copying(status):
         raise NotReady("A verification or a copy is under way or waits", delay=_LOOK_AGAIN)
+    if shipped:
+        # A shipper that stands still says nothing new.
+        raise NotReady("Binary logs are shipped", delay=_LOOK_AGAIN)
 
 
 def _stored(

@@ -33,6 +33,7 @@ from stackroles.workloads.recovery_set.repository import (
     RepositoryAccess,
     Volumes,
     agent_container,
+    beside_repository,
     items,
     repository_environment,
 )
@@ -117,6 +118,7 @@ def build_reader(
     settings = ReaderSettings(name=name, policy=policy_name, token_file=f"{_FOLDER}/{TOKEN_KEY}")
     main = agent_container(READER, _READER_PROGRAM, settings)
     pod = build_pod(cloud, (main,), volumes.volumes, volumes.mounts, access.resources)
+    pod |= beside_repository(parent.namespace, policy_name, access)
     pod["containers"][0]["env"] += repository_environment(cloud, access)
     job = _job(parent, reader_name(parent.name), READER, pod, _READER_SECONDS)
     return [program, _reader_service(parent), job]

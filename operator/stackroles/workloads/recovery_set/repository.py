@@ -17,6 +17,7 @@ from stackroles.agents.backup.verification_protocol import VerificationSettings
 from stackroles.api.v1alpha1.backup import Repository
 from stackroles.api.v1alpha1.common import Resources
 from stackroles.config.cloud import Cloud
+from stackroles.constants import LABEL_REPOSITORY
 from stackroles.roles.container import (
     AGENT_COMMAND,
     AGENT_PATH,
@@ -27,6 +28,7 @@ from stackroles.roles.container import (
 )
 from stackroles.workloads.manifests.agents import PACKAGE, config_map_items
 from stackroles.workloads.manifests.metadata import Manifest
+from stackroles.workloads.manifests.pod import HOSTNAME
 from stackroles.workloads.recovery_set.pod import SECURITY
 
 _RESOURCES = ResourceDefaults(cpu="50m", memory="128Mi", memory_limit="512Mi")
@@ -143,6 +145,21 @@ class Volumes:
         if s3 and s3.ca_secret:
             ca = {"secretName": s3.ca_secret, "items": items("ca.crt"), "defaultMode": 0o440}
             self.add(f"{place.volumes}authority", place.authority, {"secret": ca})
+
+
+def beside_repository(namespace: str, policy_name: str, access: RepositoryAccess) -> Manifest:
+    """Return the affinity to pods with the same repository on a volume; empty for a bucket.
+
+    A volume is mounted by the pods of one node, as a rule. It is a preference: a claim of the
+    user's may be shared by nodes.
+    """
+    if access.repository.volume is None:
+        return {}
+    labels = {LABEL_REPOSITORY: repository_id(namespace, policy_name, access)}
+    term = {"topologyKey": HOSTNAME, "labelSelector": {"matchLabels": labels}}
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    together = {"preferredDuringSchedulingIgnoredDuringExecution": preferred}
+    return {"affinity": {"podAffinity": together}}
 
 
 def items(*keys: str) -> list[Manifest]:
