@@ -61,6 +61,13 @@ class RestoreSpec(Model):
         description="A recovery set of a repository in place of `backup`, where there is no Backup "
         "of it any more.",
     )
+    point_in_time: datetime | None = Field(
+        None,
+        description="A time after the set was completed, RFC 3339: the transactions before it are "
+        "applied to the copy, from the binary logs that the policy's pointInTime ships. With a "
+        "recoverySet without a name the newest Backup of the policy that was completed by then is "
+        "taken. Whole seconds count.",
+    )
     dry_run: bool = Field(
         False,
         description="Only find out what a restore would do and what it lacks; status.preflight has "
@@ -103,7 +110,8 @@ SOURCE_RULES = (
         "message": "recoverySet.repository and recoverySet.encryptionSecret come together",
     },
     {
-        "rule": f"{_unchanged('backup')} && {_unchanged('recoverySet')}",
+        "rule": f"{_unchanged('backup')} && {_unchanged('recoverySet')} && "
+        f"{_unchanged('pointInTime')}",
         "message": "what is restored cannot change: apply a new Restore",
     },
 )
@@ -129,6 +137,15 @@ class Preflight(StatusPart):
     database_bytes: int = Field(0, ge=0, description="Bytes of its copy of the database.")
     position: str | None = Field(
         None, max_length=256, description="wsrep uuid:seqno of the database copy."
+    )
+    transactions_since: datetime | None = Field(
+        None,
+        description="With pointInTime: the time of the first stored transaction of the set's "
+        "history.",
+    )
+    transactions_until: datetime | None = Field(
+        None,
+        description="With pointInTime: the time up to which all transactions are stored.",
     )
     release: str | None = Field(
         None, max_length=64, description="The release of OpenStack that the set was made of."
@@ -171,7 +188,12 @@ class RestoreStatus(Status):
     )
     tables: int | None = Field(None, ge=0, description="Tables of services in the restored copy.")
     recovery_point: datetime | None = Field(
-        None, description="The time that the cloud was set back to: when the copy was begun."
+        None,
+        description="The time that the cloud was set back to: when the copy was begun, or with "
+        "pointInTime that of the last transaction that was applied.",
+    )
+    transactions: int | None = Field(
+        None, ge=0, description="Transactions that were applied to the copy, with pointInTime."
     )
     started_at: datetime | None = Field(None, description="When the restore began.")
     stopped_at: datetime | None = Field(None, description="When the APIs were paused.")

@@ -156,6 +156,8 @@ class MemberWork:
         bytes: the copy's size.
         sha256: its checksum.
         deadline: seconds that it may take.
+        until: to which time transactions are applied to the copy, seconds since 1970; 0 for none.
+        history: the history that they are of, by its uuid.
     """
 
     ordinal: int
@@ -164,6 +166,8 @@ class MemberWork:
     source: str = ""
     bytes: int = 0
     sha256: str = ""
+    until: int = 0
+    history: str = ""
 
 
 def source_url(parent: RunParent, part: str) -> str:
@@ -199,6 +203,8 @@ def _member_pod(cloud: Cloud, parent: RunParent, work: MemberWork, volumes: Volu
         token_file=f"{_FOLDER}/{TOKEN_KEY}",
         bytes=work.bytes,
         sha256=work.sha256,
+        until=work.until,
+        history=work.history,
     )
     main = Container(
         name=MEMBER,

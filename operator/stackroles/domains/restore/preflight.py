@@ -10,6 +10,7 @@ from stackroles.api.v1alpha1.backup import Quarantine
 from stackroles.api.v1alpha1.restore import Preflight
 from stackroles.config.cloud import Cloud
 from stackroles.domains.restore.former import FormerCloud, describe, find_missing_secrets
+from stackroles.domains.restore.point_in_time import Asked, find_missing, history_of, stored
 from stackroles.quantity import amount
 from stackroles.roles import mariadb
 from stackroles.roles.topology import DEFAULT
@@ -43,6 +44,7 @@ class Observed:
         unsaved: the BackupPolicy under which a safety backup is asked for and which does not exist;
             empty where none is asked for, or it does.
         quarantine: what verifications found wrong with the set, one for each level.
+        asked: the point in time that is asked for, None where the set's own is.
         allowed: the Backup whose set may be restored though it is in quarantine; empty for none.
     """
 
@@ -57,6 +59,7 @@ class Observed:
     unsaved: str = ""
     quarantine: tuple[Quarantine, ...] = ()
     allowed: str = ""
+    asked: Asked | None = None
 
 
 def assess(observed: Observed) -> Preflight:
@@ -65,6 +68,8 @@ def assess(observed: Observed) -> Preflight:
     copy = next((part for part in manifest.parts if part.name == DATABASE_PART), None)
     size = copy.bytes if copy else 0
     missing = [*_of_set(observed), *_of_volumes(observed, size)]
+    if observed.asked is not None:
+        missing += find_missing(observed.asked, history_of(manifest), observed.copied_at)
     if observed.former is not None:
         missing += observed.former.lacks
         missing += find_missing_secrets(observed.cloud, observed.secrets)
@@ -90,7 +95,7 @@ def assess(observed: Observed) -> Preflight:
         database_bytes=size,
         position=manifest.position,
         release=manifest.versions.release,
-    )
+    ).model_copy(update=stored(observed.asked))
 
 
 def _of_set(observed: Observed) -> list[str]:
@@ -143,7 +148,8 @@ def _of_volumes(observed: Observed, size: int) -> list[str]:
 
 
 def _overwrites(observed: Observed) -> tuple[str, ...]:
-    name, began = observed.cloud.name, observed.copied_at
+    name = observed.cloud.name
+    began = observed.asked.at if observed.asked else observed.copied_at
     if observed.former is not None or observed.rests:
         left = [claim for claim, found in observed.capacity.items() if found is not None]
         return tuple(f"The data on volume claim {claim}, of a former {name}." for claim in left)

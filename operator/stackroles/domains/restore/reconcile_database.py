@@ -14,6 +14,7 @@ from stackroles.domains.restore.build import (
     source_url,
 )
 from stackroles.domains.restore.phases import NAMED, Abandoned, Progress
+from stackroles.domains.restore.point_in_time import achieved, history_of
 from stackroles.domains.restore.preflight import DATABASE_PART
 from stackroles.domains.restore.reconcile_jobs import (
     JobState,
@@ -40,6 +41,8 @@ _FIRST: Final = 0
 # A try may take so long: what any volume and network do, and more.
 _LEAST_SECONDS: Final = 1800
 _BYTES_PER_SECOND: Final = 2 * 2**20
+# The transactions of days, which one server applies one after the other.
+_REPLAY_SECONDS: Final = 4 * 3600
 
 
 async def put_data(context: Context, work: Work) -> Progress:
@@ -64,14 +67,29 @@ async def put_data(context: Context, work: Work) -> Progress:
     )
     return Progress(
         done=True,
-        message=f"{outcome.bytes} bytes were put in place in {outcome.seconds:.0f} s.",
+        message=f"{outcome.bytes} bytes were put in place in {outcome.seconds:.0f} s."
+        f"{_applied(work, outcome)}",
         found={
             "tables": outcome.tables,
-            "recovery_point": work.status.preflight.taken_at if work.status.preflight else None,
             "position": f"{outcome.uuid}:{outcome.seqno}",
+            **_point(work, outcome),
         },
         record=replace(work.record, history=history),
     )
+
+
+def _point(work: Work, outcome: RestoreOutcome) -> dict[str, Any]:
+    """Return the fields of the status that say what the copy was set to."""
+    if at := work.spec.point_in_time:
+        reached = achieved(at, outcome.until)
+        return {"recovery_point": reached, "transactions": outcome.transactions}
+    return {"recovery_point": work.status.preflight.taken_at if work.status.preflight else None}
+
+
+def _applied(work: Work, outcome: RestoreOutcome) -> str:
+    if work.spec.point_in_time is None:
+        return ""
+    return f" {outcome.transactions} transactions were applied, the last one {outcome.last}."
 
 
 async def _copy(context: Context, work: Work) -> tuple[RestoreOutcome | None, str]:
@@ -101,13 +119,16 @@ async def _begin_copy(context: Context, work: Work, source: Source) -> tuple[Non
         return None, why
     part = manifest.by_name()[DATABASE_PART]
     deadline = max(_LEAST_SECONDS, math.ceil(part.bytes / _BYTES_PER_SECOND))
+    at = work.spec.point_in_time
     copy = MemberWork(
         ordinal=_FIRST,
         mode=RestoreMode.RESTORE,
         source=source_url(work.parent, DATABASE_PART),
         bytes=part.bytes,
         sha256=part.sha256,
-        deadline=deadline,
+        deadline=deadline + (_REPLAY_SECONDS if at else 0),
+        until=int(at.timestamp()) if at else 0,
+        history=history_of(manifest) if at else "",
     )
     # A cloud that is only just made has none: its database has not run.
     await context.cluster.create_once(build_member_claim(work.cloud, _FIRST))

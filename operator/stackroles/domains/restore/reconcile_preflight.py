@@ -1,5 +1,6 @@
 """Whether a Restore has all that it needs; nothing is stopped by it."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +10,9 @@ from stackroles.api.v1alpha1.restore import Preflight, RestoreSpec, SafetyBackup
 from stackroles.config.cloud import Cloud
 from stackroles.domains.restore.former import named_secrets
 from stackroles.domains.restore.phases import Phase
+from stackroles.domains.restore.point_in_time import Asked, completed_at, history_of
 from stackroles.domains.restore.preflight import Observed, assess
-from stackroles.domains.restore.reconcile_reader import end_reader, read_set
+from stackroles.domains.restore.reconcile_reader import end_reader, read_coverage, read_set
 from stackroles.domains.restore.reconcile_volumes import observe_capacity
 from stackroles.domains.restore.status import (
     another,
@@ -57,7 +59,10 @@ async def check(
     if manifest is None:
         raise Waiting(running(Phase.PREFLIGHT, why), again=SOON)
     rests = record is not None and record.stopped is not Stopped.NOTHING
-    found = assess(await _observe(context, spec, subject, manifest, rests=rests))
+    observed = await _observe(context, spec, subject, manifest, rests=rests)
+    asked = await _ask(context, resource, subject, manifest, spec.point_in_time)
+    observed = replace(observed, asked=asked)
+    found = assess(observed)
     status = {"preflight": found}
     if found.missing:
         raise Waiting(blocked(found), again=LATER, found=status)
@@ -69,6 +74,26 @@ async def check(
         await end_reader(context, resource)
         raise Waiting(consent_required(found, subject.cloud.name), found=status)
     return found
+
+
+async def _ask(
+    context: Context, resource: Object, subject: Subject, manifest: Manifest, at: datetime | None
+) -> Asked | None:
+    """Return what is known of a point in time, None where none is asked for.
+
+    Raises:
+        Waiting: it cannot be read at present.
+    """
+    if at is None:
+        return None
+    history, source = history_of(manifest), subject.source
+    coverage, why = await read_coverage(context, resource, subject.cloud, source, history)
+    if coverage is None:
+        raise Waiting(running(Phase.PREFLIGHT, why), again=SOON)
+    backup = context.cluster.get("Backup", subject.cloud.namespace, manifest.name)
+    if backup is not None and backup["spec"]["policy"] != source.policy_name:
+        backup = None
+    return Asked(at=at, completed=completed_at(manifest, backup), coverage=coverage)
 
 
 async def _observe(

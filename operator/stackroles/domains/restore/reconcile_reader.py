@@ -4,6 +4,7 @@ from typing import Any
 
 from stackroles.addresses import pod_address
 from stackroles.agents.backup.reader_protocol import Manifest, ReaderProblem
+from stackroles.agents.binlog.protocol import Coverage
 from stackroles.config.cloud import Cloud
 from stackroles.domains.restore import client
 from stackroles.domains.restore.build import (
@@ -81,6 +82,19 @@ async def read_part(
         )
     found = await client.read_part(address, await _token(context, resource), part)
     return found, "" if found is not None else f"Part {name} of the set could not be read yet."
+
+
+async def read_coverage(
+    context: Context, resource: Object, cloud: Cloud, source: Source, history: str
+) -> tuple[Coverage | None, str]:
+    """Return which transactions of a history are stored; as `read_set` else."""
+    address, why = await ensure_reader(context, resource, cloud, source)
+    if not address:
+        return None, why
+    found = await client.read_coverage(address, await _token(context, resource), history)
+    if isinstance(found, ReaderProblem):
+        return None, f"{found.reason}: {found.message}"
+    return found, "" if found is not None else "The reader does not answer for transactions yet."
 
 
 async def read_secrets(

@@ -7,7 +7,8 @@ from typing import Any
 from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupStatus
 from stackroles.api.v1alpha1.common import parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
-from stackroles.api.v1alpha1.restore import RestoreSpec
+from stackroles.api.v1alpha1.restore import RecoverySet, RestoreSpec
+from stackroles.domains.restore.point_in_time import newest_before
 from stackroles.domains.restore.reconcile_former import (
     NamedRepository,
     access_of,
@@ -99,6 +100,25 @@ def _access(
     return policy, policy.controller
 
 
+def _set_before(context: Context, namespace: str, recovery_set: RecoverySet, at: datetime) -> str:
+    """Return the newest Backup of a policy that was completed by a time.
+
+    Raises:
+        Waiting: there is none.
+    """
+    policy = recovery_set.policy
+    name = newest_before(context.cluster.naming("Backup", namespace, "policy", policy), at)
+    if name is None or recovery_set.repository is not None:
+        raise lacks(
+            Reason.RESTORE_BACKUP_MISSING,
+            f"No verified Backup of BackupPolicy {policy} in {namespace} was completed by "
+            f"{at:%Y-%m-%d %H:%M:%S %Z}, spec.pointInTime, whose repository the Restore does not "
+            "name itself: name the set in the recoverySet of a new Restore, or choose a later "
+            "time.",
+        )
+    return name
+
+
 def _source(
     context: Context, resource: Object, spec: RestoreSpec
 ) -> tuple[str, str, datetime | None]:
@@ -107,6 +127,8 @@ def _source(
     if spec.recovery_set is not None:
         # Once it has begun, the newest set is another one whenever a backup is made.
         name = spec.recovery_set.name or status.get("recoverySet") or ""
+        if not name and spec.point_in_time is not None:
+            name = _set_before(context, namespace, spec.recovery_set, spec.point_in_time)
         return name, spec.recovery_set.policy, None
     backup = context.cluster.get("Backup", namespace, str(spec.backup))
     if backup is None:

@@ -134,6 +134,9 @@ class Job:
         (self.control / "tables").write_text("42")
         (self.control / "prepare-log").write_text("reading\ncompleted OK!")
         (self.control / "grastate").write_text(grastate(HISTORY, 2))
+        programs: dict[str, Any] = {
+            field: str(root / "bin" / name) for field, name in PROGRAMS.items()
+        }
         self.settings = RestoreSettings(
             id="uid-1",
             member="m-0",
@@ -145,11 +148,8 @@ class Job:
             volume=str(root / "volume"),
             defaults=str(root / "my.cnf"),
             socket=str(root / "sock"),
+            **programs,
         )
-        programs: dict[str, Any] = {
-            field: str(root / "bin" / name) for field, name in PROGRAMS.items()
-        }
-        self.settings = replace(self.settings, **programs)
         _, _, program = (ROOT / "tests/support/fake_mariadbd.py").read_text().partition("\n")
         for name in PROGRAMS.values():
             (root / "bin" / name).write_text(f"#!{sys.executable} -SE\n{program}")
