@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.cli.points import PointsView
 from stackroles.cli.recovery import BackupView, Outcome, PartView, RestoreView
 from stackroles.cli.units import age, moment, size
@@ -142,6 +143,21 @@ def preflight_lines(view: RestoreView) -> list[str]:
 
 def _listed(head: str, sentences: Sequence[str]) -> Iterable[str]:
     return [head, *(f"  - {sentence}" for sentence in sentences)] if sentences else ()
+
+
+def window_lines(view: PointsView) -> list[str]:
+    """Return a line for each policy that ships binary logs: which times can be chosen."""
+    lines = []
+    for window in view.windows:
+        times = "no time can be chosen yet"
+        if window.since != window.until:
+            since, until = (datetime.fromisoformat(t) for t in (window.since, window.until))
+            times = f"any time from {moment(since)} to {moment(until)} (--at)"
+        wrong = (
+            "" if window.reason == Reason.WINDOW_OPEN else f"; {window.reason}: {window.message}"
+        )
+        lines.append(f"{window.policy}: {times}{wrong}")
+    return lines
 
 
 def draw_points(view: PointsView, *, folded: bool) -> RenderableType:

@@ -1,7 +1,7 @@
 """The Backups and Restores that the command makes; pure."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from stackroles import naming
@@ -41,6 +41,24 @@ def new_restore(
     if not safety_backup:
         spec["safetyBackup"] = SafetyBackup.NEVER.value
     return _new("Restore", name, spec)
+
+
+def at_time(source: Mapping[str, Any], at: str | None) -> Object:
+    """Return what a Restore restores, at a point in time where one is given.
+
+    Raises:
+        ValueError: it is no time, or has no time zone.
+    """
+    if at is None:
+        return dict(source)
+    try:
+        time = datetime.fromisoformat(at)
+    except ValueError:
+        raise ValueError(f"--at {at} is no time: 2026-11-28T14:05:00Z is one.") from None
+    if time.tzinfo is None:
+        raise ValueError(f"--at {at} has no time zone: {at}Z is in UTC.")
+    text = time.astimezone(UTC).isoformat(timespec="seconds")
+    return {**source, "pointInTime": text.replace("+00:00", "Z")}
 
 
 def _new(kind: str, name: str, spec: Object) -> Object:

@@ -55,6 +55,14 @@ CredentialsSecret = Annotated[
 CaSecret = Annotated[
     str | None, typer.Option(help="The Secret with ca.crt of the bucket's server.")
 ]
+PointInTime = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        help="A time after the set, such as 2026-11-28T14:05:00Z: what was written until then "
+        "comes back too, where the policy ships binary logs; `recovery-points` shows the window.",
+    ),
+]
 Region = Annotated[str | None, typer.Option(help="The region of the bucket.")]
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from stackroles.workloads.pod import time_of
+from stackroles.api.v1alpha1.conditions import ConditionType
+from stackroles.workloads.pod import condition_of, time_of
 
 Object = dict[str, Any]
 # With this phase of a Restore begins what cannot be taken back.
@@ -38,6 +39,25 @@ class PointView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WindowView:
+    """Times between sets that can be chosen, where binary logs are shipped.
+
+    Attributes:
+        policy: the BackupPolicy.
+        since: the oldest time, RFC 3339.
+        until: the newest one.
+        reason: of its condition PointInTimeReady.
+        message: what that says.
+    """
+
+    policy: str
+    since: str
+    until: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PointsView:
     """The recovery points of a cloud.
 
@@ -46,6 +66,7 @@ class PointsView:
         namespace: its namespace.
         policies: its BackupPolicies, by name.
         points: its recovery points, the newest first.
+        windows: of its policies that ship binary logs, by name.
         unreadable: what could not be read, a sentence each.
     """
 
@@ -53,6 +74,7 @@ class PointsView:
     namespace: str
     policies: Sequence[str]
     points: Sequence[PointView]
+    windows: Sequence[WindowView]
     unreadable: Sequence[str]
 
 
@@ -94,7 +116,28 @@ def points_of(found: FoundPoints, now: datetime) -> PointsView:
         namespace=metadata.get("namespace", ""),
         policies=policies,
         points=[_point(backup, taken, found.restores, now) for taken, backup in dated],
+        windows=[
+            window
+            for policy in sorted(found.policies, key=lambda policy: policy["metadata"]["name"])
+            if policy["metadata"]["name"] in policies and (window := _window(policy))
+        ],
         unreadable=found.unreadable,
+    )
+
+
+def _window(policy: Object) -> WindowView | None:
+    """Return what a policy says of points in time, None where it ships no binary logs."""
+    status = policy.get("status") or {}
+    condition = condition_of(status, ConditionType.POINT_IN_TIME_READY.value)
+    if condition is None:
+        return None
+    window = status.get("recoverable") or {}
+    return WindowView(
+        policy=policy["metadata"]["name"],
+        since=window.get("since", ""),
+        until=window.get("until", ""),
+        reason=condition.get("reason", ""),
+        message=condition.get("message", ""),
     )
 
 

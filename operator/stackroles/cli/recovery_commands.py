@@ -10,9 +10,9 @@ import typer
 from stackroles.cli.ask import CommandError, connect
 from stackroles.cli.bare_set import BareSet, set_of, source_of
 from stackroles.cli.cluster import dump
-from stackroles.cli.draw_recovery import draw_points
+from stackroles.cli.draw_recovery import draw_points, window_lines
 from stackroles.cli.follow import utc_now
-from stackroles.cli.manifests import name_of
+from stackroles.cli.manifests import at_time, name_of
 from stackroles.cli.options import (
     INTERRUPTED,
     PLAIN_WIDTH,
@@ -23,6 +23,7 @@ from stackroles.cli.options import (
     Kubeconfig,
     NameOfSet,
     Namespace,
+    PointInTime,
     PolicyOfSet,
     Region,
     RepositoryOfSet,
@@ -106,6 +107,7 @@ def restore(
     credentials_secret: CredentialsSecret = None,
     ca_secret: CaSecret = None,
     region: Region = None,
+    at: PointInTime = None,
     name: OwnName = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only find out what is missing and would be lost.")
@@ -137,7 +139,7 @@ def restore(
         region=region,
     )
     wanted = _Wanted(
-        source=_source(backup, bare),
+        source=_source(backup, bare, at),
         name=name,
         overwrite=overwrite,
         safety_backup=safety_backup,
@@ -172,11 +174,11 @@ class _Wanted:
     asks: bool
 
 
-def _source(backup: str | None, bare: BareSet) -> Object:
+def _source(backup: str | None, bare: BareSet, at: str | None) -> Object:
     """Return what is restored; end the command where that is not named."""
     try:
-        return source_of(backup, bare)
-    except CommandError as error:
+        return at_time(source_of(backup, bare), at)
+    except (CommandError, ValueError) as error:
         raise fail(f"{error} Nothing was changed.") from None
 
 
@@ -290,6 +292,8 @@ def recovery_points(
             console(_TABLE_WIDTH).print(draw_points(view, folded=folded))
         else:
             typer.echo(nothing_found(view))
+        for line in window_lines(view):
+            typer.echo(line)
         for text in view.unreadable:
             typer.echo(f"not shown: {text}")
 

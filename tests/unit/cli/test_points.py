@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from stackroles.cli.cluster import dump
-from stackroles.cli.draw_recovery import draw_points
+from stackroles.cli.draw_recovery import draw_points, window_lines
 from stackroles.cli.points import FoundPoints, nothing_found, points_of
 
 Object = dict[str, Any]
@@ -49,6 +49,34 @@ FOUND = FoundPoints(
         {"metadata": {"name": "new"}, "spec": {"backup": "nightly-28"}},
     ],
 )
+
+
+def test_a_policy_that_ships_binary_logs_has_a_window() -> None:
+    def shipping(name: str, reason: str, since: str, until: str) -> Object:
+        condition = {"type": "PointInTimeReady", "reason": reason, "message": "Because."}
+        window = {"since": since, "until": until} if since else None
+        return {**policy(name), "status": {"conditions": [condition], "recoverable": window}}
+
+    first, last = "2026-11-27T03:00:00Z", "2026-11-28T14:00:00Z"
+    policies = [
+        shipping("open", "WindowOpen", first, last),
+        shipping("gap", "Gap", first, first),
+        shipping("empty", "NoSet", "", ""),
+        policy("nightly"),
+        {**shipping("theirs", "WindowOpen", first, last), "spec": {"controller": "other"}},
+    ]
+
+    view = points_of(replace(FOUND, policies=policies), NOW)
+
+    assert window_lines(view) == [
+        "empty: no time can be chosen yet; NoSet: Because.",
+        "gap: no time can be chosen yet; Gap: Because.",
+        "open: any time from 2026-11-27 03:00:00 UTC to 2026-11-28 14:00:00 UTC (--at)",
+    ]
+    assert json.loads(dump(view))["windows"][2] == {
+        "policy": "open", "since": first, "until": last,
+        "reason": "WindowOpen", "message": "Because.",
+    }  # fmt: skip
 
 
 def drawn(width: int, *, folded: bool) -> list[str]:

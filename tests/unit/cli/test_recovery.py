@@ -16,7 +16,7 @@ from stackroles.cli.draw_recovery import (
     restore_lines,
     restore_result,
 )
-from stackroles.cli.manifests import name_of, new_restore
+from stackroles.cli.manifests import at_time, name_of, new_restore
 from stackroles.cli.recovery import Outcome, backup_view, outcome_of, restore_view, under_way
 from stackroles.cli.units import age, size
 
@@ -310,3 +310,20 @@ def test_restores_under_way_are_those_that_have_not_ended() -> None:
         ("Preflight", at(1), "No.", True),
     ]
     assert under_way([work], "other") == []
+
+
+def test_a_point_in_time_is_part_of_what_is_restored() -> None:
+    source = {"backup": "b"}
+
+    assert at_time(source, None) == source
+    assert at_time(source, "2026-11-28T14:05:00Z")["pointInTime"] == "2026-11-28T14:05:00Z"
+    assert at_time(source, "2026-11-28T15:05:00.7+01:00")["pointInTime"] == "2026-11-28T14:05:00Z"
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [("yesterday", "is no time: 2026"), ("2026-11-28T14:05:00", "no time zone: 2026-11-28T14:05")],
+)
+def test_what_is_no_point_in_time_is_refused(at: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        at_time({"backup": "b"}, at)

@@ -83,8 +83,8 @@ def test_nothing_is_missing_between_the_set_and_the_end_of_what_is_stored() -> N
             replace(ASKED, coverage=replace(CHAIN, since=BEGAN.timestamp() + 1)),
             "u",
             (
-                "Transactions are stored since 2026-01-01 03:00:01 UTC without a gap, and the recovery "
-                "set was begun before, at 2026-01-01 03:00:00 UTC"
+                "Transactions are stored since 2026-01-01 03:00:01 UTC without a gap, and the "
+                "recovery set was begun before, at 2026-01-01 03:00:00 UTC"
             ),
         ),
     ],
