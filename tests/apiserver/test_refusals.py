@@ -167,6 +167,12 @@ def test_a_missing_required_field_is_refused_by_name(
         ),
         (
             "BackupPolicy",
+            {"pointInTime": {"intervalSeconds": 4}},
+            "spec.pointInTime.intervalSeconds",
+        ),
+        ("Restore", {"pointInTime": "yesterday"}, "spec.pointInTime"),
+        (
+            "BackupPolicy",
             {"verification": [{"level": "Cloud", "schedule": "@daily"}]},
             "spec.verification[0].level",
         ),

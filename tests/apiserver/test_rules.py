@@ -396,6 +396,13 @@ CASES = (
         bad={"backup": "other"},
         update=True,
     ),
+    Case(
+        kind="Restore",
+        message="what is restored cannot change",
+        good={"pointInTime": "2026-11-28T14:05:00Z"},
+        bad={"pointInTime": "2026-11-28T14:06:00Z"},
+        update=True,
+    ),
 )
 
 
