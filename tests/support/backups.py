@@ -57,6 +57,10 @@ class Policies:
         """Make a policy that backs up to a volume."""
         return self._make(name, {"volume": {"size": "6Gi"}})
 
+    def shipped(self, name: str) -> str:
+        """Make a policy that backs up to a volume, and ships binary logs there."""
+        return self._make(name, {"volume": {"size": "6Gi"}}, pointInTime={"intervalSeconds": 15})
+
     def bucket(self, name: str, s3: S3, address: tuple[str, int], key: str | None = None) -> str:
         """Make a policy that backs up to a bucket of its own, reached at an address."""
         return self._make(name, self._bucket(name, s3, address, key or s3.secret_key))

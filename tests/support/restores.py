@@ -32,3 +32,20 @@ def check_rows(cloud: Cloud, client: Client, backup: Object, restore: Object) ->
         stored = client.stored(member)
         assert not older - stored, f"{member} lost {len(older - stored)} rows of the set"
         assert not newer & stored, f"{member} holds {len(newer & stored)} rows that came later"
+
+
+def check_rows_until(cloud: Cloud, client: Client, at: int, restore: Object) -> None:
+    """Assert that all rows that were acknowledged before a second are there, and none from it on.
+
+    A row that was under way at that moment may be there or not.
+    """
+    stopped = datetime.fromisoformat(restore["status"]["stoppedAt"]).timestamp()
+    rows = [row for row in client.rows() if row.acknowledged]
+    older = {row.identity for row in rows if row.at < at}
+    newer = {row.identity for row in rows if row.sent >= at and row.at < stopped}
+    assert older
+    assert newer
+    for member in cloud.members("mariadb"):
+        stored = client.stored(member)
+        assert not older - stored, f"{member} lost {len(older - stored)} rows from before {at}"
+        assert not newer & stored, f"{member} holds {len(newer & stored)} rows from after {at}"
