@@ -21,6 +21,8 @@ READY_SECONDS = 600
 GONE_SECONDS = 120
 NAME = "e2e-interrupted"
 OWNED = f"{LABEL_OWNER_KIND}=Restore,{LABEL_OWNER_NAME}={NAME}"
+# What reads the set, and what puts the copy in its place.
+WORKERS = (f"{NAME}-reader", f"{NAME}-member")
 PERIOD = 0.3
 # A phase that takes longer is seen while it is under way.
 SEEN_SECONDS = 3
@@ -73,8 +75,9 @@ class Killer:
         """Kill a pod of the Restore's Jobs that runs, if there is one."""
         running = [
             pod["metadata"]["name"]
-            for pod in self._site.cloud.items("pods", OWNED)
-            if pod.get("status", {}).get("phase") == "Running"
+            for pod in self._site.cloud.items("pods")
+            if pod["metadata"]["name"].startswith(WORKERS)
+            and pod.get("status", {}).get("phase") == "Running"
         ]
         if running:
             self.workers[phase] = running
