@@ -155,6 +155,16 @@ async def test_the_shipper_gets_what_it_needs_by_its_environment(world: World) -
     assert variables["RESTIC_REPOSITORY"] == "/repository"
 
 
+async def test_the_pod_finds_its_program_and_all_that_it_imports(world: World) -> None:
+    volumes = deployment(world)["spec"]["template"]["spec"]["volumes"]
+    [agents] = [v["configMap"] for v in volumes if v["name"] == "agents"]
+    held = (world.api.get("configmaps", "ns", agents["name"]) or {})["data"]
+
+    shown = {item["path"] for item in agents["items"]}
+    assert {"binlog/shipper.py", "binlog/protocol.py", "backup/repository.py"} <= shown
+    assert {item["key"] for item in agents["items"]} == held.keys()
+
+
 async def test_only_the_operator_reaches_the_shipper(world: World) -> None:
     found = world.api.get("networkpolicies", "ns", NAME) or {}
     spec, labels = found["spec"], deployment(world)["spec"]["template"]["metadata"]["labels"]
