@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import MagicMock
 
 import pytest
@@ -24,6 +24,7 @@ from typing_extensions import override
 from stackroles.agents import wire
 from stackroles.agents.backup.progress import Progress
 from stackroles.agents.backup.reader_protocol import ReaderProblem
+from stackroles.agents.binlog.events import MAGIC
 from stackroles.agents.galera import new_history, physical_copy, restore
 from stackroles.agents.galera.incoming import Incoming
 from stackroles.agents.galera.restore_protocol import (
@@ -36,6 +37,7 @@ from stackroles.agents.galera.restore_protocol import (
 from stackroles.agents.galera.volume import AppliedDecision, Volume
 from tests.support.alarm import alarm
 from tests.support.binaries import ROOT
+from tests.support.binlogs import described, transaction
 
 COPY = b"page" * 50_000
 HISTORY = "57536cfa-e693-11f1-bcb2-eb91ac8f95a5"
@@ -72,6 +74,8 @@ class Reader(BaseHTTPRequestHandler):
     body = COPY
     whole = True
     problem: ReaderProblem | None = None
+    transactions: bytes | ReaderProblem = b""
+    asked: ClassVar[list[str]] = []
 
     @override
     def log_message(self, format: str, *args: object) -> None:
@@ -79,17 +83,27 @@ class Reader(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.close_connection = True
-        if self.headers["Authorization"] != "Bearer geheim" or self.path != "/parts/database":
+        if self.path.startswith("/transactions?"):
+            self.asked.append(self.path)
+            if isinstance(self.transactions, bytes):
+                self._send(self.transactions, whole=True)
+            else:
+                self._refuse(503, wire.dumps(self.transactions))
+        elif self.headers["Authorization"] != "Bearer geheim" or self.path != "/parts/database":
             self._refuse(401, "a bearer token is required")
         elif self.problem:
             self._refuse(503, wire.dumps(self.problem))
         else:
-            self.send_response(200)
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            with contextlib.suppress(ConnectionError):
-                self.wfile.write(b"%x\r\n" % len(self.body) + self.body + b"\r\n")
-                self.wfile.write(b"0\r\n\r\n" if self.whole else b"")
+            self._send(self.body, whole=self.whole)
+
+    def _send(self, body: bytes, *, whole: bool) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            if body:
+                self.wfile.write(b"%x\r\n" % len(body) + body + b"\r\n")
+            self.wfile.write(b"0\r\n\r\n" if whole else b"")
 
     def _refuse(self, code: int, why: str) -> None:
         self.send_response(code)
@@ -239,6 +253,68 @@ def test_the_copy_becomes_the_data_with_a_history_of_its_own(job: Job) -> None:
         "--gtid-domain-id=100",
         "--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:4567",
     ]
+
+
+@pytest.fixture
+def point_in_time(job: Job, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Settings of a restore to a point in time, whose programs take everything."""
+    # The stand-in for mbstream unpacks no note of where the copy stands.
+    monkeypatch.setattr(restore, "position", lambda _: 22)
+    program = job.root / "bin/taker"
+    program.write_text("#!/bin/sh\ncat\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(Reader, "asked", [])
+    programs = {"binlog": str(program), "client": str(program)}
+    return {"until": 99, "history": "h", **programs}
+
+
+def test_what_followed_the_copy_is_applied_before_it_becomes_the_data(
+    job: Job, monkeypatch: pytest.MonkeyPatch, point_in_time: dict[str, Any]
+) -> None:
+    log = MAGIC + described() + transaction(23, 50) + transaction(24, 60)
+    monkeypatch.setattr(Reader, "transactions", log)
+
+    outcome = job.run(**point_in_time)
+
+    assert_restored(job, outcome)
+    assert (outcome.transactions, outcome.last, outcome.until) == (2, 24, 60)
+    assert Reader.asked == ["/transactions?history=h&after=22&until=99"]
+    applied, began = job.starts()
+    assert "--wsrep-on=OFF" in applied["arguments"]
+    assert "--wsrep-new-cluster" in began["arguments"]
+    assert replace(job.run(**point_in_time), seconds=outcome.seconds) == outcome
+
+
+def test_without_transactions_the_copy_is_what_it_was(
+    job: Job, point_in_time: dict[str, Any]
+) -> None:
+    outcome = job.run(**point_in_time)
+
+    assert_restored(job, outcome)
+    assert (outcome.transactions, outcome.last, outcome.until) == (0, 22, 0)
+
+
+def test_transactions_that_cannot_be_had_cost_nothing(
+    job: Job, monkeypatch: pytest.MonkeyPatch, point_in_time: dict[str, Any]
+) -> None:
+    problem = ReaderProblem(reason="TransactionsMissing", message="they are not stored")
+    monkeypatch.setattr(Reader, "transactions", problem)
+
+    assert_failed(job, job.run(**point_in_time), "they are not stored")
+
+
+def test_transactions_that_are_not_applied_cost_nothing(
+    job: Job, monkeypatch: pytest.MonkeyPatch, point_in_time: dict[str, Any]
+) -> None:
+    log = MAGIC + described() + transaction(23, 50)
+    monkeypatch.setattr(Reader, "transactions", log)
+    refusing = job.root / "bin/refusing"
+    refusing.write_text("#!/bin/sh\ncat >/dev/null\necho ERROR 1032 >&2\nexit 1\n")
+    refusing.chmod(0o755)
+
+    outcome = job.run(**{**point_in_time, "client": str(refusing)})
+
+    assert_failed(job, outcome, "transactions were not applied", "ERROR 1032")
 
 
 def test_a_restore_that_is_done_is_told_again(job: Job) -> None:
