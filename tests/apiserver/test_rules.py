@@ -384,6 +384,11 @@ CASES = (
         bad={"recoverySet": {"policy": "daily", "repository": {"volume": {}}}},
     ),
     Case(
+        kind="BackupPolicy",
+        message="name the claim of a copy's volume: the operator makes none for it",
+        bad={"copies": [{"name": "far", "repository": {"volume": {}}}]},
+    ),
+    Case(
         kind="CloudController",
         message="never due",
         good={"housekeeping": {"schedule": "0 0 29 2 *"}},
