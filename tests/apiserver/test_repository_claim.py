@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.backup.build import COMPONENT
 from stackroles.domains.backup.reconcile_repository import ensure_claim

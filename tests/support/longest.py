@@ -6,7 +6,7 @@ from typing import Any
 
 from stackroles import naming
 from stackroles.agents.backup.verification_protocol import Level
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.api.v1alpha1.registry import RESOURCES
 from stackroles.config.cloud import Cloud

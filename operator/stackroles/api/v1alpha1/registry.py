@@ -3,13 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from stackroles.api.v1alpha1.backup import (
-    IMMUTABLE,
-    BackupPolicySpec,
-    BackupPolicyStatus,
-    BackupSpec,
-    BackupStatus,
-)
+from stackroles.api.v1alpha1.backup import IMMUTABLE, BackupSpec, BackupStatus
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
+from stackroles.api.v1alpha1.backup_policy_status import BackupPolicyStatus
 from stackroles.api.v1alpha1.cloud_controller import (
     REGION_RULE,
     CloudControllerSpec,

@@ -5,7 +5,6 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from stackroles.api.v1alpha1.backup import ONE_REPOSITORY, Repository
 from stackroles.api.v1alpha1.common import (
     Children,
     Conditions,
@@ -15,6 +14,7 @@ from stackroles.api.v1alpha1.common import (
     StatusPart,
     list_map,
 )
+from stackroles.api.v1alpha1.repository import ONE_REPOSITORY, Repository
 
 
 class SafetyBackup(StrEnum):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.workloads.manifests.metadata import Manifest
 from stackroles.workloads.marks import MARK, Timing, build_marks

@@ -7,8 +7,9 @@ from typing import Final
 from stackroles import naming
 from stackroles.agents import wire
 from stackroles.agents.backup.protocol import RETENTION_FILE, CopySettings, RetentionInput
-from stackroles.api.v1alpha1.backup import BackupPolicySpec, Repository, RepositoryCopy
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec, RepositoryCopy
 from stackroles.api.v1alpha1.common import Resources
+from stackroles.api.v1alpha1.repository import Repository
 from stackroles.config.cloud import Cloud
 from stackroles.constants import (
     ANNOTATION_BACKUP,

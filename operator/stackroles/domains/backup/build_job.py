@@ -13,7 +13,7 @@ from stackroles.agents.backup.protocol import (
     VERSIONS_FILE,
     RunSettings,
 )
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import OVSDB, Endpoint
 from stackroles.constants import LABEL_REPOSITORY

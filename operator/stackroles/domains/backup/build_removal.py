@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from stackroles import naming
 from stackroles.agents.backup.protocol import RemovalSettings
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_REPOSITORY
 from stackroles.workloads.manifests.agents import closure, config_map_data

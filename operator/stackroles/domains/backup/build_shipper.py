@@ -7,7 +7,7 @@ from stackroles import naming
 from stackroles.agents.backup.protocol import to_environment
 from stackroles.agents.binlog.protocol import PORT, ShipperSettings
 from stackroles.agents.galera.protocol import PORT as AGENT_PORT
-from stackroles.api.v1alpha1.backup import BackupPolicySpec, PointInTime
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec, PointInTime
 from stackroles.config.cloud import Cloud
 from stackroles.config.endpoint import HTTP, Endpoint
 from stackroles.constants import (

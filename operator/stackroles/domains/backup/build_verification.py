@@ -7,7 +7,7 @@ from typing import Any
 
 from stackroles import naming
 from stackroles.agents.backup.verification_protocol import Level, VerificationSettings
-from stackroles.api.v1alpha1.backup import BackupPolicySpec, Verification
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec, Verification
 from stackroles.config.cloud import Cloud
 from stackroles.constants import (
     ANNOTATION_AGAIN,

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from stackroles.agents.backup.protocol import RunOutcome
-from stackroles.api.v1alpha1.backup import CopyStatus, RepositoryCopy
+from stackroles.api.v1alpha1.backup_policy import RepositoryCopy
+from stackroles.api.v1alpha1.backup_policy_status import CopyStatus
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.workloads.conditions import Finding
 

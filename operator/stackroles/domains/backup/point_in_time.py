@@ -11,7 +11,7 @@ from typing import Final
 
 from stackroles import naming
 from stackroles.agents.binlog.protocol import Coverage, ShipperReport, ShippingState
-from stackroles.api.v1alpha1.backup import PointInTimeStatus, RecoverableWindow
+from stackroles.api.v1alpha1.backup_policy_status import PointInTimeStatus, RecoverableWindow
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.workloads.conditions import Finding
 

@@ -8,12 +8,8 @@ from stackroles.agents.backup.protocol import RETENTION_FILE, RunOutcome
 from stackroles.agents.galera.protocol import BACKUP_PATH
 from stackroles.agents.galera.protocol import PORT as AGENT_PORT
 from stackroles.agents.text import shorten
-from stackroles.api.v1alpha1.backup import (
-    BackupPolicySpec,
-    BackupProgress,
-    BackupSpec,
-    BackupStatus,
-)
+from stackroles.api.v1alpha1.backup import BackupProgress, BackupSpec, BackupStatus
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.api.v1alpha1.common import dump, parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.config.cloud import Cloud

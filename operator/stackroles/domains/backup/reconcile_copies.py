@@ -4,12 +4,8 @@ from typing import Any
 
 from stackroles import naming
 from stackroles.agents.backup.protocol import RetentionInput
-from stackroles.api.v1alpha1.backup import (
-    BackupPolicySpec,
-    BackupPolicyStatus,
-    CopyStatus,
-    RepositoryCopy,
-)
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec, RepositoryCopy
+from stackroles.api.v1alpha1.backup_policy_status import BackupPolicyStatus, CopyStatus
 from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_BACKUP, LABEL_COPY_REPOSITORY, LABEL_REPOSITORY
 from stackroles.domains.backup.build import COMPONENT

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupPolicyStatus
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
+from stackroles.api.v1alpha1.backup_policy_status import BackupPolicyStatus
 from stackroles.api.v1alpha1.common import dump, parse_spec
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.config.cloud import Cloud

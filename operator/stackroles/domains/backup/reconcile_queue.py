@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from stackroles.agents.backup.protocol import RetentionInput, RetentionRules
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_STEP
 from stackroles.domains.backup.build import step_label

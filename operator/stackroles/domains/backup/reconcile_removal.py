@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from stackroles import naming
-from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupStatus
+from stackroles.api.v1alpha1.backup import BackupStatus
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.api.v1alpha1.common import DeletionPolicy, dump, parse_spec
 from stackroles.api.v1alpha1.conditions import ConditionType, Reason
 from stackroles.config.cloud import Cloud

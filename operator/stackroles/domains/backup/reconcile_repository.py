@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.backup.build import build_repository_claim
 from stackroles.errors import Forbidden, Rejected

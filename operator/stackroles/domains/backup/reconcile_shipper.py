@@ -8,7 +8,8 @@ from typing import Any, Final
 from stackroles import naming
 from stackroles.addresses import pod_address
 from stackroles.agents.binlog.protocol import PORT, REPORT_PATH, ShipperReport
-from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupPolicyStatus, PointInTime
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec, PointInTime
+from stackroles.api.v1alpha1.backup_policy_status import BackupPolicyStatus
 from stackroles.config.cloud import Cloud
 from stackroles.constants import ANNOTATION_CONFIG_MAPS, GROUP_VERSION, LABEL_STEP
 from stackroles.domains.backup.build import COMPONENT, step_label

@@ -5,13 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from stackroles.agents.backup.verification_protocol import Level
-from stackroles.api.v1alpha1.backup import (
-    BackupPolicySpec,
-    BackupPolicyStatus,
-    BackupStatus,
-    Verification,
-    VerificationStatus,
-)
+from stackroles.api.v1alpha1.backup import BackupStatus
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec, Verification
+from stackroles.api.v1alpha1.backup_policy_status import BackupPolicyStatus, VerificationStatus
 from stackroles.api.v1alpha1.common import dump
 from stackroles.config.cloud import Cloud
 from stackroles.constants import (

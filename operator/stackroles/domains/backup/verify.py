@@ -7,10 +7,9 @@ from typing import Any
 
 from stackroles import naming
 from stackroles.agents.backup.verification_protocol import Level, VerificationOutcome
-from stackroles.api.v1alpha1.backup import (
-    BackupStatus,
-    Quarantine,
-    Verification,
+from stackroles.api.v1alpha1.backup import BackupStatus, Quarantine
+from stackroles.api.v1alpha1.backup_policy import Verification
+from stackroles.api.v1alpha1.backup_policy_status import (
     VerificationAgain,
     VerificationResult,
     VerificationStatus,

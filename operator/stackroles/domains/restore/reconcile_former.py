@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from stackroles.agents.backup.reader_protocol import Manifest as SetManifest
-from stackroles.api.v1alpha1.backup import Repository
 from stackroles.api.v1alpha1.common import Resources
 from stackroles.api.v1alpha1.conditions import Reason
+from stackroles.api.v1alpha1.repository import Repository
 from stackroles.api.v1alpha1.restore import RecoverySet
 from stackroles.config.cloud import Cloud
 from stackroles.constants import GROUP_VERSION

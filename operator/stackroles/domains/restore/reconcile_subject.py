@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from stackroles.api.v1alpha1.backup import BackupPolicySpec, BackupStatus
+from stackroles.api.v1alpha1.backup import BackupStatus
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.api.v1alpha1.common import parse_spec
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.api.v1alpha1.restore import RecoverySet, RestoreSpec

@@ -14,8 +14,8 @@ from stackroles.agents.backup.protocol import (
 )
 from stackroles.agents.backup.reader_protocol import ReaderSettings
 from stackroles.agents.backup.verification_protocol import VerificationSettings
-from stackroles.api.v1alpha1.backup import Repository
 from stackroles.api.v1alpha1.common import Resources
+from stackroles.api.v1alpha1.repository import Repository
 from stackroles.config.cloud import Cloud
 from stackroles.constants import LABEL_REPOSITORY
 from stackroles.roles.container import (

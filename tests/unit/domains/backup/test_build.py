@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from stackroles.agents.backup.verification_protocol import Level
-from stackroles.api.v1alpha1.backup import BackupPolicySpec, Bandwidth, Verification
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec, Verification
 from stackroles.api.v1alpha1.cloud_controller import CloudControllerSpec
 from stackroles.api.v1alpha1.common import Resources
+from stackroles.api.v1alpha1.repository import Bandwidth
 from stackroles.config.cloud import Cloud
 from stackroles.domains.backup.build import (
     COMPONENT,

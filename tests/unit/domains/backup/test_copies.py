@@ -9,7 +9,8 @@ import pytest
 
 from stackroles.agents import wire
 from stackroles.agents.backup.protocol import RetentionInput, RunOutcome, StepResult
-from stackroles.api.v1alpha1.backup import CopyStatus, RepositoryCopy
+from stackroles.api.v1alpha1.backup_policy import RepositoryCopy
+from stackroles.api.v1alpha1.backup_policy_status import CopyStatus
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.backup.copies import AGAIN, ended, finding_of, is_due
 from tests.support.backup_world import BUCKET, World, backup_world

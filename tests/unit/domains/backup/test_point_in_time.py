@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stackroles.agents.binlog.protocol import Coverage, ShipperReport, ShippingState
-from stackroles.api.v1alpha1.backup import PointInTimeStatus
+from stackroles.api.v1alpha1.backup_policy_status import PointInTimeStatus
 from stackroles.api.v1alpha1.conditions import Reason
 from stackroles.domains.backup.point_in_time import (
     STALE,

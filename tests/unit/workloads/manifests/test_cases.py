@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.api.v1alpha1.housekeeping import Housekeeping
 from stackroles.config.cloud import Cloud

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stackroles.api.v1alpha1.backup import BackupPolicySpec
+from stackroles.api.v1alpha1.backup_policy import BackupPolicySpec
 from stackroles.api.v1alpha1.common import Resources
 from stackroles.api.v1alpha1.compute import ComputePoolSpec
 from stackroles.config.cloud import Cloud
