@@ -12,6 +12,7 @@ from stackroles.domains.backup.build import COMPONENT
 from stackroles.domains.backup.build_copy import CopyRun, access_of, build_copy
 from stackroles.domains.backup.copies import ended, is_due
 from stackroles.domains.backup.outcome import awaits_pod, read_outcome, termination_text
+from stackroles.domains.backup.reconcile_jobs import clean_jobs
 from stackroles.domains.backup.reconcile_queue import restore_before, retention_rules
 from stackroles.domains.backup.verify import newest_verified
 from stackroles.reconcile.context import Context
@@ -56,6 +57,9 @@ async def run_copies(
         if not found.running:
             found = await _start_due(context, resource, cloud, (policy, item), found)
         results.append(found)
+    # The last one of each copy stays for its log.
+    named = {found.job for found in (*status.copies, *results)}
+    await clean_jobs(context, resource, COPY, named)
     return status.model_copy(update={"copies": tuple(results)})
 
 
@@ -120,20 +124,12 @@ async def _begin(
         return begun  # it was started, and not written down
     if user := user_of(context, labels[LABEL_REPOSITORY], labels[LABEL_COPY_REPOSITORY]):
         return _waiting(known, f"{user} works with the repository; it ends first.")
-    await _remove_former(context, resource, known)
     if former is not None:
         await context.cluster.delete(former)
         return _waiting(known, f"The Job {name} of an earlier try is being removed.")
     for child in children:
         await context.cluster.create_once(child, resource)
     return begun
-
-
-async def _remove_former(context: Context, resource: Object, known: CopyStatus) -> None:
-    """Remove the Job of the copy before, whose log stayed until now, and what it read."""
-    for found in context.cluster.owned(resource, "Job"):
-        if found["metadata"]["name"] == known.job:
-            await context.cluster.delete(found)
 
 
 async def _find_problem(

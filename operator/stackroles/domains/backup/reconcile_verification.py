@@ -1,6 +1,5 @@
 """Verifications of a policy's sets: started when they are due and the repository is free."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,6 @@ from stackroles.api.v1alpha1.backup_policy_status import BackupPolicyStatus, Ver
 from stackroles.api.v1alpha1.common import dump
 from stackroles.config.cloud import Cloud
 from stackroles.constants import (
-    ANNOTATION_CONFIG_MAPS,
     LABEL_INSTANCE,
     LABEL_OWNER_KIND,
     LABEL_STEP,
@@ -24,6 +22,7 @@ from stackroles.domains.backup.build_verification import (
 )
 from stackroles.domains.backup.decide import ScheduleTrigger, due
 from stackroles.domains.backup.outcome import awaits_pod, read_verification, termination_text
+from stackroles.domains.backup.reconcile_jobs import clean_jobs, jobs_of
 from stackroles.domains.backup.reconcile_queue import restore_before
 from stackroles.domains.backup.verify import (
     Started,
@@ -87,7 +86,7 @@ async def run_verifications(
     Raises:
         ClusterError: something was refused; the next pass tries again.
     """
-    jobs = _jobs(context, resource)
+    jobs = jobs_of(context, resource, VERIFICATION)
     runs = (run for job in jobs if (run := read_run(job)))
     known = adopted(status.verifications, runs)
     wanted = {item.level: item for item in policy.verification}
@@ -103,45 +102,14 @@ async def run_verifications(
         # One whose level was taken out of the policy goes on to its verdict.
         if found.running or level in wanted:
             results.append(found)
-    await _clean(context, resource, (*status.verifications, *results))
+    named: set[str | None] = set()
+    for found in (*status.verifications, *results):
+        named |= {found.job, found.again.job if found.again else None}
+    await clean_jobs(context, resource, VERIFICATION, named)
     if len(results) < len(known):
         # Their Jobs go with the next pass, once this status is written.
         context.enqueue(ref_of(resource))
     return status.model_copy(update={"verifications": tuple(results)})
-
-
-def _jobs(context: Context, resource: Object) -> list[Object]:
-    """Return the Jobs of a policy's verifications that are not being deleted."""
-    return [
-        job
-        for job in context.cluster.owned(resource, "Job")
-        if job["metadata"]["labels"].get(LABEL_STEP) == step_label(VERIFICATION)
-        and not job["metadata"].get("deletionTimestamp")
-    ]
-
-
-async def _clean(context: Context, resource: Object, known: Iterable[VerificationStatus]) -> None:
-    """Remove Jobs that ended and that no status names, and the ConfigMaps of Jobs that are gone.
-
-    The last one of each level stays for its log.
-    """
-    named: set[str | None] = set()
-    for found in known:
-        named |= {found.job, found.again.job if found.again else None}
-    mounted = set()
-    for job in _jobs(context, resource):
-        if ending_of(job) and job["metadata"]["name"] not in named:
-            await context.cluster.delete(job)
-        else:
-            mounted.add((job["metadata"].get("annotations") or {}).get(ANNOTATION_CONFIG_MAPS))
-    if None in mounted:
-        return  # a Job of a version that did not note it
-    for config in context.cluster.owned(resource, "ConfigMap"):
-        metadata = config["metadata"]
-        if metadata["labels"].get(LABEL_STEP) != step_label(VERIFICATION):
-            continue
-        if metadata["name"] not in mounted:
-            await context.cluster.delete(config)
 
 
 async def _track(

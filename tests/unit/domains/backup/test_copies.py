@@ -92,8 +92,25 @@ async def test_each_verified_set_is_copied_once(world: World) -> None:
     assert world.api.writes() == before
     await with_set(world, "two")
     assert status(world)["running"] == "two"
+    await world.settle()
     world.forget_gone()
     assert JOB not in world.names("Job"), "the log of the former one goes with the next"
+
+
+async def test_nothing_is_left_of_a_copy_that_is_taken_out_of_the_policy(world: World) -> None:
+    await with_set(world)
+    world.declare()
+    await world.settle()
+    assert JOB in world.names("Job"), "it is at work"
+
+    end(world, GOOD)
+    for _ in range(2):
+        await world.settle()
+        world.forget_gone()
+
+    left = [*world.names("Job"), *world.names("ConfigMap")]
+    assert not [name for name in left if name.startswith("nightly-copy")]
+    assert not (world.cluster.get("BackupPolicy", "ns", "nightly") or {})["status"].get("copies")
 
 
 async def test_its_pod_has_both_repositories_each_by_variables_of_its_own(world: World) -> None:
