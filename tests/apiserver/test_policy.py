@@ -21,6 +21,7 @@ from tests.apiserver.conftest import ACCOUNT, SYSTEM_NAMESPACE, WATCHED_NAMESPAC
 from tests.apiserver.specs import build, objects_path
 from tests.support.apiclient import ApiClient
 from tests.support.controlplane import ControlPlane
+from tests.support.polls import Polls, Time
 
 Object = dict[str, Any]
 _NAMES = itertools.count(1)
@@ -34,7 +35,7 @@ async def context(plane: ControlPlane) -> AsyncIterator[Context]:
     client = KubeClient(await load_credentials(str(kubeconfig)))
     yield Context(
         cluster=Cluster(client, Cache(), lambda: 10.0, now=lambda: datetime.now(UTC)),
-        poller=None,  # type: ignore[arg-type]
+        poller=Polls(Time()),
         tasks=None,  # type: ignore[arg-type]
         clock=SystemClock(),
         random=Random(1),
