@@ -48,7 +48,8 @@ def settings(program: str) -> SimpleNamespace:
 
 @contextlib.contextmanager
 def serving(program: str) -> Iterator[MemberServer]:
-    server = MemberServer(SimpleNamespace(settings=settings(program)))  # type: ignore[arg-type]
+    agent = SimpleNamespace(settings=settings(program), wsrep=lambda: None)
+    server = MemberServer(agent)  # type: ignore[arg-type]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
