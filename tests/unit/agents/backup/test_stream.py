@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -42,7 +43,12 @@ def _server(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings(program: str) -> SimpleNamespace:
     command = [sys.executable, "-c", program]
     return SimpleNamespace(
-        port=0, backup_token="token", backup_command=lambda: command, socket="", user=""
+        port=0,
+        backup_token="token",
+        backup_command=lambda: command,
+        socket="",
+        user="",
+        volume=Path("/nowhere"),
     )
 
 
