@@ -12,7 +12,7 @@ from stackroles.workloads.pod import time_of
 
 _STATUS_VALUE: Final = {"True": 1.0, "False": 0.0}
 _STATES: Final = ("desired", "ready")
-# What is said of the shipping of binary logs, by the field of the status.
+# Metrics of the shipping of binary logs, by the field of the status.
 _SHIPPING: Final = {
     "lagSeconds": (
         "stackroles_binlog_lag_seconds",

@@ -1,4 +1,4 @@
-"""Whether what restic cannot read is damaged, or only out of reach.
+"""Whether what restic cannot read is damaged, or only unavailable.
 
 Runs inside role pods: standard library only.
 """

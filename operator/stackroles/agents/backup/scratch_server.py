@@ -14,14 +14,18 @@ from pathlib import Path
 from stackroles.agents.backup.comparison import FoundTable
 from stackroles.agents.backup.verification_protocol import VerificationSettings
 from stackroles.agents.galera import mariadb, tables
-from stackroles.agents.galera.physical_copy import CopyFailed, await_open, last_words
+from stackroles.agents.galera.physical_copy import (
+    ALONE,
+    GIVE_UP_SECONDS,
+    CopyFailed,
+    last_words,
+    server_on,
+)
 from stackroles.agents.galera.process import ServerProcess
 from stackroles.agents.galera.table_changes import Table
-from stackroles.agents.galera.watch import STOP_SECONDS
 
 # A large table on a slow disk.
 _SQL_SECONDS = 3600.0
-_GIVE_UP_SECONDS = 15.0
 _VERSION_SECONDS = 60.0
 _VERSION = re.compile(r"\bVer (\S+)")
 _TAKEN_BY = re.compile(r"^server_version = (\S+)", re.MULTILINE)
@@ -50,12 +54,7 @@ def command(settings: VerificationSettings, data: Path) -> list[str]:
         f"--datadir={data}",
         f"--socket={settings.socket}",
         f"--pid-file={Path(settings.socket).with_name('verification.pid')}",
-        "--skip-networking",
-        "--wsrep-on=OFF",
-        "--wsrep-provider=none",
-        "--skip-log-bin",
-        "--skip-slave-start",
-        "--event-scheduler=OFF",
+        *ALONE,
         "--performance-schema=OFF",
         # The cloud's limit is for its services; a check of a large table takes as long as it does.
         "--max-statement-time=0",
@@ -139,11 +138,7 @@ def serving(settings: VerificationSettings, data: Path) -> Iterator[ScratchServe
         CopyFailed: it does not come up with the copy, breaks off, or does not end in good order.
         OSError: the program does not start.
     """
-    server = ServerProcess(command(settings, data), settings.socket, settings.user)
-    code: int | None = None
-    try:
-        # Without Galera it has no state to wait for but that it answers.
-        await_open(server, data, lambda _: True)
+    with server_on(command(settings, data), settings.socket, settings.user, data) as server:
         session = mariadb.Connection.unix(settings.socket, settings.user, _SQL_SECONDS)
         try:
             with session:
@@ -154,18 +149,8 @@ def serving(settings: VerificationSettings, data: Path) -> Iterator[ScratchServe
                 proven=error.code not in _OF_PLACE,
             ) from error
         except OSError as error:
-            code = server.stop(_GIVE_UP_SECONDS)
+            code = server.stop(GIVE_UP_SECONDS)
             raise _broken_off(server, code, error) from error
-        code = server.stop(STOP_SECONDS)
-    finally:
-        if code is None:
-            server.stop(_GIVE_UP_SECONDS)
-        server.cleanup()
-    if code:
-        raise CopyFailed(
-            f"the server did not stop in good order: {last_words(server, code)}",
-            proven=code != -signal.SIGKILL,
-        )
 
 
 def _broken_off(server: ServerProcess, code: int, error: OSError) -> CopyFailed:

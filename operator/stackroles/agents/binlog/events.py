@@ -37,7 +37,7 @@ _ENDS = frozenset({b"COMMIT", b"ROLLBACK"})
 
 
 class _Type(IntEnum):
-    """Types of events that are told from others."""
+    """Types of events that are distinguished."""
 
     QUERY = 2
     FORMAT_DESCRIPTION = 15

@@ -322,6 +322,6 @@ class _Collection:
             raise Missing(
                 f"transaction {self._mark} of {self._logs.host} is another than the one that was "
                 "stored: the history went on without it",
-                # The first one past it might be told from none that is stored.
+                # The first one past it might differ from all that are stored.
                 self._mark + 1,
             )

@@ -10,14 +10,13 @@ import contextlib
 from pathlib import Path
 
 from stackroles.agents.galera import mariadb
-from stackroles.agents.galera.physical_copy import CopyFailed, await_open, last_words
-from stackroles.agents.galera.process import ServerProcess, Wsrep
+from stackroles.agents.galera.physical_copy import CopyFailed, server_on
+from stackroles.agents.galera.process import Wsrep
 from stackroles.agents.galera.restore_protocol import RestoreSettings
 from stackroles.agents.galera.tables import USER_TABLES
 from stackroles.agents.galera.volume import NO_UUID, read_grastate
-from stackroles.agents.galera.watch import STOP_SECONDS, log
+from stackroles.agents.galera.watch import log
 
-_GIVE_UP_SECONDS = 15.0
 # To open every table of a large database takes its time on a slow disk.
 _TABLES_SECONDS = 600.0
 _GROUP_PORT = 4567
@@ -61,18 +60,9 @@ def begin_history(settings: RestoreSettings, data: Path) -> tuple[str, int, int]
     state.unlink(missing_ok=True)
     for path in (Path(settings.socket), _pid_file(settings)):
         path.unlink(missing_ok=True)
-    server = ServerProcess(command(settings, data), settings.socket, settings.user)
-    code: int | None = None
-    try:
-        await_open(server, data, _is_synced)
+    alone = command(settings, data)
+    with server_on(alone, settings.socket, settings.user, data, _is_synced):
         tables = _count_tables(settings)
-        code = server.stop(STOP_SECONDS)
-    finally:
-        if code is None:
-            server.stop(_GIVE_UP_SECONDS)
-        server.cleanup()
-    if code:
-        raise RestoreFailed(f"the server did not stop in good order: {last_words(server, code)}")
     text = state.read_text(encoding="utf-8") if state.exists() else ""
     uuid, seqno, _ = read_grastate(text)
     if uuid == NO_UUID or seqno < 0:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,10 +18,21 @@ from typing import IO
 from stackroles.agents.backup.streams import HashingSink
 from stackroles.agents.galera.process import ServerProcess, Wsrep
 from stackroles.agents.galera.volume import occupied
+from stackroles.agents.galera.watch import STOP_SECONDS
 from stackroles.agents.text import shorten
 
 # Without a sign of progress; one that recovers a large log moves all the time.
 QUIET_SECONDS = 600.0
+GIVE_UP_SECONDS = 15.0
+# Of a server on a copy that belongs to no cluster, and that nobody reaches over the network.
+ALONE = (
+    "--skip-networking",
+    "--wsrep-on=OFF",
+    "--wsrep-provider=none",
+    "--skip-log-bin",
+    "--skip-slave-start",
+    "--event-scheduler=OFF",
+)
 _TICK = 0.2
 _MEASURE_SECONDS = 2.0
 _DONE = "completed OK!"
@@ -141,6 +152,44 @@ def make_consistent(backup: str, target: Path) -> None:
             f"mariadb-backup --prepare ended with {process.returncode}, last output: "
             f"{shorten(last, 500)}",
             proven=process.returncode != -signal.SIGKILL,
+        )
+
+
+@contextlib.contextmanager
+def server_on(
+    command: Sequence[str],
+    socket: str,
+    user: str,
+    data: Path,
+    is_open: Callable[[Wsrep], bool] = lambda _: True,
+) -> Iterator[ServerProcess]:
+    """Run a server on a copy, from when it is open until it has stopped in good order.
+
+    Args:
+        command: the server's.
+        socket: where it answers.
+        user: the database account of the system user the program runs as.
+        data: the copy.
+        is_open: as of `await_open`; without Galera a server is open once it answers.
+
+    Raises:
+        CopyFailed: it does not come up with the copy, or does not end in good order.
+        OSError: the program does not start.
+    """
+    server = ServerProcess(command, socket, user)
+    code: int | None = None
+    try:
+        await_open(server, data, is_open)
+        yield server
+        code = server.stop(STOP_SECONDS)
+    finally:
+        if code is None:
+            server.stop(GIVE_UP_SECONDS)
+        server.cleanup()
+    if code:
+        raise CopyFailed(
+            f"the server did not stop in good order: {last_words(server, code)}",
+            proven=code != -signal.SIGKILL,
         )
 
 

@@ -23,15 +23,12 @@ from stackroles.agents.binlog.events import (
     Splitter,
 )
 from stackroles.agents.binlog.reading import ChunkSource, read_piece_format
-from stackroles.agents.galera.physical_copy import CopyFailed, await_open, last_words
-from stackroles.agents.galera.process import ServerProcess
+from stackroles.agents.galera.physical_copy import ALONE, CopyFailed, server_on
 from stackroles.agents.galera.restore_protocol import RestoreSettings
-from stackroles.agents.galera.watch import STOP_SECONDS
 from stackroles.agents.text import shorten
 
 # mariadb-backup's note of where its copy stands; the second is its former name.
 _POSITION_FILES = ("mariadb_backup_binlog_info", "xtrabackup_binlog_info")
-_GIVE_UP_SECONDS = 15.0
 # The largest row that a server takes, in base64.
 _PACKET = "--max-allowed-packet=1G"
 
@@ -81,12 +78,7 @@ def command(settings: RestoreSettings, data: Path) -> list[str]:
         f"--datadir={data}",
         f"--socket={settings.socket}",
         f"--pid-file={Path(settings.socket).with_name('replay.pid')}",
-        "--skip-networking",
-        "--wsrep-on=OFF",
-        "--wsrep-provider=none",
-        "--skip-log-bin",
-        "--skip-slave-start",
-        "--event-scheduler=OFF",
+        *ALONE,
         _PACKET,
         # A copy that is cut off is made anew; its server's end makes it durable.
         "--innodb-flush-log-at-trx-commit=0",
@@ -111,20 +103,11 @@ def replay(settings: RestoreSettings, data: Path, after: int, chunks: Iterator[b
     if not first:
         return Replayed(0, after, 0)
     Path(settings.socket).unlink(missing_ok=True)
-    server = ServerProcess(command(settings, data), settings.socket, settings.user)
-    code: int | None = None
-    try:
-        await_open(server, data, lambda _: True)
-        with _applying(settings) as write:
-            found = _pass_on(itertools.chain((first,), chunks), after, write)
-        code = server.stop(STOP_SECONDS)
-    finally:
-        if code is None:
-            server.stop(_GIVE_UP_SECONDS)
-        server.cleanup()
-    if code:
-        raise CopyFailed(f"the server did not stop in good order: {last_words(server, code)}")
-    return found
+    with (
+        server_on(command(settings, data), settings.socket, settings.user, data),
+        _applying(settings) as write,
+    ):
+        return _pass_on(itertools.chain((first,), chunks), after, write)
 
 
 def _pass_on(chunks: Iterator[bytes], after: int, write: Callable[[bytes], object]) -> Replayed:
@@ -197,7 +180,7 @@ def _applying(settings: RestoreSettings) -> Iterator[Callable[[bytes], object]]:
         if any(codes) or not taken:
             raise CopyFailed(
                 f"the transactions were not applied: mariadb ended with {codes[0]}, mariadb-binlog "
-                f"with {codes[1]}: {_said(output)}"
+                f"with {codes[1]}: {_last_output(output)}"
             )
 
 
@@ -206,7 +189,7 @@ def _close(pipe: IO[bytes]) -> None:
         pipe.close()
 
 
-def _said(output: IO[bytes]) -> str:
+def _last_output(output: IO[bytes]) -> str:
     size = output.seek(0, 2)
     output.seek(max(0, size - 4096))
     text = " ".join(output.read().decode(errors="replace").split())

@@ -98,7 +98,7 @@ def complaint(query: Query, table: Table) -> str:
     # Table, Op, Msg_type, Msg_text; the last line is the verdict.
     rows = query(f"CHECK TABLE {quoted(table)}")
     if not rows:
-        return "CHECK TABLE said nothing"
+        return "CHECK TABLE returned no row"
     kind, text = (str(field) for field in rows[-1][2:])
     if (kind, text) == ("status", "OK") or kind.lower() == "note" or _OF_SERIES.search(text):
         return ""

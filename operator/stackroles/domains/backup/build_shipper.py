@@ -169,7 +169,7 @@ def _build_program(parent: RunParent, agents: Mapping[str, str]) -> Manifest:
 
 
 def _build_network_policy(parent: RunParent) -> Manifest:
-    """Return who may reach the shipper: the operator, which asks for its report."""
+    """Return who may connect to the shipper: the operator, which asks for its report."""
     operator = {"namespaceSelector": {}, "podSelector": {"matchLabels": {LABEL_NAME: MANAGED_BY}}}
     return {
         "apiVersion": "networking.k8s.io/v1",

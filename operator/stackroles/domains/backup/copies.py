@@ -1,4 +1,4 @@
-"""What follows from copies in other repositories: which set is due, and what is said; pure."""
+"""What follows from copies in other repositories: which set is due, and the condition; pure."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -53,7 +53,7 @@ def ended(known: CopyStatus, outcome: RunOutcome | None, failure: str, now: date
 
 
 def finding_of(wanted: Sequence[RepositoryCopy], known: Iterable[CopyStatus]) -> Finding:
-    """Return what a policy says of its copies: the first that failed, else those that are due."""
+    """Return the condition of a policy's copies: the first that failed, else those that are due."""
     names = {item.name for item in wanted}
     found = [status for status in known if status.name in names]
     for status in found:

@@ -117,7 +117,7 @@ async def _bring(
 def _stored(
     context: Context, policy: BackupPolicySpec, status: BackupPolicyStatus
 ) -> list[Finding]:
-    """Return what is said of the stored sets: of their verifications and their copies."""
+    """Return the conditions of the stored sets: of their verifications and their copies."""
     found = []
     if policy.verification:
         local, now = policy.time_zone not in _UTC, context.clock.now()

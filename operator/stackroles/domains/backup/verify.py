@@ -94,11 +94,11 @@ def ended(
         backup: the Backup whose set it was about, None where that is gone.
         now: when that was seen.
     """
-    said = {"result": verdict.result, "message": verdict.message, "last_time": now}
+    fields = {"result": verdict.result, "message": verdict.message, "last_time": now}
     update: dict[str, Any] = {"running": None, "waits": None}
     if runs_again(known) and known.again:
-        return known.model_copy(update=update | {"again": known.again.model_copy(update=said)})
-    update |= said | {"backup": known.running, "seconds": None, "tables": None}
+        return known.model_copy(update=update | {"again": known.again.model_copy(update=fields)})
+    update |= fields | {"backup": known.running, "seconds": None, "tables": None}
     update["size_bytes"] = _size(backup, known.level) if backup else None
     if outcome is not None:
         update["seconds"] = outcome.seconds

@@ -121,7 +121,7 @@ def find_rivals(
 ) -> Iterator[str]:
     """Yield a sentence for each BackupPolicy whose sets another one would take for its own.
 
-    Sets are told apart by the name of their policy alone. Specs that cannot be read count for
+    Sets are distinguished by the name of their policy alone. Specs that cannot be read count for
     nothing: such a policy writes nothing.
 
     Args:

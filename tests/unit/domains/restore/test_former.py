@@ -318,7 +318,7 @@ async def given_up_before_its_volume_was_made(world: RestoreWorld, **claim: Any)
 async def test_a_claim_that_waits_for_its_first_pod_does_not_hold_the_next_restore_up(
     lost: RestoreWorld,
 ) -> None:
-    """Its pod is of the database, which rests until that restore has brought its data."""
+    """Its pod is of the database, which rests until that restore has put its data in place."""
     lost.storage_class()
     await given_up_before_its_volume_was_made(lost)
     # Nothing was written to it: no consent is needed.
