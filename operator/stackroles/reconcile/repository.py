@@ -48,6 +48,14 @@ def user_of(context: Context, *repositories: str) -> str:
     return next((user for one in repositories if (user := user_among(found, one))), "")
 
 
+async def find_access_problem(
+    context: Context, namespace: str, policy_name: str, access: RepositoryAccess
+) -> Finding | None:
+    """Return what keeps a repository from being used, None when its Secrets and volume do not."""
+    problem = await find_secret_problem(context, namespace, access)
+    return problem or await find_claim_problem(context, namespace, policy_name, access)
+
+
 async def find_secret_problem(
     context: Context, namespace: str, access: RepositoryAccess
 ) -> Finding | None:

@@ -138,11 +138,12 @@ def _stored(repository: Restic, wanted: Manifest) -> str:
     if not repository.exists():
         return ""
     snapshots = repository.all_snapshots("repository")
-    manifests, parts = snapshots_of(snapshots, wanted.policy, wanted.name)
+    manifests, parts = snapshots_of(snapshots, wanted.policy, wanted.name, wanted.uid)
     if not manifests:
         return ""
+    there = RecoverySet(wanted.name, wanted.policy, lambda _: repository, uid=wanted.uid)
     try:
-        _, found = RecoverySet(wanted.name, wanted.policy, lambda _: repository).manifest(_pass)
+        _, found = there.manifest(_pass)
         if _content(found) == _content(wanted):
             return manifests[-1]
     except StepFailed as error:

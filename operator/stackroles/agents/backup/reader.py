@@ -254,7 +254,7 @@ class ReaderHandler(BaseHTTPRequestHandler):
 
 
 class _ChunkedBody:
-    """The body of an answer that begins with its first byte, so that a problem can be reported before.
+    """The body of an answer that begins with its first byte, so that a problem is reported before.
 
     Args:
         handler: answers.

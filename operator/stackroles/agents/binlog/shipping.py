@@ -1,8 +1,8 @@
 """Rounds of the shipping of binary logs: what is new is stored, and the repository kept in order.
 
 Runs inside role pods: standard library only. What is stored is known from the repository at the
-start and after every failure of it: a piece may be stored although its answer was lost. Nothing depends
-on what a predecessor had in its memory.
+start and after every failure of it: a piece may be stored although its answer was lost. Nothing
+depends on what a predecessor had in its memory.
 """
 
 import time

@@ -9,6 +9,7 @@ from stackroles.agents import wire
 from stackroles.agents.backup.protocol import PROGRESS_PREFIX, ProgressLine, RunOutcome
 from stackroles.agents.backup.verification_protocol import VerificationOutcome
 from stackroles.api.v1alpha1.backup import BackupProgress
+from stackroles.workloads.pod import failure_message
 
 Object = Mapping[str, Any]
 # Jobs and pods are watched each by itself: a Job may be seen to have ended before its pod is.
@@ -41,6 +42,17 @@ def termination_text(pods: Iterable[Object], container: str) -> str:
             if found["name"] == container and text:
                 return str(text)
     return ""
+
+
+def failure_text(ending: Object, pods: Iterable[Object]) -> str:
+    """Return why a Job failed that left no outcome, empty where nothing says why.
+
+    Args:
+        ending: the condition by which the Job has ended.
+        pods: its pods.
+    """
+    message = next((text for pod in pods if (text := failure_message(pod))), "")
+    return f"{ending.get('reason', '')} {ending.get('message', '')} {message}".strip()
 
 
 def read_outcome(text: str) -> RunOutcome | None:

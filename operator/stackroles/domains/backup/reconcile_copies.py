@@ -11,18 +11,22 @@ from stackroles.constants import ANNOTATION_BACKUP, LABEL_COPY_REPOSITORY, LABEL
 from stackroles.domains.backup.build import COMPONENT
 from stackroles.domains.backup.build_copy import CopyRun, access_of, build_copy
 from stackroles.domains.backup.copies import ended, is_due
-from stackroles.domains.backup.outcome import awaits_pod, read_outcome, termination_text
+from stackroles.domains.backup.outcome import (
+    awaits_pod,
+    failure_text,
+    read_outcome,
+    termination_text,
+)
 from stackroles.domains.backup.reconcile_jobs import clean_jobs
 from stackroles.domains.backup.reconcile_queue import restore_before, retention_rules
 from stackroles.domains.backup.verify import newest_verified
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.repository import (
-    find_claim_problem,
-    find_secret_problem,
+    find_access_problem,
     start_lock,
     user_of,
 )
-from stackroles.workloads.pod import failure_message, first_finding
+from stackroles.workloads.pod import first_finding
 from stackroles.workloads.recovery_set.pod import RunParent
 from stackroles.workloads.recovery_set.repository import repository_id
 from stackroles.workloads.recovery_set.users import COPY
@@ -76,9 +80,7 @@ def _track(context: Context, resource: Object, known: CopyStatus) -> CopyStatus:
     if awaits_pod(ending, pods, now):
         return known
     outcome = read_outcome(termination_text(pods, COPY))
-    failure = next((text for pod in pods if (text := failure_message(pod))), "")
-    why = f"{ending.get('reason', '')} {ending.get('message', '')} {failure}".strip()
-    return ended(known, outcome, why, now)
+    return ended(known, outcome, failure_text(ending, pods), now)
 
 
 async def _start_due(
@@ -140,8 +142,7 @@ async def _find_problem(
     if repository_id(namespace, name, access) == repository_id(namespace, name, policy):
         return "It names the policy's own repository: name another one."
     for one in (policy, access):
-        problem = await find_secret_problem(context, namespace, one)
-        if problem := problem or await find_claim_problem(context, namespace, name, one):
+        if problem := await find_access_problem(context, namespace, name, one):
             return problem.message
     return ""
 

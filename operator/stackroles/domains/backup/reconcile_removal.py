@@ -23,7 +23,7 @@ from stackroles.errors import NotReady, SpecInvalid
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.repository import find_claim_problem, find_secret_problem, start_lock
+from stackroles.reconcile.repository import find_access_problem, start_lock
 from stackroles.reconcile.teardown import namespace_ends
 from stackroles.workloads.conditions import Finding, build_condition
 from stackroles.workloads.pod import failure_message
@@ -131,10 +131,7 @@ async def _repository_of(context: Context, resource: Object) -> tuple[BackupPoli
         cloud = cloud_of(context, controller)
     except SpecInvalid as error:
         raise _Left(f"a spec is not valid: {error}") from error
-    problem = await find_secret_problem(context, namespace, policy) or await find_claim_problem(
-        context, namespace, name, policy
-    )
-    if problem:
+    if problem := await find_access_problem(context, namespace, name, policy):
         raise _Left(problem.message)
     if await namespace_ends(context, resource):
         raise _Left(f"namespace {namespace} is being deleted.")

@@ -21,7 +21,12 @@ from stackroles.domains.backup.build_verification import (
     read_run,
 )
 from stackroles.domains.backup.decide import ScheduleTrigger, due
-from stackroles.domains.backup.outcome import awaits_pod, read_verification, termination_text
+from stackroles.domains.backup.outcome import (
+    awaits_pod,
+    failure_text,
+    read_verification,
+    termination_text,
+)
 from stackroles.domains.backup.reconcile_jobs import clean_jobs, jobs_of
 from stackroles.domains.backup.reconcile_queue import restore_before
 from stackroles.domains.backup.verify import (
@@ -40,12 +45,11 @@ from stackroles.domains.backup.verify import (
 from stackroles.kube.kinds import ref_of
 from stackroles.reconcile.context import Context
 from stackroles.reconcile.repository import (
-    find_claim_problem,
-    find_secret_problem,
+    find_access_problem,
     start_lock,
     user_of,
 )
-from stackroles.workloads.pod import failure_message, first_finding
+from stackroles.workloads.pod import first_finding
 from stackroles.workloads.recovery_set.pod import RunParent
 from stackroles.workloads.recovery_set.repository import repository_id
 from stackroles.workloads.recovery_set.users import VERIFICATION
@@ -131,9 +135,7 @@ async def _track(
     backup = context.cluster.get("Backup", namespace, started.backup)
     text = termination_text(pods, VERIFICATION)
     outcome, dropped = attributed(read_verification(text), started, backup)
-    failure = next((text for pod in pods if (text := failure_message(pod))), "")
-    why = f"{ending.get('reason', '')} {ending.get('message', '')} {failure}".strip()
-    failed = dropped or _failed(why or "it ended without a report")
+    failed = dropped or _failed(failure_text(ending, pods) or "it ended without a report")
     verdict = verdict_of(outcome, failed)
     if backup is not None:
         await _mark(context, backup, known.level, verdict)
@@ -172,9 +174,7 @@ async def _start_due(
         return _waiting(known, "No verified recovery set is there yet.")
     if run is None:
         return known.model_copy(update={"waits": None})
-    problem = await find_secret_problem(context, namespace, policy)
-    problem = problem or await find_claim_problem(context, namespace, name, policy)
-    if problem:
+    if problem := await find_access_problem(context, namespace, name, policy):
         return _waiting(known, problem.message)
     if restore := await restore_before(context, cloud, ""):
         return _waiting(known, f"Restore {restore} of this cloud is under way; it ends first.")

@@ -21,7 +21,7 @@ from stackroles.domains.restore.work import Source, Subject
 from stackroles.reconcile.blocked import attribute_to
 from stackroles.reconcile.clouds import cloud_of
 from stackroles.reconcile.context import Context
-from stackroles.reconcile.repository import find_claim_problem, find_secret_problem
+from stackroles.reconcile.repository import find_access_problem
 from stackroles.workloads.recovery_set.repository import RepositoryAccess
 
 Object = dict[str, Any]
@@ -52,8 +52,7 @@ async def find_subject(context: Context, resource: Object, spec: RestoreSpec) ->
     namespace = resource["metadata"]["namespace"]
     name, policy_name, copied_at = _source(context, resource, spec)
     access, controller = _access(context, namespace, spec, policy_name)
-    problem = await find_secret_problem(context, namespace, access)
-    problem = problem or await find_claim_problem(context, namespace, policy_name, access)
+    problem = await find_access_problem(context, namespace, policy_name, access)
     if problem:
         raise waits_for(problem)
     source = Source(name=name, copied_at=copied_at, policy_name=policy_name, access=access)

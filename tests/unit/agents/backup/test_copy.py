@@ -20,6 +20,7 @@ from stackroles.agents.backup.reader_protocol import Manifest
 from stackroles.agents.backup.recovery_set import Meanwhile, RecoverySet
 from stackroles.agents.backup.repository import Part, Restic
 from stackroles.agents.backup.run import Plan, run
+from stackroles.agents.backup.sets import set_tags
 from stackroles.agents.backup.streams import Sink
 from tests.support.alarm import alarm
 from tests.support.binaries import binary
@@ -48,23 +49,23 @@ class Repository:
             "RESTIC_PASSWORD": folder.name,
         }
 
-    def open(self, name: str = "") -> Restic:
-        tags = (f"set={name}", "policy=daily") if name else ()
+    def open(self, name: str = "", uid: str = "") -> Restic:
+        tags = set_tags(name, "daily", uid) if name else ()
         program = str(binary("restic"))
         return Restic(program, tags, "cloud", progress=silent(), environment=self.variables)
 
     def opened(self, _: Meanwhile) -> Restic:
         return self.open()
 
-    def recovery_set(self, name: str) -> RecoverySet:
-        return RecoverySet(name, "daily", self.opened)
+    def recovery_set(self, name: str, uid: str = "") -> RecoverySet:
+        return RecoverySet(name, "daily", self.opened, uid=uid)
 
-    def take(self, name: str, fill: bytes) -> None:
+    def take(self, name: str, fill: bytes, uid: str = "") -> None:
         """Have a run store a set whose parts hold `fill`."""
         parts = tuple(Part(part, part, writer(fill, size)) for part, size in SIZES.items())
         began = datetime.now(UTC).isoformat(timespec="seconds")
-        work = Plan(name, "cloud", "daily", VERSIONS, parts, ALL, began, "c", "p")
-        assert run(work, self.open(name), now).ok
+        work = Plan(name, "cloud", "daily", VERSIONS, parts, ALL, began, "c", "p", uid)
+        assert run(work, self.open(name, uid), now).ok
 
     def names(self) -> set[str]:
         """Return the sets that have a manifest."""
@@ -113,8 +114,11 @@ def far(tmp_path: Path) -> Repository:
     return Repository(tmp_path / "far")
 
 
-def copied(near: Repository, far: Repository, name: str) -> RunOutcome:
-    return copy(near.recovery_set(name), lambda found: far.open(found.name), RULES, now)
+def copied(
+    near: Repository, far: Repository, name: str, rules: RetentionInput = RULES
+) -> RunOutcome:
+    found = near.recovery_set(name)
+    return copy(found, lambda wanted: far.open(wanted.name, wanted.uid), rules, now)
 
 
 def test_a_copy_is_a_set_of_its_own_repository(near: Repository, far: Repository) -> None:
@@ -144,6 +148,18 @@ def test_another_set_of_the_same_name_takes_its_place(near: Repository, far: Rep
 
     assert copied(near, far, "one").ok
     assert far.read("one") == near.read("one")
+
+
+def test_a_name_that_is_used_again_costs_no_set_that_the_rules_keep(
+    near: Repository, far: Repository
+) -> None:
+    for uid in ("u1", "u2"):
+        near.take("again", uid.encode(), uid)
+        assert copied(near, far, "again", ALL).ok
+
+    for uid in ("u1", "u2"):
+        _, manifest = far.recovery_set("again", uid).manifest(quiet)
+        assert manifest.uid == uid
 
 
 def test_the_rules_hold_for_the_copies_too(near: Repository, far: Repository) -> None:
